@@ -1,0 +1,1 @@
+"""The S3 protocol without I/O: bytes and values in, bytes and values out."""

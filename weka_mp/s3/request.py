@@ -1,0 +1,251 @@
+"""What a client asked for, before anything is known about S3 operations: headers, target, bucket and key.
+
+Rules: RFC 9112 section 3.2 (request targets), RFC 3986 section 2.1 (percent-encoding), and "Virtual hosting of
+general purpose buckets" and "General purpose bucket naming rules" of the Amazon S3 user guide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from weka_mp.s3.errors import S3Error
+
+__all__ = [
+    "MAX_KEY_BYTES", "Address", "Headers", "S3Request", "address", "check_bucket_name", "decode_key",
+    "require_bucket_name",
+]
+
+MAX_KEY_BYTES: Final = 1024  # bytes of UTF-8, S3's limit of a key
+
+_BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
+_BUCKET_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
+_LEGACY_BUCKET_NAME: Final = re.compile(r"[A-Za-z0-9._-]{3,255}", re.ASCII)
+_IP_ADDRESS: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
+_RESERVED_PREFIXES: Final = ("xn--", "sthree-")
+_RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+class Headers:
+    """Immutable multimap of header fields; names compare without case, values are latin-1 text, order is kept.
+
+    Latin-1 maps each byte to one character, so no byte a client sent is lost and signatures can be checked.
+    """
+
+    __slots__ = ("_first", "_items")
+
+    def __init__(self, fields: Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
+        self._items: tuple[tuple[str, str], ...] = tuple(
+            (
+                (name.decode("latin-1") if isinstance(name, bytes) else name).lower(),
+                value.decode("latin-1") if isinstance(value, bytes) else value,
+            )
+            for name, value in fields
+        )
+        # Reversed, so that the first value of a repeated name is the one that stays.
+        self._first: dict[str, str] = dict(reversed(self._items))
+
+    def get(self, name: str) -> str | None:
+        """The first value of the header, or None."""
+        return self._first.get(name) or self._first.get(name.lower())
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of the header in the order sent; empty when there is none."""
+        wanted = name.lower()
+        return [value for known, value in self._items if known == wanted]
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """All fields as (lower-case name, value) in the order sent."""
+        return self._items
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._first
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._items == other._items
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __repr__(self) -> str:
+        # Names only: values hold credentials, and a repr ends up in logs.
+        return f"Headers({', '.join(name for name, _ in self._items)})"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Request:
+    """One request head.
+
+    method:    as sent (upper case for every known method).
+    raw_path:  the target's path exactly as sent, without the query; for an absolute-form target the path of it.
+    raw_query: what follows the first '?' exactly as sent; empty when there is none.
+    query:     decoded pairs in order; a name without '=' has the value ''.
+    authority: host[:port] of an absolute-form target, which outweighs the Host header (RFC 9112, 3.2.2).
+    """
+
+    method: str
+    raw_path: bytes
+    raw_query: bytes
+    query: tuple[tuple[str, str], ...]
+    headers: Headers
+    authority: str | None = None
+
+    @classmethod
+    def from_target(cls, method: str, target: bytes, headers: Headers) -> S3Request:
+        """Split and decode a request target. Raises S3Error InvalidURI."""
+        authority = None
+        if not target.startswith(b"/"):
+            authority, target = _split_absolute_form(target)
+        raw_path, _, raw_query = target.partition(b"?")
+        query = _decode_query(raw_query) if raw_query else ()
+        return cls(method, raw_path, raw_query, query, headers, authority)
+
+    def query_value(self, name: str) -> str | None:
+        """The first value of a query parameter, or None."""
+        for known, value in self.query:
+            if known == name:
+                return value
+        return None
+
+    def has_query(self, name: str) -> bool:
+        """Whether the parameter is there, with or without a value."""
+        return any(known == name for known, _ in self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a request goes. bucket is None for the service itself; key is None for the bucket itself."""
+
+    bucket: str | None
+    key: bytes | None
+    virtual_hosted: bool
+
+
+def _split_absolute_form(target: bytes) -> tuple[str | None, bytes]:
+    found = _ABSOLUTE_FORM.match(target)
+    if found is None:
+        # Asterisk-form and authority-form have no meaning for S3; kept so that the reply can say so.
+        return None, target
+    rest = target[found.end():]
+    return found.group(1).decode("latin-1"), rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _percent_decode(raw: bytes) -> bytes:
+    if b"%" not in raw:
+        return raw
+    if _BAD_PERCENT.search(raw):
+        raise S3Error("InvalidURI")
+    return unquote_to_bytes(raw)
+
+
+def _decode_text(raw: bytes) -> str:
+    try:
+        return _percent_decode(raw).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise S3Error("InvalidURI") from error
+
+
+def _decode_query(raw: bytes) -> tuple[tuple[str, str], ...]:
+    """Pairs of a query string; '+' means a space, as in HTML forms and as S3 reads it."""
+    pairs = []
+    for piece in raw.replace(b"+", b" ").split(b"&"):
+        if piece:
+            name, _, value = piece.partition(b"=")
+            pairs.append((_decode_text(name), _decode_text(value)))
+    return tuple(pairs)
+
+
+def decode_key(raw: bytes) -> bytes:
+    """The key that a percent-encoded path names, byte for byte: '//', '.' and '..' mean themselves.
+
+    Raises S3Error InvalidURI (bad percent sign, not UTF-8) or KeyTooLongError.
+    """
+    key = _percent_decode(raw)
+    if not key.isascii():
+        try:
+            key.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise S3Error("InvalidURI") from error
+    if len(key) > MAX_KEY_BYTES:
+        raise S3Error("KeyTooLongError", details={"Size": str(len(key)), "MaxSizeAllowed": str(MAX_KEY_BYTES)})
+    return key
+
+
+def _host_name(request: S3Request) -> str:
+    host = request.authority if request.authority is not None else request.headers.get("host") or ""
+    if host.startswith("["):  # an IPv6 literal is never a bucket's host
+        return ""
+    return host.partition(":")[0].rstrip(".").lower()
+
+
+def _bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
+    """The bucket in a Host of the form bucket.domain; the longest of the matching domains decides."""
+    best = -1
+    bucket = None
+    for domain in domains:
+        if len(domain) <= best:
+            continue
+        if host == domain:
+            best, bucket = len(domain), None
+        elif host.endswith("." + domain):
+            best, bucket = len(domain), host[: -len(domain) - 1] or None
+    return bucket
+
+
+def address(request: S3Request, domains: tuple[str, ...]) -> Address:
+    """Bucket and key of a request, path style or virtual-hosted style.
+
+    domains: lower-case host names of the endpoint (``--domain``); a Host that is under none of them is path style.
+    Raises S3Error InvalidURI, InvalidBucketName (an empty one) or KeyTooLongError.
+    """
+    if not request.raw_path.startswith(b"/"):
+        raise S3Error("InvalidURI", details={"URI": request.raw_path.decode("latin-1")})
+    rest = request.raw_path[1:]
+    if domains:
+        bucket = _bucket_of_host(_host_name(request), domains)
+        if bucket is not None:
+            return Address(bucket, decode_key(rest) if rest else None, True)
+    if not rest:
+        return Address(None, None, False)
+    raw_bucket, _, raw_key = rest.partition(b"/")
+    if not raw_bucket:
+        raise S3Error("InvalidBucketName", details={"BucketName": ""})
+    return Address(_decode_text(raw_bucket), decode_key(raw_key) if raw_key else None, False)
+
+
+def _is_bucket_name(name: str) -> bool:
+    return (
+        3 <= len(name) <= 63
+        and _BUCKET_NAME.fullmatch(name) is not None
+        and ".." not in name
+        and _IP_ADDRESS.fullmatch(name) is None
+        and not name.startswith(_RESERVED_PREFIXES)
+        and not name.endswith(_RESERVED_SUFFIXES)
+    )
+
+
+def check_bucket_name(name: str) -> None:
+    """Refuse a name that no new bucket may have. Raises S3Error InvalidBucketName."""
+    if not _is_bucket_name(name):
+        raise S3Error("InvalidBucketName", details={"BucketName": name})
+
+
+def require_bucket_name(name: str) -> None:
+    """Refuse a name that no existing bucket has.
+
+    Names that S3 once allowed (upper case, underscores, up to 255) are well-formed, so nothing but the bucket is
+    missing: NoSuchBucket. Others raise InvalidBucketName, as S3 does.
+    """
+    if not _is_bucket_name(name):
+        code = "NoSuchBucket" if _LEGACY_BUCKET_NAME.fullmatch(name) else "InvalidBucketName"
+        raise S3Error(code, details={"BucketName": name})
