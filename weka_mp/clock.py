@@ -1,0 +1,50 @@
+"""Time and randomness enter here only, so that tests can hand in their own (see tests/arch)."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import Protocol
+
+__all__ = ["Clock", "RandomSource", "SystemClock", "SystemRandom"]
+
+
+class Clock(Protocol):
+    """Wall-clock time in nanoseconds since the epoch."""
+
+    def now_ns(self) -> int:
+        """The precise time."""
+
+    def coarse_ns(self) -> int:
+        """The kernel's coarse time: what a file modified now would get on a file system with coarse stamps."""
+
+
+class RandomSource(Protocol):
+    """Unpredictable tokens and digits."""
+
+    def token(self, size: int) -> str:
+        """`size` random bytes as lower-case hex."""
+
+    def below(self, limit: int) -> int:
+        """A random integer in [0, limit)."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ns(self) -> int:
+        return time.time_ns()
+
+    def coarse_ns(self) -> int:
+        return time.clock_gettime_ns(getattr(time, "CLOCK_REALTIME_COARSE", 5))
+
+
+class SystemRandom:
+    """The machine's randomness; digits need not be secret, tokens must be."""
+
+    def token(self, size: int) -> str:
+        return os.urandom(size).hex()
+
+    def below(self, limit: int) -> int:
+        return random.randrange(limit)
