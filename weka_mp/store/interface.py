@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from weka_mp.values import Attr, Fd
 
 __all__ = ["DirEntry", "Primitives", "StatVfs", "Store"]
 
 
-@dataclass(frozen=True, slots=True)
-class DirEntry:
+class DirEntry(NamedTuple):
     """One name in a directory; `type` is stat's S_IFMT value of the entry itself (0: unknown)."""
 
     name: bytes

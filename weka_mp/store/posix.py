@@ -1,0 +1,456 @@
+"""The store over a POSIX directory: descriptor-relative system calls, nothing resolved outside of it.
+
+Everything is reached with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), so that neither a key
+nor a link made over the mount leads out of the store. Where the kernel lacks openat2 each component is opened on its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator, Sequence
+
+from weka_mp.errors import AccessDenied, NotSupported, ObjectChanged, StoreUnusable
+from weka_mp.store import syscalls
+from weka_mp.store.interface import DirEntry, Primitives, StatVfs
+from weka_mp.store.probe import probe
+from weka_mp.store.translate import fail
+from weka_mp.values import Attr, Fd, InodeNo
+
+__all__ = ["PosixStore"]
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_STRICT = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+_FOLLOW = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
+_COPY_STEP = 1 << 30
+_READ_STEP = 1 << 20
+_FLOCK = struct.Struct("hhqqi4x")
+_F_OFD_SETLK, _F_OFD_SETLKW = 37, 38  # fcntl(2); not in Python 3.11's fcntl
+_F_SETSIG = 10
+_SIGURG = 23  # ignored by default: a lease break must not kill the process as SIGIO would
+_COPY_REFUSED = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
+
+
+def _attr(found: os.stat_result) -> Attr:
+    return Attr(
+        found.st_dev, InodeNo(found.st_ino), found.st_mode, found.st_nlink, found.st_uid, found.st_gid, found.st_rdev,
+        found.st_size, found.st_blocks, found.st_blksize, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns,
+    )
+
+
+def _entry_type(entry: os.DirEntry[bytes]) -> int:
+    if entry.is_dir(follow_symlinks=False):
+        return stat.S_IFDIR
+    if entry.is_file(follow_symlinks=False):
+        return stat.S_IFREG
+    return stat.S_IFLNK if entry.is_symlink() else 0
+
+
+def _by_proc(fd: int) -> str:
+    """The way to an inode for calls that refuse O_PATH descriptors."""
+    return f"/proc/self/fd/{fd}"
+
+
+class PosixStore:
+    """See `weka_mp.store.interface.Store`. `path` is the store's root directory.
+
+    Raises StoreUnusable when it is not there, is no directory or cannot be opened.
+    """
+
+    primitives: Primitives
+
+    def __init__(self, path: bytes | str) -> None:
+        self.path = os.fsencode(os.path.realpath(path))
+        self._privileged = os.geteuid() == 0
+        self._own_groups = tuple(os.getgroups())
+        try:
+            self._root = os.open(self.path, _DIRECTORY)
+        except OSError as error:
+            raise StoreUnusable(f"{os.fsdecode(self.path)}: {error.strerror}") from error
+        self._has_openat2 = self._find_openat2()
+        self.primitives = probe(self._root)
+
+    def _find_openat2(self) -> bool:
+        try:
+            os.close(syscalls.openat2(self._root, b".", _DIRECTORY, 0, _STRICT))
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.EPERM):
+                return False
+            fail(error)
+        return True
+
+    def root(self) -> Fd:
+        return Fd(self._root)
+
+    def shutdown(self) -> None:
+        """Give back the root's descriptor; the store cannot be used afterwards."""
+        os.close(self._root)
+
+    # ---- descriptors
+    def _open(self, at: int, path: bytes, flags: int, mode: int, resolve: int) -> Fd:
+        try:
+            if self._has_openat2:
+                return Fd(syscalls.openat2(at, path, flags, mode, resolve))
+            return Fd(self._walk(at, path, flags, mode))
+        except OSError as error:
+            fail(error, path)
+
+    @staticmethod
+    def _walk(at: int, path: bytes, flags: int, mode: int) -> int:
+        """openat2's strict resolution with openat alone: every component without following links."""
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")] or [b"."]
+        if b".." in parts:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+        here = at
+        try:
+            for part in parts[:-1]:
+                inner = os.open(part, _DIRECTORY, dir_fd=here)
+                if here != at:
+                    os.close(here)
+                here = inner
+            return os.open(parts[-1], flags | os.O_NOFOLLOW, mode, dir_fd=here)
+        finally:
+            if here != at:
+                os.close(here)
+
+    def open_dir(self, at: Fd, path: bytes) -> Fd:
+        return self._open(at, path or b".", _DIRECTORY, 0, _STRICT)
+
+    def open_file(self, at: Fd, path: bytes, flags: int, mode: int = 0o666) -> Fd:
+        return self._open(at, path, flags | _FILE, mode, _STRICT)
+
+    def open_following(self, at: Fd, path: bytes) -> Fd:
+        if not self._has_openat2:
+            raise NotSupported("symbolic links need openat2(2)", subject=path)
+        return self._open(at, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0, _FOLLOW)
+
+    def open_path(self, at: Fd, name: bytes) -> Fd:
+        return self._open(at, name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, _STRICT)
+
+    def reopen(self, fd: Fd, flags: int) -> Fd:
+        try:
+            return Fd(os.open(_by_proc(fd), flags | os.O_CLOEXEC | os.O_NOCTTY))
+        except OSError as error:
+            fail(error)
+
+    def dup(self, fd: Fd) -> Fd:
+        try:
+            return Fd(os.dup(fd))
+        except OSError as error:
+            fail(error)
+
+    def close(self, fd: Fd) -> None:
+        try:
+            os.close(fd)
+        except OSError as error:
+            fail(error)
+
+    def handle_of(self, fd: Fd) -> bytes:
+        try:
+            return syscalls.file_handle(fd)
+        except OSError as error:
+            fail(error)
+
+    def open_handle(self, handle: bytes, flags: int) -> Fd:
+        try:
+            return Fd(syscalls.open_by_handle(self._root, handle, flags | os.O_CLOEXEC | os.O_NOCTTY))
+        except OSError as error:
+            fail(error)
+
+    # ---- names
+    def attr(self, fd: Fd) -> Attr:
+        try:
+            return _attr(os.fstat(fd))
+        except OSError as error:
+            fail(error)
+
+    def attr_at(self, at: Fd, name: bytes) -> Attr:
+        try:
+            return _attr(os.stat(name, dir_fd=at, follow_symlinks=False))
+        except OSError as error:
+            fail(error, name)
+
+    def entries(self, directory: Fd) -> list[DirEntry]:
+        # By the proc path: a new open file description (threads may scan one directory at once) and names as bytes.
+        try:
+            with os.scandir(b"/proc/self/fd/%d" % directory) as scan:
+                return [DirEntry(entry.name, entry.inode(), _entry_type(entry)) for entry in scan]
+        except OSError as error:
+            fail(error)
+
+    def mkdir(self, at: Fd, name: bytes, mode: int) -> None:
+        try:
+            os.mkdir(name, mode, dir_fd=at)
+        except OSError as error:
+            fail(error, name)
+
+    def mknod(self, at: Fd, name: bytes, mode: int, rdev: int) -> None:
+        try:
+            os.mknod(name, mode, rdev, dir_fd=at)
+        except OSError as error:
+            fail(error, name)
+
+    def symlink(self, target: bytes, at: Fd, name: bytes) -> None:
+        try:
+            os.symlink(target, name, dir_fd=at)
+        except OSError as error:
+            fail(error, name)
+
+    def readlink(self, at: Fd, name: bytes) -> bytes:
+        try:
+            return os.readlink(name, dir_fd=at)
+        except OSError as error:
+            fail(error, name)
+
+    def link(self, fd: Fd, at: Fd, name: bytes) -> None:
+        try:
+            os.link(_by_proc(fd), name, dst_dir_fd=at, follow_symlinks=True)
+        except OSError as error:
+            fail(error, name)
+
+    def rename(self, from_dir: Fd, from_name: bytes, to_dir: Fd, to_name: bytes, flags: int = 0) -> None:
+        try:
+            if flags:
+                syscalls.renameat2(from_dir, from_name, to_dir, to_name, flags)
+            else:
+                os.rename(from_name, to_name, src_dir_fd=from_dir, dst_dir_fd=to_dir)
+        except OSError as error:
+            fail(error, to_name)
+
+    def unlink(self, at: Fd, name: bytes) -> None:
+        try:
+            os.unlink(name, dir_fd=at)
+        except OSError as error:
+            fail(error, name)
+
+    def rmdir(self, at: Fd, name: bytes) -> None:
+        try:
+            os.rmdir(name, dir_fd=at)
+        except OSError as error:
+            fail(error, name)
+
+    # ---- data
+    def create_unnamed(self, directory: Fd, mode: int) -> Fd:
+        if not self.primitives.unnamed_files:
+            raise NotSupported("no O_TMPFILE here")
+        try:
+            return Fd(os.open(b".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=directory))
+        except OSError as error:
+            fail(error)
+
+    def read(self, fd: Fd, size: int, offset: int) -> bytes:
+        try:
+            return os.pread(fd, size, offset)
+        except OSError as error:
+            fail(error)
+
+    def write(self, fd: Fd, data: bytes | bytearray | memoryview, offset: int) -> None:
+        try:
+            done = os.pwrite(fd, data, offset)
+            if done == len(data):
+                return
+            view = memoryview(data)
+            while done < len(view):
+                done += os.pwrite(fd, view[done:], offset + done)
+        except OSError as error:
+            fail(error)
+
+    def truncate(self, fd: Fd, size: int) -> None:
+        try:
+            os.ftruncate(fd, size)
+        except OSError as error:
+            fail(error)
+
+    def copy(self, source: Fd, source_offset: int, target: Fd, target_offset: int, size: int) -> None:
+        done = 0
+        in_kernel = self.primitives.copy_range
+        try:
+            while done < size:
+                step = 0
+                if in_kernel:
+                    try:
+                        step = os.copy_file_range(
+                            source, target, min(size - done, _COPY_STEP), source_offset + done, target_offset + done)
+                    except OSError as error:
+                        if error.errno not in _COPY_REFUSED:
+                            raise
+                        in_kernel = False
+                        continue
+                else:
+                    data = os.pread(source, min(size - done, _READ_STEP), source_offset + done)
+                    self.write(target, data, target_offset + done)
+                    step = len(data)
+                if step == 0:
+                    raise ObjectChanged("the source became shorter while it was copied")
+                done += step
+        except OSError as error:
+            fail(error)
+
+    def allocate(self, fd: Fd, size: int) -> None:
+        if not self.primitives.fallocate or size <= 0:
+            return
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                fail(error)
+
+    # ---- attributes
+    def get_xattr(self, fd: Fd, name: str) -> bytes:
+        try:
+            return os.getxattr(fd, name)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                fail(error)
+        try:
+            return os.getxattr(_by_proc(fd), name)
+        except OSError as error:
+            fail(error)
+
+    def set_xattr(self, fd: Fd, name: str, value: bytes, flags: int = 0) -> None:
+        try:
+            os.setxattr(fd, name, value, flags)
+            return
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                fail(error)
+        try:
+            os.setxattr(_by_proc(fd), name, value, flags)
+        except OSError as error:
+            fail(error)
+
+    def remove_xattr(self, fd: Fd, name: str) -> None:
+        try:
+            os.removexattr(fd, name)
+            return
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                fail(error)
+        try:
+            os.removexattr(_by_proc(fd), name)
+        except OSError as error:
+            fail(error)
+
+    def list_xattr(self, fd: Fd) -> list[str]:
+        try:
+            return os.listxattr(_by_proc(fd))
+        except OSError as error:
+            fail(error)
+
+    def chmod(self, fd: Fd, mode: int) -> None:
+        try:
+            os.chmod(_by_proc(fd), mode)
+        except OSError as error:
+            fail(error)
+
+    def chown(self, fd: Fd, uid: int, gid: int) -> None:
+        try:
+            os.chown(_by_proc(fd), uid, gid)
+        except OSError as error:
+            fail(error)
+
+    def utimens(self, fd: Fd, atime_ns: int, mtime_ns: int) -> None:
+        try:
+            os.utime(_by_proc(fd), ns=(atime_ns, mtime_ns))
+        except OSError as error:
+            fail(error)
+
+    def statvfs(self, fd: Fd) -> StatVfs:
+        try:
+            v = os.fstatvfs(fd)
+        except OSError as error:
+            fail(error)
+        return StatVfs(v.f_bsize, v.f_frsize, v.f_blocks, v.f_bfree, v.f_bavail, v.f_files, v.f_ffree, v.f_favail, v.f_namemax)
+
+    # ---- durability
+    def sync_file(self, fd: Fd) -> None:
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            fail(error)
+
+    def sync_data(self, fd: Fd) -> None:
+        try:
+            os.fdatasync(fd)
+        except OSError as error:
+            fail(error)
+
+    def sync_dir(self, fd: Fd) -> None:
+        self.sync_file(fd)
+
+    def sync_all(self, fd: Fd) -> None:
+        try:
+            syscalls.syncfs(fd)
+        except OSError as error:
+            fail(error)
+
+    # ---- exclusion
+    def try_lease(self, fd: Fd) -> bool:
+        try:
+            return self._lease(fd)
+        except AccessDenied:
+            # Neither the owner nor CAP_LEASE (container runtimes drop it): ask as the owner, where we may become it.
+            if not self._privileged:
+                raise
+            owner = self.attr(fd)
+            with self.acting_as(owner.uid, owner.gid, ()):
+                return self._lease(fd)
+
+    @staticmethod
+    def _lease(fd: Fd) -> bool:
+        try:
+            fcntl.fcntl(fd, _F_SETSIG, _SIGURG)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return False
+            fail(error)
+        return True
+
+    def lease_intact(self, fd: Fd) -> bool:
+        try:
+            return fcntl.fcntl(fd, fcntl.F_GETLEASE) == fcntl.F_RDLCK
+        except OSError as error:
+            fail(error)
+
+    def drop_lease(self, fd: Fd) -> None:
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # the kernel took it back already
+                fail(error)
+
+    def lock(self, fd: Fd, offset: int, *, wait: bool) -> bool:
+        request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
+        try:
+            fcntl.fcntl(fd, _F_OFD_SETLKW if wait else _F_OFD_SETLK, request)
+        except OSError as error:
+            if not wait and error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            fail(error)
+        return True
+
+    def unlock(self, fd: Fd, offset: int) -> None:
+        try:
+            fcntl.fcntl(fd, _F_OFD_SETLK, _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, offset, 1, 0))
+        except OSError as error:
+            fail(error)
+
+    @contextlib.contextmanager
+    def acting_as(self, uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
+        if not self._privileged or (uid == 0 and gid == 0):
+            yield
+            return
+        try:
+            syscalls.set_fs_identity(uid, gid, groups)
+        except OSError as error:
+            fail(error)
+        try:
+            yield
+        finally:
+            syscalls.set_fs_identity(0, 0, self._own_groups)

@@ -1,0 +1,124 @@
+"""What the file system below the store can do, found by trying it on the store itself and never by its name.
+
+The scratch files live in a directory of their own under the store's root, made and removed here.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import struct
+from collections.abc import Callable
+
+from weka_mp.errors import StoreUnusable
+from weka_mp.store import syscalls
+from weka_mp.store.interface import Primitives
+
+__all__ = ["probe"]
+
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+_GRAIN_NS = 10_000_000  # the longest tick of a kernel (CONFIG_HZ=100): coarse stamps never stand still for longer
+_XATTR_STEPS = (1024, 3500, 16_000, 60_000)
+_XATTR = "user.weka.probe"
+_PROBE_NAME = b".weka~probe-%d-%s"
+
+
+def _works(trial: Callable[[], object]) -> bool:
+    try:
+        trial()
+    except OSError:
+        return False
+    return True
+
+
+def probe(root: int) -> Primitives:
+    """Try every primitive below the directory `root`. Raises StoreUnusable when nothing can be created there."""
+    name = _PROBE_NAME % (os.getpid(), os.urandom(4).hex().encode())
+    try:
+        os.mkdir(name, 0o700, dir_fd=root)
+    except OSError as error:
+        raise StoreUnusable(f"the store cannot be written: {error.strerror}") from error
+    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
+    try:
+        return _probe_in(directory)
+    finally:
+        os.close(directory)
+        shutil.rmtree(name, dir_fd=root)
+
+
+def _probe_in(directory: int) -> Primitives:
+    fd = os.open(b"a", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
+    other = os.open(b"b", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
+    try:
+        os.write(fd, b"x" * 4096)
+        fitting = [size for size in _XATTR_STEPS if _works(lambda size=size: os.setxattr(fd, _XATTR, b"x" * size))]
+        return Primitives(
+            xattrs=bool(fitting),
+            xattr_bytes=max(fitting, default=0),
+            unnamed_files=_works(lambda: _unnamed(directory)),
+            rename_noreplace=_works(lambda: _noreplace(directory)),
+            hard_links=_works(lambda: os.link(b"a", b"l", src_dir_fd=directory, dst_dir_fd=directory)),
+            reflink=_works(lambda: fcntl.ioctl(other, _FICLONE, fd)),
+            copy_range=_works(lambda: os.copy_file_range(fd, other, 4096, 0, 0)),
+            leases=_works(lambda: _lease(directory)),
+            ofd_locks=_works(lambda: fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0))),
+            fine_times=_fine_times(fd),
+            change_grain_ns=0 if _multigrain(fd) else _GRAIN_NS,
+            file_handles=_works(lambda: _handles(directory, fd)),
+            seek_hole=_works(lambda: os.lseek(fd, 0, os.SEEK_HOLE)),
+            fallocate=_works(lambda: _fallocate(other)),
+        )
+    finally:
+        os.close(fd)
+        os.close(other)
+
+
+def _unnamed(directory: int) -> None:
+    fd = os.open(b".", os.O_TMPFILE | os.O_RDWR, 0o600, dir_fd=directory)
+    try:
+        os.link(f"/proc/self/fd/{fd}", b"t", dst_dir_fd=directory, follow_symlinks=True)
+    finally:
+        os.close(fd)
+
+
+def _noreplace(directory: int) -> None:
+    os.close(os.open(b"n", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=directory))
+    syscalls.renameat2(directory, b"n", directory, b"m", 1)
+
+
+def _lease(directory: int) -> None:
+    fd = os.open(b"leased", os.O_RDONLY | os.O_CREAT, 0o600, dir_fd=directory)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    finally:
+        os.close(fd)
+
+
+def _handles(directory: int, fd: int) -> None:
+    os.close(syscalls.open_by_handle(directory, syscalls.file_handle(fd), os.O_RDONLY))
+
+
+def _fallocate(fd: int) -> None:
+    try:
+        os.posix_fallocate(fd, 0, 8192)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return
+        raise
+
+
+def _fine_times(fd: int) -> bool:
+    os.utime(fd, ns=(1_000_000_007, 1_000_000_007))
+    return os.fstat(fd).st_mtime_ns == 1_000_000_007
+
+
+def _multigrain(fd: int) -> bool:
+    """Since Linux 6.13 a stamp that was looked at is never given again; before, two writes in a tick share one."""
+    seen = set()
+    for count in range(8):
+        os.pwrite(fd, b"y", count)
+        seen.add(os.fstat(fd).st_mtime_ns)
+    return len(seen) == 8

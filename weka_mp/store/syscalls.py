@@ -1,0 +1,109 @@
+"""System calls that Python's os module lacks, through libc by ctypes. Errors are OSError; the GIL is released.
+
+openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), setfsuid(2), setgroups(2) of one thread, syncfs(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import platform
+import struct
+from collections.abc import Sequence
+
+__all__ = [
+    "RESOLVE_BENEATH", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_SYMLINKS", "file_handle", "open_by_handle", "openat2",
+    "renameat2", "set_fs_identity", "syncfs",
+]
+
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+
+_SYS_OPENAT2 = 437  # the same on every architecture
+_SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}.get(platform.machine(), 0)
+_AT_EMPTY_PATH = 0x1000
+_MAX_HANDLE = 128  # MAX_HANDLE_SZ of the kernel
+_HANDLE_HEADER = struct.Struct("Ii")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+_AT = ctypes.c_long  # variadic arguments must have the register's width
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+@functools.lru_cache(maxsize=256)
+def _how(flags: int, mode: int, resolve: int) -> _OpenHow:
+    return _OpenHow(flags, mode, resolve)
+
+
+def _raise(subject: bytes | str = b"") -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), subject)
+
+
+def openat2(at: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
+    """openat2(2); the kernel's EAGAIN (a rename raced with `..`) is tried again."""
+    how = _how(flags, mode if flags & (os.O_CREAT | os.O_TMPFILE) else 0, resolve)
+    for _ in range(16):
+        fd = int(_syscall(_SYS_OPENAT2, _AT(at), path, ctypes.byref(how), _AT(24)))
+        if fd >= 0:
+            return fd
+        number = ctypes.get_errno()
+        if number not in (errno.EINTR,) and not (number == errno.EAGAIN and not flags & os.O_NONBLOCK):
+            break
+    raise _raise(path)
+
+
+def renameat2(from_dir: int, from_name: bytes, to_dir: int, to_name: bytes, flags: int) -> None:
+    """renameat2(2) with RENAME_NOREPLACE (1), RENAME_EXCHANGE (2)."""
+    if _libc.renameat2(from_dir, from_name, to_dir, to_name, ctypes.c_uint(flags)) != 0:
+        raise _raise(from_name)
+
+
+def file_handle(fd: int) -> bytes:
+    """name_to_handle_at(2) of the inode behind `fd`: type and opaque bytes."""
+    buffer = ctypes.create_string_buffer(_HANDLE_HEADER.size + _MAX_HANDLE)
+    _HANDLE_HEADER.pack_into(buffer, 0, _MAX_HANDLE, 0)
+    mount_id = ctypes.c_int()
+    if _libc.name_to_handle_at(fd, b"", buffer, ctypes.byref(mount_id), _AT_EMPTY_PATH) != 0:
+        raise _raise()
+    size, kind = _HANDLE_HEADER.unpack_from(buffer, 0)
+    return struct.pack("i", kind) + buffer.raw[_HANDLE_HEADER.size : _HANDLE_HEADER.size + size]
+
+
+def open_by_handle(mount_fd: int, handle: bytes, flags: int) -> int:
+    """open_by_handle_at(2); needs CAP_DAC_READ_SEARCH."""
+    opaque = handle[4:]
+    (kind,) = struct.unpack_from("i", handle)
+    buffer = ctypes.create_string_buffer(_HANDLE_HEADER.pack(len(opaque), kind) + opaque, _HANDLE_HEADER.size + len(opaque))
+    fd = int(_libc.open_by_handle_at(mount_fd, buffer, flags))
+    if fd < 0:
+        raise _raise()
+    return fd
+
+
+def syncfs(fd: int) -> None:
+    """syncfs(2): everything of the file system that `fd` lies on."""
+    if _libc.syncfs(fd) != 0:
+        raise _raise()
+
+
+def set_fs_identity(uid: int, gid: int, groups: Sequence[int] | None) -> None:
+    """File-system uid, gid and (unless None) supplementary groups of the calling thread alone.
+
+    setfsuid(2) never reports failure, so the caller must be privileged. The raw setgroups call changes one thread only;
+    glibc's wrapper would change them all.
+    """
+    if groups is not None and _SYS_SETGROUPS:
+        array = (ctypes.c_uint32 * max(len(groups), 1))(*groups)
+        if _syscall(_SYS_SETGROUPS, _AT(len(groups)), array) != 0:
+            raise _raise()
+    _libc.setfsgid(ctypes.c_uint32(gid))
+    _libc.setfsuid(ctypes.c_uint32(uid))
