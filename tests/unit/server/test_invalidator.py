@@ -1,0 +1,119 @@
+"""A response waits for every living mount, for no dead one, and never for ever."""
+
+import socket
+
+import trio
+import trio.testing
+
+from weka_mp.server.frames import FrameReader, pack_frame
+from weka_mp.server.invalidator import Invalidator
+from weka_mp.values import Change, InodeNo
+
+CHANGE = Change(InodeNo(1), b"name", None)
+
+
+class FakeMount:
+    """A mount's end of the socket; answers when told to."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.asked: list[list] = []
+        self.arrived = trio.Event()
+        self.answer = trio.Event()
+        self.drop_first = False
+
+    async def serve(self, task_status=trio.TASK_STATUS_IGNORED):
+        listening = trio.socket.socket(socket.AF_UNIX)
+        await listening.bind(self.path)
+        listening.listen(8)
+        listener = trio.SocketListener(listening)
+        await trio.serve_listeners(self._talk, [listener], task_status=task_status)
+
+    async def _talk(self, stream):
+        reader = FrameReader()
+        async with stream:
+            async for data in stream:
+                for message in reader.feed(data):
+                    self.asked.append(message)
+                    self.arrived.set()
+                    if self.drop_first:
+                        self.drop_first = False
+                        return
+                    await self.answer.wait()
+                    await stream.send_all(pack_frame(message[1], "ok"))
+
+
+async def test_publish_waits_for_the_acknowledgement(nursery, tmp_path):
+    mount = FakeMount(str(tmp_path / "mount-1.sock"))
+    await nursery.start(mount.serve)
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"))
+    await nursery.start(invalidator.run)
+    done = trio.Event()
+
+    async def publish():
+        await invalidator.publish((CHANGE,))
+        done.set()
+
+    nursery.start_soon(publish)
+    await mount.arrived.wait()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not done.is_set()
+    mount.answer.set()
+    await done.wait()
+    assert mount.asked == [[1, 1, "invalidate", [[1, b"name", None]]]]
+    nursery.cancel_scope.cancel()
+
+
+async def test_many_publications_share_one_connection(nursery, tmp_path):
+    mounts = [FakeMount(str(tmp_path / f"mount-{n}.sock")) for n in range(2)]
+    for mount in mounts:
+        mount.answer.set()
+        await nursery.start(mount.serve)
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"))
+    await nursery.start(invalidator.run)
+    async with trio.open_nursery() as asking:
+        for _ in range(20):
+            asking.start_soon(invalidator.publish, (CHANGE,))
+    assert [sorted(m[1] for m in mount.asked) for mount in mounts] == [list(range(1, 21))] * 2
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_dead_mount_counts_as_acknowledged(nursery, tmp_path):
+    path = str(tmp_path / "mount-1.sock")
+    left_over = socket.socket(socket.AF_UNIX)
+    left_over.bind(path)
+    left_over.close()
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"))
+    await nursery.start(invalidator.run)
+    await invalidator.publish((CHANGE,))
+    assert invalidator.late == 0
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_mount_that_was_started_again_is_asked_again(nursery, tmp_path):
+    mount = FakeMount(str(tmp_path / "mount-1.sock"))
+    mount.answer.set()
+    mount.drop_first = True
+    await nursery.start(mount.serve)
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"))
+    await nursery.start(invalidator.run)
+    await invalidator.publish((CHANGE,))
+    assert len(mount.asked) == 2
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_stuck_mount_delays_by_the_bound_only(nursery, tmp_path):
+    mount = FakeMount(str(tmp_path / "mount-1.sock"))
+    await nursery.start(mount.serve)
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"), seconds=0.05)
+    await nursery.start(invalidator.run)
+    await invalidator.publish((CHANGE,))
+    assert invalidator.late == 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_without_mounts_nothing_is_asked(tmp_path):
+    invalidator = Invalidator(str(tmp_path / "nowhere" / "mount-*.sock"))
+    await invalidator.publish((CHANGE,))
+    await invalidator.publish(())
+    assert invalidator.late == 0
