@@ -14,40 +14,51 @@ __all__ = ["CATALOGUE"]
 CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
     "AccessDenied": (403, "Access Denied"),
+    "AccessForbidden": (403, "CORSResponse: CORS is not enabled for this bucket."),
     "AccessPointAlreadyOwnedByYou": (409, "An access point with this name exists and is yours."),
-    "AccountProblem": (403, "There is a problem with your account that prevents the operation from completing."),
+    "AccountProblem": (
+        403, "There is a problem with your account that prevents the operation from completing.",
+    ),
     "AllAccessDisabled": (403, "All access to this resource has been disabled."),
     "AmbiguousGrantByEmailAddress": (400, "The e-mail address is associated with more than one account."),
     "AuthorizationHeaderMalformed": (400, "The authorization header that you provided is not valid."),
     "AuthorizationQueryParametersError": (400, "The authorization query parameters are not valid."),
-    "BadDigest": (400, "The Content-MD5 or checksum value that you specified did not match what the server received."),
+    "BadDigest": (
+        400, "The Content-MD5 or checksum value that you specified did not match what the server received.",
+    ),
     "BadRequest": (400, "Bad Request"),
     "BucketAlreadyExists": (
         409,
         (
-            "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
-            "Please select a different name and try again."
+            "The requested bucket name is not available. The bucket namespace is shared by all users of "
+            "the system. Please select a different name and try again."
         ),
     ),
     "BucketAlreadyOwnedByYou": (
-        409, "Your previous request to create the named bucket succeeded and you already own it."),
+        409, "Your previous request to create the named bucket succeeded and you already own it.",
+    ),
     "BucketHasAccessPointsAttached": (400, "The bucket has access points attached and cannot be deleted."),
     "BucketNotEmpty": (409, "The bucket you tried to delete is not empty"),
     "ClientTokenConflict": (409, "A request with this client token and other parameters is already known."),
     "ConditionalRequestConflict": (
-        409, "A conflicting operation occurred during the conditional request; retry the request."),
+        409, "A conflicting operation occurred during the conditional request; retry the request.",
+    ),
     "ConnectionClosedByRequester": (400, "The connection was closed before the request was complete."),
-    "CORSForbidden": (403, "CORSResponse: This CORS request is not allowed."),
-    "CORSNotEnabled": (403, "CORSResponse: CORS is not enabled for this bucket."),
     "CredentialsNotSupported": (400, "This request does not support credentials."),
     "CrossLocationLoggingProhibited": (403, "Logs cannot be written to a bucket in another location."),
     "DeviceNotActiveError": (400, "The device is not currently active."),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
     "EndpointNotFound": (400, "Direct requests to the correct endpoint."),
+    "ExpectationFailed": (417, "The expectation given in the Expect header cannot be met."),
     "ExpiredToken": (400, "The provided token has expired."),
     "IllegalLocationConstraintException": (
-        400, "The location constraint is incompatible for the region specific endpoint this request was sent to."),
+        400,
+        (
+            "The location constraint is incompatible for the region specific endpoint this request was "
+            "sent to."
+        ),
+    ),
     "IllegalVersioningConfigurationException": (400, "The versioning configuration specified is not valid."),
     "IncompleteBody": (400, "The request body terminated unexpectedly"),
     "IncorrectEndpoint": (400, "The specified bucket exists in another region."),
@@ -59,30 +70,38 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "InvalidAccessPointAliasError": (400, "The specified access point alias name is not valid."),
     "InvalidAddressingHeader": (400, "You must specify the Anonymous role."),
     "InvalidArgument": (400, "Invalid Argument"),
-    "InvalidBucketAclWithObjectOwnership": (400, "Bucket cannot have ACLs set with this ObjectOwnership setting"),
+    "InvalidBucketAclWithObjectOwnership": (
+        400, "Bucket cannot have ACLs set with this ObjectOwnership setting",
+    ),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
-    "InvalidBucketOwnerAWSAccountID": (400, "The value of the expected bucket owner parameter must be an account ID."),
+    "InvalidBucketOwnerAWSAccountID": (
+        400, "The value of the expected bucket owner parameter must be an account ID.",
+    ),
     "InvalidBucketState": (409, "The request is not valid for the current state of the bucket."),
+    "InvalidChunkSizeError": (400, "Only the last chunk is allowed to have a size less than 8192 bytes"),
     "InvalidDigest": (400, "The Content-MD5 or checksum value that you specified is not valid."),
     "InvalidEncryptionAlgorithmError": (400, "The encryption algorithm that you specified is not valid."),
-    "InvalidHostHeader": (400, "The host headers provided in the request used the incorrect style addressing."),
+    "InvalidHostHeader": (
+        400, "The host headers provided in the request used the incorrect style addressing.",
+    ),
     "InvalidHttpMethod": (400, "The request was made with an unexpected HTTP method."),
     "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
     "InvalidObjectState": (403, "The operation is not valid for the current state of the object."),
     "InvalidPart": (
         400,
         (
-            "One or more of the specified parts could not be found.  The part may not have been uploaded, or the "
-            "specified entity tag may not match the part's entity tag."
+            "One or more of the specified parts could not be found.  The part may not have been uploaded,"
+            " or the specified entity tag may not match the part's entity tag."
         ),
     ),
     "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
     "InvalidPartOrder": (
-        400,
-        "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        400, "The list of parts was not in ascending order. Parts must be ordered by part number.",
     ),
     "InvalidPayer": (403, "All access to this object has been disabled."),
-    "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions in the policy document."),
+    "InvalidPolicyDocument": (
+        400, "The content of the form does not meet the conditions in the policy document.",
+    ),
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRegion": (403, "The region in the request is not valid."),
     "InvalidRequest": (400, "Invalid Request"),
@@ -101,13 +120,25 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "KMS.InvalidKeyUsageException": (400, "The KMS key cannot be used for the requested operation."),
     "KMS.KMSInvalidStateException": (400, "The state of the KMS key is not valid for this request."),
     "KMS.NotFoundException": (400, "The specified KMS key does not exist."),
-    "MalformedACLError": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
+    "MalformedACLError": (
+        400, "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
     "MalformedPolicy": (400, "Policy has invalid resource."),
     "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
-    "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
+    "MalformedTrailerError": (
+        400,
+        (
+            "The request contained trailing data that was not well-formed or did not conform to our "
+            "published schema."
+        ),
+    ),
+    "MalformedXML": (
+        400, "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
     "MaxMessageLengthExceeded": (400, "Your request was too big."),
     "MaxPostPreDataLengthExceededError": (
-        400, "Your POST request fields preceding the upload file were too large."),
+        400, "Your POST request fields preceding the upload file were too large.",
+    ),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
     "MissingAttachment": (400, "A SOAP attachment was expected, but none was found."),
@@ -130,8 +161,8 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "NoSuchUpload": (
         404,
         (
-            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted "
-            "or completed."
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have "
+            "been aborted or completed."
         ),
     ),
     "NoSuchVersion": (404, "The specified version does not exist."),
@@ -142,16 +173,23 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "NotSignedUp": (403, "Your account is not signed up for the S3 service."),
     "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist for this bucket"),
     "OperationAborted": (
-        409, "A conflicting conditional operation is currently in progress against this resource. Please try again."),
+        409,
+        (
+            "A conflicting conditional operation is currently in progress against this resource. Please "
+            "try again."
+        ),
+    ),
     "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
     "PermanentRedirect": (
         301,
         (
-            "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all "
-            "future requests to this endpoint."
+            "The bucket you are attempting to access must be addressed using the specified endpoint. "
+            "Please send all future requests to this endpoint."
         ),
     ),
-    "PermanentRedirectControlError": (301, "The API operation must be addressed using the specified endpoint."),
+    "PermanentRedirectControlError": (
+        301, "The API operation must be addressed using the specified endpoint.",
+    ),
     "PostPolicyInvalidKeyName": (403, "Invalid according to Policy: Policy Condition failed"),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
     "QuotaExceeded": (403, "The quota of the bucket is exhausted."),
@@ -159,22 +197,31 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
     "RequestExpired": (403, "Request has expired"),
     "RequestHeaderSectionTooLarge": (
-        400, "Your request header section exceeds the maximum allowed request header section size."),
+        400, "Your request header section exceeds the maximum allowed request header section size.",
+    ),
     "RequestIsNotMultiPartContent": (400, "Bucket POST must be of the enclosure-type multipart/form-data."),
     "RequestTimeout": (
-        400, "Your socket connection to the server was not read from or written to within the timeout period."),
-    "RequestTimeTooSkewed": (403, "The difference between the request time and the current time is too large."),
+        400,
+        (
+            "Your socket connection to the server was not read from or written to within the timeout "
+            "period."
+        ),
+    ),
+    "RequestTimeTooSkewed": (
+        403, "The difference between the request time and the current time is too large.",
+    ),
     "RequestTorrentOfBucketError": (400, "Requesting the torrent file of a bucket is not permitted."),
     "ResponseInterrupted": (400, "The response was interrupted."),
     "RestoreAlreadyInProgress": (409, "Object restore is already in progress"),
     "ServerSideEncryptionConfigurationNotFoundError": (
-        404, "The server side encryption configuration was not found"),
+        404, "The server side encryption configuration was not found",
+    ),
     "ServiceUnavailable": (503, "Service is unable to handle request."),
     "SignatureDoesNotMatch": (
         403,
         (
-            "The request signature we calculated does not match the signature you provided. Check your key and "
-            "signing method."
+            "The request signature we calculated does not match the signature you provided. Check your "
+            "key and signing method."
         ),
     ),
     "SlowDown": (503, "Please reduce your request rate."),
@@ -192,11 +239,19 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "UnexpectedContent": (400, "This request contains unsupported content."),
     "UnexpectedIPError": (403, "This request was rejected because the IP was unexpected."),
     "UnresolvableGrantByEmailAddress": (
-        400, "The e-mail address you provided does not match any account on record."),
+        400, "The e-mail address you provided does not match any account on record.",
+    ),
     "UnsupportedArgument": (400, "The request contained an unsupported argument."),
     "UnsupportedSignature": (400, "The provided request is signed with an unsupported signature version."),
     "UserKeyMustBeSpecified": (
-        400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields."),
+        400,
+        (
+            "The bucket POST must contain the specified field name. If it is specified, check the order "
+            "of the fields."
+        ),
+    ),
     "XAmzContentChecksumMismatch": (400, "The provided checksum header does not match what was computed."),
-    "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
+    "XAmzContentSHA256Mismatch": (
+        400, "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    ),
 })

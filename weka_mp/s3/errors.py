@@ -1,7 +1,8 @@
 """The S3 error catalogue, the one exception that carries an S3 error, and its XML document.
 
-Source: "Error responses" of the Amazon S3 API reference (code, HTTP status, meaning). Every error that leaves the
-S3 endpoint is a row of this table; raising a code that is not in it is a KeyError, that is, our own mistake.
+Source: "Error responses" of the Amazon S3 API reference (code, status, meaning). Every error that leaves
+the S3 endpoint is a row of this table; raising a code that is not in it is a KeyError, that is, our own
+mistake.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class S3Error(Exception):
 
     code:     a row of CATALOGUE.
     message:  the catalogue's text unless given.
-    status:   HTTP status; the catalogue's unless given (few codes are answered with two, as AccessDenied is not).
+    status:   HTTP status; the catalogue's unless given (a few codes are answered with two).
     details:  further elements of the XML document in order, such as BucketName, Key, ArgumentName, Condition.
     headers:  further response headers, such as Retry-After or Content-Range.
     """

@@ -1,7 +1,7 @@
 """What a client asked for, before anything is known about S3 operations: headers, target, bucket and key.
 
-Rules: RFC 9112 section 3.2 (request targets), RFC 3986 section 2.1 (percent-encoding), and "Virtual hosting of
-general purpose buckets" and "General purpose bucket naming rules" of the Amazon S3 user guide.
+Rules: RFC 9112 section 3.2 (request targets), RFC 3986 section 2.1 (percent-encoding), and "Virtual hosting
+of general purpose buckets" and "General purpose bucket naming rules" of the Amazon S3 user guide.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from weka_mp.s3.errors import S3Error
+from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
     "MAX_KEY_BYTES", "Address", "Headers", "S3Request", "address", "check_bucket_name", "decode_key",
@@ -31,7 +32,7 @@ _RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-
 
 
 class Headers:
-    """Immutable multimap of header fields; names compare without case, values are latin-1 text, order is kept.
+    """Immutable multimap of header fields; names compare without case, values are latin-1, order is kept.
 
     Latin-1 maps each byte to one character, so no byte a client sent is lost and signatures can be checked.
     """
@@ -87,7 +88,7 @@ class S3Request:
     """One request head.
 
     method:    as sent (upper case for every known method).
-    raw_path:  the target's path exactly as sent, without the query; for an absolute-form target the path of it.
+    raw_path:  the target's path exactly as sent, without the query; of an absolute-form target its path.
     raw_query: what follows the first '?' exactly as sent; empty when there is none.
     query:     decoded pairs in order; a name without '=' has the value ''.
     authority: host[:port] of an absolute-form target, which outweighs the Host header (RFC 9112, 3.2.2).
@@ -126,8 +127,8 @@ class S3Request:
 class Address:
     """Where a request goes. bucket is None for the service itself; key is None for the bucket itself."""
 
-    bucket: str | None
-    key: bytes | None
+    bucket: BucketName | None
+    key: ObjectKey | None
     virtual_hosted: bool
 
 
@@ -165,7 +166,7 @@ def _decode_query(raw: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def decode_key(raw: bytes) -> bytes:
+def decode_key(raw: bytes) -> ObjectKey:
     """The key that a percent-encoded path names, byte for byte: '//', '.' and '..' mean themselves.
 
     Raises S3Error InvalidURI (bad percent sign, not UTF-8) or KeyTooLongError.
@@ -177,8 +178,9 @@ def decode_key(raw: bytes) -> bytes:
         except UnicodeDecodeError as error:
             raise S3Error("InvalidURI") from error
     if len(key) > MAX_KEY_BYTES:
-        raise S3Error("KeyTooLongError", details={"Size": str(len(key)), "MaxSizeAllowed": str(MAX_KEY_BYTES)})
-    return key
+        sizes = {"Size": str(len(key)), "MaxSizeAllowed": str(MAX_KEY_BYTES)}
+        raise S3Error("KeyTooLongError", details=sizes)
+    return ObjectKey(key)
 
 
 def _host_name(request: S3Request) -> str:
@@ -188,7 +190,7 @@ def _host_name(request: S3Request) -> str:
     return host.partition(":")[0].rstrip(".").lower()
 
 
-def _bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
+def _bucket_of_host(host: str, domains: tuple[str, ...]) -> BucketName | None:
     """The bucket in a Host of the form bucket.domain; the longest of the matching domains decides."""
     best = -1
     bucket = None
@@ -198,14 +200,14 @@ def _bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
         if host == domain:
             best, bucket = len(domain), None
         elif host.endswith("." + domain):
-            best, bucket = len(domain), host[: -len(domain) - 1] or None
-    return bucket
+            best, bucket = len(domain), host[: -len(domain) - 1]
+    return BucketName(bucket) if bucket else None
 
 
 def address(request: S3Request, domains: tuple[str, ...]) -> Address:
     """Bucket and key of a request, path style or virtual-hosted style.
 
-    domains: lower-case host names of the endpoint (``--domain``); a Host that is under none of them is path style.
+    domains: lower-case host names of the endpoint (``--domain``); a Host under none of them is path style.
     Raises S3Error InvalidURI, InvalidBucketName (an empty one) or KeyTooLongError.
     """
     if not request.raw_path.startswith(b"/"):
@@ -220,7 +222,7 @@ def address(request: S3Request, domains: tuple[str, ...]) -> Address:
     raw_bucket, _, raw_key = rest.partition(b"/")
     if not raw_bucket:
         raise S3Error("InvalidBucketName", details={"BucketName": ""})
-    return Address(_decode_text(raw_bucket), decode_key(raw_key) if raw_key else None, False)
+    return Address(BucketName(_decode_text(raw_bucket)), decode_key(raw_key) if raw_key else None, False)
 
 
 def _is_bucket_name(name: str) -> bool:
@@ -243,8 +245,8 @@ def check_bucket_name(name: str) -> None:
 def require_bucket_name(name: str) -> None:
     """Refuse a name that no existing bucket has.
 
-    Names that S3 once allowed (upper case, underscores, up to 255) are well-formed, so nothing but the bucket is
-    missing: NoSuchBucket. Others raise InvalidBucketName, as S3 does.
+    Names that S3 once allowed (upper case, underscores, up to 255) are well-formed, so nothing but the bucket
+    is missing: NoSuchBucket. Others raise InvalidBucketName, as S3 does.
     """
     if not _is_bucket_name(name):
         code = "NoSuchBucket" if _LEGACY_BUCKET_NAME.fullmatch(name) else "InvalidBucketName"

@@ -1,8 +1,8 @@
 """Text of XML documents as S3 writes it: escaping and nothing else.
 
 Rule: XML 1.0 section 2.2 (characters) and 2.4 (markup). An object key may hold characters that XML 1.0 cannot
-carry even as references (U+0001, U+FFFE). S3 writes those as numeric references all the same, and tells clients
-to ask for ``encoding-type=url`` when their parser refuses them; so do we.
+carry even as references (U+0001, U+FFFE). S3 writes those as numeric references all the same, and tells
+clients to ask for ``encoding-type=url`` when their parser refuses them; so do we.
 """
 
 from __future__ import annotations

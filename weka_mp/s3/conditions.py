@@ -1,0 +1,132 @@
+"""If-Match and its relatives: pure decisions, no object is touched.
+
+Rules: RFC 9110 sections 8.8.3.2 (comparison) and 13.2.2 (precedence); "Conditional requests" of the S3 user
+guide for what differs: copy sources never answer 304, and writes know only ``If-None-Match: *`` and
+``If-Match``.
+
+An object's tags are a collection: a file whose derived tag was replaced by its MD5 answers to both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from enum import Enum
+from typing import Final
+
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.operations import ReadConditions, WriteConditions
+
+__all__ = [
+    "ReadDecision", "check_copy_source", "check_delete", "check_read", "check_write", "etag_matches",
+    "parse_etags", "require_usable_write_conditions",
+]
+
+_ETAG: Final = re.compile(r'(W/)?"([^"]*)"|([^\s,"]+)')
+_ANY: Final = "*"
+
+
+class ReadDecision(Enum):
+    """What the conditions of a read lead to when they do not fail."""
+
+    PROCEED = "proceed"
+    NOT_MODIFIED = "not modified"
+
+
+def parse_etags(header: str) -> list[tuple[str, bool]]:
+    """The tags of a list as (tag without quotes, is weak). Tags without quotes are read too: clients send
+    them."""
+    return [
+        (bare or quoted, bool(weak))
+        for weak, quoted, bare in (found.groups(default="") for found in _ETAG.finditer(header))
+    ]
+
+
+def etag_matches(header: str, etags: Collection[str], *, weak: bool) -> bool:
+    """Whether a list of tags, or ``*``, names an existing object that answers to `etags`.
+
+    weak: compare weakly (If-None-Match), else a weak tag matches nothing (If-Match, If-Range).
+    """
+    if header.strip() == _ANY:
+        return True
+    return any(tag in etags and (weak or not is_weak) for tag, is_weak in parse_etags(header))
+
+
+def _failed(condition: str) -> S3Error:
+    return S3Error("PreconditionFailed", details={"Condition": condition})
+
+
+def check_read(conditions: ReadConditions, etags: Collection[str], last_modified: int) -> ReadDecision:
+    """Decide a GET or HEAD of an existing object. Raises S3Error PreconditionFailed naming the condition.
+
+    etags: unquoted tags the object answers to. last_modified: seconds since the epoch.
+    """
+    if conditions.if_match is not None:
+        if not etag_matches(conditions.if_match, etags, weak=False):
+            raise _failed("If-Match")
+    elif conditions.if_unmodified_since is not None and last_modified > conditions.if_unmodified_since:
+        raise _failed("If-Unmodified-Since")
+    if conditions.if_none_match is not None:
+        if etag_matches(conditions.if_none_match, etags, weak=True):
+            return ReadDecision.NOT_MODIFIED
+    elif conditions.if_modified_since is not None and last_modified <= conditions.if_modified_since:
+        return ReadDecision.NOT_MODIFIED
+    return ReadDecision.PROCEED
+
+
+def check_copy_source(conditions: ReadConditions, etags: Collection[str], last_modified: int) -> None:
+    """The same for the source of a copy, where "not modified" is a failure too. Raises PreconditionFailed."""
+    try:
+        decision = check_read(conditions, etags, last_modified)
+    except S3Error as error:
+        raise _failed(f"x-amz-copy-source-{error.details['Condition']}") from error
+    if decision is ReadDecision.NOT_MODIFIED:
+        name = "If-None-Match" if conditions.if_none_match is not None else "If-Modified-Since"
+        raise _failed(f"x-amz-copy-source-{name}")
+
+
+def require_usable_write_conditions(conditions: WriteConditions) -> None:
+    """Refuse what S3 does not know for writes: a tag in If-None-Match, both headers. Raises
+    NotImplemented."""
+    if conditions.if_none_match is not None and conditions.if_none_match.strip() != _ANY:
+        raise S3Error("NotImplemented", details={"Header": "If-None-Match"})
+    if conditions.if_none_match is not None and conditions.if_match is not None:
+        raise S3Error("NotImplemented", details={"Header": "If-Match"})
+
+
+def check_write(conditions: WriteConditions, etags: Collection[str] | None) -> None:
+    """Decide a write against the object as it is now; `etags` is None where there is none.
+
+    Raises S3Error PreconditionFailed, or NoSuchKey for If-Match on nothing.
+    """
+    if conditions.if_none_match is not None and etags is not None:
+        raise _failed("If-None-Match")
+    if conditions.if_match is not None:
+        if etags is None:
+            raise S3Error("NoSuchKey")
+        if not etag_matches(conditions.if_match, etags, weak=False):
+            raise _failed("If-Match")
+
+
+def check_delete(
+    if_match: str | None,
+    if_match_size: int | None,
+    if_match_last_modified: int | None,
+    etags: Collection[str] | None,
+    size: int,
+    last_modified: int,
+) -> None:
+    """Decide a conditional delete; every given condition must hold. Raises PreconditionFailed or NoSuchKey.
+
+    etags is None where there is no object; size in bytes, last_modified in seconds since the epoch.
+    """
+    if if_match is None and if_match_size is None and if_match_last_modified is None:
+        return
+    if etags is None:
+        raise S3Error("NoSuchKey")
+    if if_match is not None and not etag_matches(if_match, etags, weak=False):
+        raise _failed("If-Match")
+    if if_match_size is not None and if_match_size != size:
+        raise _failed("x-amz-if-match-size")
+    if if_match_last_modified is not None and if_match_last_modified != last_modified:
+        raise _failed("x-amz-if-match-last-modified-time")

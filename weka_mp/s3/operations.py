@@ -1,0 +1,306 @@
+"""The S3 operations that are built, one frozen value each, with the permission each needs.
+
+Names, parameters and permissions follow the S3 API reference and the service authorization reference. Text
+that S3 orders or compares bytewise (keys, prefixes, delimiters, markers) is bytes; times are whole seconds
+since the epoch; ETags in conditions are as sent, with quotes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from weka_mp.values import BucketName, ObjectKey, UploadId
+
+__all__ = [
+    "BUILT", "NO_READ_CONDITIONS", "NO_WRITE_CONDITIONS", "AbortMultipartUpload",
+    "CompleteMultipartUpload", "CompletedPart", "CopyObject", "CreateBucket", "CreateMultipartUpload",
+    "DeleteBucket", "DeleteEntry", "DeleteObject", "DeleteObjects", "GetBucketLocation", "GetObject",
+    "HeadBucket", "HeadObject", "ListBuckets", "ListObjects", "ListObjectsV2", "ObjectMetadata",
+    "Operation", "PostObject", "PutObject", "ReadConditions", "UploadPart", "WriteConditions",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMetadata:
+    """What a client wants kept with an object.
+
+    Header values are text as sent. user: (lower-case name without the prefix x-amz-meta-, text) in the
+    order sent.
+    """
+
+    content_type: str | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    expires: str | None = None
+    website_redirect: str | None = None
+    user: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConditions:
+    """Conditions of a GET, a HEAD or a copy source. Tags as sent; times in seconds since the epoch."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: int | None = None
+    if_unmodified_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteConditions:
+    """Conditions of a PUT, a copy or a completion. if_none_match is ``*`` or None."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+
+NO_READ_CONDITIONS: Final = ReadConditions()
+NO_WRITE_CONDITIONS: Final = WriteConditions()
+
+
+@dataclass(frozen=True, slots=True)
+class ListBuckets:
+    """GET /. max_buckets is 1 to 10,000."""
+
+    permission: ClassVar[str] = "s3:ListAllMyBuckets"
+    prefix: str
+    max_buckets: int
+    continuation_token: str | None
+    bucket_region: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBucket:
+    """PUT /bucket. location_constraint is None where the client named no region."""
+
+    permission: ClassVar[str] = "s3:CreateBucket"
+    bucket: BucketName
+    location_constraint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadBucket:
+    """HEAD /bucket."""
+
+    permission: ClassVar[str] = "s3:ListBucket"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucket:
+    """DELETE /bucket."""
+
+    permission: ClassVar[str] = "s3:DeleteBucket"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketLocation:
+    """GET /bucket?location."""
+
+    permission: ClassVar[str] = "s3:GetBucketLocation"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjects:
+    """GET /bucket. max_keys is 0 to 1000; encoding_type is ``url`` or None."""
+
+    permission: ClassVar[str] = "s3:ListBucket"
+    bucket: BucketName
+    prefix: bytes
+    delimiter: bytes
+    marker: bytes
+    max_keys: int
+    encoding_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjectsV2:
+    """GET /bucket?list-type=2. max_keys is 0 to 1000; encoding_type is ``url`` or None."""
+
+    permission: ClassVar[str] = "s3:ListBucket"
+    bucket: BucketName
+    prefix: bytes
+    delimiter: bytes
+    max_keys: int
+    encoding_type: str | None
+    continuation_token: str | None
+    start_after: bytes
+    fetch_owner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PutObject:
+    """PUT /bucket/key. Length, digests and framing of the body are the payload's business."""
+
+    permission: ClassVar[str] = "s3:PutObject"
+    bucket: BucketName
+    key: ObjectKey
+    metadata: ObjectMetadata
+    conditions: WriteConditions
+
+
+@dataclass(frozen=True, slots=True)
+class PostObject:
+    """POST /bucket with a form; the key and all else stand in the form."""
+
+    permission: ClassVar[str] = "s3:PutObject"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class GetObject:
+    """GET /bucket/key. response_overrides: (header name, value) to send instead of the object's own.
+
+    if_range and range are as sent. Overrides are for signed requests only.
+    """
+
+    permission: ClassVar[str] = "s3:GetObject"
+    bucket: BucketName
+    key: ObjectKey
+    range: str | None
+    if_range: str | None
+    conditions: ReadConditions
+    part_number: int | None
+    checksum_mode: bool
+    response_overrides: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadObject:
+    """HEAD /bucket/key, with all that GetObject knows."""
+
+    permission: ClassVar[str] = "s3:GetObject"
+    bucket: BucketName
+    key: ObjectKey
+    range: str | None
+    if_range: str | None
+    conditions: ReadConditions
+    part_number: int | None
+    checksum_mode: bool
+    response_overrides: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObject:
+    """DELETE /bucket/key. if_match as sent; size in bytes; time in seconds since the epoch."""
+
+    permission: ClassVar[str] = "s3:DeleteObject"
+    bucket: BucketName
+    key: ObjectKey
+    if_match: str | None
+    if_match_size: int | None
+    if_match_last_modified: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEntry:
+    """One object of a DeleteObjects request, with its own conditions; None means no condition."""
+
+    key: ObjectKey
+    etag: str | None = None
+    size: int | None = None
+    last_modified: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObjects:
+    """POST /bucket?delete, 1 to 1000 entries. The permission is asked for each key."""
+
+    permission: ClassVar[str] = "s3:DeleteObject"
+    bucket: BucketName
+    entries: tuple[DeleteEntry, ...]
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CopyObject:
+    """PUT /bucket/key with x-amz-copy-source.
+
+    replace_metadata: the directive REPLACE, where `metadata` is the whole new metadata; else the source's
+    is kept and only metadata.website_redirect applies. checksum_algorithm: one to compute for the copy, or
+    None.
+    """
+
+    permission: ClassVar[str] = "s3:PutObject"
+    source_permission: ClassVar[str] = "s3:GetObject"
+    bucket: BucketName
+    key: ObjectKey
+    source_bucket: BucketName
+    source_key: ObjectKey
+    source_conditions: ReadConditions
+    replace_metadata: bool
+    metadata: ObjectMetadata
+    conditions: WriteConditions
+    checksum_algorithm: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMultipartUpload:
+    """POST /bucket/key?uploads. checksum_type is COMPOSITE, FULL_OBJECT or None."""
+
+    permission: ClassVar[str] = "s3:PutObject"
+    bucket: BucketName
+    key: ObjectKey
+    metadata: ObjectMetadata
+    checksum_algorithm: str | None
+    checksum_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPart:
+    """PUT /bucket/key?partNumber=1..10000&uploadId=…."""
+
+    permission: ClassVar[str] = "s3:PutObject"
+    bucket: BucketName
+    key: ObjectKey
+    upload_id: UploadId
+    part_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPart:
+    """One part of a completion. etag without quotes; checksums: (algorithm in upper case, base64 text)."""
+
+    number: int
+    etag: str
+    checksums: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteMultipartUpload:
+    """POST /bucket/key?uploadId=…. Parts ascend strictly. object_size in bytes, as the client believes it."""
+
+    permission: ClassVar[str] = "s3:PutObject"
+    bucket: BucketName
+    key: ObjectKey
+    upload_id: UploadId
+    parts: tuple[CompletedPart, ...]
+    conditions: WriteConditions
+    checksums: tuple[tuple[str, str], ...]
+    checksum_type: str | None
+    object_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AbortMultipartUpload:
+    """DELETE /bucket/key?uploadId=…."""
+
+    permission: ClassVar[str] = "s3:AbortMultipartUpload"
+    bucket: BucketName
+    key: ObjectKey
+    upload_id: UploadId
+
+
+Operation = (
+    ListBuckets | CreateBucket | HeadBucket | DeleteBucket | GetBucketLocation | ListObjects | ListObjectsV2
+    | PutObject | PostObject | GetObject | HeadObject | DeleteObject | DeleteObjects | CopyObject | CreateMultipartUpload
+    | UploadPart | CompleteMultipartUpload | AbortMultipartUpload
+)
+
+BUILT: Final[frozenset[str]] = frozenset(kind.__name__ for kind in Operation.__args__)
+"""Names of the operations that are built; all others of the route table answer NotImplemented."""
