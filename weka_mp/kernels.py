@@ -1,8 +1,8 @@
 """Loads the native kernels, or stands in for them with their Python twins, and says which and why.
 
 The library is plain C (``native/``) reached through `ctypes`. It is a matter of speed alone: every function
-here gives the same result without it. ``WEKA_MP_NO_NATIVE=1`` in the environment, or :func:`use_native`, turns
-it off; :func:`describe` tells what is in use, for ``weka-mp doctor`` and for the log.
+here gives the same result without it. ``WEKA_MP_NO_NATIVE=1`` in the environment, or :func:`use_native`,
+turns it off; :func:`describe` tells what is in use, for ``weka-mp doctor`` and for the log.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def describe() -> Kernels:
 
 
 def crc32(data: Buffer, value: int = 0) -> int:
-    """CRC-32 (ISO 3309; S3's x-amz-checksum-crc32) of `data`, continuing from `value`; zlib's, always native."""
+    """CRC-32 (ISO 3309; S3's x-amz-checksum-crc32) of `data`, continuing from `value`: zlib's."""
     return zlib.crc32(data, value)
 
 

@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# The one list of Debian packages that weka_mp needs, read by tools/setup and tools/fresh.
+#
+# Each line: package | a probe that succeeds where what it brings is there already (from
+# wherever: a compiler need not be Debian's). $python is the interpreter in use, or empty.
+
+run_packages() {
+    cat <<'END'
+python3|test -n "$python"
+python3-venv|test -n "$python" && "$python" -c 'import ensurepip, venv'
+python3-dev|test -n "$python" && test -e "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h"
+gcc|command -v cc
+libc6-dev|echo '#include <stdio.h>' | cc -E -
+pkg-config|command -v pkg-config
+libfuse3-dev|pkg-config --exists fuse3
+fuse3|command -v fusermount3
+END
+}
+
+# What the tests run besides: clients of the mount and of the endpoint, and the tools they look with.
+dev_packages() {
+    cat <<'END'
+attr|command -v getfattr && command -v setfattr
+curl|command -v curl
+git|command -v git
+rsync|command -v rsync
+shellcheck|command -v shellcheck
+sqlite3|command -v sqlite3
+END
+}
