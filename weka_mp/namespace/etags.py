@@ -1,0 +1,213 @@
+"""Which ETag is true of a file now (docs/SEMANTICS.md, 3): records, writer marks, read leases, derived tags.
+
+A record's ETag counts when its stamp agrees with the inode and no writer mark stands. Otherwise the file has a dashed
+tag: derived from its stamp when a read lease proves that nobody can be writing, a nonce that never matches while
+somebody can. A mark is lifted under such a lease only, and takes the old ETag with it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from weka_mp.clock import Clock
+from weka_mp.errors import AccessDenied, AttributeTooLarge, Exists, NamespaceError, NoAttribute, NotSupported, NoSpace
+from weka_mp.namespace.records import WRITER_XATTR, Record, read_record, write_record
+from weka_mp.store.interface import Store
+from weka_mp.values import Attr, ETag, Fd, Stamp
+
+__all__ = ["EtagState", "FillOutcome", "adopt_hash", "derived", "fill_file", "is_marked", "mark_writer", "retimed", "settle"]
+
+_log = logging.getLogger(__name__)
+_HASH_STEP = 1 << 20  # bytes hashed between two looks at the lease: about 1.5 ms of making a writer wait
+_QUIET_NS = 2_000_000_000  # where there are no leases: a file this long unchanged counts as closed
+_SALT_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class EtagState:
+    """The ETag to show, all tags that conditions accept for this content, and the record as it was read."""
+
+    etag: ETag
+    accepted: frozenset[str]
+    record: Record | None
+    true: bool  # the record's own tag, not a derived one
+
+
+class FillOutcome(enum.Enum):
+    """What the filler did with one file."""
+
+    FILLED = "filled"
+    ALREADY = "already"
+    BUSY = "busy"  # a writer has it, or it changed too recently to be sure
+
+
+def derived(stamp: Stamp, salt: bytes) -> ETag:
+    """The dashed tag of content known only by its stamp. ``-0`` is no part count S3 could give."""
+    text = b"%d,%d,%d," % (stamp.ino, stamp.size, stamp.mtime_ns)
+    return ETag(hashlib.md5(text + salt, usedforsecurity=False).hexdigest() + "-0")
+
+
+def _nonce() -> ETag:
+    return ETag(secrets.token_hex(16) + "-0")
+
+
+def _salt() -> bytes:
+    return secrets.token_bytes(_SALT_BYTES)
+
+
+def is_marked(store: Store, fd: Fd) -> bool:
+    """Whether a writer opened this inode since its ETag was written."""
+    try:
+        store.get_xattr(fd, WRITER_XATTR)
+    except NoAttribute:
+        return False
+    return True
+
+
+def mark_writer(store: Store, fd: Fd) -> None:
+    """Note that `fd` can write from now on. Call after the open (which no lease survives) and before it is answered.
+
+    Files whose record names no ETag need no mark: what is derived depends on the lease alone.
+    """
+    record = read_record(store, fd)
+    if record is None or record.etag is None:
+        return
+    try:
+        store.set_xattr(fd, WRITER_XATTR, b"1", 1)  # XATTR_CREATE: a second writer changes nothing
+    except Exists:
+        return
+    except (NoSpace, AttributeTooLarge):
+        # No room for one more attribute: say it in the record itself, which only gets shorter.
+        write_record(store, fd, record.voided(_salt()))
+
+
+@contextmanager
+def _lease(store: Store, fd: Fd, clock: Clock) -> Iterator[bool]:
+    """Whether nobody can be writing, for as long as the block runs (as far as this file system can tell)."""
+    if not store.primitives.leases:
+        store.sync_data(fd)
+        yield clock.now_ns() - store.attr(fd).mtime_ns > _QUIET_NS
+        return
+    try:
+        granted = store.try_lease(fd)
+    except (AccessDenied, NotSupported):
+        granted = False
+    try:
+        yield granted
+    finally:
+        if granted:
+            store.drop_lease(fd)
+
+
+def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:
+    """On coarse clocks a change in the same tick would leave the stamp as it is."""
+    grain = store.primitives.change_grain_ns
+    return grain > 0 and clock.now_ns() - attr.mtime_ns < grain
+
+
+def _lift_mark(store: Store, fd: Fd, record: Record) -> Record:
+    """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
+    fresh = record.voided(_salt())
+    write_record(store, fd, fresh)
+    store.remove_xattr(fd, WRITER_XATTR)
+    return fresh
+
+
+def settle(store: Store, fd: Fd, attr: Attr, clock: Clock, record: Record | None = None) -> EtagState:
+    """The ETag of the inode behind the read-only descriptor `fd`, whose attributes were `attr` a moment ago.
+
+    `record` spares the read when the caller has it. Raises what the store raises.
+    """
+    if record is None:
+        record = read_record(store, fd)
+    marked = record is not None and record.etag is not None and is_marked(store, fd)
+    if record is not None and not marked and record.describes(attr):
+        etag = ETag(record.etag or "")
+        return EtagState(etag, frozenset((etag, derived(Stamp.of(attr), record.salt))), record, True)
+    with _lease(store, fd, clock) as alone:
+        if not alone:
+            return EtagState(_nonce(), frozenset(), record, False)
+        if marked and record is not None:
+            record = _lift_mark(store, fd, record)
+        now = store.attr(fd)
+        if now != attr and Stamp.of(now) != Stamp.of(attr) or _too_fresh(store, now, clock):
+            return EtagState(_nonce(), frozenset(), record, False)
+        etag = derived(Stamp.of(now), record.salt if record else b"")
+        return EtagState(etag, frozenset((etag,)), record, False)
+
+
+def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
+    """Under a lease: the record gets this content's MD5; other checksums described other bytes."""
+    old = read_record(store, fd) or Record()
+    marked = is_marked(store, fd)
+    # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags must not match.
+    salt = _salt() if marked else old.salt
+    write_record(store, fd, replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex()))
+    if marked:
+        store.remove_xattr(fd, WRITER_XATTR)
+
+
+def adopt_hash(store: Store, fd: Fd, md5: bytes, size: int, mtime_ns: int, clock: Clock) -> bool:
+    """Record an MD5 computed while the file was written, if nobody can write now and nothing came in between.
+
+    `fd` is read-only; `size` in bytes and `mtime_ns` are what the writer saw after its last write.
+    """
+    with _lease(store, fd, clock) as alone:
+        if not alone or not store.primitives.leases:
+            return False
+        attr = store.attr(fd)
+        if attr.size != size or attr.mtime_ns != mtime_ns or _too_fresh(store, attr, clock):
+            return False
+        _write_true(store, fd, attr, md5)
+        return True
+
+
+def fill_file(store: Store, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> FillOutcome:
+    """Give the file behind the read-only `fd` its MD5 ETag: lease, stat, hash while the lease is whole, stat, record."""
+    record = read_record(store, fd)
+    if record is not None and record.describes(store.attr(fd)) and not is_marked(store, fd):
+        return FillOutcome.ALREADY
+    with _lease(store, fd, clock) as alone:
+        before = store.attr(fd)
+        if not alone or _too_fresh(store, before, clock):
+            return FillOutcome.BUSY
+        digest = hashlib.md5(usedforsecurity=False)
+        offset = 0
+        while data := store.read(fd, _HASH_STEP, offset):
+            digest.update(data)
+            offset += len(data)
+            if stop() or (store.primitives.leases and not store.lease_intact(fd)):
+                return FillOutcome.BUSY
+        after = store.attr(fd)
+        if Stamp.of(after) != Stamp.of(before) or offset != after.size:
+            return FillOutcome.BUSY
+        if store.primitives.leases and not store.lease_intact(fd):
+            return FillOutcome.BUSY
+        _write_true(store, fd, after, digest.digest())
+        return FillOutcome.FILLED
+
+
+@contextmanager
+def retimed(store: Store, fd: Fd) -> Iterator[None]:
+    """Around a change of mtime by a POSIX caller: a true ETag stays true, a void one stays void.
+
+    Without this, writing and then restoring the old mtime would bring the old ETag back. `fd` may be O_PATH.
+    """
+    try:
+        record = read_record(store, fd)
+        valid = record is not None and record.describes(store.attr(fd)) and not is_marked(store, fd)
+        if not valid:
+            write_record(store, fd, (record or Record()).voided(_salt()))
+    except NamespaceError as error:
+        _log.debug("no record can be kept for this inode: %s", error)
+        yield
+        return
+    yield
+    if valid and record is not None:
+        write_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd))))

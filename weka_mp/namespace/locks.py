@@ -1,0 +1,77 @@
+"""Entry locks: who may change what one directory entry means (docs/CONCURRENCY.md).
+
+A lock is one byte of ``.weka/locks/entries``, held by an open file description so that it works between processes and
+dies with its holder; threads of one process share that description, so a table of held bytes stands in front. The byte
+is a hash of (parent inode, name): a collision makes two strangers wait for each other and nothing worse. Several are
+taken in ascending order. Releases are synchronous. Nobody waits for a kernel notification while holding one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from weka_mp.store.interface import Store
+from weka_mp.values import Fd
+
+__all__ = ["EntryLocks"]
+
+_SPACE = (1 << 62) - 1  # offsets are signed 64 bits
+
+
+def _offset(parent: int, name: bytes) -> int:
+    digest = hashlib.blake2b(b"%d/" % parent + name, digest_size=8).digest()
+    return int.from_bytes(digest, "big") & _SPACE
+
+
+class EntryLocks:
+    """Locks on directory entries, by (parent inode number, name). `lock_file` is a writable descriptor of its own."""
+
+    def __init__(self, store: Store, lock_file: Fd) -> None:
+        self._store = store
+        self._fd = lock_file
+        self._held: set[int] = set()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[None]:
+        """Wait for all of them, run the block, release."""
+        with self._holding(entries, wait=True):
+            yield
+
+    @contextmanager
+    def try_hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[bool]:
+        """Like `hold` but never waits: the block gets False when somebody else has one of them."""
+        with self._holding(entries, wait=False) as held:
+            yield held
+
+    @contextmanager
+    def _holding(self, entries: Iterable[tuple[int, bytes]], *, wait: bool) -> Iterator[bool]:
+        offsets = sorted({_offset(parent, name) for parent, name in entries})
+        if not self._claim(offsets, wait):
+            yield False
+            return
+        taken: list[int] = []
+        try:
+            for offset in offsets:
+                if not self._store.lock(self._fd, offset, wait=wait):
+                    break
+                taken.append(offset)
+            yield len(taken) == len(offsets)
+        finally:
+            for offset in taken:
+                self._store.unlock(self._fd, offset)
+            with self._changed:
+                self._held.difference_update(offsets)
+                self._changed.notify_all()
+
+    def _claim(self, offsets: list[int], wait: bool) -> bool:
+        with self._changed:
+            while not self._held.isdisjoint(offsets):
+                if not wait:
+                    return False
+                self._changed.wait()
+            self._held.update(offsets)
+            return True
