@@ -17,7 +17,14 @@ import trio
 from weka_mp.supervise.frames import ERROR, OK, Frame, FrameError, FrameReader, encode
 
 __all__ = [
-    "CallTimeout", "Handler", "Peer", "PeerGone", "RemoteFailure", "connect_unix", "listen_unix", "serve_unix",
+    "CallTimeout",
+    "Handler",
+    "Peer",
+    "PeerGone",
+    "RemoteFailure",
+    "connect_unix",
+    "listen_unix",
+    "serve_unix",
 ]
 
 log = logging.getLogger(__name__)
@@ -229,7 +236,7 @@ class _Started:
 async def connect_unix(
     path: str, handlers: Mapping[str, Handler] | None = None, *, timeout: float = 2.0
 ) -> Peer:
-    """A peer connected to the socket at `path` (the caller starts its `run`); PeerGone when nobody listens."""
+    """A peer connected to the socket at `path`; the caller starts its `run`. PeerGone when nobody listens."""
     try:
         with trio.fail_after(timeout):
             stream = await trio.open_unix_socket(path)

@@ -41,8 +41,18 @@ def test_garbage_raises_frame_error_only(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[2, 1, "v", None], [1, -1, "v", None], [1, 2**63, "v", None], [1, 1, "", None], [1, 1, b"v", None],
-     [1, 1, "v"], {"a": 1}, [True, 1, "v", None], [1, True, "v", None], [1, 1, "v" * 65, None]],
+    [
+        [2, 1, "v", None],
+        [1, -1, "v", None],
+        [1, 2**63, "v", None],
+        [1, 1, "", None],
+        [1, 1, b"v", None],
+        [1, 1, "v"],
+        {"a": 1},
+        [True, 1, "v", None],
+        [1, True, "v", None],
+        [1, 1, "v" * 65, None],
+    ],
 )
 def test_malformed_messages_are_refused(value: object) -> None:
     body = msgpack.packb(value)

@@ -1,0 +1,97 @@
+"""Which layer wins, and what each layer refuses."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from weka_mp.config import OPTIONS, Address, Config, ConfigError, load, read_file
+
+SAMPLES: dict[str, tuple[object, object, object, object]] = {
+    # key: (flag, variable, TOML value, then the values these become)
+    "store": ("/f", "/v", "/t", ("/f", "/v", "/t")),
+    "mount": (["/f1", "/f2"], "/v1:/v2", ["/t"], (("/f1", "/f2"), ("/v1", "/v2"), ("/t",))),
+    "s3": ("f:1", "v:2", "none", (Address("f", 1), Address("v", 2), None)),
+    "admin": ("f:1", "none", "t:3", (Address("f", 1), None, Address("t", 3))),
+    "workers": ("1", "2", 3, (1, 2, 3)),
+    "durability": ("relaxed", "commit", "relaxed", ("relaxed", "commit", "relaxed")),
+    "region": ("f-1", "v-1", "t-1", ("f-1", "v-1", "t-1")),
+    "domain": ("f.a,f.b", "", ["t.a", "t.b"], (("f.a", "f.b"), (), ("t.a", "t.b"))),
+    "attr_timeout": ("0", "1.5", 2, (0.0, 1.5, 2.0)),
+    "sigv2": (True, "off", True, (True, False, True)),
+    "no_native": (True, "0", True, (True, False, True)),
+    "log_level": ("debug", "error", "warning", ("debug", "error", "warning")),
+    "log_file": ("f.log", "v.log", "t.log", ("f.log", "v.log", "t.log")),
+    "log_format": ("json", "text", "json", ("json", "text", "json")),
+    "log_max_size": ("0", "1MiB", 77, (0, 2**20, 77)),
+    "log_keep": ("0", "1", 2, (0, 1, 2)),
+}
+
+
+def test_every_option_has_a_field_and_a_sample() -> None:
+    keys = [entry.key for entry in OPTIONS]
+    assert keys == list(SAMPLES)
+    assert {field.name for field in dataclasses.fields(Config)} == {*keys, "admin_named"}
+
+
+@pytest.mark.parametrize("entry", OPTIONS, ids=lambda entry: entry.key)
+def test_flags_win_over_variables_over_the_file_over_defaults(entry) -> None:  # type: ignore[no-untyped-def]
+    flag, variable, toml, values = SAMPLES[entry.key]
+    flags, environ, file = {entry.key: flag}, {entry.variable: variable}, {entry.key: toml}
+    from_flag = load(flags, environ, file, file_name="F")
+    from_variable = load({entry.key: None}, environ, file, file_name="F")
+    from_file = load({}, {}, file, file_name="F")
+    from_default = load({}, {})
+    assert (
+        getattr(from_flag.config, entry.key),
+        getattr(from_variable.config, entry.key),
+        getattr(from_file.config, entry.key),
+    ) == values
+    assert [loaded.sources[entry.key] for loaded in (from_flag, from_variable, from_file, from_default)] == [
+        entry.flag,
+        entry.variable,
+        "F",
+        "default",
+    ]
+
+
+def test_defaults() -> None:
+    config = load({}, {}).config
+    assert (config.s3, config.admin) == (Address("127.0.0.1", 9000), Address("127.0.0.1", 14000))
+    assert not config.admin_named
+    assert load({"admin": "127.0.0.1:14000"}, {}).config.admin_named
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "file", "reason"),
+    [
+        ({"workers": "0"}, {}, {}, "--workers: '0'"),
+        ({}, {"WEKA_MP_ATTR_TIMEOUT": ""}, {}, "WEKA_MP_ATTR_TIMEOUT: ''"),
+        ({}, {}, {"region": "a/b"}, "F: region: 'a/b'"),
+        ({}, {}, {"workers": "3"}, "F: workers: '3' has the wrong type"),
+        ({}, {}, {"workers": True}, "F: workers: True has the wrong type"),
+        ({}, {}, {"sigv2": 1}, "F: sigv2: 1 has the wrong type"),
+        ({}, {}, {"mount": [1]}, r"F: mount: \[1\] has the wrong type"),
+        ({}, {}, {"domain": [["a"]]}, "F: domain: .* has the wrong type"),
+    ],
+)
+def test_a_wrong_value_names_its_source(flags: dict, environ: dict, file: dict, reason: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ConfigError, match=reason):
+        load(flags, environ, file, file_name="F")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    with pytest.raises(ConfigError, match="No such file"):
+        read_file(str(path))
+    path.write_text("workers = 2\nvisibilty = 'x'\n")
+    with pytest.raises(ConfigError, match="unknown key 'visibilty'"):
+        read_file(str(path))
+    path.write_text("workers = \n")
+    with pytest.raises(ConfigError, match="not TOML"):
+        read_file(str(path))
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not TOML"):
+        read_file(str(path))
+    path.write_text("workers = 2\n")
+    assert read_file(str(path)) == {"workers": 2}

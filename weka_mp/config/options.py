@@ -1,0 +1,204 @@
+"""The one table of options.
+
+Flags, variables, keys of the file, `--help` and docs/CONFIGURATION.md follow it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from weka_mp.config.values import (
+    Address,
+    parse_address,
+    parse_choice,
+    parse_domains,
+    parse_integer,
+    parse_path,
+    parse_region,
+    parse_seconds,
+    parse_size,
+    parse_switch,
+)
+
+__all__ = ["OPTIONS", "Option", "default_workers", "option"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting. `key` is its TOML key; the flag and the variable follow from it.
+
+    `parse` takes the text of a flag or variable; `shown` is the default as the documentation spells it.
+    `types` are what the TOML file may hold for it. A `repeats` option takes several values: a repeated
+    flag, a list in the file, a variable separated by colons. A `switch` takes no value as a flag.
+    """
+
+    key: str
+    parse: Callable[[str], object]
+    default: object
+    shown: str
+    metavar: str
+    help: str
+    types: tuple[type, ...] = (str,)
+    repeats: bool = False
+    switch: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "WEKA_MP_" + self.key.upper()
+
+
+def default_workers() -> int:
+    """As many S3 processes as there are cores, at least 2 (one may be busy or restarting), at most 4."""
+    return max(2, min(4, len(os.sched_getaffinity(0))))
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    Option(
+        "store",
+        parse_path,
+        None,
+        "(required)",
+        "STORE",
+        "The directory that holds the data; an alternative to the argument STORE.",
+    ),
+    Option(
+        "mount",
+        parse_path,
+        (),
+        "(none)",
+        "DIR",
+        "Mount the store at this directory; may be repeated.",
+        repeats=True,
+    ),
+    Option(
+        "s3",
+        parse_address,
+        Address("127.0.0.1", 9000),
+        "127.0.0.1:9000",
+        "HOST:PORT",
+        "Where the S3 endpoint listens. Port 0 takes a free one; none serves no S3.",
+    ),
+    Option(
+        "admin",
+        parse_address,
+        None,
+        "127.0.0.1:14000",
+        "HOST:PORT",
+        "Where health and metrics are served. Port 0 takes a free one; none serves them on the"
+        " admin socket only. A taken default address is passed over with a warning, a named one is an error.",
+    ),
+    Option(
+        "workers",
+        parse_integer(1, 256),
+        None,
+        "the cores, 2 to 4",
+        "N",
+        "Number of S3 worker processes.",
+        types=(int,),
+    ),
+    Option(
+        "durability",
+        parse_choice("commit", "relaxed"),
+        "commit",
+        "commit",
+        "commit|relaxed",
+        "commit: a 200 is on stable storage; relaxed: names may be lost with the machine's power.",
+    ),
+    Option(
+        "region",
+        parse_region,
+        "us-east-1",
+        "us-east-1",
+        "REGION",
+        "The region that signatures and GetBucketLocation name.",
+    ),
+    Option(
+        "domain",
+        parse_domains,
+        (),
+        "(none)",
+        "D[,D...]",
+        "Domains under which BUCKET.DOMAIN addresses a bucket.",
+        types=(str, list),
+    ),
+    Option(
+        "attr_timeout",
+        parse_seconds,
+        1.0,
+        "1",
+        "SECONDS",
+        "How long kernels may cache names and attributes of the mount.",
+        types=(int, float),
+    ),
+    Option(
+        "sigv2",
+        parse_switch,
+        False,
+        "off",
+        "",
+        "Accept signature version 2 in the Authorization header too.",
+        types=(bool,),
+        switch=True,
+    ),
+    Option(
+        "no_native",
+        parse_switch,
+        False,
+        "off",
+        "",
+        "Do without the native library; everything works, slower.",
+        types=(bool,),
+        switch=True,
+    ),
+    Option(
+        "log_level",
+        parse_choice("debug", "info", "warning", "error"),
+        "info",
+        "info",
+        "debug|info|warning|error",
+        "The least severe records that are logged.",
+    ),
+    Option(
+        "log_file", parse_path, None, "standard error", "FILE", "Log to this file instead of standard error."
+    ),
+    Option(
+        "log_format",
+        parse_choice("text", "json"),
+        "text",
+        "text",
+        "text|json",
+        "One line of text or one JSON object a record.",
+    ),
+    Option(
+        "log_max_size",
+        parse_size,
+        64 * 2**20,
+        "64MiB",
+        "SIZE",
+        "Start a new log file when this size is reached; 0: never.",
+        types=(int, str),
+    ),
+    Option(
+        "log_keep",
+        parse_integer(0, 1000),
+        5,
+        "5",
+        "N",
+        "How many former log files are kept, as FILE.1 (the latest) to FILE.N.",
+        types=(int,),
+    ),
+)
+
+_BY_KEY: Final = {entry.key: entry for entry in OPTIONS}
+
+
+def option(key: str) -> Option:
+    """The option with this key; KeyError when there is none."""
+    return _BY_KEY[key]

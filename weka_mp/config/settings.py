@@ -1,0 +1,36 @@
+"""The frozen configuration that every process of a service is started from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from weka_mp.config.values import Address
+
+__all__ = ["Config"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, checked. The fields are the keys of the option table; see docs/CONFIGURATION.md.
+
+    `admin_named` says that the admin address was asked for and is not the default; `log_max_size` is in
+    bytes, `attr_timeout` in seconds. `store` is None only where the command needs none.
+    """
+
+    store: str | None
+    mount: tuple[str, ...]
+    s3: Address | None
+    admin: Address | None
+    admin_named: bool
+    workers: int
+    durability: str
+    region: str
+    domain: tuple[str, ...]
+    attr_timeout: float
+    sigv2: bool
+    no_native: bool
+    log_level: str
+    log_file: str | None
+    log_format: str
+    log_max_size: int
+    log_keep: int
