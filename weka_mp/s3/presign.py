@@ -1,0 +1,243 @@
+"""Pre-signed requests: the signature, and sometimes headers, travel in the query.
+
+Source: "Authenticating Requests: Using Query Parameters" (version 4) and "Query string request authentication
+alternative" (version 2) of the S3 documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from weka_mp.s3.canonical import canonical_query, split_signed_headers
+from weka_mp.s3.credentials import (
+    AccessKeyId,
+    Authentication,
+    AuthKind,
+    PayloadMode,
+    SecretLookup,
+    SigningKeyCache,
+    check_session_token,
+    find_secret,
+)
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.request import Headers, S3Request
+from weka_mp.s3.signing_time import MAX_SKEW, extended_iso, parse_basic_iso
+from weka_mp.s3.sigv2 import check_signature, declared_payload, string_to_sign
+from weka_mp.s3.sigv4 import (
+    ALGORITHM,
+    Regions,
+    Scope,
+    ScopeError,
+    Signed,
+    build_authentication,
+    parse_payload_mode,
+    parse_scope,
+    require_signed_headers,
+    verify_signature,
+)
+
+__all__ = [
+    "MAX_EXPIRES", "authenticate_v2", "authenticate_v4", "carries_v2", "carries_v4", "effective_headers",
+]
+
+MAX_EXPIRES: Final = 604_800  # seconds; a signing key lives no longer than its week
+
+_V4_MARKS: Final = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature")
+_V4_REQUIRED: Final = (*_V4_MARKS, "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires")
+_V2_MARKS: Final = ("AWSAccessKeyId", "Signature")
+_V2_REQUIRED: Final = (*_V2_MARKS, "Expires")
+# Parameters of the signature itself: these never stand for headers.
+_V4_OWN: Final = frozenset({name.lower() for name in (*_V4_REQUIRED, "X-Amz-Security-Token")})
+_V2_HOISTED: Final = ("content-md5", "content-type")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+def carries_v4(parameters: Mapping[str, str]) -> bool:
+    """Whether the query claims a version 4 signature."""
+    return any(name in parameters for name in _V4_MARKS)
+
+
+def carries_v2(parameters: Mapping[str, str]) -> bool:
+    """Whether the query claims a version 2 signature."""
+    return any(name in parameters for name in _V2_MARKS)
+
+
+def _latin1(text: str) -> str:
+    """A decoded parameter as a header value: one character a byte."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _hoisted(request: S3Request, kind: AuthKind) -> list[tuple[str, str]]:
+    moved = []
+    for name, value in request.query:
+        lowered = name.lower()
+        if lowered.startswith("x-amz-"):
+            if kind is AuthKind.QUERY_V2 or lowered not in _V4_OWN:
+                moved.append((lowered, _latin1(value)))
+        elif kind is AuthKind.QUERY_V2 and lowered in _V2_HOISTED:
+            moved.append((lowered, _latin1(value)))
+    return moved
+
+
+def effective_headers(request: S3Request, kind: AuthKind) -> Headers:
+    """The headers of a request and, when it is pre-signed, the ``x-amz-*`` headers moved to the query.
+
+    SDKs that pre-sign move headers such as x-amz-acl or x-amz-checksum-crc32 there; the signature covers them
+    in either place. A header that was really sent outweighs the parameter.
+    """
+    if kind not in (AuthKind.QUERY_V4, AuthKind.QUERY_V2):
+        return request.headers
+    moved = [pair for pair in _hoisted(request, kind) if pair[0] not in request.headers]
+    return Headers((*request.headers.items(), *moved)) if moved else request.headers
+
+
+def _malformed(reason: str) -> S3Error:
+    return S3Error("AuthorizationQueryParametersError", reason)
+
+
+def _required(parameters: Mapping[str, str]) -> None:
+    if any(not parameters.get(name) for name in _V4_REQUIRED):
+        raise _malformed(
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
+            "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+        )
+
+
+def _lifetime(text: str) -> int:
+    if _INTEGER.fullmatch(text) is None:
+        raise _malformed("X-Amz-Expires should be a number")
+    seconds = int(text)
+    if seconds < 0:
+        raise _malformed("X-Amz-Expires must be non-negative")
+    if seconds > MAX_EXPIRES:
+        raise _malformed(
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be "
+            f"less than {MAX_EXPIRES} seconds"
+        )
+    return seconds
+
+
+def _check_window(moment: int, lifetime: int, now: float) -> None:
+    if now > moment + lifetime:
+        raise S3Error(
+            "AccessDenied",
+            "Request has expired",
+            details={
+                "X-Amz-Expires": str(lifetime),
+                "Expires": extended_iso(moment + lifetime),
+                "ServerTime": extended_iso(now),
+            },
+        )
+    if moment > now + MAX_SKEW:
+        raise S3Error("AccessDenied", "Request is not valid yet", details={"ServerTime": extended_iso(now)})
+
+
+def _scope_and_time(parameters: Mapping[str, str], regions: Regions) -> tuple[Scope, int]:
+    if parameters["X-Amz-Algorithm"] != ALGORITHM:
+        raise _malformed(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
+    try:
+        scope = parse_scope(parameters["X-Amz-Credential"], regions)
+    except ScopeError as error:
+        raise _malformed(f"Error parsing the X-Amz-Credential parameter; {error.reason}") from error
+    stamp = parameters["X-Amz-Date"]
+    moment = parse_basic_iso(stamp)
+    if moment is None:
+        raise _malformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+    if stamp[:8] != scope.date:
+        raise _malformed(
+            f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{stamp[:8]}".'
+        )
+    return scope, moment
+
+
+def _payload_hash(request: S3Request, parameters: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """The last line of the canonical request: UNSIGNED-PAYLOAD unless the signer fixed the body."""
+    for name, value in parameters.items():
+        if name.lower() == "x-amz-content-sha256":
+            return value
+    header = request.headers.get("x-amz-content-sha256")
+    return header if header is not None and "x-amz-content-sha256" in names else PayloadMode.UNSIGNED.value
+
+
+def authenticate_v4(
+    request: S3Request,
+    parameters: Mapping[str, str],
+    *,
+    now: float,
+    lookup: SecretLookup,
+    regions: Regions,
+    keys: SigningKeyCache,
+    secure: bool,
+) -> Authentication:
+    """Check a version 4 pre-signed request. parameters: the decoded query, first value of each name.
+
+    Raises S3Error AuthorizationQueryParametersError, AccessDenied (expired, not yet valid, unsigned headers),
+    InvalidAccessKeyId, InvalidToken, InvalidArgument, NotImplemented or SignatureDoesNotMatch.
+    """
+    _required(parameters)
+    scope, moment = _scope_and_time(parameters, regions)
+    _check_window(moment, _lifetime(parameters["X-Amz-Expires"]), now)
+    names = split_signed_headers(parameters["X-Amz-SignedHeaders"])
+    payload_hash = _payload_hash(request, parameters, names)
+    mode, payload_sha256 = parse_payload_mode(payload_hash)
+    secret = find_secret(lookup, scope.access_key)
+    # Saying that the body is unsigned adds nothing to what the signature says anyway; some SDKs send it.
+    harmless = request.headers.get("x-amz-content-sha256") == PayloadMode.UNSIGNED.value
+    require_signed_headers(request, names, exempt=("x-amz-content-sha256",) if harmless else ())
+    signed = Signed(scope, parameters["X-Amz-Date"], names, payload_hash, parameters["X-Amz-Signature"])
+    query = canonical_query(request.raw_query, without="X-Amz-Signature")
+    key = verify_signature(request, signed, secret, keys, query=query, secure=secure)
+    token = parameters.get("X-Amz-Security-Token")
+    check_session_token(secret, token)
+    return build_authentication(
+        AuthKind.QUERY_V4, signed, key, mode, payload_sha256, token=token, age=now - moment, secure=secure
+    )
+
+
+def _expiry(text: str, now: float) -> None:
+    if _INTEGER.fullmatch(text) is None:
+        raise S3Error("AccessDenied", f"Invalid date (should be seconds since epoch): {text}")
+    if now > int(text):
+        raise S3Error(
+            "AccessDenied",
+            "Request has expired",
+            details={"Expires": extended_iso(int(text)), "ServerTime": extended_iso(now)},
+        )
+
+
+def authenticate_v2(
+    request: S3Request,
+    parameters: Mapping[str, str],
+    *,
+    now: float,
+    lookup: SecretLookup,
+    virtual_bucket: str | None,
+    secure: bool,
+) -> Authentication:
+    """Check a version 2 pre-signed request. parameters: the decoded query, first value of each name.
+
+    Raises S3Error AccessDenied (missing parameter, expired), InvalidAccessKeyId, InvalidToken,
+    SignatureDoesNotMatch, InvalidArgument or InvalidRequest.
+    """
+    if any(not parameters.get(name) for name in _V2_REQUIRED):
+        raise S3Error(
+            "AccessDenied",
+            "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
+        )
+    _expiry(parameters["Expires"], now)
+    access_key = parameters["AWSAccessKeyId"]
+    secret = find_secret(lookup, access_key)
+    moved = _hoisted(request, AuthKind.QUERY_V2)
+    text = string_to_sign(
+        request, date=parameters["Expires"], virtual_bucket=virtual_bucket, hoisted=moved
+    )
+    check_signature(access_key, secret, parameters["Signature"], text)
+    headers = effective_headers(request, AuthKind.QUERY_V2)
+    token = headers.get("x-amz-security-token")
+    check_session_token(secret, token)
+    mode, payload_sha256 = declared_payload(headers)
+    return Authentication(
+        AccessKeyId(access_key), AuthKind.QUERY_V2, mode, payload_sha256, session_token=token, secure=secure
+    )

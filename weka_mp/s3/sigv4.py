@@ -1,0 +1,328 @@
+"""Signature Version 4: credential scopes, signatures, and requests signed in the Authorization header.
+
+Source: "Authenticating Requests: Using the Authorization Header" and "Signature Calculations" of the S3 API
+reference; the messages are the ones S3 answers with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from weka_mp.s3.canonical import canonical_headers, canonical_path, canonical_query, split_signed_headers
+from weka_mp.s3.credentials import (
+    AccessKeyId,
+    Authentication,
+    AuthKind,
+    ChunkSigning,
+    PayloadMode,
+    SecretKey,
+    SecretLookup,
+    SigningKeyCache,
+    check_session_token,
+    find_secret,
+)
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.request import S3Request
+from weka_mp.s3.signing_time import MAX_SKEW, basic_iso, extended_iso, parse_basic_iso, parse_http_date
+
+__all__ = [
+    "ALGORITHM", "SERVICE", "Regions", "Scope", "ScopeError", "Signed", "authenticate_header",
+    "build_authentication", "check_skew", "parse_payload_mode", "parse_scope", "require_signed_headers",
+    "signature_mismatch", "verify_signature",
+]
+
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
+SERVICE: Final = "s3"
+
+_TERMINATOR: Final = "aws4_request"
+_SHA256_HEX: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_NAMED_MODES: Final = {mode.value: mode for mode in PayloadMode if mode.value.isupper()}
+_DEFAULT_PORTS: Final = {True: ":443", False: ":80"}
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The region the endpoint is in and the ones it lets clients sign for; accepted None accepts any."""
+
+    own: str
+    accepted: frozenset[str] | None
+
+    def accepts(self, region: str) -> bool:
+        """Whether a client may sign for the region."""
+        return self.accepted is None or region == self.own or region in self.accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A parsed Credential. date: YYYYMMDD."""
+
+    access_key: str
+    date: str
+    region: str
+
+    @property
+    def text(self) -> str:
+        """date/region/s3/aws4_request."""
+        return f"{self.date}/{self.region}/{SERVICE}/{_TERMINATOR}"
+
+
+class ScopeError(Exception):
+    """A Credential that is not valid; the text says why in S3's words. Callers wrap it in their own code."""
+
+    def __init__(self, reason: str, region: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.region = region
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a signature has to be checked against, wherever it was carried."""
+
+    scope: Scope
+    timestamp: str
+    names: tuple[str, ...]
+    payload_hash: str
+    signature: str
+
+
+def parse_scope(credential: str, regions: Regions) -> Scope:
+    """Split ``AKID/YYYYMMDD/REGION/s3/aws4_request``; the access key may itself hold slashes.
+
+    Raises ScopeError.
+    """
+    parts = credential.rsplit("/", 4)
+    if len(parts) != 5 or not parts[0]:
+        raise ScopeError(
+            'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
+        )
+    access_key, date, region, service, terminator = parts
+    if parse_basic_iso(f"{date}T000000Z") is None:
+        raise ScopeError(
+            f'incorrect date format "{date}". This date in the credential must be in the format "yyyyMMdd".'
+        )
+    if not regions.accepts(region):
+        raise ScopeError(f"the region '{region}' is wrong; expecting '{regions.own}'", regions.own)
+    if service != SERVICE:
+        raise ScopeError(f'incorrect service "{service}". This endpoint belongs to "{SERVICE}".')
+    if terminator != _TERMINATOR:
+        raise ScopeError(f'incorrect terminal "{terminator}". This endpoint uses "{_TERMINATOR}".')
+    return Scope(access_key, date, region)
+
+
+def parse_payload_mode(value: str) -> tuple[PayloadMode, str | None]:
+    """The mode an ``x-amz-content-sha256`` value names and, for a hash, its lower-case hex.
+
+    Raises S3Error InvalidArgument, or NotImplemented for the ECDSA variants (SigV4A).
+    """
+    mode = _NAMED_MODES.get(value)
+    if mode is None:
+        if _SHA256_HEX.fullmatch(value):
+            return PayloadMode.SIGNED, value.lower()
+        allowed = ", ".join(_NAMED_MODES)
+        raise S3Error(
+            "InvalidArgument",
+            f"x-amz-content-sha256 must be {allowed} or a valid sha256 value.",
+            details={"ArgumentName": "x-amz-content-sha256", "ArgumentValue": value},
+        )
+    if mode in (PayloadMode.STREAMING_ECDSA, PayloadMode.STREAMING_ECDSA_TRAILER):
+        raise S3Error("NotImplemented", f"The chunk encoding algorithm {value} is not supported.")
+    return mode, None
+
+
+def require_signed_headers(request: S3Request, names: Sequence[str], exempt: Iterable[str] = ()) -> None:
+    """Refuse a request whose Host or any x-amz-* header is not signed. Raises S3Error AccessDenied."""
+    missing = [] if "host" in names else ["host"]
+    for name, _ in request.headers.items():
+        if name.startswith("x-amz-") and name not in names and name not in exempt and name not in missing:
+            missing.append(name)
+    if missing:
+        raise S3Error(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            details={"HeadersNotSigned": ", ".join(sorted(missing))},
+        )
+
+
+def signature_mismatch(
+    access_key: str, provided: str, string_to_sign: bytes, canonical: bytes | None = None
+) -> S3Error:
+    """SignatureDoesNotMatch with what S3 computed, so that a client's author can compare."""
+    details = {
+        "AWSAccessKeyId": access_key,
+        "StringToSign": string_to_sign.decode("utf-8", "backslashreplace"),
+        "SignatureProvided": provided,
+        "StringToSignBytes": string_to_sign.hex(" "),
+    }
+    if canonical is not None:
+        details["CanonicalRequest"] = canonical.decode("utf-8", "backslashreplace")
+        details["CanonicalRequestBytes"] = canonical.hex(" ")
+    return S3Error("SignatureDoesNotMatch", details=details)
+
+
+def _string_to_sign(signed: Signed, canonical: bytes) -> bytes:
+    digest = hashlib.sha256(canonical).hexdigest()
+    text = f"{ALGORITHM}\n{signed.timestamp}\n{signed.scope.text}\n{digest}"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _alternative_hosts(request: S3Request, secure: bool) -> list[str]:
+    """Other spellings of Host that may have been signed: libraries add or drop the scheme's default port."""
+    host = request.headers.get("host")
+    if host is None:
+        return [request.authority] if request.authority else []
+    port = _DEFAULT_PORTS[secure]
+    if host.endswith(port):
+        return [host.removesuffix(port)]
+    return [] if re.search(r":[0-9]+$", host) else [host + port]
+
+
+def verify_signature(
+    request: S3Request, signed: Signed, secret: SecretKey, keys: SigningKeyCache, *, query: str, secure: bool
+) -> bytes:
+    """Check the signature in constant time and return the signing key. query: the canonical query.
+
+    Raises S3Error SignatureDoesNotMatch.
+    """
+    key = keys.get(secret, signed.scope.date, signed.scope.region, SERVICE)
+    head = f"{request.method}\n{canonical_path(request.raw_path)}\n{query}\n"
+    tail = f"\n{';'.join(signed.names)}\n{signed.payload_hash}"
+    provided = signed.signature.encode("utf-8", "surrogateescape")
+
+    def matches(host: str | None) -> tuple[bool, bytes, bytes]:
+        lines = canonical_headers(request.headers, signed.names, host)
+        canonical = f"{head}{lines}{tail}".encode("latin-1", "backslashreplace")
+        to_sign = _string_to_sign(signed, canonical)
+        expected = hmac.digest(key, to_sign, "sha256").hex().encode()
+        return hmac.compare_digest(expected, provided), to_sign, canonical
+
+    found, to_sign, canonical = matches(None)
+    if not found and not any(matches(host)[0] for host in _alternative_hosts(request, secure)):
+        raise signature_mismatch(signed.scope.access_key, signed.signature, to_sign, canonical)
+    return key
+
+
+def _malformed(reason: str, region: str | None = None) -> S3Error:
+    details = {"Region": region} if region is not None else None
+    return S3Error(
+        "AuthorizationHeaderMalformed", f"The authorization header is malformed; {reason}", details=details
+    )
+
+
+def _parse_components(authorization: str) -> tuple[str, str, str]:
+    """Credential, SignedHeaders and Signature of an AWS4-HMAC-SHA256 header, in any order."""
+    components: dict[str, str] = {}
+    for piece in authorization[len(ALGORITHM):].split(","):
+        name, equals, value = piece.strip().partition("=")
+        if not equals:
+            raise _malformed(
+                "the authorization header requires three components: "
+                "Credential, SignedHeaders, and Signature."
+            )
+        components[name] = value
+    for name in ("Credential", "SignedHeaders", "Signature"):
+        if not components.get(name):
+            raise _malformed(f"missing {name}.")
+    return components["Credential"], components["SignedHeaders"], components["Signature"]
+
+
+def _request_time(request: S3Request) -> tuple[str, int]:
+    """The time stamp to sign and its epoch seconds: x-amz-date, else Date."""
+    stamp = request.headers.get("x-amz-date")
+    date = request.headers.get("date")
+    for text in (stamp,) if stamp is not None else (date,):
+        if text is None:
+            continue
+        moment = parse_basic_iso(text.strip())
+        if moment is None:
+            moment = parse_http_date(text)
+        if moment is not None:
+            return basic_iso(moment), moment
+    raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+
+
+def check_skew(moment: float, now: float) -> None:
+    """Refuse a request signed more than 15 minutes from now. Raises S3Error RequestTimeTooSkewed."""
+    if abs(now - moment) > MAX_SKEW:
+        raise S3Error(
+            "RequestTimeTooSkewed",
+            details={
+                "RequestTime": basic_iso(moment),
+                "ServerTime": extended_iso(now),
+                "MaxAllowedSkewMilliseconds": str(MAX_SKEW * 1000),
+            },
+        )
+
+
+def _parse_header(request: S3Request, authorization: str, regions: Regions) -> tuple[Signed, int]:
+    credential, signed_headers, signature = _parse_components(authorization)
+    try:
+        scope = parse_scope(credential, regions)
+    except ScopeError as error:
+        raise _malformed(error.reason, error.region) from error
+    timestamp, moment = _request_time(request)
+    if timestamp[:8] != scope.date:
+        raise _malformed(
+            f'Invalid credential date "{scope.date}". '
+            f'This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
+        )
+    payload_hash = request.headers.get("x-amz-content-sha256")
+    if payload_hash is None:
+        raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    return Signed(scope, timestamp, split_signed_headers(signed_headers), payload_hash, signature), moment
+
+
+def authenticate_header(
+    request: S3Request,
+    authorization: str,
+    *,
+    now: float,
+    lookup: SecretLookup,
+    regions: Regions,
+    keys: SigningKeyCache,
+    secure: bool,
+) -> Authentication:
+    """Check an ``Authorization: AWS4-HMAC-SHA256`` header.
+
+    Raises S3Error AuthorizationHeaderMalformed, AccessDenied, InvalidRequest, InvalidArgument,
+    RequestTimeTooSkewed, InvalidAccessKeyId, InvalidToken, SignatureDoesNotMatch or NotImplemented.
+    """
+    signed, moment = _parse_header(request, authorization, regions)
+    check_skew(moment, now)
+    mode, payload_sha256 = parse_payload_mode(signed.payload_hash)
+    secret = find_secret(lookup, signed.scope.access_key)
+    require_signed_headers(request, signed.names)
+    key = verify_signature(
+        request, signed, secret, keys, query=canonical_query(request.raw_query), secure=secure
+    )
+    token = request.headers.get("x-amz-security-token")
+    check_session_token(secret, token)
+    return build_authentication(
+        AuthKind.HEADER_V4, signed, key, mode, payload_sha256, token=token, age=now - moment, secure=secure
+    )
+
+
+def build_authentication(
+    kind: AuthKind,
+    signed: Signed,
+    key: bytes,
+    mode: PayloadMode,
+    payload_sha256: str | None,
+    *,
+    token: str | None,
+    age: float,
+    secure: bool,
+) -> Authentication:
+    """The Authentication of a verified SigV4 request."""
+    chunks = None
+    if mode.signs_chunks:
+        chunks = ChunkSigning(key, signed.signature, signed.timestamp, signed.scope.text)
+    return Authentication(
+        AccessKeyId(signed.scope.access_key), kind, mode, payload_sha256, chunks, frozenset(signed.names),
+        token, age, secure,
+    )
