@@ -1,0 +1,150 @@
+"""Arrows between the rooms of the package point downwards only, and each outside library has its own rooms.
+
+docs/ARCHITECTURE.md draws the picture; this is what keeps it true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.arch.python_sources import PACKAGE, Source, package_sources, parse, room_of
+
+LEAVES = {"values", "errors", "clock", "ids", "kernels", "crc_reference"}
+"""Modules that know no room: anybody may use them, they use each other alone."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "": set(),
+    "s3": {"values", "errors", "kernels"},
+    "iam": {"values", "errors"},
+    "store": LEAVES,
+    "namespace": LEAVES | {"store"},
+    "gateway": LEAVES | {"namespace", "store", "s3", "iam", "config"},
+    "observe": LEAVES,
+    "config": LEAVES,
+    "offload": LEAVES | {"config", "observe"},
+    "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config"},
+    "server": LEAVES | {"gateway", "namespace", "store", "s3", "iam", "offload", "observe", "config"},
+    "control": LEAVES | {"gateway", "namespace", "store", "iam", "observe", "config"},
+    "supervise": LEAVES
+    | {"fuse", "server", "control", "gateway", "namespace", "store", "iam", "observe", "config"},
+    **dict.fromkeys(LEAVES, LEAVES),
+}
+"""room → what its modules may import from this package, besides the room itself; TOP may import anything."""
+
+TOP = {"cli", "__main__"}
+
+LIBRARY_ROOMS: dict[str, set[str]] = {
+    "trio": {"fuse", "server", "control", "supervise", "offload", "cli"},
+    "h11": {"s3"},
+    "pyfuse3": {"fuse"},
+    "click": {"cli"},
+}
+"""library → the only rooms that may import it."""
+
+PURE_ROOMS: dict[str, set[str]] = {
+    "s3": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
+    "iam": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
+    "namespace": {"os", "socket", "subprocess", "select", "asyncio", "pathlib"},
+}
+"""room → parts of the standard library that its modules must do without."""
+
+SOURCES_OF_CHANCE = {"clock", "ids"}
+CHANCE_MODULES = {"random", "uuid"}
+CHANCE_ATTRIBUTES = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
+"""Time of day and chance are injected, so that tests decide them: nobody else may ask for them."""
+
+
+def package_arrows(source: Source) -> Iterator[str]:
+    if source.room in TOP:
+        return
+    allowed = MAY_IMPORT.get(source.room)
+    if allowed is None:
+        yield f"{source.name}: the room {source.room!r} has no place in the layers yet"
+        return
+    for line, name in source.imports():
+        if name.split(".")[0] != PACKAGE or name == PACKAGE:
+            continue
+        target = room_of(name)
+        if target not in allowed | {source.room} and name != f"{PACKAGE}.__version__":
+            yield f"{source.name}:{line} imports {name}: {source.room or PACKAGE} may not use {target}"
+
+
+def library_arrows(source: Source) -> Iterator[str]:
+    for line, name in source.imports():
+        top = name.split(".")[0]
+        if source.room not in LIBRARY_ROOMS.get(top, {source.room}):
+            yield f"{source.name}:{line} imports {top}, which belongs to {sorted(LIBRARY_ROOMS[top])}"
+        if top in PURE_ROOMS.get(source.room, set()):
+            yield f"{source.name}:{line} imports {top}: {source.room} does without it"
+
+
+def chance(source: Source) -> Iterator[str]:
+    if source.room in SOURCES_OF_CHANCE:
+        return
+    for line, name in source.imports():
+        if name.split(".")[0] in CHANCE_MODULES or name in CHANCE_ATTRIBUTES:
+            yield f"{source.name}:{line} imports {name}: take a clock or a source of ids"
+    for line, name in source.attributes():
+        if name in CHANCE_ATTRIBUTES:
+            yield f"{source.name}:{line} uses {name}: take a clock"
+
+
+@pytest.mark.parametrize("rule", [package_arrows, library_arrows, chance])
+def test_layers(rule: Callable[[Source], Iterator[str]]) -> None:
+    broken = [line for source in package_sources() for line in rule(source)]
+    assert not broken, "\n" + "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("weka_mp.store.posix", "from weka_mp.namespace import tree", "may not use namespace"),
+        ("weka_mp.store.posix", "from ..gateway.reply import Reply", "may not use gateway"),
+        ("weka_mp.s3.routing", "def f():\n    import weka_mp.namespace.tree", "may not use namespace"),
+        ("weka_mp.namespace.tree", "from weka_mp import s3", "may not use s3"),
+        ("weka_mp.attic.box", "", "no place in the layers"),
+    ],
+)
+def test_a_wrong_arrow_is_seen(name: str, text: str, wanted: str) -> None:
+    assert wanted in "\n".join(package_arrows(parse(name, text)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("weka_mp.gateway.put", "import trio", "belongs to"),
+        ("weka_mp.server.pump", "from h11 import Connection", "belongs to ['s3']"),
+        ("weka_mp.namespace.tree", "from pyfuse3 import FUSEError", "belongs to ['fuse']"),
+        ("weka_mp.s3.sigv4", "import os.path", "does without it"),
+    ],
+)
+def test_a_library_in_the_wrong_room_is_seen(name: str, text: str, wanted: str) -> None:
+    assert wanted in "\n".join(library_arrows(parse(name, text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import random", "from uuid import uuid4", "import time\ntime.time()", "from time import time_ns"],
+)
+def test_hidden_time_and_chance_are_seen(text: str) -> None:
+    assert list(chance(parse("weka_mp.gateway.put", text)))
+    assert not list(chance(parse("weka_mp.clock", text)))
+
+
+def test_the_way_down_is_free() -> None:
+    text = "from weka_mp.namespace import tree\nfrom weka_mp.s3.request import Request\nfrom . import reply"
+    source = parse("weka_mp.gateway.put", text)
+    assert [*package_arrows(source), *library_arrows(source), *chance(source)] == []
+
+
+def test_no_room_reaches_itself_through_others() -> None:
+    def below(room: str, seen: frozenset[str]) -> set[str]:
+        reached = set()
+        for target in MAY_IMPORT.get(room, set()) - seen:
+            reached |= {target} | below(target, seen | {target})
+        return reached
+
+    circular = {room for room in MAY_IMPORT if room not in LEAVES and room in below(room, frozenset({room}))}
+    assert not circular
