@@ -298,7 +298,8 @@ class AbortMultipartUpload:
 
 Operation = (
     ListBuckets | CreateBucket | HeadBucket | DeleteBucket | GetBucketLocation | ListObjects | ListObjectsV2
-    | PutObject | PostObject | GetObject | HeadObject | DeleteObject | DeleteObjects | CopyObject | CreateMultipartUpload
+    | PutObject | PostObject | GetObject | HeadObject | DeleteObject | DeleteObjects | CopyObject
+    | CreateMultipartUpload
     | UploadPart | CompleteMultipartUpload | AbortMultipartUpload
 )
 

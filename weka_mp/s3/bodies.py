@@ -1,0 +1,161 @@
+"""The XML bodies of requests into values: CreateBucketConfiguration, Delete, CompleteMultipartUpload.
+
+Source: the request syntaxes of the S3 API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from weka_mp.s3.dates import parse_http_date, parse_iso
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.operations import CompletedPart, DeleteEntry
+from weka_mp.s3.request import MAX_KEY_BYTES
+from weka_mp.s3.xml_read import children, document, number, text
+from weka_mp.values import ObjectKey
+
+__all__ = ["BODY_LIMITS", "completed_parts", "delete_entries", "location_constraint"]
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * _KIB
+
+# A thousand keys of 1 KiB, each byte of which may need a reference of six characters, would be 6 MiB; S3
+# itself stops at 2 MiB for Delete. Ten thousand parts with one checksum each are about 2 MiB.
+BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
+    "CreateBucket": 64 * _KIB,
+    "DeleteObjects": 2 * _MIB,
+    "CompleteMultipartUpload": 4 * _MIB,
+})
+"""Operations whose whole body is read before they are parsed, with the most bytes it may have."""
+
+MAX_DELETE_ENTRIES: Final = 1000
+MAX_PARTS: Final = 10_000
+_CHECKSUM_ELEMENTS: Final = {
+    f"Checksum{name}": name for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")}
+_UNBUILT_CHECKSUM_ELEMENTS: Final = frozenset(
+    f"Checksum{name}" for name in ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"))
+_PART_ELEMENTS: Final = frozenset({"PartNumber", "ETag", *_CHECKSUM_ELEMENTS, *_UNBUILT_CHECKSUM_ELEMENTS})
+_ENTRY_ELEMENTS: Final = frozenset({"Key", "VersionId", "ETag", "Size", "LastModifiedTime"})
+_BUCKET_ELEMENTS: Final = frozenset({"LocationConstraint", "Location", "Bucket", "Tags"})
+
+
+def _fields(element: Element, known: frozenset[str]) -> dict[str, Element]:
+    """The children by name, each at most once. Raises MalformedXML."""
+    found = children(element, known)
+    fields = dict(found)
+    if len(fields) != len(found):
+        raise S3Error("MalformedXML")
+    return fields
+
+
+def _not_implemented(element: str) -> S3Error:
+    return S3Error(
+        "NotImplemented", f"An element you provided implies functionality that is not implemented: {element}",
+        details={"Element": element},
+    )
+
+
+def location_constraint(body: bytes | None) -> str | None:
+    """The region named in a CreateBucketConfiguration; None without a body or without one in it.
+
+    Raises S3Error MalformedXML, or NotImplemented for directory buckets and tags.
+    """
+    if not body:
+        return None
+    fields = _fields(
+        document(body, "CreateBucketConfiguration", BODY_LIMITS["CreateBucket"]), _BUCKET_ELEMENTS)
+    for name in ("Location", "Bucket", "Tags"):
+        if name in fields and (len(fields[name]) or (fields[name].text or "").strip()):
+            raise _not_implemented(name)
+    return (text(fields["LocationConstraint"]).strip() or None) if "LocationConstraint" in fields else None
+
+
+def _instant(element: Element) -> int:
+    written = text(element)
+    seconds = parse_http_date(written)
+    if seconds is None:
+        seconds = parse_iso(written)
+    if seconds is None:
+        raise S3Error("MalformedXML")
+    return seconds
+
+
+def _delete_entry(element: Element) -> DeleteEntry:
+    fields = _fields(element, _ENTRY_ELEMENTS)
+    if "Key" not in fields:
+        raise S3Error("MalformedXML")
+    key = text(fields["Key"]).encode("utf-8")
+    if not key:
+        raise S3Error("UserKeyMustBeSpecified")
+    if len(key) > MAX_KEY_BYTES:
+        sizes = {"Size": str(len(key)), "MaxSizeAllowed": str(MAX_KEY_BYTES)}
+        raise S3Error("KeyTooLongError", details=sizes)
+    if "VersionId" in fields and text(fields["VersionId"]) not in ("", "null"):
+        raise _not_implemented("VersionId")
+    return DeleteEntry(
+        ObjectKey(key),
+        text(fields["ETag"]) if "ETag" in fields else None,
+        number(fields["Size"]) if "Size" in fields else None,
+        _instant(fields["LastModifiedTime"]) if "LastModifiedTime" in fields else None,
+    )
+
+
+def delete_entries(body: bytes | None) -> tuple[tuple[DeleteEntry, ...], bool]:
+    """The entries of a Delete document and whether it asks for quiet.
+
+    Raises S3Error MissingRequestBodyError, MalformedXML (also for no entry and for more than 1000),
+    UserKeyMustBeSpecified, KeyTooLongError or NotImplemented (versions).
+    """
+    if not body:
+        raise S3Error("MissingRequestBodyError")
+    found = children(document(body, "Delete", BODY_LIMITS["DeleteObjects"]), frozenset({"Object", "Quiet"}))
+    objects = [element for name, element in found if name == "Object"]
+    if not 1 <= len(objects) <= MAX_DELETE_ENTRIES:
+        raise S3Error("MalformedXML")
+    quiet = [text(element).strip().lower() for name, element in found if name == "Quiet"]
+    if len(quiet) > 1 or any(word not in ("true", "false", "1", "0", "") for word in quiet):
+        raise S3Error("MalformedXML")
+    return tuple(map(_delete_entry, objects)), quiet in (["true"], ["1"])
+
+
+def _completed_part(element: Element) -> CompletedPart:
+    fields = _fields(element, _PART_ELEMENTS)
+    if "PartNumber" not in fields or "ETag" not in fields:
+        raise S3Error("MalformedXML")
+    part = number(fields["PartNumber"])
+    if not 1 <= part <= MAX_PARTS:
+        raise S3Error(
+            "InvalidArgument", "PartNumber must be >= 1 and <= 10000",
+            details={"ArgumentName": "PartNumber", "ArgumentValue": str(part)},
+        )
+    unbuilt = _UNBUILT_CHECKSUM_ELEMENTS.intersection(fields)
+    if unbuilt:
+        raise _not_implemented(min(unbuilt))
+    etag = text(fields["ETag"]).strip().strip('"')
+    sums = tuple(
+        (algorithm, text(fields[name]).strip())
+        for name, algorithm in _CHECKSUM_ELEMENTS.items()
+        if name in fields
+    )
+    return CompletedPart(part, etag, sums)
+
+
+def completed_parts(body: bytes | None) -> tuple[CompletedPart, ...]:
+    """The parts of a CompleteMultipartUpload document, strictly ascending.
+
+    Raises S3Error InvalidRequest (no body), MalformedXML, InvalidArgument or InvalidPartOrder.
+    """
+    if not body:
+        raise S3Error("InvalidRequest", "You must specify at least one part")
+    root = document(body, "CompleteMultipartUpload", BODY_LIMITS["CompleteMultipartUpload"])
+    found = children(root, frozenset({"Part"}))
+    if not 1 <= len(found) <= MAX_PARTS:
+        raise S3Error("MalformedXML")
+    parts = tuple(_completed_part(element) for _, element in found)
+    if any(later.number <= earlier.number for earlier, later in pairwise(parts)):
+        raise S3Error("InvalidPartOrder")
+    return parts

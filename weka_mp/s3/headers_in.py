@@ -1,0 +1,290 @@
+"""Request headers into values: object metadata, conditions, checksums; and refusal of what is not built.
+
+Source: the header tables of the S3 API reference. Nothing that a client asks for is accepted and then
+ignored: a header of S3 that is not acted upon is refused by name, unless its value says what is the case
+anyway (such as ``x-amz-acl: private``). tools/check_s3_model.py holds this against the service model of
+botocore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from weka_mp.s3.conditions import require_usable_write_conditions
+from weka_mp.s3.dates import parse_http_date, parse_iso
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.operations import (
+    NO_READ_CONDITIONS,
+    NO_WRITE_CONDITIONS,
+    ObjectMetadata,
+    ReadConditions,
+    WriteConditions,
+)
+from weka_mp.s3.request import Headers
+
+__all__ = [
+    "CHECKSUM_ALGORITHMS", "HONOURED", "REFUSED", "checksum_algorithm", "checksum_type", "checksums",
+    "date_header", "object_metadata", "read_conditions", "refuse_unbuilt", "size_header",
+    "write_conditions",
+]
+
+MAX_USER_METADATA: Final = 2048  # bytes of names and values together, S3's limit
+_META_PREFIX: Final = "x-amz-meta-"
+
+CHECKSUM_ALGORITHMS: Final = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+_UNBUILT_CHECKSUMS: Final = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
+_CHECKSUM_HEADERS: Final = tuple((name, f"x-amz-checksum-{name.lower()}") for name in CHECKSUM_ALGORITHMS)
+
+_CANNED_ACLS: Final = frozenset({
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read",
+    "bucket-owner-full-control", "log-delivery-write",
+})
+_GRANTS: Final = ("full-control", "read", "read-acp", "write", "write-acp")
+_OWNERSHIPS: Final = frozenset({"BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"})
+
+
+def not_implemented(header: str) -> S3Error:
+    """The refusal of a header, naming it."""
+    return S3Error(
+        "NotImplemented",
+        f"A header you provided implies functionality that is not implemented: {header}",
+        details={"Header": header},
+    )
+
+
+def _invalid(header: str, value: str) -> S3Error:
+    return S3Error("InvalidArgument", details={"ArgumentName": header, "ArgumentValue": value})
+
+
+def _refuse(header: str, value: str) -> None:
+    raise not_implemented(header)
+
+
+def _only(*truths: str) -> Callable[[str, str], None]:
+    """A rule that accepts the values (without case) that describe what is the case anyway."""
+    accepted = frozenset(truth.lower() for truth in truths)
+
+    def rule(header: str, value: str) -> None:
+        if value.strip().lower() not in accepted:
+            raise not_implemented(header)
+
+    return rule
+
+
+def _acl(header: str, value: str) -> None:
+    if value not in _CANNED_ACLS:
+        raise _invalid(header, value)
+    if value not in ("private", "bucket-owner-full-control"):
+        raise S3Error("AccessControlListNotSupported", details={"Header": header})
+
+
+def _grant(header: str, value: str) -> None:
+    raise S3Error("AccessControlListNotSupported", details={"Header": header})
+
+
+def _ownership(header: str, value: str) -> None:
+    if value not in _OWNERSHIPS:
+        raise _invalid(header, value)
+    if value != "BucketOwnerEnforced":
+        raise not_implemented(header)
+
+
+def _storage_class(header: str, value: str) -> None:
+    if value != "STANDARD":
+        raise S3Error("InvalidStorageClass", details={"StorageClassRequested": value})
+
+
+_SSE: Final = "x-amz-server-side-encryption"
+_SSE_CUSTOMER: Final = tuple(f"{_SSE}-customer-{part}" for part in ("algorithm", "key", "key-md5"))
+_COPY_SSE_CUSTOMER: Final = tuple(
+    f"x-amz-copy-source-server-side-encryption-customer-{part}" for part in ("algorithm", "key", "key-md5"))
+
+REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
+    "x-amz-acl": _acl,
+    **dict.fromkeys((f"x-amz-grant-{right}" for right in _GRANTS), _grant),
+    "x-amz-object-ownership": _ownership,
+    "x-amz-storage-class": _storage_class,
+    "x-amz-bucket-object-lock-enabled": _only("false"),
+    "x-amz-bucket-namespace": _only("global"),
+    "x-amz-bypass-governance-retention": _only("false"),
+    "x-amz-server-side-encryption-bucket-key-enabled": _only("false"),
+    "x-amz-tagging-directive": _only("COPY"),
+    **dict.fromkeys(
+        (
+            _SSE, f"{_SSE}-aws-kms-key-id", f"{_SSE}-context", *_SSE_CUSTOMER,
+            *_COPY_SSE_CUSTOMER,
+            "x-amz-tagging", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
+            "x-amz-object-lock-legal-hold", "x-amz-object-lock-event-hold",
+            "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years",
+            "x-amz-object-annotation-directive", "x-amz-object-if-match", "x-amz-expected-bucket-owner",
+            "x-amz-source-expected-bucket-owner", "x-amz-mfa", "x-amz-write-offset-bytes",
+            "x-amz-optional-object-attributes",
+            *(f"x-amz-checksum-{name.lower()}" for name in _UNBUILT_CHECKSUMS),
+        ),
+        _refuse,
+    ),
+}
+"""Header -> rule that raises unless the value asks for nothing that is missing."""
+
+HONOURED: Final = frozenset({
+    "cache-control", "content-disposition", "content-encoding", "content-language", "content-length",
+    "content-md5", "content-type", "expires", "if-match", "if-modified-since", "if-none-match",
+    "if-unmodified-since", "range", "x-amz-checksum-algorithm", "x-amz-checksum-mode",
+    "x-amz-checksum-type", "x-amz-copy-source", "x-amz-copy-source-if-match",
+    "x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-none-match",
+    "x-amz-copy-source-if-unmodified-since", "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
+    "x-amz-meta-", "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm",
+    "x-amz-website-redirect-location",
+    # Buckets here are never "requester pays", where S3 gives this header no effect.
+    "x-amz-request-payer",
+    *(header for _, header in _CHECKSUM_HEADERS),
+})
+"""Headers of built operations that are acted upon, here or by the payload reader."""
+
+
+def refuse_unbuilt(headers: Headers) -> None:
+    """Raise the S3Error of the first header that asks for something that is not built."""
+    for name, value in headers.items():
+        rule = REFUSED.get(name)
+        if rule is not None:
+            rule(name, value)
+
+
+def _readable(value: str) -> str:
+    """Header text as a person meant it: UTF-8 where the bytes are UTF-8, else latin-1, which the headers
+    are in."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value
+
+
+def _user_metadata(headers: Headers) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    size = 0
+    for header, value in headers.items():
+        if header.startswith(_META_PREFIX):
+            name = header[len(_META_PREFIX):]
+            size += len(name) + len(value)
+            # A repeated field means the same as one with its values joined (RFC 9110, 5.3).
+            found[name] = f"{found[name]},{value}" if name in found else value
+    if size > MAX_USER_METADATA:
+        sizes = {"Size": str(size), "MaxSizeAllowed": str(MAX_USER_METADATA)}
+        raise S3Error("MetadataTooLarge", details=sizes)
+    return tuple((name, _readable(value)) for name, value in found.items())
+
+
+def _content_encoding(headers: Headers) -> str | None:
+    value = ", ".join(headers.get_all("content-encoding"))
+    if "aws-chunked" not in value.lower():
+        return value or None
+    codings = (piece.strip() for piece in value.split(","))
+    return ",".join(coding for coding in codings if coding and coding.lower() != "aws-chunked") or None
+
+
+def _website_redirect(headers: Headers) -> str | None:
+    value = headers.get("x-amz-website-redirect-location")
+    if value is not None and not value.startswith(("/", "http://", "https://")):
+        message = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        raise S3Error("InvalidRequest", message)
+    return value
+
+
+def _kept(headers: Headers, name: str) -> str | None:
+    value = headers.get(name)
+    return _readable(value) if value else None
+
+
+def object_metadata(headers: Headers) -> ObjectMetadata:
+    """What the headers say is to be kept with the object. Raises S3Error MetadataTooLarge or
+    InvalidRequest."""
+    return ObjectMetadata(
+        content_type=_kept(headers, "content-type"),
+        cache_control=_kept(headers, "cache-control"),
+        content_disposition=_kept(headers, "content-disposition"),
+        content_encoding=_content_encoding(headers) if "content-encoding" in headers else None,
+        content_language=_kept(headers, "content-language"),
+        expires=_kept(headers, "expires"),
+        website_redirect=_website_redirect(headers),
+        user=_user_metadata(headers),
+    )
+
+
+def date_header(headers: Headers, name: str) -> int | None:
+    """Seconds since the epoch; None where the header is missing or is no date (RFC 9110: ignored)."""
+    value = headers.get(name)
+    if value is None:
+        return None
+    seconds = parse_http_date(value)
+    return parse_iso(value) if seconds is None else seconds
+
+
+def size_header(headers: Headers, name: str) -> int | None:
+    """A number of bytes, 0 to 2^63-1. Raises S3Error InvalidArgument."""
+    value = headers.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 19):
+        raise _invalid(name, value)
+    return int(value)
+
+
+def read_conditions(headers: Headers, prefix: str = "") -> ReadConditions:
+    """The four conditions of a read; with prefix ``x-amz-copy-source-`` those of a copy's source."""
+    conditions = ReadConditions(
+        headers.get(f"{prefix}if-match"),
+        headers.get(f"{prefix}if-none-match"),
+        date_header(headers, f"{prefix}if-modified-since"),
+        date_header(headers, f"{prefix}if-unmodified-since"),
+    )
+    return NO_READ_CONDITIONS if conditions == NO_READ_CONDITIONS else conditions
+
+
+def write_conditions(headers: Headers) -> WriteConditions:
+    """The conditions of a write. Raises S3Error NotImplemented for what S3 does not know for writes."""
+    if_match, if_none_match = headers.get("if-match"), headers.get("if-none-match")
+    for name in ("if-modified-since", "if-unmodified-since"):
+        if name in headers:
+            raise not_implemented(name)
+    if if_match is None and if_none_match is None:
+        return NO_WRITE_CONDITIONS
+    conditions = WriteConditions(if_match, if_none_match)
+    require_usable_write_conditions(conditions)
+    return conditions
+
+
+def checksum_algorithm(headers: Headers) -> str | None:
+    """x-amz-checksum-algorithm in upper case. Raises InvalidRequest (unknown) or NotImplemented (not
+    built)."""
+    value = headers.get("x-amz-checksum-algorithm")
+    if value is None:
+        return None
+    name = value.strip().upper()
+    if name in _UNBUILT_CHECKSUMS:
+        raise not_implemented(f"x-amz-checksum-algorithm: {name}")
+    if name not in CHECKSUM_ALGORITHMS:
+        raise S3Error(
+            "InvalidRequest",
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+            f"[{', '.join(CHECKSUM_ALGORITHMS)}]",
+        )
+    return name
+
+
+def checksum_type(headers: Headers) -> str | None:
+    """x-amz-checksum-type. Raises InvalidRequest for a value that is no type."""
+    value = headers.get("x-amz-checksum-type")
+    if value is None:
+        return None
+    if value.upper() not in ("COMPOSITE", "FULL_OBJECT"):
+        raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
+    return value.upper()
+
+
+def checksums(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """The checksum values sent as headers: (algorithm, base64 text as sent)."""
+    return tuple(
+        (name, value) for name, header in _CHECKSUM_HEADERS if (value := headers.get(header)) is not None)

@@ -1,0 +1,87 @@
+"""Parameters that several operations share: bucket, key, page sizes, part numbers, version and upload ids.
+
+Source: the request syntaxes and error texts of the S3 API reference.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.request import Address, S3Request
+from weka_mp.values import BucketName, ObjectKey, UploadId
+
+__all__ = [
+    "bucket_of", "encoding_type", "invalid", "key_of", "page_size", "part_number", "refuse_versions",
+    "text_bytes", "upload_id",
+]
+
+MAX_PART_NUMBER: Final = 10_000
+_INT32_MAX: Final = 2**31 - 1
+
+
+def invalid(message: str | None, name: str, value: str) -> S3Error:
+    return S3Error("InvalidArgument", message, details={"ArgumentName": name, "ArgumentValue": value})
+
+
+def bucket_of(address: Address) -> BucketName:
+    if address.bucket is None:
+        raise S3Error("InvalidBucketName", details={"BucketName": ""})
+    return address.bucket
+
+
+def key_of(address: Address) -> ObjectKey:
+    if address.key is None:
+        raise S3Error("UserKeyMustBeSpecified")
+    return address.key
+
+
+def page_size(request: S3Request, name: str, least: int, most: int) -> int:
+    """A page size: `most` where it is missing, empty or larger. Raises InvalidArgument."""
+    value = request.query_value(name)
+    if not value:
+        return most
+    digits = value.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
+        raise invalid(f"Provided {name} not an integer or within integer range", name, value)
+    count = int(value)
+    if not least <= count <= _INT32_MAX:
+        raise invalid(f"Argument {name} must be an integer between {least} and {_INT32_MAX}", name, value)
+    return min(count, most)
+
+
+def text_bytes(request: S3Request, name: str) -> bytes:
+    return (request.query_value(name) or "").encode("utf-8")
+
+
+def encoding_type(request: S3Request) -> str | None:
+    value = request.query_value("encoding-type")
+    if value and value != "url":
+        raise invalid("Invalid Encoding Method specified in Request", "encoding-type", value)
+    return value or None
+
+
+def part_number(request: S3Request) -> int | None:
+    value = request.query_value("partNumber")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 5 and 1 <= int(value) <= MAX_PART_NUMBER):
+        message = f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive"
+        raise invalid(message, "partNumber", value)
+    return int(value)
+
+
+def refuse_versions(version: str | None) -> None:
+    """Only the version ``null`` exists as long as buckets have no versions."""
+    if version is None or version == "null":
+        return
+    if not version:
+        raise invalid("Version id cannot be the empty string", "versionId", version)
+    raise S3Error("NoSuchVersion", details={"VersionId": version})
+
+
+def upload_id(request: S3Request) -> UploadId:
+    value = request.query_value("uploadId")
+    if not value:
+        raise S3Error("NoSuchUpload", details={"UploadId": ""})
+    return UploadId(value)

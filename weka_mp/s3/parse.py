@@ -1,0 +1,50 @@
+"""A routed request into the value of its operation: typed, checked, nothing left to guess.
+
+Source: the request syntaxes and error texts of the S3 API reference.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.headers_in import refuse_unbuilt
+from weka_mp.s3.operations import Operation
+from weka_mp.s3.parameters import bucket_of
+from weka_mp.s3.parse_buckets import BUCKET_PARSERS
+from weka_mp.s3.parse_objects import OBJECT_PARSERS
+from weka_mp.s3.parse_uploads import UPLOAD_PARSERS
+from weka_mp.s3.request import Address, S3Request, check_bucket_name, require_bucket_name
+from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName
+
+__all__ = ["PARSERS", "parse"]
+
+PARSERS: Final = {**BUCKET_PARSERS, **OBJECT_PARSERS, **UPLOAD_PARSERS}
+
+
+def _cors_refusal(request: S3Request) -> S3Error:
+    if "origin" not in request.headers:
+        return S3Error("BadRequest", "Insufficient information. Origin request header needed.")
+    method = request.headers.get("access-control-request-method") or ""
+    return S3Error("AccessForbidden", details={"Method": method, "ResourceType": "BUCKET"})
+
+
+def parse(request: S3Request, address: Address, name: OperationName, body: bytes | None) -> Operation:
+    """The operation that a request asks for.
+
+    name: what `route` answered. body: the whole body of an operation in BODY_LIMITS, None for all others.
+    Raises S3Error: NotImplemented naming the operation or the header that is not built, InvalidBucketName or
+    NoSuchBucket for names that no bucket has, and whatever the parameters deserve.
+    """
+    if name == CORS_PREFLIGHT:
+        raise _cors_refusal(request)
+    parser = PARSERS.get(name)
+    if parser is None:
+        raise S3Error(
+            "NotImplemented", f"The operation {name} is not implemented.", details={"Operation": name})
+    if name == "CreateBucket":
+        check_bucket_name(bucket_of(address))
+    elif address.bucket is not None:
+        require_bucket_name(address.bucket)
+    refuse_unbuilt(request.headers)
+    return parser(request, address, body)

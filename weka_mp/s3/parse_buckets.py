@@ -1,0 +1,90 @@
+"""Requests to the service and to a bucket into values. Source: the S3 API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from weka_mp.s3 import operations as op
+from weka_mp.s3.bodies import delete_entries, location_constraint
+from weka_mp.s3.parameters import bucket_of, encoding_type, invalid, page_size, text_bytes
+from weka_mp.s3.request import Address, S3Request
+
+__all__ = ["BUCKET_PARSERS"]
+
+MAX_LIST_KEYS: Final = 1000
+MAX_LIST_BUCKETS: Final = 10_000
+
+
+def _list_buckets(request: S3Request, address: Address, body: bytes | None) -> op.ListBuckets:
+    return op.ListBuckets(
+        request.query_value("prefix") or "",
+        page_size(request, "max-buckets", 1, MAX_LIST_BUCKETS),
+        request.query_value("continuation-token"),
+        request.query_value("bucket-region"),
+    )
+
+
+def _create_bucket(request: S3Request, address: Address, body: bytes | None) -> op.CreateBucket:
+    return op.CreateBucket(bucket_of(address), location_constraint(body))
+
+
+def _head_bucket(request: S3Request, address: Address, body: bytes | None) -> op.HeadBucket:
+    return op.HeadBucket(bucket_of(address))
+
+
+def _delete_bucket(request: S3Request, address: Address, body: bytes | None) -> op.DeleteBucket:
+    return op.DeleteBucket(bucket_of(address))
+
+
+def _get_bucket_location(request: S3Request, address: Address, body: bytes | None) -> op.GetBucketLocation:
+    return op.GetBucketLocation(bucket_of(address))
+
+
+def _list_objects(request: S3Request, address: Address, body: bytes | None) -> op.ListObjects:
+    return op.ListObjects(
+        bucket_of(address),
+        text_bytes(request, "prefix"),
+        text_bytes(request, "delimiter"),
+        text_bytes(request, "marker"),
+        page_size(request, "max-keys", 0, MAX_LIST_KEYS),
+        encoding_type(request),
+    )
+
+
+def _list_objects_v2(request: S3Request, address: Address, body: bytes | None) -> op.ListObjectsV2:
+    token = request.query_value("continuation-token")
+    if token == "":
+        raise invalid("The continuation token provided is incorrect", "continuation-token", token)
+    return op.ListObjectsV2(
+        bucket_of(address),
+        text_bytes(request, "prefix"),
+        text_bytes(request, "delimiter"),
+        page_size(request, "max-keys", 0, MAX_LIST_KEYS),
+        encoding_type(request),
+        token,
+        text_bytes(request, "start-after"),
+        (request.query_value("fetch-owner") or "").lower() == "true",
+    )
+
+
+def _post_object(request: S3Request, address: Address, body: bytes | None) -> op.PostObject:
+    return op.PostObject(bucket_of(address))
+
+
+def _delete_objects(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObjects:
+    entries, quiet = delete_entries(body)
+    return op.DeleteObjects(bucket_of(address), entries, quiet)
+
+
+BUCKET_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.Operation]]] = {
+    "ListBuckets": _list_buckets,
+    "CreateBucket": _create_bucket,
+    "HeadBucket": _head_bucket,
+    "DeleteBucket": _delete_bucket,
+    "GetBucketLocation": _get_bucket_location,
+    "ListObjects": _list_objects,
+    "ListObjectsV2": _list_objects_v2,
+    "PostObject": _post_object,
+    "DeleteObjects": _delete_objects,
+}

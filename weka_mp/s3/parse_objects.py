@@ -1,0 +1,158 @@
+"""Requests to an object into values. Source: the S3 API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from weka_mp.s3 import operations as op
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.headers_in import (
+    checksum_algorithm,
+    date_header,
+    object_metadata,
+    read_conditions,
+    size_header,
+    write_conditions,
+)
+from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, refuse_versions
+from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
+from weka_mp.values import BucketName, ObjectKey
+
+__all__ = ["OBJECT_PARSERS"]
+
+_OVERRIDES: Final = tuple(
+    (f"response-{header.lower()}", header)
+    for header in (
+        "Content-Type", "Content-Language", "Expires", "Cache-Control", "Content-Disposition",
+        "Content-Encoding",
+    )
+)
+
+_SELF_COPY: Final = (
+    "This copy request is illegal because it is trying to copy an object to itself without changing the "
+    "object's metadata, storage class, website redirect location or encryption attributes."
+)
+
+
+def _put_object(request: S3Request, address: Address, body: bytes | None) -> op.PutObject:
+    headers = request.headers
+    bucket, key = bucket_of(address), key_of(address)
+    return op.PutObject(bucket, key, object_metadata(headers), write_conditions(headers))
+
+
+def _override(parameter: str, value: str) -> str:
+    # The decoded value goes into a response header: a line break in it would begin a header of the client's
+    # own.
+    if any((character < " " and character != "\t") or character == "\x7f" for character in value):
+        raise invalid("Header value cannot be represented using ISO-8859-1.", parameter, value)
+    return value
+
+
+def _overrides(request: S3Request) -> tuple[tuple[str, str], ...]:
+    if not request.query:
+        return ()
+    return tuple(
+        (header, _override(parameter, value))
+        for parameter, header in _OVERRIDES
+        if (value := request.query_value(parameter)) is not None
+    )
+
+
+def _checksum_mode(headers: Headers) -> bool:
+    value = headers.get("x-amz-checksum-mode")
+    if value is not None and value.upper() != "ENABLED":
+        raise invalid(None, "x-amz-checksum-mode", value)
+    return value is not None
+
+
+_ReadFields = tuple[
+    BucketName, ObjectKey, str | None, str | None, op.ReadConditions, int | None, bool,
+    tuple[tuple[str, str], ...],
+]
+
+
+def _read_fields(request: S3Request, address: Address) -> _ReadFields:
+    """What GetObject and HeadObject share, in the order of their fields."""
+    headers = request.headers
+    part = None
+    if request.query:
+        refuse_versions(request.query_value("versionId"))
+        part = part_number(request)
+    byte_range = headers.get("range")
+    if part is not None and byte_range is not None:
+        raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    return (
+        bucket_of(address), key_of(address), byte_range, headers.get("if-range"),
+        read_conditions(headers), part, _checksum_mode(headers), _overrides(request),
+    )
+
+
+def _get_object(request: S3Request, address: Address, body: bytes | None) -> op.GetObject:
+    return op.GetObject(*_read_fields(request, address))
+
+
+def _head_object(request: S3Request, address: Address, body: bytes | None) -> op.HeadObject:
+    return op.HeadObject(*_read_fields(request, address))
+
+
+def _delete_object(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObject:
+    refuse_versions(request.query_value("versionId"))
+    headers = request.headers
+    time_header = "x-amz-if-match-last-modified-time"
+    last_modified = date_header(headers, time_header)
+    if last_modified is None and time_header in headers:
+        # A condition that cannot be read must not pass as one that holds.
+        raise invalid(None, time_header, headers.get(time_header) or "")
+    return op.DeleteObject(
+        bucket_of(address), key_of(address), headers.get("if-match"),
+        size_header(headers, "x-amz-if-match-size"), last_modified,
+    )
+
+
+def _copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
+    """Bucket and key of x-amz-copy-source: ``[/]bucket/key[?versionId=null]``, percent-encoded."""
+    sent = headers.get("x-amz-copy-source") or ""
+    path, _, version = sent.encode("latin-1").partition(b"?versionId=")
+    if version:
+        refuse_versions(version.decode("latin-1"))
+    path = path.removeprefix(b"/")
+    if b"/" not in path:  # some clients encode the slashes too
+        path = path.replace(b"%2F", b"/").replace(b"%2f", b"/").removeprefix(b"/")
+    raw_bucket, _, raw_key = path.partition(b"/")
+    if not raw_bucket or not raw_key or raw_bucket.startswith(b"arn:"):
+        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        raise invalid(message, "x-amz-copy-source", sent)
+    bucket = BucketName(decode_key(raw_bucket).decode("utf-8"))
+    require_bucket_name(bucket)
+    return bucket, decode_key(raw_key)
+
+
+def _replaces(headers: Headers) -> bool:
+    directive = headers.get("x-amz-metadata-directive")
+    if directive is not None and directive not in ("COPY", "REPLACE"):
+        raise invalid("Unknown metadata directive.", "x-amz-metadata-directive", directive)
+    return directive == "REPLACE"
+
+
+def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op.CopyObject:
+    headers = request.headers
+    bucket, key = bucket_of(address), key_of(address)
+    source_bucket, source_key = _copy_source(headers)
+    replaces = _replaces(headers)
+    redirects = "x-amz-website-redirect-location" in headers
+    if (source_bucket, source_key) == (bucket, key) and not (replaces or redirects):
+        raise S3Error("InvalidRequest", _SELF_COPY)
+    return op.CopyObject(
+        bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,
+        object_metadata(headers), write_conditions(headers), checksum_algorithm(headers),
+    )
+
+
+OBJECT_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.Operation]]] = {
+    "PutObject": _put_object,
+    "GetObject": _get_object,
+    "HeadObject": _head_object,
+    "DeleteObject": _delete_object,
+    "CopyObject": _copy_object,
+}
