@@ -1,0 +1,197 @@
+"""Pre-signed queries, version 4 and 2, against botocore's query signers."""
+
+from __future__ import annotations
+
+import pytest
+import signing_clients as clients
+from botocore.auth import HmacV1QueryAuth, S3SigV4QueryAuth
+
+from weka_mp.s3.authentication import authenticate
+from weka_mp.s3.credentials import Authentication, AuthKind, PayloadMode, SecretKey
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.presign import effective_headers
+from weka_mp.s3.request import Headers, S3Request
+
+NOW = clients.NOW
+
+
+def presigned(
+    signer=S3SigV4QueryAuth, method="GET", url=None, headers=None, *, expires=3600, token=None, drop=(),
+    extra=None,
+) -> S3Request:
+    """A pre-signed request as sent; drop: headers that the user of the URL does not send."""
+    request = clients.aws_request(method, url or clients.object_url("key"), headers)
+    with clients.botocore_clock():
+        if signer is HmacV1QueryAuth:
+            signer(clients.credentials(token), expires=expires).add_auth(request)
+            del request.headers["Date"]
+        else:
+            signer(clients.credentials(token), "s3", clients.REGION, expires=expires).add_auth(request)
+    for name in drop:
+        del request.headers[name]
+    return clients.received(request, extra)
+
+
+def check(request: S3Request, **changes) -> Authentication:
+    arguments = {"now": NOW, "lookup": clients.lookup, "region": clients.REGION, "regions": frozenset()}
+    return authenticate(request, **(arguments | changes))
+
+
+def refused(request: S3Request, **changes) -> S3Error:
+    with pytest.raises(S3Error) as caught:
+        check(request, **changes)
+    return caught.value
+
+
+def with_query(request: S3Request, old: str, new: str) -> S3Request:
+    raw = request.raw_query.decode().replace(old, new)
+    return S3Request.from_target(request.method, request.raw_path + b"?" + raw.encode(), request.headers)
+
+
+@pytest.mark.parametrize("key", clients.KEYS)
+@pytest.mark.parametrize("signer", [S3SigV4QueryAuth, HmacV1QueryAuth])
+def test_botocore_presigned_urls_of_any_key(signer, key):
+    request = presigned(signer, url=clients.object_url(key))
+    found = check(request, now=NOW + 3599)
+    kind = AuthKind.QUERY_V4 if signer is S3SigV4QueryAuth else AuthKind.QUERY_V2
+    assert (found.kind, found.access_key) == (kind, clients.ACCESS_KEY)
+    other = S3Request.from_target("GET", request.raw_path + b"x?" + request.raw_query, request.headers)
+    assert refused(other).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("signer", [S3SigV4QueryAuth, HmacV1QueryAuth])
+def test_other_parameters_and_method_are_signed(signer):
+    query = "partNumber=1&uploadId=a%20b%2Bc%2F&response-content-type=text%2Fplain"
+    url = clients.object_url("k", query=query)
+    request = presigned(signer, "PUT", url)
+    assert check(request).access_key == clients.ACCESS_KEY
+    assert refused(with_query(request, "partNumber=1", "partNumber=2")).code == "SignatureDoesNotMatch"
+    got = S3Request("DELETE", request.raw_path, request.raw_query, request.query, request.headers)
+    assert refused(got).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("signer", [S3SigV4QueryAuth, HmacV1QueryAuth])
+def test_expiry(signer):
+    request = presigned(signer, expires=60)
+    assert check(request, now=NOW + 60).access_key == clients.ACCESS_KEY
+    error = refused(request, now=NOW + 61)
+    assert (error.code, error.message, error.status) == ("AccessDenied", "Request has expired", 403)
+    assert error.details["Expires"] == "2023-11-14T22:14:20Z"
+
+
+def test_not_yet_valid():
+    error = refused(presigned(), now=NOW - 901)
+    assert (error.code, error.message) == ("AccessDenied", "Request is not valid yet")
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("X-Amz-Expires=3600", "X-Amz-Expires=604801", "less than a week"),
+    ("X-Amz-Expires=3600", "X-Amz-Expires=-1", "must be non-negative"),
+    ("X-Amz-Expires=3600", "X-Amz-Expires=soon", "should be a number"),
+    ("X-Amz-Expires=3600", "X-Amz-Expires=" + "9" * 5000, "should be a number"),
+    ("X-Amz-Expires=3600", "", "requires the X-Amz-Algorithm"),
+    ("X-Amz-Date=", "X-Date=", "requires the X-Amz-Algorithm"),
+    ("X-Amz-Signature=", "X-Signature=", "requires the X-Amz-Algorithm"),
+    ("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1", "X-Amz-Algorithm only supports"),
+    ("X-Amz-Date=2023", "X-Amz-Date=x023", "ISO8601 Long Format"),
+    ("X-Amz-Date=20231114", "X-Amz-Date=20231113", "This date is not the same as X-Amz-Date"),
+    ("%2Fs3%2F", "%2Fsqs%2F", 'incorrect service "sqs"'),
+    ("%2Feu-test-1%2F", "%2Feu-test-2%2F", "the region 'eu-test-2' is wrong; expecting 'eu-test-1'"),
+    ("aws4_request", "aws4", 'incorrect terminal "aws4"'),
+])
+def test_malformed_parameters(old, new, words):
+    error = refused(with_query(presigned(), old, new))
+    assert error.code == "AuthorizationQueryParametersError"
+    assert words in error.message
+
+
+def test_signed_headers_must_come_and_unsigned_amz_must_not():
+    request = presigned(method="PUT", headers={"x-amz-acl": "private", "content-type": "text/x"})
+    assert check(request).signed_headers == {"host", "x-amz-acl", "content-type"}
+    missing = presigned(method="PUT", headers={"content-type": "text/x"}, drop=["content-type"])
+    assert refused(missing).code == "SignatureDoesNotMatch"
+    added = presigned(method="PUT", extra={"x-amz-meta-a": "1"})
+    assert refused(added).details["HeadersNotSigned"] == "x-amz-meta-a"
+
+
+def test_payload_of_a_presigned_put():
+    assert check(presigned(method="PUT")).payload_mode is PayloadMode.UNSIGNED
+    harmless = presigned(method="PUT", extra={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+    assert check(harmless).payload_mode is PayloadMode.UNSIGNED
+    chunked = presigned(method="PUT", extra={"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
+    assert refused(chunked).code == "AccessDenied"
+
+
+def test_session_token_in_the_query():
+    temporary = SecretKey("t", clients.SECRET, "tok/en+=")
+    for signer in (S3SigV4QueryAuth, HmacV1QueryAuth):
+        request = presigned(signer, token="tok/en+=", drop=["x-amz-security-token"])
+        assert check(request, lookup=lambda key: temporary).session_token == "tok/en+="
+        assert refused(request).code == "InvalidToken"
+
+
+def test_headers_moved_to_the_query_count_as_headers():
+    url = clients.object_url("k", query="x-amz-acl=private&x-amz-meta-n=%C3%A9&x-id=PutObject")
+    request = presigned(method="PUT", url=url)
+    headers = effective_headers(request, check(request).kind)
+    assert headers.get("x-amz-acl") == "private"
+    assert headers.get("x-amz-meta-n").encode("latin-1").decode() == "é"
+    assert headers.get("x-amz-signature") is None
+    assert effective_headers(request, AuthKind.ANONYMOUS) is request.headers
+
+
+def test_v2_headers_moved_to_the_query():
+    headers = {"content-type": "text/x", "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg==", "x-amz-meta-a": "b c"}
+    sent_too = presigned(HmacV1QueryAuth, "PUT", headers=headers, drop=["x-amz-meta-a"])
+    assert check(sent_too).kind is AuthKind.QUERY_V2
+    only_query = presigned(HmacV1QueryAuth, "PUT", headers=headers, drop=list(headers))
+    found = effective_headers(only_query, check(only_query).kind)
+    assert found.get("x-amz-meta-a") == "b c"
+    assert found.get("content-type") == "text/x"
+    other = {"content-type": "a/b"}
+    wrong = presigned(HmacV1QueryAuth, "PUT", headers=headers, drop=list(headers), extra=other)
+    assert refused(wrong).code == "SignatureDoesNotMatch"
+
+
+def test_v2_virtual_hosted_bucket():
+    request = clients.aws_request("GET", "http://bucket.s3.local/a%20b")
+    request.auth_path = "/bucket/a%20b"
+    with clients.botocore_clock():
+        HmacV1QueryAuth(clients.credentials()).add_auth(request)
+    del request.headers["Date"]
+    sent = clients.received(request)
+    assert check(sent, virtual_bucket="bucket").access_key == clients.ACCESS_KEY
+    assert refused(sent).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("Expires=1700003600", "Expires=tomorrow", "Invalid date (should be seconds since epoch): tomorrow"),
+    ("Expires=1700003600", "", "requires the Signature, Expires and AWSAccessKeyId"),
+    ("Signature=", "Sig=", "requires the Signature, Expires and AWSAccessKeyId"),
+])
+def test_v2_malformed_parameters(old, new, words):
+    error = refused(with_query(presigned(HmacV1QueryAuth), old, new))
+    assert error.code == "AccessDenied"
+    assert words in error.message
+
+
+def test_v2_far_future_and_unknown_key():
+    later = with_query(presigned(HmacV1QueryAuth), "1700003600", "9" * 18)
+    assert refused(later).code == "SignatureDoesNotMatch"
+    assert refused(presigned(HmacV1QueryAuth), lookup=lambda key: None).code == "InvalidAccessKeyId"
+
+
+def test_both_query_schemes_at_once():
+    request = with_query(presigned(), "X-Amz-Date", "AWSAccessKeyId=a&X-Amz-Date")
+    assert refused(request).message.startswith("Only one auth mechanism allowed")
+
+
+def test_missing_host_header_in_the_signature():
+    request = with_query(presigned(headers={"x-amz-acl": "a"}), "SignedHeaders=host%3B", "SignedHeaders=")
+    assert refused(request).details["HeadersNotSigned"] == "host"
+
+
+def test_request_without_any_headers():
+    request = presigned()
+    bare = S3Request(request.method, request.raw_path, request.raw_query, request.query, Headers())
+    assert refused(bare).code == "SignatureDoesNotMatch"
