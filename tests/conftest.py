@@ -1,0 +1,37 @@
+"""What every test of the suite gets: settings of hypothesis, and no mount left behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A deadline for one example would measure the load of the machine, and so would the health check of speed.
+settings.register_profile("weka_mp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("weka_mp")
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Mount points below `folder` in this mount namespace, innermost first (proc(5), mountinfo, field 5)."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        mountpoint = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split(" ")[4])
+        if mountpoint.startswith(f"{folder}/"):
+            found.append(mountpoint)
+    return sorted(found, key=len, reverse=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_mount_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Unmounts what tests left mounted in their temporary folders, and fails the last test for it."""
+    folder = tmp_path_factory.getbasetemp()
+    yield
+    left = mounts_below(folder)
+    for mountpoint in left:
+        # Lazily: a mount whose server is gone answers nothing, and a busy one would stay.
+        subprocess.run(["umount", "--lazy", mountpoint], check=False)
+    assert not left, f"left mounted: {left}"
