@@ -187,7 +187,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         "log_keep",
-        parse_integer(0, 1000),
+        parse_integer(1, 1000),
         5,
         "5",
         "N",

@@ -24,7 +24,7 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "log_file": ("f.log", "v.log", "t.log", ("f.log", "v.log", "t.log")),
     "log_format": ("json", "text", "json", ("json", "text", "json")),
     "log_max_size": ("0", "1MiB", 77, (0, 2**20, 77)),
-    "log_keep": ("0", "1", 2, (0, 1, 2)),
+    "log_keep": ("3", "1", 2, (3, 1, 2)),
 }
 
 

@@ -1,0 +1,107 @@
+"""Where log records go. The supervisor alone writes the log (so that rotation needs no agreement between
+processes); children write JSON lines to their standard error, which is a pipe to the supervisor.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+import threading
+from types import TracebackType
+
+from weka_mp.observe.records import JsonLines, TextLines, from_line
+
+__all__ = ["LogSink", "PipeHandler", "configure_child", "configure_main"]
+
+log = logging.getLogger("weka_mp")
+
+_STDERR = 2
+
+
+class PipeHandler(logging.Handler):
+    """Writes each record as one JSON line to a descriptor; falls silent when nobody reads any more."""
+
+    def __init__(self, fd: int, process: str) -> None:
+        super().__init__()
+        self._fd = fd
+        self.setFormatter(JsonLines(process))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        data = (self.format(record) + "\n").encode("ascii", "backslashreplace")
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except BrokenPipeError:
+            # The supervisor is gone and this process is about to follow: there is nobody left to tell.
+            log.removeHandler(self)
+
+
+class LogSink:
+    """The service's log: its own records and those of its children."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handler = handler
+
+    def relay(self, line: bytes, process: str, pid: int) -> None:
+        """Log what a child process wrote."""
+        record = from_line(line, process, pid)
+        if record.levelno >= log.getEffectiveLevel():
+            self._handler.handle(record)
+
+    def close(self) -> None:
+        """Stop logging; later records go nowhere."""
+        logging.getLogger().removeHandler(self._handler)
+        self._handler.close()
+
+
+def configure_child(process: str, level: str) -> None:
+    """Log to standard error in the form that the supervisor reads."""
+    _install(PipeHandler(_STDERR, process), level)
+
+
+def configure_main(
+    *, level: str, path: str | None, form: str, max_size: int, keep: int, process: str = "supervisor"
+) -> LogSink:
+    """Log to `path` (rotated at `max_size` bytes, `keep` former files) or to standard error.
+
+    Raises OSError.
+    """
+    handler: logging.Handler
+    if path is None:
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=max_size, backupCount=keep, encoding="utf-8", errors="backslashreplace"
+        )
+    handler.setFormatter(JsonLines(process) if form == "json" else TextLines(process))
+    _install(handler, level)
+    return LogSink(handler)
+
+
+def _install(handler: logging.Handler, level: str) -> None:
+    root = logging.getLogger()
+    for former in list(root.handlers):
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)  # libraries
+    log.setLevel(level.upper())
+    logging.raiseExceptions = False  # a full disk under the log must not end a request
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    name = args.thread.name if args.thread is not None else "?"
+    error = args.exc_value or args.exc_type()
+    log.critical("uncaught exception in thread %s", name, exc_info=(args.exc_type, error, args.exc_traceback))
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    log.error("exception that could not be raised: %r", args.object, exc_info=args.exc_value)
