@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.configloader import load_config
 
-from weka_mp.credentials import CredentialsError, root_credentials
+from weka_mp.supervise.credentials import CredentialsError, root_credentials
 
 
 def test_made_once_private_and_in_the_form_of_aws(tmp_path: Path) -> None:
