@@ -2,7 +2,7 @@
 
 Both are *reflected* CRCs that start from all ones and end inverted. :func:`update_bitwise` is the definition;
 :class:`ReflectedCrc` computes the same with one table look-up a byte. It is what runs when the native library
-is not there, and it is slow (about 10 MB/s): correct everywhere, fast only where a compiler was.
+is not there; from 64 KiB on :mod:`weka_mp.crc_lanes` makes it five to eight times faster.
 
 Sources: RFC 3720 appendix B.4 (CRC-32C); NVM Express NVM command set specification, "64b CRC".
 """
@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["CRC32C", "CRC64NVME", "ReflectedCrc", "update_bitwise"]
+from weka_mp.crc_lanes import LANE, Lanes
+
+__all__ = ["CRC32C", "CRC64NVME", "LANES_FROM", "ReflectedCrc", "update_bitwise"]
+
+LANES_FROM = 64 * 1024
+"""Bytes. Below, the fixed costs of the lanes eat what they gain."""
+
+BLOCK = 1024 * 1024
+"""Bytes that the lanes take at a time, to bound the memory that a long message needs. A multiple of LANE."""
 
 
 def update_bitwise(polynomial: int, register: int, data: Iterable[int]) -> int:
@@ -34,6 +42,7 @@ class ReflectedCrc:
     width: int
     polynomial: int
     _table: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _lanes: list[Lanes] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
         table = tuple(update_bitwise(self.polynomial, 0, (byte,)) for byte in range(256))
@@ -48,20 +57,27 @@ class ReflectedCrc:
         ones = (1 << self.width) - 1
         if not 0 <= value <= ones:
             raise ValueError(f"a checksum of {self.width} bits can not be {value:#x}")
+        view = memoryview(data)
+        if not view.c_contiguous:
+            raise BufferError("a checksum needs a contiguous buffer")
+        return self._advance(value ^ ones, view.cast("B")) ^ ones
+
+    def _advance(self, register: int, octets: memoryview) -> int:
+        done = 0
+        while (left := len(octets) - done) >= LANES_FROM:
+            taken = min(BLOCK, left - left % LANE)
+            register = self._lanes_made().advance(register, bytes(octets[done : done + taken]))
+            done += taken
         table = self._table
-        register = value ^ ones
-        for byte in _octets(data):
+        for byte in octets[done:]:
             register = (register >> 8) ^ table[(register ^ byte) & 0xFF]
-        return register ^ ones
+        return register
 
-
-def _octets(data: bytes | bytearray | memoryview) -> Iterable[int]:
-    if isinstance(data, bytes | bytearray):
-        return data
-    view = memoryview(data)
-    if not view.c_contiguous:
-        raise BufferError("a checksum needs a contiguous buffer")
-    return view.cast("B")
+    def _lanes_made(self) -> Lanes:
+        """Made when first needed (milliseconds), which with the native library is never."""
+        if not self._lanes:
+            self._lanes.append(Lanes.of(self.width, self._table))
+        return self._lanes[0]
 
 
 CRC32C = ReflectedCrc(width=32, polynomial=0x82F63B78)

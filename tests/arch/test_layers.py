@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.arch.python_sources import PACKAGE, Source, package_sources, parse, room_of
+from tests.arch.python_sources import PACKAGE, ROOT, Source, package_sources, parse, room_of
 
-LEAVES = {"values", "errors", "clock", "ids", "kernels", "crc_reference"}
+LEAVES = {"values", "errors", "clock", "ids", "kernels", "crc_reference", "crc_lanes"}
 """Modules that know no room: anybody may use them, they use each other alone."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -46,9 +46,12 @@ LIBRARY_ROOMS: dict[str, set[str]] = {
 PURE_ROOMS: dict[str, set[str]] = {
     "s3": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
     "iam": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
-    "namespace": {"os", "socket", "subprocess", "select", "asyncio", "pathlib"},
+    "namespace": {"socket", "subprocess", "select", "asyncio", "pathlib"},
 }
 """room → parts of the standard library that its modules must do without."""
+
+NO_SYSTEM_CALLS = {"namespace", "gateway"}
+"""Rooms that name flags (``os.O_RDONLY``) and nothing else of os: the store alone touches user data."""
 
 SOURCES_OF_CHANCE = {"clock", "ids"}
 CHANCE_MODULES = {"random", "uuid"}
@@ -80,6 +83,15 @@ def library_arrows(source: Source) -> Iterator[str]:
             yield f"{source.name}:{line} imports {top}: {source.room} does without it"
 
 
+def system_calls(source: Source) -> Iterator[str]:
+    if source.room not in NO_SYSTEM_CALLS:
+        return
+    for line, name in [*source.attributes(), *source.imports()]:
+        module, _, attribute = name.partition(".")
+        if module == "os" and attribute and not attribute.isupper():
+            yield f"{source.name}:{line} uses {name}: the store alone calls the system"
+
+
 def chance(source: Source) -> Iterator[str]:
     if source.room in SOURCES_OF_CHANCE:
         return
@@ -91,7 +103,7 @@ def chance(source: Source) -> Iterator[str]:
             yield f"{source.name}:{line} uses {name}: take a clock"
 
 
-@pytest.mark.parametrize("rule", [package_arrows, library_arrows, chance])
+@pytest.mark.parametrize("rule", [package_arrows, library_arrows, system_calls, chance])
 def test_layers(rule: Callable[[Source], Iterator[str]]) -> None:
     broken = [line for source in package_sources() for line in rule(source)]
     assert not broken, "\n" + "\n".join(broken)
@@ -133,10 +145,21 @@ def test_hidden_time_and_chance_are_seen(text: str) -> None:
     assert not list(chance(parse("weka_mp.clock", text)))
 
 
+def test_a_system_call_outside_the_store_is_seen() -> None:
+    assert list(system_calls(parse("weka_mp.namespace.tree", "import os\nos.unlink(b'x')")))
+    assert list(system_calls(parse("weka_mp.namespace.tree", "from os import unlink")))
+    assert not list(system_calls(parse("weka_mp.namespace.tree", "import os\nflags = os.O_RDONLY")))
+
+
 def test_the_way_down_is_free() -> None:
     text = "from weka_mp.namespace import tree\nfrom weka_mp.s3.request import Request\nfrom . import reply"
     source = parse("weka_mp.gateway.put", text)
     assert [*package_arrows(source), *library_arrows(source), *chance(source)] == []
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    folders = {path.parent for path in (ROOT / PACKAGE).rglob("*.py")}
+    assert not [str(folder) for folder in folders if not (folder / "__init__.py").exists()]
 
 
 def test_no_room_reaches_itself_through_others() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import zlib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import awscrt.checksums
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weka_mp import crc_reference, kernels
@@ -74,12 +75,23 @@ def test_pieces_continue(
 
 
 @pytest.mark.parametrize(("native", "twin", "crt"), PAIRS)
-@pytest.mark.parametrize("length", [kernels.HOLD_GIL_BELOW - 1, kernels.HOLD_GIL_BELOW, 1_000_003])
+@pytest.mark.parametrize("length", [kernels.HOLD_GIL_BELOW - 1, kernels.HOLD_GIL_BELOW, 1_000_003, 2_097_155])
 def test_both_sides_of_the_interpreter_lock(
     native: Checksum, twin: crc_reference.ReflectedCrc, crt: Checksum, length: int
 ) -> None:
     data = (bytes(range(256)) * (length // 256 + 1))[:length]
     assert native(data) == twin(data) == crt(data)
+
+
+@pytest.mark.parametrize(("native", "twin", "crt"), PAIRS)
+@given(extra=st.integers(-300, 70_000), seed=st.integers(0, 2**64 - 1))
+@settings(max_examples=15)
+def test_lanes_of_the_twin_agree(
+    native: Checksum, twin: crc_reference.ReflectedCrc, crt: Checksum, extra: int, seed: int
+) -> None:
+    data = random.Random(seed).randbytes(crc_reference.LANES_FROM + extra)
+    value = seed & ((1 << twin.width) - 1)
+    assert twin(data, value) == native(data, value)
 
 
 @pytest.mark.parametrize("on", [True, False])
