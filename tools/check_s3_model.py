@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Hold the route table and the header tables against the service model of S3 that botocore ships.
 
-Says every operation that has no route, every route whose method, scope or sub-resource differs, and every request
-header or query parameter of a built operation that is neither honoured nor refused. Exit status 1 if there is any.
+Says every operation that has no route, every route whose method, scope or sub-resource differs, and every
+request header or query parameter of a built operation that is neither honoured nor refused. Exit status 1
+if there is any.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from weka_mp.s3.operations import BUILT
 from weka_mp.s3.routing import CORS_PREFLIGHT, ROUTES, SYNONYMS, Scope
 
 QUERY_HONOURED = frozenset({
-    "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "marker", "max-buckets",
-    "max-keys", "partNumber", "prefix", "response-cache-control", "response-content-disposition",
+    "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "marker",
+    "max-buckets", "max-keys", "partNumber", "prefix", "response-cache-control", "response-content-disposition",
     "response-content-encoding", "response-content-language", "response-content-type", "response-expires",
     "start-after", "uploadId", "versionId",
 })
 """Query parameters that the parsers of built operations read."""
 
 _OUTSIDE_THE_MODEL = frozenset({"PostObject", CORS_PREFLIGHT})
+_MARKS = frozenset({"list-type", "select-type", "x-id"})
 _SERVICE_SCOPED = frozenset({"ListBuckets", "ListDirectoryBuckets"})
 
 
@@ -47,7 +49,7 @@ def _operation_faults(model: Any) -> list[str]:
             continue
         http = model.operation_model(name).http
         uri, _, query = http["requestUri"].partition("?")
-        named = {piece.partition("=")[0] for piece in query.split("&") if piece} - {"list-type", "select-type", "x-id"}
+        named = {piece.partition("=")[0] for piece in query.split("&") if piece} - _MARKS
         if row.method != http["method"]:
             faults.append(f"{name}: method {row.method}, the model says {http['method']}")
         if row.scope is not _scope(name, uri):

@@ -119,7 +119,7 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
             "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years",
             "x-amz-object-annotation-directive", "x-amz-object-if-match", "x-amz-expected-bucket-owner",
             "x-amz-source-expected-bucket-owner", "x-amz-mfa", "x-amz-write-offset-bytes",
-            "x-amz-optional-object-attributes",
+            "x-amz-optional-object-attributes", "x-amz-if-match-initiated-time",
             *(f"x-amz-checksum-{name.lower()}" for name in _UNBUILT_CHECKSUMS),
         ),
         _refuse,

@@ -46,7 +46,8 @@ def _complete_upload(request: S3Request, address: Address, body: bytes | None) -
     headers = request.headers
     return op.CompleteMultipartUpload(
         bucket_of(address), key_of(address), upload_id(request), completed_parts(body),
-        write_conditions(headers), checksums(headers), checksum_type(headers), size_header(headers, "x-amz-mp-object-size"),
+        write_conditions(headers), checksums(headers), checksum_type(headers),
+        size_header(headers, "x-amz-mp-object-size"),
     )
 
 

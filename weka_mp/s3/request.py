@@ -50,6 +50,15 @@ class Headers:
         # Reversed, so that the first value of a repeated name is the one that stays.
         self._first: dict[str, str] = dict(reversed(self._items))
 
+    @classmethod
+    def of_lines(cls, lines: Iterable[str]) -> Headers:
+        """From header lines ``Name: value`` whose grammar was checked; for the parser of heads."""
+        headers = cls.__new__(cls)
+        parts = [line.partition(":") for line in lines]
+        headers._items = tuple([(name.lower(), value.strip(" \t")) for name, _, value in parts])
+        headers._first = dict(reversed(headers._items))
+        return headers
+
     def get(self, name: str) -> str | None:
         """The first value of the header, or None."""
         return self._first.get(name) or self._first.get(name.lower())
