@@ -173,10 +173,10 @@ def composite_text(digest: bytes, parts: int) -> str:
 
 
 def combine_parts(algorithm: Algorithm, parts: Iterable[tuple[bytes, int]]) -> bytes:
-    """The FULL_OBJECT checksum of parts given as (digest, length in bytes), without reading any of them again.
+    """The FULL_OBJECT checksum of parts given as (digest, length in bytes), without rereading any of them.
 
-    A CRC is a remainder, so a part's CRC moves ahead of n further bytes by a multiplication with x**(8n); the
-    inversions at both ends cancel. Raises KeyError for an algorithm that is not a CRC.
+    A CRC is a remainder, so a part's CRC moves ahead of n further bytes by a multiplication with x**(8n);
+    the inversions at both ends cancel. Raises KeyError for an algorithm that is not a CRC.
     """
     polynomial = _POLYNOMIALS[algorithm]
     width = algorithm.digest_size * 8
