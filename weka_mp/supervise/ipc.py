@@ -69,6 +69,10 @@ class Peer:
         """Set once the connection has ended."""
         return self._gone
 
+    def answer(self, verb: str, handler: Handler) -> None:
+        """Answer one more verb from now on."""
+        self._handlers[verb] = handler
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read and answer until the connection ends. Never raises for what the other side did."""
         try:

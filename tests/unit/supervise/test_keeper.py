@@ -1,0 +1,146 @@
+"""Children are started, watched, restarted and stopped; nothing outlives its supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _tests_are_importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("WEKA_MP_ROOT_SECRET_KEY", "not for children")
+    yield
+
+
+class Bench:
+    """A keeper of one fake child, and what it wrote."""
+
+    def __init__(self, tmp_path: Path, mode: str, **more: object) -> None:
+        self.lines: list[bytes] = []
+        self.last_words: list[object] = []
+        self.pid_file = tmp_path / "fake-0.pid"
+
+        async def bye(args: object) -> None:
+            self.last_words.append(args)
+
+        spec = ChildSpec(
+            "fake-0",
+            "fake",
+            {"name": "fake-0", "log_level": "info", "mode": mode},
+            module="tests.unit.supervise.fake_child",
+            handlers={"bye": bye},
+            **more,  # type: ignore[arg-type]
+        )
+        self.keeper = Keeper(spec, lambda line, name, pid: self.lines.append(line), str(tmp_path))
+
+
+async def test_a_child_starts_answers_and_stops_on_request(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "good")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        assert bench.keeper.child is not None
+        assert bench.pid_file.read_text() == f"{bench.keeper.child.pid}\n"
+        peer = await bench.keeper.wait_ready()
+        assert await peer.call("repeat", 1) == ["good", 1, os.getpid(), None, "/"]
+        assert isinstance(await peer.call("metrics"), list)
+        await bench.keeper.stop()
+    assert bench.last_words == ["clean"]
+    assert bench.lines == [b"plain words"]
+    assert bench.keeper.restarts == 0 and not bench.keeper.ready
+    assert not bench.pid_file.exists()
+
+
+async def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
+    prepared = []
+
+    async def prepare() -> None:
+        prepared.append(True)
+
+    bench = Bench(tmp_path, "good", prepare=prepare)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        for expected in (1, 2):
+            assert bench.keeper.child is not None
+            former = bench.keeper.child
+            former.signal(signal.SIGKILL)
+            await former.peer.gone.wait()
+            while bench.keeper.child is former:
+                await trio.sleep(0.01)
+            peer = await bench.keeper.wait_ready()
+            assert (await peer.call("repeat", 2))[1] == 2  # type: ignore[index]
+            assert bench.keeper.restarts == expected
+        await bench.keeper.stop()
+    assert len(prepared) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [("refuse", "^/some/where: No such file or directory$"), ("vanish", "fake-0 ended .*killed by SIGKILL")],
+)
+async def test_a_first_child_that_fails_says_why(mode: str, reason: str, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, mode)
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(StartFailed, match=reason):
+            await nursery.start(bench.keeper.run)
+    assert bench.keeper.child is None
+
+
+async def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "stubborn", grace=0.2)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        with trio.fail_after(10):
+            await bench.keeper.stop()
+    assert bench.keeper.child is None
+
+
+async def test_a_cancelled_service_leaves_no_child(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "good")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        assert bench.keeper.child is not None
+        pid = bench.keeper.child.pid
+        nursery.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert bench.last_words == [] or bench.last_words == ["clean"]
+
+
+SUPERVISOR = """
+import sys, trio
+from weka_mp.supervise.keeper import ChildSpec, Keeper
+async def main():
+    spec = ChildSpec("fake-0", "fake", {"name": "fake-0", "log_level": "info", "mode": "good"},
+                     module="tests.unit.supervise.fake_child")
+    keeper = Keeper(spec, lambda *_: None, sys.argv[1])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keeper.run)
+        print(keeper.child.pid, flush=True)
+trio.run(main)
+"""
+
+
+def test_children_end_with_a_killed_supervisor(tmp_path: Path) -> None:
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(tmp_path)], stdout=subprocess.PIPE)
+    assert supervisor.stdout is not None
+    pidfd = os.pidfd_open(int(supervisor.stdout.readline()))
+    supervisor.kill()
+    supervisor.wait()
+    supervisor.stdout.close()
+
+    async def ended() -> None:
+        with trio.fail_after(10):
+            await trio.lowlevel.wait_readable(pidfd)
+
+    trio.run(ended)
+    os.close(pidfd)

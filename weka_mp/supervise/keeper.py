@@ -1,0 +1,217 @@
+"""Keeps one child process running: starts it again when it ends unasked, ends it when the service stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from weka_mp.observe.metrics import CHILD_RESTARTS, CHILD_UP
+from weka_mp.supervise.ipc import Handler, Peer
+from weka_mp.supervise.spawn import Child, start_child
+
+__all__ = ["CHILD_MODULE", "ChildSpec", "Keeper", "StartFailed"]
+
+log = logging.getLogger(__name__)
+
+CHILD_MODULE = "weka_mp.supervise.child"
+_STABLE = 10.0  # seconds: a child that ran this long is started again at once
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+_OUTPUT_GRACE = 1.0  # seconds to read what an ended child wrote; a grandchild may hold the pipe open for ever
+
+
+class StartFailed(Exception):
+    """The service cannot start; the message is one line for the user."""
+
+
+async def _nothing() -> None:
+    await trio.lowlevel.checkpoint()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to run one child. `prepare` runs before every start (say, sweeping what the former one left);
+    `grace` is how many seconds it may take to stop before it is killed."""
+
+    name: str
+    kind: str
+    plan: Mapping[str, object]
+    pass_fds: Sequence[int] = ()
+    grace: float = 10.0
+    prepare: Callable[[], Awaitable[None]] = _nothing
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    module: str = CHILD_MODULE
+
+
+class Keeper:
+    """One child and its successors. `relay(line, name, pid)` gets every line they write."""
+
+    def __init__(self, spec: ChildSpec, relay: Callable[[bytes, str, int], None], pid_directory: str) -> None:
+        self.spec = spec
+        self.restarts = 0
+        self.child: Child | None = None
+        self.ready = False
+        self._ready_event = trio.Event()
+        self._ended_event = trio.Event()
+        self._relay = relay
+        self._pid_path = os.path.join(pid_directory, spec.name + ".pid")
+        self._stopping = trio.Event()
+        self._reason: str | None = None
+        self._failures = 0
+
+    @property
+    def peer(self) -> Peer | None:
+        """The running child's peer, None while there is none that is ready."""
+        return self.child.peer if self.child is not None and self.ready else None
+
+    async def wait_ready(self) -> Peer:
+        """The peer of the child that is ready now, or of the next one that is."""
+        while (peer := self.peer) is None:
+            await self._ready_event.wait()
+        return peer
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the child until `stop`; reports started once it is ready for the first time.
+
+        Raises StartFailed when the first child ends before it was ready.
+        """
+        while not self._stopping.is_set():
+            begun = trio.current_time()
+            code = await self._run_once(task_status if self.restarts == 0 else None)
+            if self._stopping.is_set():
+                break
+            self.restarts += 1
+            CHILD_RESTARTS.labels(self.spec.name).inc()
+            delay = self._next_delay(trio.current_time() - begun)
+            log.error("%s ended (%s), starting it again in %.1f s", self.spec.name, _ending(code), delay)
+            with trio.move_on_after(delay):
+                await self._stopping.wait()
+
+    async def stop(self) -> None:
+        """Ask the child to end and see that it does; returns when it has."""
+        self._stopping.set()
+        child, ended = self.child, self._ended_event
+        if child is None:
+            return
+        child.signal(signal.SIGTERM)
+        with trio.move_on_after(self.spec.grace) as scope:
+            await ended.wait()
+        if scope.cancelled_caught:
+            log.error("%s did not stop within %g s and is killed", self.spec.name, self.spec.grace)
+            child.signal(signal.SIGKILL)
+            await ended.wait()
+
+    def _next_delay(self, ran: float) -> float:
+        if ran >= _STABLE:
+            self._failures = 0
+        delay = 0.0 if self._failures == 0 else min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (self._failures - 1))
+        self._failures += 1
+        return delay
+
+    async def _run_once(self, first: trio.TaskStatus[None] | None) -> int | None:
+        """One life of the child; the return code, None when it could not be started."""
+        await self.spec.prepare()
+        was_ready = trio.Event()
+        try:
+            child = start_child(
+                self.spec.module,
+                self.spec.kind,
+                self.spec.plan,
+                handlers={**self.spec.handlers, **self._own_handlers(was_ready)},
+                pass_fds=self.spec.pass_fds,
+            )
+        except OSError as error:
+            if first is not None:
+                raise StartFailed(f"{self.spec.name} cannot be started: {error.strerror}") from error
+            log.error("%s cannot be started: %s", self.spec.name, error.strerror)
+            return None
+        self.child = child
+        self._ended_event = trio.Event()
+        try:
+            return await self._watch(child, first, was_ready)
+        finally:
+            self._ended()
+
+    async def _watch(self, child: Child, first: trio.TaskStatus[None] | None, was_ready: trio.Event) -> int:
+        self._note_pid(child.pid)
+        code = 0
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(child.peer.run)
+                nursery.start_soon(self._announce, child, first, was_ready)
+                output_ended = trio.Event()
+                nursery.start_soon(self._read_output, child, output_ended)
+                code = await child.wait()
+                with trio.move_on_after(_OUTPUT_GRACE):
+                    await output_ended.wait()
+                with trio.move_on_after(_OUTPUT_GRACE):
+                    await child.peer.gone.wait()  # its last words may still be in the socket
+                nursery.cancel_scope.cancel()
+        finally:
+            await self._release(child)
+        if first is not None and not was_ready.is_set() and not self._stopping.is_set():
+            raise StartFailed(self._reason or f"{self.spec.name} ended while it started ({_ending(code)})")
+        return code
+
+    async def _announce(
+        self, child: Child, first: trio.TaskStatus[None] | None, was_ready: trio.Event
+    ) -> None:
+        await was_ready.wait()
+        self.ready = True
+        CHILD_UP.labels(self.spec.name).set(1)
+        self._ready_event.set()
+        log.debug("%s is ready (pid %d)", self.spec.name, child.pid)
+        if first is not None:
+            first.started()
+
+    async def _read_output(self, child: Child, ended: trio.Event) -> None:
+        await child.read_lines(lambda line: self._relay(line, self.spec.name, child.pid))
+        ended.set()
+
+    def _own_handlers(self, was_ready: trio.Event) -> dict[str, Handler]:
+        async def ready(args: object) -> None:
+            was_ready.set()
+
+        async def failed(args: object) -> None:
+            self._reason = str(args)
+
+        return {"ready": ready, "failed": failed}
+
+    async def _release(self, child: Child) -> None:
+        """Nothing of a child outlives its keeper, even when the service falls over."""
+        with trio.CancelScope(shield=True):
+            if child.popen.poll() is None:
+                child.signal(signal.SIGTERM)
+                with trio.move_on_after(self.spec.grace):
+                    await child.wait()
+            if child.popen.poll() is None:
+                child.signal(signal.SIGKILL)
+                await child.wait()
+            await child.close()
+
+    def _ended(self) -> None:
+        self.ready = False
+        self.child = None
+        self._ended_event.set()
+        if self._ready_event.is_set():
+            self._ready_event = trio.Event()
+        CHILD_UP.labels(self.spec.name).set(0)
+        if os.path.exists(self._pid_path):
+            os.unlink(self._pid_path)
+
+    def _note_pid(self, pid: int) -> None:
+        with open(self._pid_path, "w", encoding="ascii") as file:
+            file.write(f"{pid}\n")
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "not started"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit status {code}"
