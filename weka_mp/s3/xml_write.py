@@ -1,0 +1,292 @@
+"""The XML documents of replies, from explicit shapes. Element names and order are those of the S3 API
+reference.
+
+Times are whole seconds since the epoch; ETags come without quotes; keys are UTF-8 bytes. With encoding_type
+``url`` keys and what relates to them are percent-encoded with the slash kept, as S3 does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote_from_bytes
+
+from weka_mp.s3.dates import format_iso
+from weka_mp.s3.xml_text import escape
+
+__all__ = [
+    "BucketRow", "Checksums", "CompletedUpload", "CopyResult", "DeleteFailure", "ListingV1", "ListingV2",
+    "ObjectRow", "Owner", "complete_multipart_upload_result", "copy_object_result", "copy_part_result", "delete_result",
+    "initiate_multipart_upload_result", "list_all_my_buckets_result", "list_bucket_result",
+    "list_bucket_result_v2",
+    "location_constraint", "post_response",
+]
+
+_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_NAMESPACE: Final = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+Checksums = Sequence[tuple[str, str]]
+"""(algorithm in upper case, base64 text), in the order to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Canonical id and display name; the name is left out when empty."""
+
+    id: str
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRow:
+    """One bucket of ListBuckets. region is written when it is not empty."""
+
+    name: str
+    created: int
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object of a listing. size in bytes; owner None leaves it out."""
+
+    key: bytes
+    last_modified: int
+    etag: str
+    size: int
+    storage_class: str = "STANDARD"
+    owner: Owner | None = None
+    checksum_algorithms: tuple[str, ...] = ()
+    checksum_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingV1:
+    """A page of ListObjects. next_marker is written when the page is truncated and it is not None."""
+
+    bucket: str
+    prefix: bytes
+    delimiter: bytes
+    marker: bytes
+    max_keys: int
+    encoding_type: str | None
+    truncated: bool
+    next_marker: bytes | None
+    rows: Sequence[ObjectRow]
+    common_prefixes: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingV2:
+    """A page of ListObjectsV2. key_count is the number of rows and common prefixes."""
+
+    bucket: str
+    prefix: bytes
+    delimiter: bytes
+    max_keys: int
+    encoding_type: str | None
+    truncated: bool
+    continuation_token: str | None
+    next_continuation_token: str | None
+    start_after: bytes
+    rows: Sequence[ObjectRow]
+    common_prefixes: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What a copy made."""
+
+    etag: str
+    last_modified: int
+    checksums: Checksums = ()
+    checksum_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedUpload:
+    """What a completion made. location is the object's URL."""
+
+    location: str
+    bucket: str
+    key: bytes
+    etag: str
+    checksums: Checksums = ()
+    checksum_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFailure:
+    """An entry of DeleteObjects that was not deleted."""
+
+    key: bytes
+    code: str
+    message: str
+
+
+def _key(key: bytes) -> str:
+    # Keys of S3 are UTF-8; a name that POSIX wrote otherwise still must not break the whole document.
+    return escape(key.decode("utf-8", "replace"))
+
+
+def _url(key: bytes) -> str:
+    return quote_from_bytes(key, safe="/*-._")
+
+
+def _document(root: str, content: Iterable[str]) -> bytes:
+    text = f"{_DECLARATION}<{root} {_NAMESPACE}>{''.join(content)}</{root}>"
+    return text.encode("utf-8", "replace")
+
+
+def _quoted(etag: str) -> str:
+    return f"&quot;{escape(etag)}&quot;"
+
+
+def _owner(owner: Owner) -> str:
+    name = f"<DisplayName>{escape(owner.display_name)}</DisplayName>" if owner.display_name else ""
+    return f"<Owner><ID>{escape(owner.id)}</ID>{name}</Owner>"
+
+
+def _checksums(checksums: Checksums, checksum_type: str) -> str:
+    values = "".join(f"<Checksum{name}>{escape(value)}</Checksum{name}>" for name, value in checksums)
+    return values + (f"<ChecksumType>{checksum_type}</ChecksumType>" if checksum_type else "")
+
+
+def list_all_my_buckets_result(
+    owner: Owner, rows: Sequence[BucketRow], prefix: str = "", next_token: str | None = None
+) -> bytes:
+    """ListBuckets. prefix and next_token are written when they are there."""
+    parts = [_owner(owner), "<Buckets>"]
+    for row in rows:
+        region = f"<BucketRegion>{escape(row.region)}</BucketRegion>" if row.region else ""
+        parts.append(
+            f"<Bucket><Name>{escape(row.name)}</Name><CreationDate>{format_iso(row.created)}</CreationDate>"
+            f"{region}</Bucket>")
+    parts.append("</Buckets>")
+    if next_token is not None:
+        parts.append(f"<ContinuationToken>{escape(next_token)}</ContinuationToken>")
+    if prefix:
+        parts.append(f"<Prefix>{escape(prefix)}</Prefix>")
+    return _document("ListAllMyBucketsResult", parts)
+
+
+def location_constraint(region: str) -> bytes:
+    """GetBucketLocation; the region us-east-1 is an empty element."""
+    if region in ("", "us-east-1"):
+        return f"{_DECLARATION}<LocationConstraint {_NAMESPACE}/>".encode()
+    return _document("LocationConstraint", [escape(region)])
+
+
+def _rows(rows: Sequence[ObjectRow], url: bool) -> Iterable[str]:
+    write_key = _url if url else _key
+    for row in rows:
+        algorithms = "".join(
+            [f"<ChecksumAlgorithm>{name}</ChecksumAlgorithm>" for name in row.checksum_algorithms])
+        if row.checksum_type:
+            algorithms += f"<ChecksumType>{row.checksum_type}</ChecksumType>"
+        owner = _owner(row.owner) if row.owner is not None else ""
+        yield (
+            f"<Contents><Key>{write_key(row.key)}</Key>"
+            f"<LastModified>{format_iso(row.last_modified)}</LastModified>"
+            f"<ETag>&quot;{row.etag}&quot;</ETag>{algorithms}<Size>{row.size}</Size>{owner}"
+            f"<StorageClass>{row.storage_class}</StorageClass></Contents>"
+        )
+
+
+def _prefixes(prefixes: Sequence[bytes], url: bool) -> Iterable[str]:
+    write_key = _url if url else _key
+    for prefix in prefixes:
+        yield f"<CommonPrefixes><Prefix>{write_key(prefix)}</Prefix></CommonPrefixes>"
+
+
+def _optional(element: str, value: str) -> str:
+    return f"<{element}>{value}</{element}>" if value else ""
+
+
+def list_bucket_result(page: ListingV1) -> bytes:
+    """ListObjects."""
+    url = page.encoding_type == "url"
+    write_key = _url if url else _key
+    head = [
+        f"<Name>{escape(page.bucket)}</Name><Prefix>{write_key(page.prefix)}</Prefix>"
+        f"<Marker>{write_key(page.marker)}</Marker>",
+        f"<NextMarker>{write_key(page.next_marker)}</NextMarker>"
+        if page.truncated and page.next_marker is not None else "",
+        f"<MaxKeys>{page.max_keys}</MaxKeys>",
+        _optional("Delimiter", write_key(page.delimiter)),
+        _optional("EncodingType", page.encoding_type or ""),
+        f"<IsTruncated>{'true' if page.truncated else 'false'}</IsTruncated>",
+    ]
+    content = [*head, *_rows(page.rows, url), *_prefixes(page.common_prefixes, url)]
+    return _document("ListBucketResult", content)
+
+
+def list_bucket_result_v2(page: ListingV2) -> bytes:
+    """ListObjectsV2."""
+    url = page.encoding_type == "url"
+    write_key = _url if url else _key
+    head = [
+        f"<Name>{escape(page.bucket)}</Name><Prefix>{write_key(page.prefix)}</Prefix>",
+        _optional("ContinuationToken", escape(page.continuation_token or "")),
+        _optional("NextContinuationToken", escape(page.next_continuation_token or "")),
+        _optional("StartAfter", write_key(page.start_after)),
+        f"<KeyCount>{len(page.rows) + len(page.common_prefixes)}</KeyCount>",
+        f"<MaxKeys>{page.max_keys}</MaxKeys>",
+        _optional("Delimiter", write_key(page.delimiter)),
+        _optional("EncodingType", page.encoding_type or ""),
+        f"<IsTruncated>{'true' if page.truncated else 'false'}</IsTruncated>",
+    ]
+    content = [*head, *_rows(page.rows, url), *_prefixes(page.common_prefixes, url)]
+    return _document("ListBucketResult", content)
+
+
+def _copy_content(result: CopyResult) -> list[str]:
+    return [
+        f"<LastModified>{format_iso(result.last_modified)}</LastModified><ETag>{_quoted(result.etag)}</ETag>",
+        _checksums(result.checksums, result.checksum_type),
+    ]
+
+
+def copy_object_result(result: CopyResult) -> bytes:
+    """CopyObject."""
+    return _document("CopyObjectResult", _copy_content(result))
+
+
+def copy_part_result(result: CopyResult) -> bytes:
+    """UploadPartCopy; a part has no checksum type."""
+    return _document("CopyPartResult", _copy_content(result))
+
+
+def delete_result(deleted: Sequence[bytes], failures: Sequence[DeleteFailure]) -> bytes:
+    """DeleteObjects. deleted is empty when the client asked for quiet."""
+    parts = [f"<Deleted><Key>{_key(key)}</Key></Deleted>" for key in deleted]
+    parts += [
+        f"<Error><Key>{_key(failure.key)}</Key><Code>{escape(failure.code)}</Code>"
+        f"<Message>{escape(failure.message)}</Message></Error>"
+        for failure in failures
+    ]
+    return _document("DeleteResult", parts)
+
+
+def initiate_multipart_upload_result(bucket: str, key: bytes, upload_id: str) -> bytes:
+    """CreateMultipartUpload."""
+    return _document("InitiateMultipartUploadResult", [
+        f"<Bucket>{escape(bucket)}</Bucket><Key>{_key(key)}</Key><UploadId>{escape(upload_id)}</UploadId>"])
+
+
+def complete_multipart_upload_result(result: CompletedUpload) -> bytes:
+    """CompleteMultipartUpload."""
+    return _document("CompleteMultipartUploadResult", [
+        f"<Location>{escape(result.location)}</Location><Bucket>{escape(result.bucket)}</Bucket>"
+        f"<Key>{_key(result.key)}</Key><ETag>{_quoted(result.etag)}</ETag>",
+        _checksums(result.checksums, result.checksum_type),
+    ])
+
+
+def post_response(location: str, bucket: str, key: bytes, etag: str) -> bytes:
+    """An upload by form with success_action_status 201; this document has no namespace."""
+    return (
+        f"{_DECLARATION}<PostResponse><Location>{escape(location)}</Location><Bucket>{escape(bucket)}</Bucket>"
+        f"<Key>{_key(key)}</Key><ETag>{_quoted(etag)}</ETag></PostResponse>"
+    ).encode()
