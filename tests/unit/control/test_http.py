@@ -1,0 +1,67 @@
+"""The plain HTTP of the administration: any split reads the same, the ambiguous is refused."""
+
+from http import HTTPStatus
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weka_mp.control.http import MAX_HEAD, BadRequest, Request, RequestReader, json_response
+
+POST = b"POST /api/v2/etag/fill?x=1 HTTP/1.1\r\nHost: a\r\ncontent-length: 4\r\n\r\n{}  rest"
+
+
+@given(st.lists(st.integers(0, len(POST)), max_size=5))
+def test_any_split_gives_the_same_request(cuts: list[int]) -> None:
+    reader, seen = RequestReader(), None
+    edges = [0, *sorted(cuts), len(POST)]
+    for start, end in pairwise(edges):
+        seen = seen or reader.feed(POST[start:end])
+    assert seen == Request("POST", "/api/v2/etag/fill", b"{}  ")
+    assert seen.json() == {}
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_refused_or_incomplete(data: bytes) -> None:
+    try:
+        assert isinstance(RequestReader().feed(data + b"\r\n\r\n"), Request | None)
+    except BadRequest as error:
+        assert 400 <= error.status < 600
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"get / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\n\r\n", 400),
+        (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA : b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n folded\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * MAX_HEAD, 431),
+    ],
+)
+def test_what_is_refused(data: bytes, status: int) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        RequestReader().feed(data)
+    assert refusal.value.status == status
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"{", b"\xff", b"[" * 60_000])
+def test_bodies_that_are_no_object(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        Request("POST", "/", body).json()
+
+
+def test_a_response_is_exact() -> None:
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
+        b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    response = json_response(HTTPStatus.OK, {"a": 1})
+    assert response.encode() == head + b'{"a": 1}\n'
+    assert response.encode(head_only=True) == head

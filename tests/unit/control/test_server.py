@@ -1,0 +1,135 @@
+"""The administration over real sockets, with a service made up for the test."""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from weka_mp.control import server
+from weka_mp.control.client import AdminClient, Refused, Unreachable
+from weka_mp.control.service import Health, NoSuchJob
+from weka_mp.errors import BucketMissing
+from weka_mp.values import BucketName
+
+
+class FakeService:
+    def __init__(self) -> None:
+        self.parts = {"worker-0": "ok", "store": "ok"}
+        self.fills: list[tuple[str, bytes]] = []
+
+    async def health(self) -> Health:
+        return Health(self.parts)
+
+    async def metrics(self) -> bytes:
+        return b"weka_mp_things 1\n"
+
+    def status(self) -> Mapping[str, object]:
+        return {"store": "/data"}
+
+    def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
+        if bucket == "none":
+            raise BucketMissing(subject=bucket)
+        if bucket == "bug":
+            raise ZeroDivisionError
+        self.fills.append((bucket, prefix))
+        return len(self.fills)
+
+    def fill_state(self, job: int) -> Mapping[str, object]:
+        if job > len(self.fills):
+            raise NoSuchJob(f"there is no job {job}")
+        return {"state": "done"}
+
+
+@asynccontextmanager
+async def served(service: FakeService, tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
+    """(path of the socket, TCP port)"""
+    path = str(tmp_path / "admin.sock")
+    unix = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    await unix.bind(path)
+    unix.listen(5)
+    (tcp,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = tcp.socket.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve_admin, service, [trio.SocketListener(unix), tcp])
+        yield path, port
+        nursery.cancel_scope.cancel()
+
+
+def _get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path)
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response.status, content
+
+
+async def test_health_and_metrics_are_public_and_nothing_else(tmp_path: Path) -> None:
+    service = FakeService()
+    async with served(service, tmp_path) as (_, port):
+        ask = trio.to_thread.run_sync
+        assert await ask(_get, port, "/health/live") == (200, b'{"status": "ok"}\n')
+        assert await ask(_get, port, "/metrics") == (200, b"weka_mp_things 1\n")
+        assert await ask(_get, port, "/health/ready", "HEAD") == (200, b"")
+        service.parts["store"] = "Input/output error"
+        status, content = await ask(_get, port, "/health/ready")
+        assert (status, json.loads(content)["parts"]["store"]) == (503, "Input/output error")
+        assert (await ask(_get, port, "/api/v2/status"))[0] == 403
+        assert (await ask(_get, port, "/api/v2/etag/fill", "POST"))[0] == 403
+        assert (await ask(_get, port, "/nothing"))[0] == 404
+        assert (await ask(_get, port, "/metrics", "DELETE"))[0] == 405
+
+
+async def test_the_socket_serves_all_to_its_owner(tmp_path: Path) -> None:
+    service = FakeService()
+    async with served(service, tmp_path) as (path, _):
+        client = AdminClient(path)
+
+        async def ask(method: str, target: str, body: object = None) -> dict[str, object]:
+            return await trio.to_thread.run_sync(client.request, method, target, body)
+
+        assert await ask("GET", "/api/v2/status") == {"store": "/data"}
+        assert await ask("POST", "/api/v2/etag/fill", {"bucket": "b", "prefix": "a/\udcff"}) == {"job": 1}
+        assert service.fills == [("b", b"a/\xff")]
+        assert await ask("GET", "/api/v2/etag/fill/1") == {"state": "done"}
+        for method, target, body, reason in [
+            ("GET", "/api/v2/etag/fill/2", None, "no job 2"),
+            ("POST", "/api/v2/etag/fill", {"bucket": "none"}, "bucket"),
+            ("POST", "/api/v2/etag/fill", {"bucket": 1}, "wanted"),
+            ("POST", "/api/v2/etag/fill", {"bucket": "b", "more": 1}, "wanted"),
+            ("POST", "/api/v2/etag/fill", [], "not a JSON object"),
+            ("POST", "/api/v2/etag/fill", {"bucket": "bug"}, "internal error"),
+        ]:
+            with pytest.raises(Refused, match=reason):
+                await ask(method, target, body)
+
+
+async def test_malformed_requests_get_an_answer(tmp_path: Path) -> None:
+    async with served(FakeService(), tmp_path) as (_, port):
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.send_all(b"nonsense\r\n\r\n" + b"x" * 1000)
+        answer = b""
+        async for chunk in stream:
+            answer += chunk
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        await stream.aclose()
+
+
+def test_only_root_and_our_uid_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert server._is_trusted(ours)  # type: ignore[arg-type]
+        if os.geteuid() != 0:
+            monkeypatch.setattr(os, "geteuid", lambda: 4242)
+            assert not server._is_trusted(ours)  # type: ignore[arg-type]
+
+
+def test_nobody_at_the_socket(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        AdminClient(str(tmp_path / "none.sock")).request("GET", "/api/v2/status")

@@ -1,0 +1,114 @@
+"""The routes of the administration API: one table from (method, path) to a handler.
+
+Public routes are served to everyone who reaches a listener; the others only to a caller that the socket
+vouches for.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from weka_mp.control.http import BadRequest, Request, Response, json_response
+from weka_mp.control.service import NoSuchJob, Service
+from weka_mp.errors import BucketMissing, InvalidArgument
+from weka_mp.observe.metrics import CONTENT_TYPE
+from weka_mp.values import BucketName
+
+__all__ = ["ROUTES", "Route", "respond"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` may hold named groups, which the handler gets as keyword arguments."""
+
+    method: str
+    path: re.Pattern[str]
+    handler: Callable[..., Awaitable[Response]]
+    public: bool
+
+
+async def _live(service: Service, request: Request) -> Response:
+    return json_response(HTTPStatus.OK, {"status": "ok"})
+
+
+async def _ready(service: Service, request: Request) -> Response:
+    health = await service.health()
+    status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return json_response(
+        status, {"status": "ok" if health.ok else "unavailable", "parts": dict(health.parts)}
+    )
+
+
+async def _metrics(service: Service, request: Request) -> Response:
+    return Response(HTTPStatus.OK, await service.metrics(), CONTENT_TYPE)
+
+
+async def _status(service: Service, request: Request) -> Response:
+    return json_response(HTTPStatus.OK, dict(service.status()))
+
+
+async def _start_fill(service: Service, request: Request) -> Response:
+    body = request.json()
+    match body:
+        case {"bucket": str(bucket)} if set(body) <= {"bucket", "prefix"}:
+            prefix = body.get("prefix", "")
+            if isinstance(prefix, str):
+                job = service.start_fill(BucketName(bucket), prefix.encode("utf-8", "surrogateescape"))
+                return json_response(HTTPStatus.ACCEPTED, {"job": job})
+    raise BadRequest(HTTPStatus.BAD_REQUEST, "wanted: bucket and, if need be, prefix")
+
+
+async def _fill_state(service: Service, request: Request, job: str) -> Response:
+    return json_response(HTTPStatus.OK, dict(service.fill_state(int(job))))
+
+
+ROUTES: Final = (
+    Route("GET", re.compile(r"/health/live"), _live, public=True),
+    Route("GET", re.compile(r"/health/ready"), _ready, public=True),
+    Route("GET", re.compile(r"/metrics"), _metrics, public=True),
+    Route("GET", re.compile(r"/api/v2/status"), _status, public=False),
+    Route("POST", re.compile(r"/api/v2/etag/fill"), _start_fill, public=False),
+    Route("GET", re.compile(r"/api/v2/etag/fill/(?P<job>[0-9]{1,12})"), _fill_state, public=False),
+)
+
+
+async def respond(service: Service, request: Request, *, trusted: bool) -> Response:
+    """The answer to one request; failures are answers too."""
+    try:
+        route, arguments = _find(request)
+        if not (trusted or route.public):
+            return _problem(HTTPStatus.FORBIDDEN, "served on the admin socket only")
+        return await route.handler(service, request, **arguments)
+    except BadRequest as error:
+        return _problem(error.status, str(error))
+    except (BucketMissing, NoSuchJob) as error:
+        return _problem(HTTPStatus.NOT_FOUND, str(error))
+    except InvalidArgument as error:
+        return _problem(HTTPStatus.BAD_REQUEST, str(error))
+    except Exception:
+        log.exception("the administration request %s %s failed", request.method, request.path)
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the log")
+
+
+def _find(request: Request) -> tuple[Route, dict[str, str]]:
+    method = "GET" if request.method == "HEAD" else request.method
+    others = False
+    for route in ROUTES:
+        match = route.path.fullmatch(request.path)
+        if match is not None and route.method == method:
+            return route, match.groupdict()
+        others = others or match is not None
+    if others:
+        raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED, "another method is served here")
+    raise BadRequest(HTTPStatus.NOT_FOUND, "no such path")
+
+
+def _problem(status: HTTPStatus, text: str) -> Response:
+    return json_response(status, {"error": text})
