@@ -1,0 +1,1 @@
+"""The mount: a thin view of `weka_mp.namespace.tree` through pyfuse3."""

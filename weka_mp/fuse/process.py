@@ -1,0 +1,116 @@
+"""The mount process: one store at one mount point, from the mount to the unmount."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from weka_mp.fuse.invalidation import Invalidation, Notifier
+from weka_mp.fuse.operations import Operations
+from weka_mp.fuse.session import Session
+from weka_mp.namespace.open_files import OnDirty
+from weka_mp.namespace.tree import Tree
+from weka_mp.offload import run_blocking
+from weka_mp.supervise.ipc import serve_unix
+
+if TYPE_CHECKING:
+    from weka_mp.namespace import Namespace
+
+__all__ = ["run_mount"]
+
+_log = logging.getLogger(__name__)
+_WANTED_FILES = 1 << 16
+_GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
+
+
+def run_mount(
+    namespace: Namespace, mountpoint: str, *, attr_timeout: float, socket_path: str,
+    on_ready: Callable[[], None], on_dirty: OnDirty | None = None, allow_other: bool = True,
+) -> None:
+    """Mount `namespace` at `mountpoint` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
+
+    `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations are taken
+    (`weka_mp.fuse.invalidation`). `on_ready` is called on the main thread once requests are answered. Must run on the
+    main thread. Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
+    """
+    os.umask(0)  # the kernel has applied the caller's
+    trio.run(_Mount(namespace, mountpoint, attr_timeout, on_dirty).serve, socket_path, on_ready, allow_other)
+
+
+def _raise_file_limit() -> int:
+    """Open files are descriptors of ours; the most we may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(_WANTED_FILES, hard)
+    if os.geteuid() == 0 and hard != resource.RLIM_INFINITY and hard < _WANTED_FILES:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (_WANTED_FILES, _WANTED_FILES))
+        except (OSError, ValueError) as error:  # a container may forbid it; then what there is has to do
+            _log.debug("the limit of open files stays at %d: %s", hard, error)
+        else:
+            return _WANTED_FILES
+    if wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted, soft)
+
+
+class _Mount:
+    """What lives as long as the mount."""
+
+    def __init__(
+        self, namespace: Namespace, mountpoint: str, attr_timeout: float, on_dirty: OnDirty | None
+    ) -> None:
+        self._namespace = namespace
+        self._mountpoint = mountpoint
+        descriptors = max(64, min(4096, _raise_file_limit() // 8))
+        self._tree = Tree(
+            namespace.store, namespace.locks, namespace.clock,
+            overrides=os.geteuid() == 0, on_dirty=on_dirty, descriptors=descriptors,
+        )
+        self._connected = trio.Event()
+        self._notifier: Notifier | None = None
+        self._invalidation: Invalidation | None = None
+        self._operations = Operations(
+            self._tree, attr_timeout, on_init=self._connected.set, is_behind=self._is_behind
+        )
+
+    def _is_behind(self) -> bool:
+        return self._invalidation is not None and self._invalidation.is_behind()
+
+    async def serve(self, socket_path: str, on_ready: Callable[[], None], allow_other: bool) -> None:
+        store_path = os.fsdecode(self._namespace.store.path)
+        session = Session.mount(self._operations, self._mountpoint, store_path, allow_other=allow_other)
+        notifier = Notifier(session)
+        self._invalidation = Invalidation(self._tree.nodes, notifier, self._tree.figures)
+        try:
+            async with trio.open_nursery() as nursery:
+                # Invalidations are taken before the kernel can have cached anything.
+                await nursery.start(serve_unix, socket_path, self._invalidation.handlers())
+                nursery.start_soon(self._unmount_on_signal, session)
+                nursery.start_soon(self._announce, on_ready)
+                await session.run()
+                nursery.cancel_scope.cancel()
+        finally:
+            if notifier.stop():
+                session.close()
+            else:  # a thread still uses the session; the process is about to end
+                _log.error("a notification is stuck in the kernel; the mount is left to the end of this process")
+                session.unmount()
+            self._tree.close()
+
+    async def _announce(self, on_ready: Callable[[], None]) -> None:
+        await self._connected.wait()
+        on_ready()
+
+    async def _unmount_on_signal(self, session: Session) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                _log.info("unmounting after %s", signal.Signals(number).name)
+                await run_blocking(session.unmount)
+                await trio.sleep(_GRACE_SECONDS)  # an unmounted session ends by itself and cancels this
+                session.terminate()

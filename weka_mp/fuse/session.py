@@ -1,0 +1,187 @@
+"""The mount in the kernel: options, mounting, unmounting, and the remains of a mount process that died."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import logging
+import os
+import re
+import stat
+import subprocess
+from dataclasses import dataclass
+
+import pyfuse3
+
+__all__ = ["MountFailed", "Session", "mount_options"]
+
+_log = logging.getLogger(__name__)
+_FSTYPE = "fuse.weka_mp"
+_MNT_DETACH = 2
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_UNMOUNT_SECONDS = 10
+
+
+class MountFailed(Exception):
+    """The mount cannot start; the message is one line for the user."""
+
+
+def mount_options(*, allow_other: bool) -> set[str]:
+    """Permissions are the kernel's to check; a store's set-uid bits and device nodes mean nothing on this machine."""
+    options = {"default_permissions", "nosuid", "nodev", "fsname=weka_mp", "subtype=weka_mp"}
+    if not allow_other:
+        return options
+    if os.geteuid() != 0 and not _user_allow_other():
+        _log.warning("other users cannot use the mount: /etc/fuse.conf has no user_allow_other")
+        return options
+    return options | {"allow_other"}
+
+
+def _user_allow_other() -> bool:
+    try:
+        with open("/etc/fuse.conf", encoding="utf-8", errors="replace") as lines:
+            return any(line.strip() == "user_allow_other" for line in lines)
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounted:
+    """One line of /proc/self/mountinfo (proc(5))."""
+
+    path: str
+    fstype: str
+
+
+def _mounts() -> list[_Mounted]:
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            before, _, after = line.partition(" - ")
+            path = _OCTAL.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])
+            found.append(_Mounted(path, after.split(" ", 1)[0]))
+    return found
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the topmost mount at `path` is one of weka_mp."""
+    here = [mounted.fstype for mounted in _mounts() if mounted.path == path]
+    return bool(here) and here[-1] == _FSTYPE
+
+
+def _is_dead(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+    return False
+
+
+def _umount(path: str, *, lazily: bool) -> bool:
+    """umount2(2) or fusermount3(1); False when the mount is busy or not ours to take away."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        return bool(libc.umount2(os.fsencode(path), _MNT_DETACH if lazily else 0) == 0)
+    command = ["fusermount3", "-u", "-q", *(["-z"] if lazily else []), "--", path]
+    try:
+        return subprocess.run(command, timeout=_UNMOUNT_SECONDS, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.warning("fusermount3: %s", error)
+        return False
+
+
+def _sweep(path: str) -> None:
+    """Take away what a mount process that died left at `path`."""
+    for _ in range(8):  # each crash may have left one on top of the other
+        if not _is_dead(path):
+            return
+        if not _umount(path, lazily=True):
+            raise MountFailed(f"{path}: a dead mount lies here and cannot be unmounted")
+        _log.info("unmounted what an earlier mount process left at %s", path)
+
+
+def _same_tree(mountpoint: str, store_path: str) -> bool:
+    """Whether one of the two directories is or contains the other: our own requests would wait for ourselves."""
+    pair = (os.path.realpath(mountpoint), os.path.realpath(store_path))
+    return os.path.commonpath(pair) in pair
+
+
+def check_mountpoint(mountpoint: str, store_path: str) -> str:
+    """The mount point's real path, free to be mounted on. Raises MountFailed with a one-line reason."""
+    path = os.path.abspath(mountpoint)
+    parent, name = os.path.split(path)
+    path = os.path.join(os.path.realpath(parent), name)  # a dead mount cannot be resolved itself
+    _sweep(path)
+    path = os.path.realpath(path)
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise MountFailed(f"{mountpoint}: {error.strerror}") from error
+    if not stat.S_ISDIR(mode):
+        raise MountFailed(f"{mountpoint}: not a directory")
+    if _is_ours(path):
+        raise MountFailed(f"{mountpoint}: busy, another weka_mp is mounted there")
+    if _same_tree(path, store_path):
+        raise MountFailed(f"{mountpoint}: the mount point and the store must not contain each other")
+    return path
+
+
+class Session:
+    """pyfuse3's one session of this process. The kernel's notifications go through here too."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._ended = False
+
+    @classmethod
+    def mount(cls, operations: pyfuse3.Operations, mountpoint: str, store_path: str, *, allow_other: bool) -> Session:
+        """Mount, so that requests wait in the kernel until `run`. Raises MountFailed."""
+        path = check_mountpoint(mountpoint, store_path)
+        try:
+            pyfuse3.init(operations, path, mount_options(allow_other=allow_other))
+        except (RuntimeError, OSError) as error:
+            raise MountFailed(f"{mountpoint}: {_why_not() or error}") from error
+        return cls(path)
+
+    async def run(self) -> None:
+        """Answer requests until the file system is unmounted or `terminate` is called."""
+        await pyfuse3.main(min_tasks=2, max_tasks=64)
+        self._ended = True
+
+    def unmount(self) -> None:
+        """Unmount while requests are still answered, at once if nobody uses it, else detached; blocks: call in a thread."""
+        if not _umount(self.path, lazily=False) and _is_ours(self.path):
+            _log.warning("%s is in use; it is detached and ends with its last user or this process", self.path)
+            _umount(self.path, lazily=True)
+
+    def terminate(self) -> None:
+        """End `run`."""
+        if not self._ended:
+            pyfuse3.terminate()
+
+    def close(self) -> None:
+        """Give everything back; what is still mounted (an aborted connection) is detached."""
+        pyfuse3.close(unmount=True)
+        with contextlib.suppress(OSError, MountFailed):  # nothing is left to save: the mount is dead either way
+            _sweep(self.path)
+
+    # ---- notifications: both release the interpreter while they wait in the kernel
+    def invalidate_entry(self, parent: int, name: bytes) -> None:
+        """See `weka_mp.fuse.invalidation.Kernel`."""
+        pyfuse3.invalidate_entry(pyfuse3.InodeT(parent), pyfuse3.FileNameT(name))
+
+    def invalidate_inode(self, number: int) -> None:
+        """Attributes and pages. See `weka_mp.fuse.invalidation.Kernel`."""
+        pyfuse3.invalidate_inode(pyfuse3.InodeT(number), attr_only=False)
+
+
+def _why_not() -> str:
+    """What usually is the matter when libfuse only says that it failed."""
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return "there is no /dev/fuse (the kernel's fuse module)"
+    except OSError as error:
+        return f"/dev/fuse: {error.strerror}"
+    return "" if os.geteuid() == 0 else "fusermount3 refused (is fuse3 installed?)"

@@ -1,0 +1,337 @@
+"""Files that mount callers have open: writer marks, hashing while written, and writers that end when they are closed.
+
+close(2) waits for FLUSH but not for RELEASE, and a process that closed a file must find its ETag final (docs/SEMANTICS.md,
+2 and 3). So at FLUSH the last writer of an inode is *rested*: its writable descriptor is exchanged for a read-only one,
+which lets read leases be granted, and the MD5 is recorded. A write that still comes (a duplicate of the descriptor, a
+mapping) opens the inode for writing again. Whatever would have to wait (for a lease to be given back) raises WouldBlock
+unless `wait` is set; the caller then calls again from a thread that may block.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from weka_mp.clock import Clock
+from weka_mp.errors import IsDirectory, NamespaceError, Stale, WouldBlock
+from weka_mp.namespace.etags import adopt_hash, mark_writer
+from weka_mp.namespace.nodes import Nodes
+from weka_mp.namespace.write_hash import WriteHash
+from weka_mp.store.interface import Store
+from weka_mp.values import Attr, Fd, InodeNo
+
+__all__ = ["OnDirty", "OpenFile", "OpenFiles", "privileges_kept"]
+
+OnDirty = Callable[[InodeNo, bytes], None]
+"""(parent inode, name) of a file whose ETag is not known after its last writer closed; for the background filler."""
+
+_log = logging.getLogger(__name__)
+
+
+def privileges_kept(mode: int) -> int:
+    """`mode` after a write by somebody without CAP_FSETID: set-uid goes, set-gid too unless it is a mandatory-lock bit.
+
+    The kernel's rule for local file systems (setattr_should_drop_suidgid); through FUSE it is ours to keep.
+    """
+    kept = mode & ~stat.S_ISUID
+    return kept & ~stat.S_ISGID if mode & stat.S_IXGRP else kept
+
+
+class OpenFile:
+    """One open(2) through the mount. `fd` changes when a writer is rested or roused."""
+
+    __slots__ = ("access", "fd", "handle", "lock", "number", "rested", "uid")
+
+    def __init__(self, handle: int, number: int, fd: Fd, access: int, uid: int) -> None:
+        self.handle = handle
+        self.number = number
+        self.fd = fd
+        self.access = access  # O_RDONLY, O_WRONLY or O_RDWR
+        self.uid = uid
+        self.rested = False
+        self.lock = threading.Lock()
+
+    @property
+    def writable(self) -> bool:
+        return self.access != os.O_RDONLY
+
+
+class _Inode:
+    """What is open of one inode. `dirty`: written since its ETag was last recorded or handed to the filler."""
+
+    __slots__ = ("dirty", "files", "hash")
+
+    def __init__(self) -> None:
+        self.files: list[OpenFile] = []
+        self.hash: WriteHash | None = None
+        self.dirty = False
+
+    def writers(self) -> int:
+        return sum(1 for file in self.files if file.writable and not file.rested)
+
+
+class OpenFiles:
+    """All open files of a mount. `overrides`: the process may open files whatever their mode says."""
+
+    def __init__(self, store: Store, nodes: Nodes, clock: Clock, *, overrides: bool, on_dirty: OnDirty | None) -> None:
+        self._store = store
+        self._nodes = nodes
+        self._clock = clock
+        self._overrides = overrides
+        self._on_dirty = on_dirty
+        self._handles = itertools.count(1)
+        self._files: dict[int, OpenFile] = {}
+        self._inodes: dict[int, _Inode] = {}
+        self._lock = threading.Lock()
+
+    # ---- opening
+    def open(self, number: int, flags: int, uid: int, *, truncate: bool, wait: bool) -> tuple[OpenFile, bool]:
+        """Open the inode with this access mode; also whether pages the kernel cached of it still hold.
+
+        Raises WouldBlock when somebody holds a lease and `wait` is not set.
+        """
+        access = flags & os.O_ACCMODE
+        fd = self._open_inode(number, access, wait)
+        try:
+            if access != os.O_RDONLY:
+                mark_writer(self._store, fd)  # after the open, which no lease survives
+                if truncate:
+                    self._cut(fd, 0, uid)
+            attr = self._store.attr(fd)
+            if not stat.S_ISREG(attr.mode):
+                raise IsDirectory("not a regular file")
+        except BaseException:
+            self._store.close(fd)
+            raise
+        file = self.register(number, fd, access, uid, attr)
+        if truncate:
+            self._truncated(number, attr)
+        node = self._nodes.get(number)
+        stamp = (attr.size, attr.mtime_ns)
+        fresh, node.seen = node.seen == stamp, stamp
+        return file, fresh
+
+    def register(self, number: int, fd: Fd, access: int, uid: int, attr: Attr) -> OpenFile:
+        """Take `fd` over as one more open file of the inode, whose attributes were read after the open."""
+        file = OpenFile(next(self._handles), number, fd, access, uid)
+        with self._lock:
+            inode = self._inodes.setdefault(number, _Inode())
+            if file.writable:
+                alone = not any(other.writable for other in inode.files)
+                inode.hash = WriteHash(attr.mtime_ns) if alone and attr.size == 0 else None
+                inode.dirty = True
+            inode.files.append(file)
+            self._files[file.handle] = file
+        return file
+
+    def _open_inode(self, number: int, access: int, wait: bool) -> Fd:
+        """O_NONBLOCK makes an open that a lease stands against fail at once (open(2)); else it waits."""
+        flags = access if wait else access | os.O_NONBLOCK
+        with self._descriptor(number) as fd:
+            return self._store.reopen(fd, flags)
+
+    @contextmanager
+    def _descriptor(self, number: int) -> Iterator[Fd]:
+        try:
+            with self._nodes.borrow(number) as fd:
+                yield fd
+        except Stale:
+            file = self.any_open(number)
+            if file is None:
+                raise
+            yield file.fd
+
+    def get(self, handle: int) -> OpenFile:
+        """Raises Stale for a handle that was never given out or is released."""
+        try:
+            return self._files[handle]
+        except KeyError:
+            raise Stale("no such open file") from None
+
+    def any_open(self, number: int) -> OpenFile | None:
+        """Some open file of the inode: its descriptor reaches it even when no name does."""
+        inode = self._inodes.get(number)
+        return inode.files[0] if inode and inode.files else None
+
+    # ---- data
+    def read(self, handle: int, size: int, offset: int) -> bytes:
+        """Up to `size` bytes; fewer at the end of the file only."""
+        return self._store.read(self.get(handle).fd, size, offset)
+
+    def write(self, handle: int, data: bytes, offset: int, *, wait: bool) -> int:
+        """Write all of it; the number of bytes. Raises WouldBlock when the writer must be roused against a lease."""
+        file = self.get(handle)
+        inode = self._inodes[file.number]
+        if file.rested:
+            self._rouse(file, wait)
+        inode.dirty = True
+        hashing = inode.hash
+        if hashing is None and file.uid == 0:
+            self._store.write(file.fd, data, offset)
+            return len(data)
+        before = self._store.attr(file.fd)
+        if hashing is not None and (inode.writers() != 1 or not hashing.fits(offset, before.size, before.mtime_ns)):
+            hashing = inode.hash = None
+        self._store.write(file.fd, data, offset)
+        if hashing is not None:
+            hashing.wrote(data, self._store.attr(file.fd).mtime_ns)
+        self._drop_privileges(file.fd, before.mode, file.uid)
+        return len(data)
+
+    def _drop_privileges(self, fd: Fd, mode: int, uid: int) -> None:
+        kept = privileges_kept(mode)
+        if uid != 0 and kept != mode:
+            self._store.chmod(fd, stat.S_IMODE(kept))
+
+    def truncate(self, number: int, handle: int | None, size: int, uid: int, *, wait: bool) -> None:
+        """ftruncate(2) by an open file, or truncate(2) of the inode."""
+        file = self._files.get(handle) if handle is not None else None
+        if file is not None and file.writable:
+            if file.rested:
+                self._rouse(file, wait)
+            self._cut(file.fd, size, uid)
+            self._truncated(number, self._store.attr(file.fd))
+            return
+        fd = self._open_inode(number, os.O_WRONLY, wait)
+        try:
+            mark_writer(self._store, fd)
+            self._cut(fd, size, uid)
+            attr = self._store.attr(fd)
+        finally:
+            self._store.close(fd)
+        self._truncated(number, attr)
+        if number not in self._inodes:
+            self._report_dirty(number)
+
+    def _cut(self, fd: Fd, size: int, uid: int) -> None:
+        mode = self._store.attr(fd).mode
+        self._store.truncate(fd, size)
+        self._drop_privileges(fd, mode, uid)
+
+    def _truncated(self, number: int, attr: Attr) -> None:
+        inode = self._inodes.get(number)
+        if inode is None:
+            return
+        inode.dirty = True
+        if attr.size == 0 and inode.writers() == 1:
+            inode.hash = WriteHash(attr.mtime_ns)
+        elif inode.hash is not None and inode.hash.size == attr.size:
+            inode.hash.retimed(attr.mtime_ns)
+        else:
+            inode.hash = None
+
+    def retimed(self, number: int, before: Attr, after: Attr) -> None:
+        """utimens through the mount: the content is as it was, if nobody changed it before."""
+        inode = self._inodes.get(number)
+        if inode is None or inode.hash is None:
+            return
+        if inode.hash.mtime_ns == before.mtime_ns:
+            inode.hash.retimed(after.mtime_ns)
+        else:
+            inode.hash = None
+
+    # ---- closing
+    def flush(self, handle: int) -> None:
+        """close(2) of some descriptor: when no other writer is awake, the content is final until a write comes."""
+        file = self.get(handle)
+        inode = self._inodes[file.number]
+        if not file.writable or file.rested or inode.writers() != 1:
+            return
+        if not self._overrides and not self._store.attr(file.fd).mode & stat.S_IWUSR:
+            return  # it could not be opened for writing again: RELEASE settles it
+        with file.lock:
+            try:
+                reading = self._store.reopen(file.fd, os.O_RDONLY | os.O_NONBLOCK)
+            except NamespaceError as error:
+                _log.debug("a writer stays awake until it is released: %s", error)
+                return
+            writing, file.fd, file.rested = file.fd, reading, True
+            self._store.close(writing)
+        self._settle(file.number, inode, reading)
+
+    def _rouse(self, file: OpenFile, wait: bool) -> None:
+        """Open the inode of a rested writer for writing again."""
+        if not file.lock.acquire(blocking=wait):
+            raise WouldBlock("another thread is opening the file for writing")
+        try:
+            if not file.rested:
+                return
+            flags = file.access if wait else file.access | os.O_NONBLOCK
+            writing = self._store.reopen(file.fd, flags)
+            try:
+                mark_writer(self._store, writing)
+            except NamespaceError:
+                self._store.close(writing)
+                raise
+            reading, file.fd, file.rested = file.fd, writing, False
+            self._store.close(reading)
+        finally:
+            file.lock.release()
+
+    def release(self, handle: int) -> None:
+        """The last reference to the open file is gone."""
+        with self._lock:
+            file = self._files.pop(handle, None)
+            if file is None:
+                return
+            inode = self._inodes[file.number]
+            inode.files.remove(file)
+            if not inode.files:
+                del self._inodes[file.number]
+        last = file.writable and not file.rested and inode.writers() == 0
+        reading: Fd | None = None
+        if last and inode.dirty:
+            try:
+                reading = self._store.reopen(file.fd, os.O_RDONLY | os.O_NONBLOCK)
+            except NamespaceError as error:
+                _log.debug("a closed file cannot be read: %s", error)
+        self._store.close(file.fd)
+        if reading is not None:
+            try:
+                self._settle(file.number, inode, reading)
+            finally:
+                self._store.close(reading)
+
+    def _settle(self, number: int, inode: _Inode, reading: Fd) -> None:
+        """Nobody of ours can write now: record the hash, or tell the filler that there is work."""
+        if not inode.dirty:
+            return
+        inode.dirty = False
+        try:
+            attr = self._store.attr(reading)
+            self._nodes.get(number).seen = (attr.size, attr.mtime_ns)
+            if attr.nlink == 0 or self._adopted(inode, reading, attr):
+                return
+        except NamespaceError as error:
+            _log.debug("the hash of a closed file was not recorded: %s", error)
+        self._report_dirty(number)
+
+    def _adopted(self, inode: _Inode, reading: Fd, attr: Attr) -> bool:
+        if inode.hash is None or not self._store.primitives.leases or inode.hash.size != attr.size:
+            return False
+        return adopt_hash(self._store, reading, inode.hash.md5(), attr.size, inode.hash.mtime_ns, self._clock)
+
+    def _report_dirty(self, number: int) -> None:
+        if self._on_dirty is None:
+            return
+        try:
+            node = self._nodes.get(number)
+            if node.name:
+                self._on_dirty(self._nodes.ino_of(node.parent), node.name)
+        except NamespaceError as error:
+            _log.debug("a written file cannot be named any more: %s", error)
+
+    def figures(self) -> dict[str, int]:
+        """Counts for statistics."""
+        with self._lock:
+            return {"open_files": len(self._files), "open_inodes": len(self._inodes)}
+
+    def close(self) -> None:
+        """Release every file."""
+        for handle in list(self._files):
+            self.release(handle)
