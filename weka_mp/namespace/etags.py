@@ -16,12 +16,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from weka_mp.clock import Clock
-from weka_mp.errors import AccessDenied, AttributeTooLarge, Exists, NamespaceError, NoAttribute, NotSupported, NoSpace
+from weka_mp.errors import (
+    AccessDenied,
+    AttributeTooLarge,
+    Exists,
+    NamespaceError,
+    NoAttribute,
+    NotSupported,
+    NoSpace,
+)
 from weka_mp.namespace.records import WRITER_XATTR, Record, read_record, write_record
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, ETag, Fd, Stamp
 
-__all__ = ["EtagState", "FillOutcome", "adopt_hash", "derived", "fill_file", "is_marked", "mark_writer", "retimed", "settle"]
+__all__ = [
+    "EtagState",
+    "FillOutcome",
+    "adopt_hash",
+    "derived",
+    "fill_file",
+    "is_marked",
+    "mark_writer",
+    "retimed",
+    "settle",
+]
 
 _log = logging.getLogger(__name__)
 _HASH_STEP = 1 << 20  # bytes hashed between two looks at the lease: about 1.5 ms of making a writer wait

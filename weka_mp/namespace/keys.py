@@ -25,8 +25,17 @@ from typing import NamedTuple
 from weka_mp.errors import InvalidName
 
 __all__ = [
-    "BODY_NAME", "CONTROL_NAME", "MAX_KEY_BYTES", "MAX_NAME_BYTES", "EntryPath", "component_of", "creatable", "entry_path",
-    "name_of", "staging_name", "visible",
+    "BODY_NAME",
+    "CONTROL_NAME",
+    "MAX_KEY_BYTES",
+    "MAX_NAME_BYTES",
+    "EntryPath",
+    "component_of",
+    "creatable",
+    "entry_path",
+    "name_of",
+    "staging_name",
+    "visible",
 ]
 
 CONTROL_NAME = b".weka"
@@ -100,6 +109,11 @@ class EntryPath(NamedTuple):
     is_directory: bool
     long_components: tuple[bytes, ...]
 
+    @property
+    def joined(self) -> bytes:
+        """The whole way as one path relative to the bucket."""
+        return b"/".join((*self.parents, self.name))
+
 
 def entry_path(key: bytes) -> EntryPath:
     """Where `key` stands below its bucket. Raises InvalidName for an empty key or one over 1,024 bytes."""
@@ -118,7 +132,8 @@ def entry_path(key: bytes) -> EntryPath:
 
 def _percent(data: bytes, *, keep_high: bool) -> bytes:
     return b"".join(
-        b"%%%02X" % byte if byte in (0, 0x25) or (byte > 0x7F and not keep_high) else bytes((byte,)) for byte in data
+        b"%%%02X" % byte if byte in (0, 0x25) or (byte > 0x7F and not keep_high) else bytes((byte,))
+        for byte in data
     )
 
 

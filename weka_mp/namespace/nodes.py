@@ -20,7 +20,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from weka_mp.errors import AccessDenied, InvalidArgument, NamespaceError, NotFound, NotSupported, PermissionRefused, Stale
+from weka_mp.errors import (
+    AccessDenied,
+    InvalidArgument,
+    NamespaceError,
+    NotFound,
+    NotSupported,
+    PermissionRefused,
+    Stale,
+)
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, InodeNo
 
@@ -32,14 +40,28 @@ ROOT = 1
 _TABLE_BIT = 1 << 63
 _PATH = os.O_PATH | os.O_NOFOLLOW
 _REMEMBERED = 1 << 17  # ways back kept after FORGET: about 20 MiB; NFS handles outlive the kernel's interest
-_INO32_GEN = 1  # FILEID_INO32_GEN (include/linux/exportfs.h): inode and generation; ext4 takes generation 0 as "any"
+_INO32_GEN = (
+    1  # FILEID_INO32_GEN (include/linux/exportfs.h): inode and generation; ext4 takes generation 0 as "any"
+)
 _NO_HANDLES = (NotSupported, PermissionRefused, AccessDenied, InvalidArgument)
 
 
 class Node:
     """One inode that the kernel knows, or knew. `lookups` is the kernel's reference count."""
 
-    __slots__ = ("dev", "generation", "handle", "ino", "is_directory", "lookups", "name", "number", "parent", "pin", "seen")
+    __slots__ = (
+        "dev",
+        "generation",
+        "handle",
+        "ino",
+        "is_directory",
+        "lookups",
+        "name",
+        "number",
+        "parent",
+        "pin",
+        "seen",
+    )
 
     def __init__(self, number: int, attr: Attr, handle: bytes | None, parent: int, name: bytes) -> None:
         self.number = number
@@ -116,7 +138,11 @@ class Nodes:
         if ino == self._root_ino:
             return [ROOT]
         node = self._nodes.get(ino)
-        found = [ino] if node is not None and node.lookups > 0 and node.dev == self._root_dev and ino != ROOT else []
+        found = (
+            [ino]
+            if node is not None and node.lookups > 0 and node.dev == self._root_dev and ino != ROOT
+            else []
+        )
         if self._table:
             with self._lock:
                 numbers = [number for (_, other), number in self._table.items() if other == ino]
@@ -133,7 +159,9 @@ class Nodes:
             node = self._nodes.get(number)
             if node is None or node.handle != handle or node.dev != attr.dev:
                 fresh = Node(number, attr, handle, parent, name)
-                if node is not None:  # a reused number: the kernel will still forget what it held of the old inode
+                if (
+                    node is not None
+                ):  # a reused number: the kernel will still forget what it held of the old inode
                     fresh.lookups = node.lookups
                     self._give_up(number, node)
                 self._nodes[number] = node = fresh
@@ -332,8 +360,12 @@ class Nodes:
         """Counts for statistics."""
         with self._lock:
             pins = sum(1 for node in self._nodes.values() if node.pin is not None)
-            return {"nodes": len(self._nodes), "descriptors": len(self._cache), "orphans": pins,
-                    "remembered": len(self._remembered)}
+            return {
+                "nodes": len(self._nodes),
+                "descriptors": len(self._cache),
+                "orphans": pins,
+                "remembered": len(self._remembered),
+            }
 
     def close(self) -> None:
         """Close every descriptor."""

@@ -78,7 +78,9 @@ class _Inode:
 class OpenFiles:
     """All open files of a mount. `overrides`: the process may open files whatever their mode says."""
 
-    def __init__(self, store: Store, nodes: Nodes, clock: Clock, *, overrides: bool, on_dirty: OnDirty | None) -> None:
+    def __init__(
+        self, store: Store, nodes: Nodes, clock: Clock, *, overrides: bool, on_dirty: OnDirty | None
+    ) -> None:
         self._store = store
         self._nodes = nodes
         self._clock = clock
@@ -175,7 +177,9 @@ class OpenFiles:
             self._store.write(file.fd, data, offset)
             return len(data)
         before = self._store.attr(file.fd)
-        if hashing is not None and (inode.writers() != 1 or not hashing.fits(offset, before.size, before.mtime_ns)):
+        if hashing is not None and (
+            inode.writers() != 1 or not hashing.fits(offset, before.size, before.mtime_ns)
+        ):
             hashing = inode.hash = None
         self._store.write(file.fd, data, offset)
         if hashing is not None:

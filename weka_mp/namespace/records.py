@@ -18,8 +18,19 @@ from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, InodeNo, Stamp
 
 __all__ = [
-    "CHECKSUM_IDS", "IMPLICIT_XATTR", "RECORD_XATTR", "WRITER_XATTR", "ContentHeaders", "PartSizes", "Record", "decode",
-    "encode", "read_record", "write_record",
+    "CHECKSUM_IDS",
+    "DIRECTORY_KEPT",
+    "DIRECTORY_MADE",
+    "IMPLICIT_XATTR",
+    "RECORD_XATTR",
+    "WRITER_XATTR",
+    "ContentHeaders",
+    "PartSizes",
+    "Record",
+    "decode",
+    "encode",
+    "read_record",
+    "write_record",
 ]
 
 RECORD_XATTR = "user.weka.object"
@@ -30,10 +41,25 @@ _log = logging.getLogger(__name__)
 _MAGIC = b"WKO1"
 _SIZE, _MTIME, _INO, _ETAG, _SALT, _CHECKSUMS, _CHECKSUM_TYPE = 1, 2, 3, 4, 5, 6, 7
 _HEADERS, _USER, _TAGS, _OWNER, _PARTS, _DIRECTORY = 8, 9, 10, 11, 15, 16
-_KNOWN = {_SIZE, _MTIME, _INO, _ETAG, _SALT, _CHECKSUMS, _CHECKSUM_TYPE, _HEADERS, _USER, _TAGS, _OWNER, _PARTS, _DIRECTORY}
+_KNOWN = {
+    _SIZE,
+    _MTIME,
+    _INO,
+    _ETAG,
+    _SALT,
+    _CHECKSUMS,
+    _CHECKSUM_TYPE,
+    _HEADERS,
+    _USER,
+    _TAGS,
+    _OWNER,
+    _PARTS,
+    _DIRECTORY,
+}
 
 CHECKSUM_IDS = {"CRC32": 1, "CRC32C": 2, "CRC64NVME": 3, "SHA1": 4, "SHA256": 5}
 _CHECKSUM_NAMES = {number: name for name, number in CHECKSUM_IDS.items()}
+DIRECTORY_KEPT, DIRECTORY_MADE = 1, 2
 _TYPE_IDS = {"FULL_OBJECT": 1, "COMPOSITE": 2}
 _TYPE_NAMES = {number: name for name, number in _TYPE_IDS.items()}
 
@@ -90,7 +116,8 @@ class Record:
     """One object's record. `etag` and `checksums` describe the content that `stamp` names and are void otherwise.
 
     `salt` makes derived ETags of different contents differ although size, time and inode may be set to be alike.
-    `checksums`: algorithm name → the value S3 shows (base64, ``-N`` behind a composite one).
+    `checksums`: algorithm name → the value S3 shows (base64, ``-N`` behind a composite one). `directory`: 0 for a file,
+    DIRECTORY_KEPT or DIRECTORY_MADE for the object `a/` (whether the directory was there before the key was put).
     """
 
     stamp: Stamp | None = None
@@ -103,15 +130,18 @@ class Record:
     tags: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     parts: PartSizes | None = None
-    directory: bool = False
+    directory: int = 0
     extra: Mapping[int, Any] = field(default_factory=dict)
 
     def describes(self, attr: Attr) -> bool:
         """Whether the ETag is that of content with these attributes (marks of writers are another question)."""
         stamp = self.stamp
         return (
-            self.etag is not None and stamp is not None
-            and stamp.size == attr.size and stamp.mtime_ns == attr.mtime_ns and stamp.ino == attr.ino
+            self.etag is not None
+            and stamp is not None
+            and stamp.size == attr.size
+            and stamp.mtime_ns == attr.mtime_ns
+            and stamp.ino == attr.ino
         )
 
     def voided(self, salt: bytes) -> Record:
@@ -131,12 +161,18 @@ def encode(record: Record) -> bytes:
     if record.checksum_type is not None:
         fields_out[_CHECKSUM_TYPE] = _TYPE_IDS[record.checksum_type]
     headers = {
-        number: value for number, name in enumerate(_HEADER_NAMES, 1)
+        number: value
+        for number, name in enumerate(_HEADER_NAMES, 1)
         if (value := getattr(record.headers, name)) is not None
     }
     optional = (
-        (_SALT, record.salt), (_HEADERS, headers), (_USER, dict(record.user)), (_TAGS, dict(record.tags)),
-        (_OWNER, record.owner), (_PARTS, record.parts.runs if record.parts else None), (_DIRECTORY, record.directory),
+        (_SALT, record.salt),
+        (_HEADERS, headers),
+        (_USER, dict(record.user)),
+        (_TAGS, dict(record.tags)),
+        (_OWNER, record.owner),
+        (_PARTS, record.parts.runs if record.parts else None),
+        (_DIRECTORY, record.directory),
     )
     fields_out |= {number: value for number, value in optional if value}
     return _MAGIC + bytes(msgpack.packb(dict(sorted(fields_out.items()))))
@@ -168,13 +204,19 @@ def _from_fields(found: dict[int, Any]) -> Record:
         tags=found.get(_TAGS, {}),
         owner=found.get(_OWNER),
         parts=PartSizes(tuple((count, size) for count, size in found[_PARTS])) if _PARTS in found else None,
-        directory=bool(found.get(_DIRECTORY, False)),
+        directory=found.get(_DIRECTORY, 0),
         extra={number: value for number, value in found.items() if number not in _KNOWN},
     )
 
 
 def _headers_from(found: dict[int, str]) -> ContentHeaders:
-    return ContentHeaders(**{_HEADER_NAMES[number - 1]: value for number, value in found.items() if number <= len(_HEADER_NAMES)})
+    return ContentHeaders(
+        **{
+            _HEADER_NAMES[number - 1]: value
+            for number, value in found.items()
+            if number <= len(_HEADER_NAMES)
+        }
+    )
 
 
 def read_record(store: Store, fd: Fd) -> Record | None:
@@ -198,5 +240,7 @@ def write_record(store: Store, fd: Fd, record: Record) -> None:
     except (NoSpace, AttributeTooLarge) as error:
         # ext4 says ENOSPC when the attributes of an inode overflow their block: the disk need not be full.
         if len(data) > 1024:
-            raise AttributeTooLarge(f"a record of {len(data)} bytes does not fit into this file system's attributes") from error
+            raise AttributeTooLarge(
+                f"a record of {len(data)} bytes does not fit into this file system's attributes"
+            ) from error
         raise

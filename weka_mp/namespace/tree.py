@@ -81,8 +81,14 @@ class Tree:
     """See the module. Thread-safe. Every method raises `weka_mp.errors.NamespaceError` and nothing else."""
 
     def __init__(
-        self, store: Store, locks: EntryLocks, clock: Clock, *,
-        overrides: bool = True, on_dirty: OnDirty | None = None, descriptors: int = 1024,
+        self,
+        store: Store,
+        locks: EntryLocks,
+        clock: Clock,
+        *,
+        overrides: bool = True,
+        on_dirty: OnDirty | None = None,
+        descriptors: int = 1024,
     ) -> None:
         self._store = store
         self._locks = locks
@@ -241,7 +247,9 @@ class Tree:
     def make_directory(self, parent: int, name: bytes, mode: int, caller: Caller) -> Entry:
         """mkdir(2)."""
         try:
-            return self._made(parent, name, caller, lambda at: self._store.mkdir(at, name, mode & _PERMISSIONS))
+            return self._made(
+                parent, name, caller, lambda at: self._store.mkdir(at, name, mode & _PERMISSIONS)
+            )
         except Exists:
             self._claim(parent, name)
             raise

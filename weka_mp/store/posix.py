@@ -38,8 +38,19 @@ _COPY_REFUSED = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errn
 
 def _attr(found: os.stat_result) -> Attr:
     return Attr(
-        found.st_dev, InodeNo(found.st_ino), found.st_mode, found.st_nlink, found.st_uid, found.st_gid, found.st_rdev,
-        found.st_size, found.st_blocks, found.st_blksize, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns,
+        found.st_dev,
+        InodeNo(found.st_ino),
+        found.st_mode,
+        found.st_nlink,
+        found.st_uid,
+        found.st_gid,
+        found.st_rdev,
+        found.st_size,
+        found.st_blocks,
+        found.st_blksize,
+        found.st_atime_ns,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
     )
 
 
@@ -275,7 +286,12 @@ class PosixStore:
                 if in_kernel:
                     try:
                         step = os.copy_file_range(
-                            source, target, min(size - done, _COPY_STEP), source_offset + done, target_offset + done)
+                            source,
+                            target,
+                            min(size - done, _COPY_STEP),
+                            source_offset + done,
+                            target_offset + done,
+                        )
                     except OSError as error:
                         if error.errno not in _COPY_REFUSED:
                             raise
@@ -365,7 +381,17 @@ class PosixStore:
             v = os.fstatvfs(fd)
         except OSError as error:
             fail(error)
-        return StatVfs(v.f_bsize, v.f_frsize, v.f_blocks, v.f_bfree, v.f_bavail, v.f_files, v.f_ffree, v.f_favail, v.f_namemax)
+        return StatVfs(
+            v.f_bsize,
+            v.f_frsize,
+            v.f_blocks,
+            v.f_bfree,
+            v.f_bavail,
+            v.f_files,
+            v.f_ffree,
+            v.f_favail,
+            v.f_namemax,
+        )
 
     # ---- durability
     def sync_file(self, fd: Fd) -> None:

@@ -19,7 +19,9 @@ from weka_mp.store.interface import Primitives
 __all__ = ["probe"]
 
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
-_GRAIN_NS = 10_000_000  # the longest tick of a kernel (CONFIG_HZ=100): coarse stamps never stand still for longer
+_GRAIN_NS = (
+    10_000_000  # the longest tick of a kernel (CONFIG_HZ=100): coarse stamps never stand still for longer
+)
 _XATTR_STEPS = (1024, 3500, 16_000, 60_000)
 _XATTR = "user.weka.probe"
 _PROBE_NAME = b".weka~probe-%d-%s"
@@ -53,7 +55,9 @@ def _probe_in(directory: int) -> Primitives:
     other = os.open(b"b", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
         os.write(fd, b"x" * 4096)
-        fitting = [size for size in _XATTR_STEPS if _works(lambda size=size: os.setxattr(fd, _XATTR, b"x" * size))]
+        fitting = [
+            size for size in _XATTR_STEPS if _works(lambda size=size: os.setxattr(fd, _XATTR, b"x" * size))
+        ]
         return Primitives(
             xattrs=bool(fitting),
             xattr_bytes=max(fitting, default=0),

@@ -14,8 +14,15 @@ import struct
 from collections.abc import Sequence
 
 __all__ = [
-    "RESOLVE_BENEATH", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_SYMLINKS", "file_handle", "open_by_handle", "openat2",
-    "renameat2", "set_fs_identity", "syncfs",
+    "RESOLVE_BENEATH",
+    "RESOLVE_NO_MAGICLINKS",
+    "RESOLVE_NO_SYMLINKS",
+    "file_handle",
+    "open_by_handle",
+    "openat2",
+    "renameat2",
+    "set_fs_identity",
+    "syncfs",
 ]
 
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -82,7 +89,9 @@ def open_by_handle(mount_fd: int, handle: bytes, flags: int) -> int:
     """open_by_handle_at(2); needs CAP_DAC_READ_SEARCH."""
     opaque = handle[4:]
     (kind,) = struct.unpack_from("i", handle)
-    buffer = ctypes.create_string_buffer(_HANDLE_HEADER.pack(len(opaque), kind) + opaque, _HANDLE_HEADER.size + len(opaque))
+    buffer = ctypes.create_string_buffer(
+        _HANDLE_HEADER.pack(len(opaque), kind) + opaque, _HANDLE_HEADER.size + len(opaque)
+    )
     fd = int(_libc.open_by_handle_at(mount_fd, buffer, flags))
     if fd < 0:
         raise _raise()

@@ -1,0 +1,64 @@
+"""The one meaning of names and objects. Synchronous, thread-safe; knows neither HTTP nor FUSE.
+
+from weka_mp.namespace import Namespace
+from weka_mp.store.posix import PosixStore
+
+with Namespace.open(PosixStore("/srv/data")) as namespace:
+    namespace.create_bucket("photos")
+    with namespace.begin_put("photos", b"a.txt") as session:
+        session.write(b"hello")
+        session.publish(NewObject(md5=hashlib.md5(b"hello").digest()))
+"""
+
+from weka_mp.namespace.context import Changes, Durability, is_bucket_name
+from weka_mp.namespace.copying import ChunkDigest
+from weka_mp.namespace.facade import Namespace
+from weka_mp.namespace.filling import FillReport
+from weka_mp.namespace.multipart import CombinedChecksums, PartSession, StoredPart
+from weka_mp.namespace.publishing import PutSession
+from weka_mp.namespace.reading import OpenObject
+from weka_mp.namespace.records import ContentHeaders, PartSizes
+from weka_mp.namespace.values import (
+    BucketInfo,
+    CommonPrefix,
+    CompletedPart,
+    Deleted,
+    ListPage,
+    NewMetadata,
+    NewObject,
+    NewUpload,
+    ObjectInfo,
+    ObjectSummary,
+    Published,
+    UploadInfo,
+    WriteConditions,
+)
+
+__all__ = [
+    "BucketInfo",
+    "Changes",
+    "ChunkDigest",
+    "CombinedChecksums",
+    "CommonPrefix",
+    "CompletedPart",
+    "ContentHeaders",
+    "Deleted",
+    "Durability",
+    "FillReport",
+    "ListPage",
+    "Namespace",
+    "NewMetadata",
+    "NewObject",
+    "NewUpload",
+    "ObjectInfo",
+    "ObjectSummary",
+    "OpenObject",
+    "PartSession",
+    "PartSizes",
+    "Published",
+    "PutSession",
+    "StoredPart",
+    "UploadInfo",
+    "WriteConditions",
+    "is_bucket_name",
+]

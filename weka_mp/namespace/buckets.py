@@ -1,0 +1,163 @@
+"""Buckets: directories at the store's root whose names are valid bucket names, whichever door made them.
+
+What S3 knows of a bucket beyond its name stands in the registry, keyed by the directory's identity: a directory that was
+renamed keeps it, a copied one is a new bucket. Nothing stored with the directory itself can grant anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import stat
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from weka_mp.errors import (
+    BucketExists,
+    BucketMissing,
+    BucketNotEmpty,
+    Exists,
+    InvalidName,
+    Loop,
+    NotDirectory,
+    NotEmpty,
+    NotFound,
+    NotSupported,
+    PermissionRefused,
+)
+from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context, is_bucket_name
+from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.listing import Lister
+from weka_mp.namespace.values import BucketInfo
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
+
+__all__ = ["Buckets"]
+
+_log = logging.getLogger(__name__)
+_CREATED, _OWNER, _SOURCE, _HANDLE = 1, 2, 3, 4
+
+
+class Buckets:
+    """The store's buckets and their registry (``.weka/buckets/<inode>``)."""
+
+    def __init__(self, context: Context, lister: Lister, registry: ControlFiles) -> None:
+        self._context = context
+        self._lister = lister
+        self._registry = registry
+
+    def list(self) -> list[BucketInfo]:
+        """All buckets by name."""
+        found = []
+        for entry in self._context.store.entries(self._context.store.root()):
+            name = entry.name.decode("ascii", "replace")
+            if entry.type in (0, stat.S_IFDIR) and is_bucket_name(name):
+                try:
+                    found.append(self.head(BucketName(name)))
+                except BucketMissing:
+                    continue  # went away, or is no directory after all
+        return sorted(found, key=lambda info: info.name)
+
+    def head(self, name: BucketName) -> BucketInfo:
+        """Raises BucketMissing."""
+        fd = self._context.open_bucket(name)
+        try:
+            return self._info(name, fd)
+        finally:
+            self._context.store.close(fd)
+
+    def _info(self, name: BucketName, fd: Fd) -> BucketInfo:
+        attr = self._context.store.attr(fd)
+        known = self._registered(fd, attr)
+        if known is None:  # made over POSIX: what we first see of it is kept
+            known = self._register(fd, attr, min(attr.mtime_ns, attr.ctime_ns), "posix", None)
+        return BucketInfo(name, known[_CREATED], known[_SOURCE], attr.ino, known.get(_OWNER))
+
+    def _handle(self, fd: Fd) -> bytes:
+        try:
+            return self._context.store.handle_of(fd)
+        except (NotSupported, PermissionRefused):
+            return b""
+
+    def _registered(self, fd: Fd, attr: Attr) -> dict[int, Any] | None:
+        data = self._registry.read(b"%d" % attr.ino)
+        if data is None:
+            return None
+        found: dict[int, Any] = msgpack.unpackb(data, strict_map_key=False)
+        return (
+            found if found[_HANDLE] == self._handle(fd) else None
+        )  # another directory had this inode number
+
+    def _register(
+        self, fd: Fd, attr: Attr, created_ns: int, source: str, owner: str | None
+    ) -> dict[int, Any]:
+        entry = {_CREATED: created_ns, _OWNER: owner, _SOURCE: source, _HANDLE: self._handle(fd)}
+        self._registry.write(b"%d" % attr.ino, msgpack.packb(entry))
+        return entry
+
+    def create(
+        self, name: BucketName, *, uid: int, gid: int, owner: str | None
+    ) -> tuple[BucketInfo, Changes]:
+        """Raises InvalidName, BucketExists."""
+        if not is_bucket_name(name):
+            raise InvalidName("not a valid bucket name", subject=name)
+        store = self._context.store
+        try:
+            store.mkdir(store.root(), name.encode(), DIRECTORY_MODE)
+        except Exists as error:
+            raise BucketExists(subject=name) from error
+        reach(CrashPoint.BUCKET_MADE)
+        fd = self._context.open_bucket(name)
+        try:
+            if (uid, gid) != (0, 0):
+                store.chown(fd, uid, gid)
+            attr = store.attr(fd)
+            self._register(fd, attr, self._context.clock.now_ns(), "s3", owner)
+            reach(CrashPoint.BUCKET_REGISTERED)
+            with self._context.syncs() as syncs:
+                syncs.add(fd)
+                syncs.add(store.root())
+                syncs.flush()
+            return self._info(name, fd), (Change(store.attr(store.root()).ino, name.encode(), None),)
+        finally:
+            store.close(fd)
+
+    def delete(self, name: BucketName, forget: Callable[[InodeNo], None]) -> Changes:
+        """Remove a bucket that holds no object; empty directories in it go too.
+
+        `forget` is told the bucket's inode once it is gone (its uploads). Raises BucketMissing, BucketNotEmpty.
+        """
+        store = self._context.store
+        fd = self._context.open_bucket(name)
+        try:
+            if self._lister.has_keys(fd):
+                raise BucketNotEmpty(subject=name)
+            ino = store.attr(fd).ino
+            try:
+                _remove_directories(self._context, fd)
+                store.rmdir(store.root(), name.encode())
+            except (NotEmpty, NotDirectory, NotFound) as error:
+                raise BucketNotEmpty(subject=name) from error
+        finally:
+            store.close(fd)
+        self._registry.remove(b"%d" % ino)
+        forget(ino)
+        with self._context.syncs() as syncs:
+            syncs.add(store.root())
+            syncs.flush()
+        return (Change(store.attr(store.root()).ino, name.encode(), ino),)
+
+
+def _remove_directories(context: Context, directory: Fd) -> None:
+    """Everything below, as long as it is directories; raises NotEmpty or NotDirectory at anything else."""
+    for entry in context.store.entries(directory):
+        try:
+            inner = context.store.open_dir(directory, entry.name)
+        except (NotDirectory, Loop) as error:
+            raise NotEmpty(subject=entry.name) from error
+        try:
+            _remove_directories(context, inner)
+        finally:
+            context.store.close(inner)
+        context.store.rmdir(directory, entry.name)

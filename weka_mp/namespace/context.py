@@ -1,0 +1,186 @@
+"""What every part of the namespace shares, and the ways to a bucket and to the parent of a key."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from weka_mp.clock import Clock, RandomSource
+from weka_mp.errors import (
+    BucketMissing,
+    Exists,
+    IsDirectory,
+    KeyConflict,
+    Loop,
+    NameTooLong,
+    NotDirectory,
+    NotFound,
+)
+from weka_mp.namespace.directories import set_implicit
+from weka_mp.namespace.keys import EntryPath
+from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.longnames import LongNames
+from weka_mp.store.interface import Store
+from weka_mp.values import BucketName, Change, Fd, InodeNo
+
+__all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished", "is_bucket_name"]
+
+Changes = tuple[Change, ...]
+
+FILE_MODE = 0o644
+DIRECTORY_MODE = 0o755
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+\Z")
+
+
+class Durability(enum.Enum):
+    """What an answer promises: `COMMIT` outlives a power cut, `RELAXED` the death of the process only."""
+
+    COMMIT = "commit"
+    RELAXED = "relaxed"
+
+
+def is_bucket_name(name: str) -> bool:
+    """AWS, "Bucket naming rules": 3 to 63 of a-z, 0-9, '.', '-', alphanumeric at both ends, no address, no '..'."""
+    return _BUCKET_NAME.match(name) is not None and ".." not in name and not _ADDRESS.match(name)
+
+
+class Vanished(Exception):
+    """The parent directory was removed, or the name appeared, between two steps: begin again."""
+
+
+class SyncList:
+    """Directories that must reach the disk before the answer; each is synced once. Owns its descriptors."""
+
+    def __init__(self, store: Store, durability: Durability) -> None:
+        self._store = store
+        self._wanted = durability is Durability.COMMIT
+        self._directories: dict[tuple[int, int], Fd] = {}
+
+    def add(self, directory: Fd) -> None:
+        """Remember a directory; the caller keeps its own descriptor."""
+        if not self._wanted:
+            return
+        attr = self._store.attr(directory)
+        if (attr.dev, attr.ino) not in self._directories:
+            self._directories[attr.dev, attr.ino] = self._store.dup(directory)
+
+    def flush(self) -> None:
+        """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were clean."""
+        for directory in self._directories.values():
+            self._store.sync_dir(directory)
+
+    def close(self) -> None:
+        while self._directories:
+            self._store.close(self._directories.popitem()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The open directory that holds a key's entry, and the entries that were made on the way to it."""
+
+    fd: Fd
+    ino: InodeNo
+    made: Changes
+    bucket: Fd
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The store and everything needed to work on it."""
+
+    store: Store
+    clock: Clock
+    random: RandomSource
+    durability: Durability
+    locks: EntryLocks
+    long_names: LongNames
+    control: Fd
+    spool: Fd
+
+    def open_bucket(self, bucket: BucketName) -> Fd:
+        """The bucket's directory. Raises BucketMissing."""
+        if not is_bucket_name(bucket):
+            raise BucketMissing(subject=bucket)
+        try:
+            return self.store.open_dir(self.store.root(), bucket.encode())
+        except (NotFound, NotDirectory, Loop) as error:
+            raise BucketMissing(subject=bucket) from error
+
+    def find_parent(self, bucket: Fd, path: EntryPath) -> Parent | None:
+        """The existing parent directory of a key; None when there is none. The caller closes it."""
+        try:
+            fd = self.store.open_dir(bucket, b"/".join(path.parents))
+        except (NotFound, NotDirectory, Loop, NameTooLong):
+            return None
+        return Parent(fd, self.store.attr(fd).ino, (), bucket)
+
+    @contextmanager
+    def parent(self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int) -> Iterator[Parent]:
+        """The parent directory of a key, made (and marked implicit) where it is missing.
+
+        Raises KeyConflict when a component is something else than a directory, Vanished when one was removed meanwhile.
+        """
+        with ExitStack() as stack:
+            yield self._find_or_make(bucket, path, syncs, uid, gid, stack)
+
+    def _find_or_make(
+        self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int, stack: ExitStack
+    ) -> Parent:
+        try:
+            fd = self.store.open_dir(bucket, b"/".join(path.parents))
+        except (NotDirectory, Loop) as error:
+            raise KeyConflict("a part of the key's path is not a directory", subject=path.name) from error
+        except NotFound:
+            try:
+                return self._make_parents(bucket, path, syncs, uid, gid, stack)
+            except NotFound as error:
+                raise Vanished from error
+        stack.callback(self.store.close, fd)
+        return Parent(fd, self.store.attr(fd).ino, (), bucket)
+
+    def _make_parents(
+        self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int, stack: ExitStack
+    ) -> Parent:
+        here, made = bucket, []
+        for name in path.parents:
+            change = self.make_directory(here, name, uid, gid)
+            if change is not None:
+                made.append(change)
+                syncs.add(here)
+            try:
+                here = self.store.open_dir(here, name)
+            except (NotDirectory, Loop) as error:
+                raise KeyConflict("a part of the key's path is not a directory", subject=path.name) from error
+            stack.callback(self.store.close, here)
+        return Parent(here, self.store.attr(here).ino, tuple(made), bucket)
+
+    def make_directory(
+        self, at: Fd, name: bytes, uid: int, gid: int, *, implicit: bool = True
+    ) -> Change | None:
+        """Make one directory for a key; None when it was there."""
+        try:
+            self.store.mkdir(at, name, DIRECTORY_MODE)
+        except (Exists, IsDirectory):
+            return None
+        fd = self.store.open_dir(at, name)
+        try:
+            if (uid, gid) != (0, 0):
+                self.store.chown(fd, uid, gid)
+            if implicit:
+                set_implicit(self.store, fd)
+        finally:
+            self.store.close(fd)
+        return Change(self.store.attr(at).ino, name, None)
+
+    @contextmanager
+    def syncs(self) -> Iterator[SyncList]:
+        """A list of directories to sync, closed at the end; the block calls `flush` once it has released its locks."""
+        found = SyncList(self.store, self.durability)
+        try:
+            yield found
+        finally:
+            found.close()

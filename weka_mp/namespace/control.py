@@ -1,0 +1,138 @@
+"""The control area ``.weka`` at the store's root: format, store id, and small files replaced atomically.
+
+``docs/STORAGE_FORMAT.md`` describes it byte by byte. The directory is 0700 and no key, path or mount leads into it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weka_mp.clock import Clock, RandomSource
+from weka_mp.errors import Exists, NamespaceError, NotFound, StoreUnusable
+from weka_mp.namespace.keys import CONTROL_NAME
+from weka_mp.store.interface import Store
+from weka_mp.values import Fd
+
+__all__ = ["FORMAT", "ControlArea", "ControlFiles", "open_control"]
+
+FORMAT = 1
+_DIRECTORIES = (b"locks", b"spool", b"uploads", b"buckets", b"longnames")
+_FORMAT_FILE = b"format"
+
+
+class ControlFiles:
+    """Small files in one directory of the control area; each is replaced whole and durably."""
+
+    def __init__(self, store: Store, directory: Fd, random: RandomSource) -> None:
+        self._store = store
+        self._random = random
+        self.directory = directory
+
+    def read(self, name: bytes) -> bytes | None:
+        try:
+            fd = self._store.open_file(self.directory, name, os.O_RDONLY)
+        except NotFound:
+            return None
+        try:
+            return self._store.read(fd, self._store.attr(fd).size, 0)
+        finally:
+            self._store.close(fd)
+
+    def write(self, name: bytes, data: bytes, *, create_only: bool = False) -> bool:
+        """False when `create_only` and the file is there already."""
+        staged = b".new-" + self._random.token(8).encode()
+        fd = self._store.open_file(self.directory, staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            self._store.write(fd, data, 0)
+            self._store.sync_file(fd)
+            if create_only:
+                try:
+                    self._store.link(fd, self.directory, name)
+                except Exists:
+                    return False
+                finally:
+                    self._store.unlink(self.directory, staged)
+            else:
+                self._store.rename(self.directory, staged, self.directory, name)
+        finally:
+            self._store.close(fd)
+        self._store.sync_dir(self.directory)
+        return True
+
+    def remove(self, name: bytes) -> None:
+        """A file that is not there is no error."""
+        try:
+            self._store.unlink(self.directory, name)
+        except NotFound:
+            return
+        self._store.sync_dir(self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlArea:
+    """Open descriptors of the control area's directories."""
+
+    store_id: str
+    root: Fd
+    lock_file: Fd
+    spool: Fd
+    uploads: Fd
+    buckets: Fd
+    longnames: Fd
+
+    def descriptors(self) -> Sequence[Fd]:
+        return (self.root, self.lock_file, self.spool, self.uploads, self.buckets, self.longnames)
+
+
+def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlArea:
+    """Open the control area, making what is missing. Raises StoreUnusable with a one-line reason."""
+    if not store.primitives.xattrs:
+        raise StoreUnusable("the file system has no user extended attributes")
+    try:
+        control = _directory(store, store.root(), CONTROL_NAME)
+        opened = {name: _directory(store, control, name) for name in _DIRECTORIES}
+        store_id = _identify(ControlFiles(store, control, random), clock, random)
+        lock_file = store.open_file(opened[b"locks"], b"entries", os.O_RDWR | os.O_CREAT, 0o600)
+    except StoreUnusable:
+        raise
+    except NamespaceError as error:
+        raise StoreUnusable(f"the control area cannot be opened: {error}") from error
+    return ControlArea(
+        store_id,
+        control,
+        lock_file,
+        opened[b"spool"],
+        opened[b"uploads"],
+        opened[b"buckets"],
+        opened[b"longnames"],
+    )
+
+
+def _directory(store: Store, at: Fd, name: bytes) -> Fd:
+    try:
+        store.mkdir(at, name, 0o700)
+    except Exists:
+        pass  # every start but the first
+    else:
+        store.sync_dir(at)
+    return store.open_dir(at, name)
+
+
+def _identify(files: ControlFiles, clock: Clock, random: RandomSource) -> str:
+    """The store's id from the format file, written on the first start."""
+    fresh = {"format": FORMAT, "store_id": random.token(16), "created_ns": clock.now_ns()}
+    data = files.read(_FORMAT_FILE)
+    if data is None:
+        files.write(_FORMAT_FILE, json.dumps(fresh).encode() + b"\n", create_only=True)
+        data = files.read(_FORMAT_FILE) or b""
+    try:
+        found = json.loads(data)
+        version, store_id = int(found["format"]), str(found["store_id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreUnusable("the control area's format file is damaged") from error
+    if version > FORMAT:
+        raise StoreUnusable(f"the store has format {version}, this weka_mp knows up to {FORMAT}")
+    return store_id

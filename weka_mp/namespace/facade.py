@@ -1,0 +1,267 @@
+"""The namespace as its users hold it: one object for a store, every operation a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
+from weka_mp.errors import NamespaceError
+from weka_mp.namespace import copying, deleting, filling, publishing, reading, sweeping
+from weka_mp.namespace.buckets import Buckets
+from weka_mp.namespace.context import Changes, Context, Durability
+from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
+from weka_mp.namespace.copying import ChunkDigest
+from weka_mp.namespace.filling import FillReport
+from weka_mp.namespace.listing import Lister
+from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.longnames import LongNames
+from weka_mp.namespace.multipart import CombinedChecksums, Multipart, PartSession, StoredPart
+from weka_mp.namespace.publishing import PutSession
+from weka_mp.namespace.reading import OpenObject
+from weka_mp.namespace.values import (
+    BucketInfo,
+    CompletedPart,
+    Deleted,
+    ListPage,
+    NewMetadata,
+    NewUpload,
+    ObjectInfo,
+    Published,
+    UploadInfo,
+    WriteConditions,
+)
+from weka_mp.store.interface import Store
+from weka_mp.values import BucketName, UploadId
+
+__all__ = ["Namespace"]
+
+_UNCONDITIONAL = WriteConditions()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    source_bucket: BucketName
+    source_key: bytes
+    bucket: BucketName
+    key: bytes
+    replace: NewMetadata | None
+    source_check: Callable[[ObjectInfo], None]
+    conditions: WriteConditions
+    owner: str | None
+    uid: int
+    gid: int
+    digest: ChunkDigest | None
+
+
+class Namespace:
+    """All operations on one store. Make it with `open`; close it, or use it as a context manager."""
+
+    def __init__(self, context: Context, area: ControlArea) -> None:
+        self.store = context.store
+        self.store_id = area.store_id
+        self.locks = context.locks
+        self.clock = context.clock
+        self.context = context
+        self._area = area
+        self._lister = Lister(context)
+        self._multipart = Multipart(context, area.uploads)
+        registry = ControlFiles(context.store, area.buckets, context.random)
+        self._buckets = Buckets(context, self._lister, registry)
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        *,
+        durability: Durability = Durability.COMMIT,
+        clock: Clock | None = None,
+        random: RandomSource | None = None,
+        sweep: bool = False,
+    ) -> Namespace:
+        """Open a store, making its control area when absent; nothing else in it is touched.
+
+        `sweep`: nobody else works on the store yet, so everything staged is a leftover and goes. Raises StoreUnusable.
+        """
+        clock, random = clock or SystemClock(), random or SystemRandom()
+        area = open_control(store, clock, random)
+        context = Context(
+            store,
+            clock,
+            random,
+            durability,
+            EntryLocks(store, area.lock_file),
+            LongNames(store, area.longnames),
+            area.root,
+            area.spool,
+        )
+        namespace = cls(context, area)
+        if sweep:
+            namespace.sweep(clock.now_ns())
+        return namespace
+
+    def close(self) -> None:
+        """Give back the control area's descriptors; the store stays its maker's."""
+        for fd in self._area.descriptors():
+            self.store.close(fd)
+
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- buckets
+    def list_buckets(self) -> list[BucketInfo]:
+        """All buckets by name."""
+        return self._buckets.list()
+
+    def head_bucket(self, name: BucketName) -> BucketInfo:
+        """Raises BucketMissing."""
+        return self._buckets.head(name)
+
+    def create_bucket(
+        self, name: BucketName, *, uid: int = 0, gid: int = 0, owner: str | None = None
+    ) -> tuple[BucketInfo, Changes]:
+        """Raises InvalidName, BucketExists."""
+        return self._buckets.create(name, uid=uid, gid=gid, owner=owner)
+
+    def delete_bucket(self, name: BucketName) -> Changes:
+        """Raises BucketMissing, BucketNotEmpty. Uploads into it are aborted."""
+        return self._buckets.delete(name, self._multipart.forget_bucket)
+
+    # ---- objects
+    def open_object(self, bucket: BucketName, key: bytes) -> OpenObject:
+        """Raises BucketMissing, NotFound, InvalidName."""
+        return reading.open_object(self.context, bucket, key)
+
+    def head_object(self, bucket: BucketName, key: bytes) -> ObjectInfo:
+        """Raises BucketMissing, NotFound, InvalidName."""
+        with self.open_object(bucket, key) as found:
+            return found.info
+
+    def begin_put(
+        self, bucket: BucketName, key: bytes, *, size_hint: int | None = None, uid: int = 0, gid: int = 0
+    ) -> PutSession:
+        """`size_hint` in bytes reserves space. Raises BucketMissing, InvalidName, NoSpace."""
+        return publishing.begin_put(self.context, bucket, key, size_hint=size_hint, uid=uid, gid=gid)
+
+    def delete_object(
+        self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None
+    ) -> Deleted:
+        """A missing key is no error. Raises BucketMissing, PreconditionFailed, NotFound (If-Match on nothing)."""
+        return deleting.delete_object(self.context, bucket, key, conditions)
+
+    def delete_objects(
+        self, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
+    ) -> tuple[list[Deleted | NamespaceError], Changes]:
+        """Each on its own; the disk is waited for once. Raises BucketMissing."""
+        outcomes = deleting.delete_objects(self.context, bucket, entries)
+        changes = [
+            change for outcome in outcomes if isinstance(outcome, Deleted) for change in outcome.changes
+        ]
+        return outcomes, tuple(changes)
+
+    def copy_object(
+        self,
+        source_bucket: BucketName,
+        source_key: bytes,
+        bucket: BucketName,
+        key: bytes,
+        *,
+        replace: NewMetadata | None = None,
+        source_check: Callable[[ObjectInfo], None] = lambda info: None,
+        conditions: WriteConditions = _UNCONDITIONAL,
+        owner: str | None = None,
+        uid: int = 0,
+        gid: int = 0,
+        digest: ChunkDigest | None = None,
+    ) -> Published:
+        """`replace` None keeps the source's metadata; `source_check` raises what the caller wants raised about the source.
+
+        `digest` is a checksum to compute and keep. Raises NotFound, BucketMissing, ObjectChanged and what a put raises.
+        """
+        return copying.copy_object(
+            self.context,
+            _Copy(
+                source_bucket,
+                source_key,
+                bucket,
+                key,
+                replace,
+                source_check,
+                conditions,
+                owner,
+                uid,
+                gid,
+                digest,
+            ),
+        )
+
+    def list_objects(
+        self,
+        bucket: BucketName,
+        *,
+        prefix: bytes = b"",
+        delimiter: bytes = b"",
+        after: bytes = b"",
+        limit: int = 1000,
+    ) -> ListPage:
+        """See `weka_mp.namespace.listing.Lister.page`."""
+        return self._lister.page(bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+
+    # ---- multipart uploads
+    def create_upload(self, bucket: BucketName, key: bytes, new: NewUpload) -> UploadId:
+        """Raises BucketMissing, InvalidName."""
+        return self._multipart.create(bucket, key, new)
+
+    def upload_info(self, bucket: BucketName, key: bytes, upload_id: str) -> UploadInfo:
+        """Raises UploadMissing, BucketMissing."""
+        return self._multipart.info(bucket, key, upload_id)
+
+    def begin_part(
+        self, bucket: BucketName, key: bytes, upload_id: str, number: int, size: int
+    ) -> PartSession:
+        """`size` in bytes as declared. Raises UploadMissing, BucketMissing, NoSpace."""
+        return self._multipart.begin_part(bucket, key, upload_id, number, size)
+
+    def complete_upload(
+        self,
+        bucket: BucketName,
+        key: bytes,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        conditions: WriteConditions = _UNCONDITIONAL,
+        *,
+        combine: Callable[[Sequence[StoredPart]], CombinedChecksums] = lambda parts: ({}, None),
+        object_size: int | None = None,
+    ) -> Published:
+        """See `weka_mp.namespace.multipart.Multipart.complete`."""
+        return self._multipart.complete(bucket, key, upload_id, parts, conditions, combine, object_size)
+
+    def abort_upload(self, bucket: BucketName, key: bytes, upload_id: str) -> None:
+        """Raises UploadMissing, BucketMissing."""
+        self._multipart.abort(bucket, key, upload_id)
+
+    # ---- housekeeping
+    def fill(
+        self, bucket: BucketName, prefix: bytes = b"", *, stop: Callable[[], bool] = lambda: False
+    ) -> FillReport:
+        """Give files that POSIX wrote their MD5 ETags. Raises BucketMissing."""
+        return filling.fill_bucket(self.context, bucket, prefix, stop)
+
+    def fill_paths(self, paths: Iterable[bytes], *, stop: Callable[[], bool] = lambda: False) -> FillReport:
+        """The same for single files, by their paths relative to the store's root."""
+        return filling.fill_paths(self.context, paths, stop)
+
+    def sweep(self, before_ns: int) -> int:
+        """Remove what was staged before that time and never published. Returns how many files."""
+        sweeping.sweep_root(self.store, self.store.root(), before_ns)
+        return sweeping.sweep_spool(self.context, before_ns)
+
+    def expire_uploads(self, before_ns: int) -> int:
+        """Abort multipart uploads in which nothing happened since that time. Returns how many."""
+        return self._multipart.expire(before_ns)

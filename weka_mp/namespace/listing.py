@@ -1,0 +1,297 @@
+"""Listings in S3's order: UTF-8 bytes of the whole key, a directory sorting as ``name/`` (AWS, ListObjectsV2).
+
+A page depends on its marker alone, so any worker or node answers it. Only directories that can hold keys behind the
+marker are visited. The sorted names of a directory are cached by inode and revalidated by its times, so that the pages
+of one large directory do not read and sort it again and again.
+"""
+
+from __future__ import annotations
+
+import bisect
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from weka_mp.errors import AccessDenied, Loop, NameTooLong, NotDirectory, NotFound
+from weka_mp.namespace import reading
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.etags import settle
+from weka_mp.namespace.keys import component_of, entry_path, name_of
+from weka_mp.namespace.records import read_record
+from weka_mp.namespace.values import CommonPrefix, ListPage, ObjectInfo, ObjectSummary
+from weka_mp.values import BucketName, Fd
+
+__all__ = ["Lister", "Row"]
+
+_CACHED_NAMES = 1_000_000  # in all directories together: about 200 MB at worst
+_GONE = (NotFound, NotDirectory, Loop, NameTooLong, AccessDenied)
+
+
+class Row(NamedTuple):
+    """One entry of a directory as the listing sees it; directories sort with their slash."""
+
+    sort_key: bytes
+    name: bytes
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    mtime_ns: int
+    ctime_ns: int
+    rows: list[Row]
+
+
+class DirectoryCache:
+    """Sorted rows of directories, least recently used first out."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._cached: OrderedDict[tuple[int, int], _Cached] = OrderedDict()
+        self._names = 0
+        self._mutex = threading.Lock()
+
+    def rows(self, directory: Fd) -> list[Row]:
+        """All rows of the directory as it is now, sorted; not to be changed by the caller."""
+        store = self._context.store
+        attr = store.attr(directory)
+        identity = (attr.dev, attr.ino)
+        with self._mutex:
+            cached = self._cached.get(identity)
+            if cached is not None and (cached.mtime_ns, cached.ctime_ns) == (attr.mtime_ns, attr.ctime_ns):
+                self._cached.move_to_end(identity)
+                return cached.rows
+        asked_ns = self._context.clock.now_ns()
+        rows = self._read(directory)
+        after = store.attr(directory)
+        grain = store.primitives.change_grain_ns
+        quiet = grain == 0 or asked_ns - attr.mtime_ns > grain
+        if quiet and (after.mtime_ns, after.ctime_ns) == (attr.mtime_ns, attr.ctime_ns):
+            self._keep(identity, _Cached(attr.mtime_ns, attr.ctime_ns, rows))
+        return rows
+
+    def _read(self, directory: Fd) -> list[Row]:
+        rows = []
+        long_name = self._context.long_names.component
+        for entry in self._context.store.entries(directory):
+            component = component_of(entry.name, long_name)
+            if component is None:
+                continue
+            kind = entry.type
+            if kind == 0:
+                try:
+                    kind = stat.S_IFMT(self._context.store.attr_at(directory, entry.name).mode)
+                except NotFound:
+                    continue
+            if kind == stat.S_IFDIR:
+                rows.append(Row(component + b"/", entry.name, kind))
+            elif component and kind in (stat.S_IFREG, stat.S_IFLNK):
+                rows.append(Row(component, entry.name, kind))
+        rows.sort()
+        return rows
+
+    def _keep(self, identity: tuple[int, int], cached: _Cached) -> None:
+        with self._mutex:
+            old = self._cached.pop(identity, None)
+            self._names += len(cached.rows) - (len(old.rows) if old else 0)
+            self._cached[identity] = cached
+            while self._names > _CACHED_NAMES and len(self._cached) > 1:
+                self._names -= len(self._cached.popitem(last=False)[1].rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One object, found but not yet described: its key and where it stands. `name` b"": the directory itself."""
+
+    key: bytes
+    directory: Fd
+    name: bytes
+    bucket: Fd
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    bucket: Fd
+    prefix: bytes
+    delimiter: bytes
+    after: bytes
+
+
+class Lister:
+    """Answers pages. One for each process; thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._cache = DirectoryCache(context)
+
+    def page(
+        self, bucket: BucketName, *, prefix: bytes, delimiter: bytes, after: bytes, limit: int
+    ) -> ListPage:
+        """At most `limit` rows behind `after` (exclusive; a common prefix skips all below it). Raises BucketMissing."""
+        bucket_fd = self._context.open_bucket(bucket)
+        walk = self._grouped(_Query(bucket_fd, prefix, delimiter, after))
+        try:
+            items: list[ObjectSummary | CommonPrefix] = []
+            if limit <= 0:
+                return ListPage((), None)
+            for found in walk:
+                if len(items) == limit:
+                    last = items[-1]
+                    return ListPage(tuple(items), last.prefix if isinstance(last, CommonPrefix) else last.key)
+                row = found if isinstance(found, CommonPrefix) else self._summary(found)
+                if row is not None:
+                    items.append(row)
+            return ListPage(tuple(items), None)
+        finally:
+            walk.close()
+            self._context.store.close(bucket_fd)
+
+    def has_keys(self, bucket: Fd) -> bool:
+        """Whether S3 sees any object in the bucket."""
+        return self._has_key(bucket, b"", _Query(bucket, b"", b"", b""))
+
+    def _grouped(self, query: _Query) -> Generator[_Found | CommonPrefix, None, None]:
+        """The walk with keys rolled up at delimiters other than '/' (that one the walk does itself)."""
+        if query.delimiter in (b"", b"/"):
+            yield from self._walk(query)
+            return
+        last = query.after if query.after.endswith(query.delimiter) else None
+        for found in self._walk(query):
+            if isinstance(found, CommonPrefix):
+                continue
+            at = found.key.find(query.delimiter, len(query.prefix))
+            if at < 0:
+                yield found
+                continue
+            group = found.key[: at + len(query.delimiter)]
+            if group != last:
+                last = group
+                yield CommonPrefix(group)
+
+    def _walk(self, query: _Query) -> Generator[_Found | CommonPrefix, None, None]:
+        """From the deepest directory that the prefix names."""
+        base = query.prefix[: query.prefix.rfind(b"/") + 1]
+        path = b"/".join(name_of(component)[0] for component in base[:-1].split(b"/")) if base else b""
+        store = self._context.store
+        try:
+            directory = store.open_dir(query.bucket, path)
+        except _GONE:
+            return
+        try:
+            if base and base > query.after and base.startswith(query.prefix) and self._is_object(directory):
+                yield _Found(base, directory, b"", query.bucket)
+            yield from self._below(directory, base, query)
+        finally:
+            store.close(directory)
+
+    def _below(
+        self, directory: Fd, base: bytes, query: _Query
+    ) -> Generator[_Found | CommonPrefix, None, None]:
+        for row in self._rows(directory, base, query):
+            key = base + row.sort_key
+            if row.type != stat.S_IFDIR:
+                if row.type == stat.S_IFREG or self._resolves(query.bucket, key):
+                    yield _Found(key, directory, row.name, query.bucket)
+                continue
+            try:
+                child = self._context.store.open_dir(directory, row.name)
+            except _GONE:
+                continue
+            try:
+                if query.delimiter == b"/":
+                    if key != query.after and self._has_key(child, key, query):
+                        yield CommonPrefix(key)
+                    continue
+                if key > query.after and self._is_object(child):
+                    yield _Found(key, child, b"", query.bucket)
+                yield from self._below(child, key, query)
+            finally:
+                self._context.store.close(child)
+
+    def _rows(self, directory: Fd, base: bytes, query: _Query) -> Iterator[Row]:
+        """The rows that can hold keys which begin with the prefix and lie behind the marker."""
+        rows = self._cache.rows(directory)
+        wanted = query.prefix[len(base) :] if len(query.prefix) > len(base) else b""
+        start = bisect.bisect_left(rows, wanted, key=_sort_key) if wanted else 0
+        if query.after >= base and query.after.startswith(base):
+            rest = query.after[len(base) :]
+            behind = bisect.bisect_right(rows, rest, key=_sort_key)
+            holder = self._holder(rows, rest)
+            if holder is not None and holder.sort_key.startswith(wanted) and holder.sort_key != rest:
+                yield holder
+            elif holder is not None and holder.sort_key == rest and query.delimiter != b"/":
+                yield holder  # the marker is the directory object itself: what lies below it comes next
+            start = max(start, behind)
+        elif base < query.after:
+            return
+        for row in rows[start:] if start else rows:
+            if wanted and not row.sort_key.startswith(wanted):
+                return
+            yield row
+
+    @staticmethod
+    def _holder(rows: list[Row], rest: bytes) -> Row | None:
+        """The directory whose keys the marker lies among: it sorts before the marker and still has keys behind it."""
+        slash = rest.find(b"/")
+        if slash < 0:
+            return None
+        sort_key = rest[: slash + 1]
+        at = bisect.bisect_left(rows, sort_key, key=_sort_key)
+        return rows[at] if at < len(rows) and rows[at].sort_key == sort_key else None
+
+    def _has_key(self, directory: Fd, base: bytes, query: _Query) -> bool:
+        """Whether any object stands below (or is) this directory, behind the query's marker."""
+        if base and base > query.after and self._is_object(directory):
+            return True
+        walk = self._below(directory, base, _Query(query.bucket, b"", b"", query.after))
+        try:
+            return next(walk, None) is not None
+        finally:
+            walk.close()
+
+    def _is_object(self, directory: Fd) -> bool:
+        record = read_record(self._context.store, directory)
+        if record is None:
+            return False
+        return reading.describe_directory(b"", self._context.store.attr(directory), record) is not None
+
+    def _resolves(self, bucket: Fd, key: bytes) -> bool:
+        fd = reading.open_entry(self._context, bucket, entry_path(key).joined)
+        if fd is None:
+            return False
+        self._context.store.close(fd)
+        return True
+
+    def _summary(self, found: _Found) -> ObjectSummary | None:
+        """The row of one object; None when it vanished or cannot be read any more."""
+        store = self._context.store
+        if not found.name:
+            record = read_record(store, found.directory)
+            info = (
+                reading.describe_directory(found.key, store.attr(found.directory), record) if record else None
+            )
+            return _row(info) if info else None
+        try:
+            fd = reading.open_below(self._context, found.directory, found.name, found.bucket, found.key)
+        except AccessDenied:
+            return None
+        if fd is None:
+            return None
+        try:
+            attr = store.attr(fd)
+            return _row(reading.describe(found.key, attr, settle(store, fd, attr, self._context.clock)))
+        finally:
+            store.close(fd)
+
+
+def _sort_key(row: Row) -> bytes:
+    return row.sort_key
+
+
+def _row(info: ObjectInfo) -> ObjectSummary:
+    return ObjectSummary(
+        info.key, info.size, info.mtime_ns, info.etag, tuple(info.checksums), info.checksum_type, info.owner
+    )

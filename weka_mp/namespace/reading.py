@@ -1,0 +1,221 @@
+"""From an open file to what a view tells of the object, and the check that it stayed the same while it was read."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from weka_mp.errors import (
+    BucketMissing,
+    CrossDevice,
+    IsDirectory,
+    Loop,
+    NameTooLong,
+    NotDirectory,
+    NotFound,
+    NotSupported,
+)
+from weka_mp.namespace.context import Context, is_bucket_name
+from weka_mp.namespace.etags import EtagState, is_marked, settle
+from weka_mp.namespace.keys import BODY_NAME, EntryPath, entry_path
+from weka_mp.namespace.records import ContentHeaders, Record, read_record
+from weka_mp.namespace.values import ObjectInfo
+from weka_mp.values import Attr, BucketName, ETag, Fd, Stamp
+
+__all__ = ["OpenObject", "describe", "describe_directory", "open_below", "open_entry", "open_object"]
+
+_GUESSES = mimetypes.MimeTypes(filenames=())  # the built-in table alone: the same answer on every machine
+_DEFAULT_TYPE = "binary/octet-stream"  # AWS, PutObject: the default of Content-Type
+
+
+@dataclass(slots=True)
+class OpenObject:
+    """An object held open: the bytes behind `fd` are those `info` speaks of as long as `still_same()`.
+
+    Close it, or use it as a context manager.
+    """
+
+    context: Context
+    fd: Fd
+    info: ObjectInfo
+    attr: Attr
+    salt: bytes
+    sealed: bool = False  # the body of a directory object: no door can write into it
+
+    @property
+    def size(self) -> int:
+        return self.info.size
+
+    def still_same(self) -> bool:
+        """Whether what was read so far is the content that was promised; growth behind its end is no change.
+
+        The change time tells of every change; where it moved, size, time and record say whether the content did.
+        """
+        now = self.context.store.attr(self.fd)
+        if self.sealed or now.ctime_ns == self.attr.ctime_ns:
+            return True
+        record = read_record(self.context.store, self.fd)
+        if (record.salt if record else b"") != self.salt:
+            return False
+        if now.size > self.attr.size:
+            return True
+        if Stamp.of(now) != self.info.stamp:
+            return False
+        if self.info.etag_is_true:
+            return record is not None and record.describes(now) and not is_marked(self.context.store, self.fd)
+        return True
+
+    def close(self) -> None:
+        self.context.store.close(self.fd)
+
+    def __enter__(self) -> OpenObject:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _headers(record: Record | None, key: bytes) -> ContentHeaders:
+    headers = record.headers if record else ContentHeaders()
+    if headers.content_type is not None:
+        return headers
+    if record is not None and record.etag is not None and (record.user or record.owner is not None):
+        return replace(headers, content_type=_DEFAULT_TYPE)  # a client made it and gave no type
+    guess = _GUESSES.guess_type(key.decode("utf-8", "replace").rsplit("/", 1)[-1])[0]
+    return replace(headers, content_type=guess or _DEFAULT_TYPE)
+
+
+def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
+    """The object behind an inode with these attributes and this ETag."""
+    record = state.record
+    true = record if state.true else None
+    return ObjectInfo(
+        key=key,
+        size=attr.size,
+        mtime_ns=attr.mtime_ns,
+        etag=state.etag,
+        accepted_etags=state.accepted,
+        headers=_headers(record, key),
+        user=record.user if record else {},
+        checksums=true.checksums if true else {},
+        checksum_type=true.checksum_type if true else None,
+        part_sizes=true.parts if true else None,
+        owner=record.owner if record else None,
+        ino=attr.ino,
+        stamp=Stamp.of(attr),
+        tags=record.tags if record else {},
+        etag_is_true=state.true,
+    )
+
+
+def describe_directory(key: bytes, attr: Attr, record: Record) -> ObjectInfo | None:
+    """The directory object `a/`; None when the directory is not one (or was copied here with its record)."""
+    if not record.directory or record.stamp is None or record.etag is None or record.stamp.ino != attr.ino:
+        return None
+    etag = ETag(record.etag)
+    # Size and time are those of the body: the directory's own move with its children.
+    shown = attr._replace(size=record.stamp.size, mtime_ns=record.stamp.mtime_ns)
+    return describe(key, shown, EtagState(etag, frozenset((etag,)), record, True))
+
+
+def open_entry(context: Context, bucket: Fd, path: bytes) -> Fd | None:
+    """A read-only descriptor of the regular file at `path` in the bucket; None when no object stands there.
+
+    A symbolic link as the last component is followed as long as it stays beneath the bucket, in the middle never.
+    """
+    return _regular(context, bucket, path, lambda: _open_link(context, bucket, path))
+
+
+def open_below(context: Context, directory: Fd, name: bytes, bucket: Fd, key: bytes) -> Fd | None:
+    """`open_entry` from the open directory that holds the entry: no way through the whole path for plain files."""
+    return _regular(context, directory, name, lambda: _open_link(context, bucket, entry_path(key).joined))
+
+
+def _regular(context: Context, at: Fd, path: bytes, through_link: Callable[[], Fd | None]) -> Fd | None:
+    store = context.store
+    try:
+        fd = store.open_file(at, path, os.O_RDONLY)
+    except (NotFound, NotDirectory, NameTooLong, IsDirectory):
+        return None
+    except Loop:
+        found = through_link()
+        if found is None:
+            return None
+        fd = found
+    if not stat.S_ISREG(store.attr(fd).mode):
+        store.close(fd)
+        return None
+    return fd
+
+
+def _open_link(context: Context, bucket: Fd, path: bytes) -> Fd | None:
+    parent, _, name = path.rpartition(b"/")
+    store = context.store
+    try:
+        directory = store.open_dir(bucket, parent)
+    except (NotFound, NotDirectory, Loop):
+        return None
+    try:
+        if not stat.S_ISLNK(store.attr_at(directory, name).mode):
+            return None
+        return store.open_following(bucket, path)
+    except (NotFound, NotDirectory, Loop, CrossDevice, NameTooLong, NotSupported, IsDirectory):
+        return None
+    finally:
+        store.close(directory)
+
+
+def open_object(context: Context, bucket: BucketName, key: bytes) -> OpenObject:
+    """Raises BucketMissing, NotFound."""
+    if not is_bucket_name(bucket):
+        raise BucketMissing(subject=bucket)
+    path = entry_path(key)
+    bucket_fd = context.open_bucket(bucket)
+    try:
+        return _open_below(context, bucket_fd, key, path)
+    finally:
+        context.store.close(bucket_fd)
+
+
+def _open_below(context: Context, bucket: Fd, key: bytes, path: EntryPath) -> OpenObject:
+    if path.is_directory:
+        return _open_directory(context, bucket, key, path.joined)
+    fd = open_entry(context, bucket, path.joined)
+    if fd is None:
+        raise NotFound(subject=key)
+    try:
+        attr = context.store.attr(fd)
+        state = settle(context.store, fd, attr, context.clock)
+        if state.record is not None:
+            attr = context.store.attr(fd)  # lifting a mark moved the change time
+        return OpenObject(
+            context, fd, describe(key, attr, state), attr, state.record.salt if state.record else b""
+        )
+    except BaseException:
+        context.store.close(fd)
+        raise
+
+
+def _open_directory(context: Context, bucket: Fd, key: bytes, joined: bytes) -> OpenObject:
+    store = context.store
+    try:
+        directory = store.open_dir(bucket, joined)
+    except (NotFound, NotDirectory, Loop, NameTooLong) as error:
+        raise NotFound(subject=key) from error
+    try:
+        record = read_record(store, directory)
+        attr = store.attr(directory)
+        info = describe_directory(key, attr, record) if record else None
+        if info is None:
+            raise NotFound(subject=key)
+        # A directory object without a body is held by its directory: nothing will be read from it.
+        fd = store.open_file(directory, BODY_NAME, os.O_RDONLY) if info.size else store.dup(directory)
+        return OpenObject(context, fd, info, store.attr(fd), b"", sealed=True)
+    finally:
+        store.close(directory)

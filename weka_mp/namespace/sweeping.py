@@ -1,0 +1,50 @@
+"""Leftovers of processes that died: what was staged and never published."""
+
+from __future__ import annotations
+
+from weka_mp.errors import IsDirectory, NotDirectory, NotEmpty, NotFound
+from weka_mp.namespace.context import Context
+from weka_mp.store.interface import Store
+from weka_mp.values import Fd
+
+__all__ = ["sweep_spool", "sweep_root"]
+
+_PROBE = b".weka~probe-"
+
+
+def sweep_spool(context: Context, before_ns: int) -> int:
+    """Remove spooled files last written before that time. Returns how many."""
+    store, count = context.store, 0
+    for entry in store.entries(context.spool):
+        try:
+            if store.attr_at(context.spool, entry.name).mtime_ns < before_ns:
+                store.unlink(context.spool, entry.name)
+                count += 1
+        except NotFound:
+            continue  # published or swept meanwhile
+    return count
+
+
+def sweep_root(store: Store, root: Fd, before_ns: int) -> None:
+    """Remove scratch directories of probes that died."""
+    for entry in store.entries(root):
+        if not entry.name.startswith(_PROBE):
+            continue
+        try:
+            if store.attr_at(root, entry.name).mtime_ns < before_ns:
+                _erase(store, root, entry.name)
+        except (NotFound, NotEmpty, NotDirectory):
+            continue  # its owner is still at work, or removed it
+
+
+def _erase(store: Store, root: Fd, name: bytes) -> None:
+    directory = store.open_dir(root, name)
+    try:
+        for entry in store.entries(directory):
+            try:
+                store.unlink(directory, entry.name)
+            except (NotFound, IsDirectory):
+                continue
+    finally:
+        store.close(directory)
+    store.rmdir(root, name)

@@ -1,0 +1,178 @@
+"""What the namespace takes and gives: objects, conditions, pages. Frozen; no view's spelling in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from weka_mp.namespace.records import ContentHeaders, PartSizes
+from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
+
+__all__ = [
+    "BucketInfo",
+    "CommonPrefix",
+    "CompletedPart",
+    "Deleted",
+    "ListPage",
+    "NewMetadata",
+    "NewObject",
+    "NewUpload",
+    "ObjectInfo",
+    "ObjectSummary",
+    "Published",
+    "UploadInfo",
+    "WriteConditions",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketInfo:
+    """A bucket: a directory at the store's root. `source` says which door made it (``s3`` or ``posix``)."""
+
+    name: BucketName
+    created_ns: int
+    source: str
+    ino: InodeNo
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteConditions:
+    """What must hold of the present object for a write to go through.
+
+    `if_match`: an ETag without quotes or ``*``. `if_none_match`: the key must not exist. Sizes in bytes,
+    `if_match_mtime` in whole seconds since the epoch.
+    """
+
+    if_match: str | None = None
+    if_none_match: bool = False
+    if_match_size: int | None = None
+    if_match_mtime: int | None = None
+
+    @property
+    def any(self) -> bool:
+        return self != _UNCONDITIONAL
+
+
+_UNCONDITIONAL = WriteConditions()
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """What to record of a finished body. Either `md5` (16 bytes) or `etag` (multipart) is given."""
+
+    md5: bytes | None = None
+    etag: str | None = None
+    headers: ContentHeaders = ContentHeaders()
+    user: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    checksum_type: str | None = None
+    owner: str | None = None
+    part_sizes: PartSizes | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMetadata:
+    """Replaces the source's metadata in a copy."""
+
+    headers: ContentHeaders = ContentHeaders()
+    user: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """All that a view tells of an object besides its bytes. `size` in bytes, `mtime_ns` since the epoch."""
+
+    key: bytes
+    size: int
+    mtime_ns: int
+    etag: ETag
+    accepted_etags: frozenset[str]
+    headers: ContentHeaders
+    user: Mapping[str, str]
+    checksums: Mapping[str, str]
+    checksum_type: str | None
+    part_sizes: PartSizes | None
+    owner: str | None
+    ino: InodeNo
+    stamp: Stamp
+    tags: Mapping[str, str] = field(default_factory=dict)
+    etag_is_true: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A write that is durable and visible; `changes` still have to be told to the mounts."""
+
+    info: ObjectInfo
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A deletion; a key that was not there is no error."""
+
+    existed: bool
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSummary:
+    """One row of a listing."""
+
+    key: bytes
+    size: int
+    mtime_ns: int
+    etag: ETag
+    checksums: tuple[str, ...]
+    checksum_type: str | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """All keys that share `prefix` up to the delimiter, as one row."""
+
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Rows in S3's order; `next_after` resumes behind the last of them, None when there is nothing more."""
+
+    items: tuple[ObjectSummary | CommonPrefix, ...]
+    next_after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """What CreateMultipartUpload fixes for the object to come."""
+
+    headers: ContentHeaders = ContentHeaders()
+    user: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    uid: int = 0
+    gid: int = 0
+    checksum_algorithm: str | None = None
+    checksum_type: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadInfo:
+    """A multipart upload under way."""
+
+    upload_id: str
+    key: bytes
+    initiated_ns: int
+    new: NewUpload
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPart:
+    """One part as the client names it on completion; `etag` without quotes."""
+
+    number: int
+    etag: str
+    checksums: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,44 @@
+"""Numbered points at which a test lets the process die: ``WEKA_MP_CRASH_AT=<n>`` ends it there by SIGKILL.
+
+Each number is one instant of publication or deletion; tests walk them all, reopen the store and check the promises.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import signal
+
+__all__ = ["CrashPoint", "reach"]
+
+
+class CrashPoint(enum.IntEnum):
+    """Numbers never change; new points get new ones."""
+
+    STAGED_EMPTY = 1
+    STAGED_DATA = 2
+    RECORD_WRITTEN = 3
+    FILE_SYNCED = 4
+    PARENT_MADE = 5
+    SPOOLED = 6
+    PUBLISHED = 7
+    DIRECTORY_SYNCED = 8
+    UNLINKED = 9
+    PARENT_PRUNED = 10
+    DELETE_SYNCED = 11
+    UPLOAD_CREATED = 12
+    PART_WRITTEN = 13
+    PART_RECORDED = 14
+    ASSEMBLED = 15
+    UPLOAD_REMOVED = 16
+    BUCKET_MADE = 17
+    BUCKET_REGISTERED = 18
+
+
+_AT = os.environ.get("WEKA_MP_CRASH_AT", "")
+
+
+def reach(point: CrashPoint) -> None:
+    """Die here if the environment asks for it."""
+    if _AT and int(_AT) == point:
+        os.kill(os.getpid(), signal.SIGKILL)
