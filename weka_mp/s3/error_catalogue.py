@@ -47,9 +47,9 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "CredentialsNotSupported": (400, "This request does not support credentials."),
     "CrossLocationLoggingProhibited": (403, "Logs cannot be written to a bucket in another location."),
     "DeviceNotActiveError": (400, "The device is not currently active."),
+    "EndpointNotFound": (400, "Direct requests to the correct endpoint."),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
-    "EndpointNotFound": (400, "Direct requests to the correct endpoint."),
     "ExpectationFailed": (417, "The expectation given in the Expect header cannot be met."),
     "ExpiredToken": (400, "The provided token has expired."),
     "IllegalLocationConstraintException": (

@@ -89,6 +89,8 @@ def parse_head_by_h11(head: bytes) -> ParsedHead:
         raise _bad_request(str(error)) from error
     if not isinstance(event, h11.Request) or parser.trailing_data[0]:
         raise _bad_request("illegal request head")
+    if event.http_version not in (b"1.0", b"1.1"):
+        raise S3Error("BadRequest", "The HTTP version is not supported.", status=505)
     headers = Headers(list(event.headers))
     chunked = "transfer-encoding" in headers
     lengths = headers.get_all("content-length")

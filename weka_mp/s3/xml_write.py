@@ -17,10 +17,9 @@ from weka_mp.s3.xml_text import escape
 
 __all__ = [
     "BucketRow", "Checksums", "CompletedUpload", "CopyResult", "DeleteFailure", "ListingV1", "ListingV2",
-    "ObjectRow", "Owner", "complete_multipart_upload_result", "copy_object_result", "copy_part_result", "delete_result",
-    "initiate_multipart_upload_result", "list_all_my_buckets_result", "list_bucket_result",
-    "list_bucket_result_v2",
-    "location_constraint", "post_response",
+    "ObjectRow", "Owner", "complete_multipart_upload_result", "copy_object_result", "copy_part_result",
+    "delete_result", "initiate_multipart_upload_result", "list_all_my_buckets_result", "list_bucket_result",
+    "list_bucket_result_v2", "location_constraint", "post_response",
 ]
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
