@@ -37,6 +37,7 @@ __all__ = [
     "fill_file",
     "is_marked",
     "mark_writer",
+    "note_overwrite",
     "retimed",
     "settle",
 ]
@@ -103,6 +104,17 @@ def mark_writer(store: Store, fd: Fd) -> None:
     except (NoSpace, AttributeTooLarge):
         # No room for one more attribute: say it in the record itself, which only gets shorter.
         write_record(store, fd, record.voided(_salt()))
+
+
+def note_overwrite(store: Store, fd: Fd) -> None:
+    """Before the first change of bytes that were there already: whoever reads them must not take it for growth.
+
+    Gives the record a new salt (and makes one where there was none); what it said of the content is void anyway.
+    """
+    try:
+        write_record(store, fd, (read_record(store, fd) or Record()).voided(_salt()))
+    except (NoSpace, AttributeTooLarge) as error:
+        _log.debug("inode %d: an overwrite cannot be noted: %s", store.attr(fd).ino, error)
 
 
 @contextmanager
