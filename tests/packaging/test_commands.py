@@ -63,6 +63,12 @@ def test_nothing_missing_means_nothing_said_and_no_time_spent() -> None:
     assert fastest < 1.0
 
 
+def test_awscli_starts_wherever_the_checkout_is() -> None:
+    aws = ROOT / ".venv" / "bin" / "aws"
+    assert aws.read_text().startswith("#!/bin/sh\n")
+    assert run([aws, "--version"]).stdout.startswith("aws-cli/")
+
+
 @pytest.mark.parametrize(("option", "missing"), [([], "fuse3"), (["--dev"], "fuse3 rsync")])
 def test_a_user_is_told_the_one_line_to_run(
     bare_checkout: Path, path_of_a_user: Path, option: list[str], missing: str
