@@ -1,0 +1,93 @@
+"""ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from weka_mp.errors import BucketExists
+from weka_mp.gateway.context import Context, owner
+from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.gateway.tokens import decode_token, encode_token
+from weka_mp.s3 import operations as op
+from weka_mp.s3 import xml_write
+from weka_mp.s3.errors import S3Error
+
+__all__ = ["create_bucket", "delete_bucket", "get_bucket_location", "head_bucket", "list_buckets"]
+
+_CLASSIC_REGION: Final = "us-east-1"
+_MAX_PAGE: Final = 10_000
+_SECOND: Final = 1_000_000_000
+
+
+def list_buckets(context: Context, operation: op.ListBuckets) -> Reply:
+    """A page of the buckets by name. Raises S3Error InvalidArgument for a token that is not ours."""
+    after = decode_token(operation.continuation_token).decode() if operation.continuation_token else ""
+    here = operation.bucket_region in (None, context.site.region)
+    found = context.namespace.list_buckets() if here else []
+    names = [
+        bucket for bucket in sorted(found, key=lambda bucket: bucket.name)
+        if bucket.name > after and bucket.name.startswith(operation.prefix)
+    ]
+    page = names[: operation.max_buckets]
+    token = encode_token(page[-1].name.encode()) if len(names) > len(page) else None
+    # The region is told only to clients that page, as S3 does.
+    region = context.site.region if operation.max_buckets < _MAX_PAGE or operation.bucket_region else ""
+    rows = [xml_write.BucketRow(bucket.name, bucket.created_ns // _SECOND, region) for bucket in page]
+    document = xml_write.list_all_my_buckets_result(owner(context), rows, operation.prefix, token)
+    return xml_reply(document)
+
+
+def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
+    """200 with its location. Raises S3Error for a wrong region, or BucketAlreadyOwnedByYou.
+
+    In us-east-1 making a bucket that one owns succeeds again, as it always has (S3 API, CreateBucket).
+    """
+    _check_location(context.site.region, operation.location_constraint)
+    location = (("Location", f"/{operation.bucket}"),)
+    principal = context.principal
+    try:
+        _, changes = context.namespace.create_bucket(operation.bucket, uid=principal.uid, gid=principal.gid)
+    except BucketExists:
+        if context.site.region != _CLASSIC_REGION:
+            raise
+        return Reply(200, location)
+    return Reply(200, location, changes=changes)
+
+
+def _check_location(region: str, wanted: str | None) -> None:
+    """A bucket is made in the region of its endpoint; us-east-1 has no name of its own as a constraint."""
+    if wanted is None:
+        if region != _CLASSIC_REGION:
+            raise S3Error(
+                "IllegalLocationConstraintException",
+                "The unspecified location constraint is incompatible for the region specific endpoint this "
+                "request was sent to.",
+            )
+        return
+    if wanted == region and wanted != "":
+        return
+    if region == _CLASSIC_REGION:
+        raise S3Error("InvalidLocationConstraint", details={"LocationConstraint": wanted})
+    raise S3Error(
+        "IllegalLocationConstraintException",
+        f"The {wanted} location constraint is incompatible for the region specific endpoint this request was "
+        "sent to.",
+    )
+
+
+def head_bucket(context: Context, operation: op.HeadBucket) -> Reply:
+    """200 and the region. Raises BucketMissing."""
+    context.namespace.head_bucket(operation.bucket)
+    region = (("x-amz-bucket-region", context.site.region), ("x-amz-access-point-alias", "false"))
+    return Reply(200, (*region, ("Content-Type", "application/xml")))
+
+
+def delete_bucket(context: Context, operation: op.DeleteBucket) -> Reply:
+    """204. Raises BucketMissing, BucketNotEmpty."""
+    return Reply(204, changes=context.namespace.delete_bucket(operation.bucket))
+
+
+def get_bucket_location(context: Context, operation: op.GetBucketLocation) -> Reply:
+    """The region; an empty element for us-east-1. Raises BucketMissing."""
+    context.namespace.head_bucket(operation.bucket)
+    return xml_reply(xml_write.location_constraint(context.site.region))

@@ -1,0 +1,43 @@
+"""From an operation's type to the function that answers it, for all but those with a body of bytes.
+
+INLINE operations touch one or two inodes in the page cache and are run in the event loop's own thread: a hop
+to another costs more than they do. All others may wait for the disk or walk a directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from weka_mp.gateway import buckets, listing, multipart, objects_copy, objects_delete, objects_get
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.reply import Reply
+from weka_mp.s3 import operations as op
+
+__all__ = ["INLINE", "dispatch"]
+
+_Answer = Callable[[Context, Any], Reply]
+
+_ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
+    op.ListBuckets: buckets.list_buckets,
+    op.CreateBucket: buckets.create_bucket,
+    op.HeadBucket: buckets.head_bucket,
+    op.DeleteBucket: buckets.delete_bucket,
+    op.GetBucketLocation: buckets.get_bucket_location,
+    op.ListObjects: listing.list_objects,
+    op.ListObjectsV2: listing.list_objects_v2,
+    op.HeadObject: objects_get.head_object,
+    op.DeleteObject: objects_delete.delete_object,
+    op.DeleteObjects: objects_delete.delete_objects,
+    op.CopyObject: objects_copy.copy_object,
+    op.CreateMultipartUpload: multipart.create_upload,
+    op.CompleteMultipartUpload: multipart.complete_upload,
+    op.AbortMultipartUpload: multipart.abort_upload,
+}
+
+INLINE: Final = frozenset({op.HeadObject, op.HeadBucket, op.GetBucketLocation})
+
+
+def dispatch(context: Context, operation: op.Operation) -> Reply:
+    """Do it. Raises S3Error and NamespaceError."""
+    return _ANSWERS[type(operation)](context, operation)

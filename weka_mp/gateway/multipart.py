@@ -1,0 +1,151 @@
+"""CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.object_fields import quoted
+from weka_mp.gateway.objects_put import content_headers, namespace_conditions, stored_checksums
+from weka_mp.gateway.reply import Fields, Reply, xml_reply
+from weka_mp.namespace import CombinedChecksums, CompletedPart, NewUpload, StoredPart, UploadInfo
+from weka_mp.s3 import operations as op
+from weka_mp.s3 import xml_write
+from weka_mp.s3.checksums import (
+    Algorithm,
+    ChecksumType,
+    combine_parts,
+    composite,
+    composite_text,
+    decode_digest,
+    encode_digest,
+    find_algorithm,
+    resolve_type,
+)
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.payload import PayloadDigest
+
+__all__ = ["PartUpload", "abort_upload", "complete_upload", "create_upload", "part_checksums"]
+
+
+def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Reply:
+    """Begin an upload. The checksum's type is settled here (S3's default of the algorithm)."""
+    algorithm = operation.checksum_algorithm
+    kind = resolve_type(find_algorithm(algorithm), operation.checksum_type).value if algorithm else None
+    metadata, principal = operation.metadata, context.principal
+    upload_id = context.namespace.create_upload(operation.bucket, operation.key, NewUpload(
+        headers=content_headers(metadata), user=dict(metadata.user), owner=principal.account,
+        uid=principal.uid, gid=principal.gid, checksum_algorithm=algorithm, checksum_type=kind,
+    ))
+    fields: Fields = ()
+    if algorithm is not None and kind is not None:
+        fields = (("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind))
+    document = xml_write.initiate_multipart_upload_result(operation.bucket, operation.key, upload_id)
+    return xml_reply(document, fields=fields)
+
+
+def part_checksums(context: Context, operation: op.UploadPart) -> frozenset[Algorithm]:
+    """What the upload wants of every part. Raises UploadMissing."""
+    info = context.namespace.upload_info(operation.bucket, operation.key, operation.upload_id)
+    algorithm = info.new.checksum_algorithm
+    return frozenset() if algorithm is None else frozenset((find_algorithm(algorithm),))
+
+
+class PartUpload:
+    """An UploadPart between its head and the end of its body (see uploads.Upload)."""
+
+    def __init__(self, context: Context, operation: op.UploadPart, size: int) -> None:
+        self._session = context.namespace.begin_part(
+            operation.bucket, operation.key, operation.upload_id, operation.part_number, size
+        )
+        self.write = self._session.write
+        self.abort = self._session.abort
+
+    def finish(self, digest: PayloadDigest) -> Reply:
+        """Make what was written the part. Raises NamespaceError."""
+        checksums = stored_checksums(digest)
+        etag = self._session.commit(digest.md5 or b"", checksums)
+        sent = digest.client_algorithm
+        shown: Fields = () if sent is None else ((sent.header, checksums[sent.value]),)
+        return Reply(200, (("ETag", quoted(etag)), *shown))
+
+
+def abort_upload(context: Context, operation: op.AbortMultipartUpload) -> Reply:
+    """204. Raises UploadMissing."""
+    context.namespace.abort_upload(operation.bucket, operation.key, operation.upload_id)
+    return Reply(204)
+
+
+def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> Reply:
+    """Publish the parts as the object. Raises S3Error and NamespaceError."""
+    upload = context.namespace.upload_info(operation.bucket, operation.key, operation.upload_id)
+    _check_declared_type(operation, upload)
+
+    def combine(parts: Sequence[StoredPart]) -> CombinedChecksums:
+        return _combined(operation, upload, parts)
+
+    parts = [CompletedPart(part.number, part.etag, dict(part.checksums)) for part in operation.parts]
+    done = context.namespace.complete_upload(
+        operation.bucket, operation.key, operation.upload_id, parts,
+        namespace_conditions(operation.conditions), combine=combine, object_size=operation.object_size,
+    )
+    info = done.info
+    location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
+    document = xml_write.complete_multipart_upload_result(xml_write.CompletedUpload(
+        location, operation.bucket, operation.key, info.etag, tuple(info.checksums.items()),
+        info.checksum_type or "",
+    ))
+    return xml_reply(document, changes=done.changes)
+
+
+def _check_declared_type(operation: op.CompleteMultipartUpload, info: UploadInfo) -> None:
+    """A completion that names another type than the upload has is a mistake of the client (S3 API)."""
+    declared, known = operation.checksum_type, info.new.checksum_type
+    if declared is not None and declared != known:
+        raise S3Error(
+            "InvalidRequest",
+            f"The upload was created using the {known} checksum mode. The complete request must use the same "
+            "checksum mode.",
+        )
+
+
+def _combined(
+    operation: op.CompleteMultipartUpload, info: UploadInfo, parts: Sequence[StoredPart]
+) -> CombinedChecksums:
+    """The object's checksum out of those of its parts, compared with what the client expects."""
+    if info.new.checksum_algorithm is None:
+        if operation.checksums:
+            name, _ = operation.checksums[0]
+            raise S3Error(
+                "InvalidRequest", f"Checksum Type mismatch occurred, expected checksum Type: null, actual "
+                f"checksum Type: {name.lower()}",
+            )
+        return {}, None
+    algorithm = find_algorithm(info.new.checksum_algorithm)
+    kind = ChecksumType(info.new.checksum_type)
+    shown = _shown(algorithm, kind, parts)
+    for name, value in operation.checksums:
+        if name != algorithm.value:
+            raise S3Error(
+                "InvalidRequest", f"Checksum Type mismatch occurred, expected checksum Type: "
+                f"{algorithm.value.lower()}, actual checksum Type: {name.lower()}",
+            )
+        # A composite value may come without its number of parts.
+        if value not in (shown, shown.partition("-")[0]):
+            raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+    return {algorithm.value: shown}, kind.value
+
+
+def _shown(algorithm: Algorithm, kind: ChecksumType, parts: Sequence[StoredPart]) -> str:
+    digests = [_digest(algorithm, part) for part in parts]
+    if kind is ChecksumType.COMPOSITE:
+        return composite_text(composite(algorithm, digests), len(parts))
+    sized = zip(digests, (part.size for part in parts), strict=True)
+    return encode_digest(combine_parts(algorithm, sized))
+
+
+def _digest(algorithm: Algorithm, part: StoredPart) -> bytes:
+    digest = decode_digest(algorithm, part.checksums.get(algorithm.value, ""))
+    if digest is None:
+        raise S3Error("InvalidPart")  # every part of such an upload was hashed so when it came
+    return digest

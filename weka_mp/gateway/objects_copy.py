@@ -1,0 +1,64 @@
+"""CopyObject."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.object_fields import last_modified
+from weka_mp.gateway.objects_put import content_headers, namespace_conditions
+from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.namespace.values import NewMetadata
+from weka_mp.s3 import operations as op
+from weka_mp.s3 import xml_write
+from weka_mp.s3.checksums import Algorithm, encode_digest, find_algorithm, new_hasher
+from weka_mp.s3.conditions import check_copy_source
+
+if TYPE_CHECKING:
+    from weka_mp.namespace.values import ObjectInfo
+
+__all__ = ["copy_object"]
+
+
+def copy_object(context: Context, operation: op.CopyObject) -> Reply:
+    """Copy by reflink or within the kernel, then publish. Raises S3Error and NamespaceError."""
+
+    def check_source(info: ObjectInfo) -> None:
+        check_copy_source(operation.source_conditions, info.accepted_etags, last_modified(info))
+
+    principal = context.principal
+    done = context.namespace.copy_object(
+        operation.source_bucket, operation.source_key, operation.bucket, operation.key,
+        replace=_metadata(operation), source_check=check_source,
+        conditions=namespace_conditions(operation.conditions), owner=principal.account, uid=principal.uid,
+        gid=principal.gid, digest=_Digest.wanted(operation.checksum_algorithm),
+    )
+    info = done.info
+    result = xml_write.CopyResult(
+        info.etag, last_modified(info), tuple(info.checksums.items()), info.checksum_type or ""
+    )
+    return xml_reply(xml_write.copy_object_result(result), changes=done.changes)
+
+
+class _Digest:
+    """The checksum that a copy asks for (see namespace.ChunkDigest)."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.name = algorithm.value
+        self._hasher = new_hasher(algorithm)
+        self.update = self._hasher.update
+
+    @classmethod
+    def wanted(cls, name: str | None) -> _Digest | None:
+        """One for the algorithm that the request names, None when it names none."""
+        return None if name is None else cls(find_algorithm(name))
+
+    def shown(self) -> str:
+        """The value in base64."""
+        return encode_digest(self._hasher.digest())
+
+
+def _metadata(operation: op.CopyObject) -> NewMetadata | None:
+    if not operation.replace_metadata:
+        return None
+    return NewMetadata(content_headers(operation.metadata), dict(operation.metadata.user))

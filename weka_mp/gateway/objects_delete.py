@@ -1,0 +1,50 @@
+"""DeleteObject and DeleteObjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weka_mp.errors import NamespaceError
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.error_map import to_s3_error
+from weka_mp.gateway.objects_put import wanted_tag
+from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.namespace.values import Deleted, WriteConditions
+from weka_mp.s3 import operations as op
+from weka_mp.s3 import xml_write
+
+__all__ = ["delete_object", "delete_objects"]
+
+
+def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
+    """204, whether there was such an object or not. Raises S3Error and NamespaceError."""
+    conditions = _conditions(operation.if_match, operation.if_match_size, operation.if_match_last_modified)
+    done = context.namespace.delete_object(operation.bucket, operation.key, conditions)
+    return Reply(204, changes=done.changes)
+
+
+def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
+    """Each entry on its own: 200 with a row for each, only those that failed when the client wants quiet."""
+    entries = [
+        (entry.key, _conditions(entry.etag, entry.size, entry.last_modified)) for entry in operation.entries
+    ]
+    outcomes, changes = context.namespace.delete_objects(operation.bucket, entries)
+    return xml_reply(_document(operation, outcomes), changes=changes)
+
+
+def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteConditions | None:
+    if tag is None and size is None and mtime is None:
+        return None
+    return WriteConditions(wanted_tag(tag), False, size, mtime)
+
+
+def _document(operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError]) -> bytes:
+    deleted: list[bytes] = []
+    failed: list[xml_write.DeleteFailure] = []
+    for entry, outcome in zip(operation.entries, outcomes, strict=True):
+        if isinstance(outcome, NamespaceError):
+            error, _ = to_s3_error(outcome, operation.bucket, entry.key)
+            failed.append(xml_write.DeleteFailure(entry.key, error.code, error.message))
+        elif not operation.quiet:
+            deleted.append(entry.key)
+    return xml_write.delete_result(deleted, failed)

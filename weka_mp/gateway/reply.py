@@ -1,0 +1,49 @@
+"""What the gateway answers with: values that the server turns into bytes on a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weka_mp.values import Change
+
+if TYPE_CHECKING:
+    from weka_mp.namespace import OpenObject
+
+__all__ = ["XML", "Fields", "ObjectReply", "Reply", "xml_reply"]
+
+Fields = tuple[tuple[str, str], ...]
+"""Header fields of a reply in order; values are latin-1 text."""
+
+XML: Fields = (("Content-Type", "application/xml"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole response. changes: what the mounts must forget before it is sent.
+
+    length: what Content-Length says where it is not the length of `body` (HEAD); None: the body's own.
+    """
+
+    status: int
+    fields: Fields = ()
+    body: bytes = b""
+    changes: Sequence[Change] = ()
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectReply:
+    """A response whose body is `length` bytes of an open object from `start`; the receiver closes it."""
+
+    status: int
+    fields: Fields
+    opened: OpenObject
+    start: int
+    length: int
+
+
+def xml_reply(document: bytes, *, fields: Fields = (), changes: Sequence[Change] = ()) -> Reply:
+    """200 with an XML document."""
+    return Reply(200, XML + fields, document, changes)

@@ -1,0 +1,236 @@
+"""One request and its answer.
+
+The order is fixed: address, who, what, may they; only then is the body asked for (``100 Continue``), and only
+when the mounts have forgotten what changed does the answer go out.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import trio
+
+from weka_mp.errors import NamespaceError
+from weka_mp.gateway.authorize import authorize
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.dispatch import INLINE, dispatch
+from weka_mp.gateway.error_map import to_s3_error
+from weka_mp.gateway.objects_get import get_object
+from weka_mp.gateway.reply import ObjectReply, Reply
+from weka_mp.gateway.uploads import begin_upload, wanted_checksums
+from weka_mp.offload import run_blocking
+from weka_mp.s3 import operations as op
+from weka_mp.s3.authentication import authenticate
+from weka_mp.s3.bodies import BODY_LIMITS
+from weka_mp.s3.connection import Connection, RequestHead
+from weka_mp.s3.credentials import Authentication
+from weka_mp.s3.errors import S3Error, render_error, reply_has_body
+from weka_mp.s3.parse import parse
+from weka_mp.s3.payload import BodyReader
+from weka_mp.s3.request import Address, address
+from weka_mp.s3.routing import OperationName, route
+from weka_mp.server import access_log
+from weka_mp.server.access_log import RequestRecord
+from weka_mp.server.receive_body import INLINE_BYTES, read_document, receive_into
+from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
+from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
+from weka_mp.server.service import ALSO_ACCEPTED, Service
+from weka_mp.server.wire import PeerGone, Wire
+
+__all__ = ["Exchange", "answer_malformed"]
+
+_log = logging.getLogger("weka_mp.server")
+_ATTEMPTS: Final = 5  # of a small object that changes while it is read
+_NANO: Final = 1e-9
+
+
+class Exchange:
+    """Serves one request on a connection."""
+
+    def __init__(self, service: Service, wire: Wire, connection: Connection, head: RequestHead) -> None:
+        self._service = service
+        self._wire = wire
+        self._connection = connection
+        self._head = head
+        self._started = service.clock.now_ns()
+        self.record = RequestRecord(service.request_id(), wire.remote, head.request.method)
+        self._address: Address | None = None
+
+    async def run(self) -> None:
+        """Answer, whatever happens. Raises PeerGone, and Truncated when the connection must be reset."""
+        try:
+            await self._answer()
+        except S3Error as error:
+            await self.refuse(error)
+        except NamespaceError as error:
+            await self.refuse(self._translated(error))
+        except (PeerGone, Truncated):
+            raise
+        except Exception:  # noqa: BLE001 - the client gets an answer and the log a traceback
+            _log.exception("request %s failed", self.record.request_id)
+            await self.refuse(S3Error("InternalError"))
+        finally:
+            self._account()
+
+    def _account(self) -> None:
+        record = self.record
+        record.seconds = (self._service.clock.now_ns() - self._started) * _NANO
+        self._service.metrics.count(
+            record.operation, record.status, record.seconds, record.received, record.sent
+        )
+        access_log.write(record)
+
+    def _translated(self, error: NamespaceError) -> S3Error:
+        bucket, key = (self._address.bucket, self._address.key) if self._address else (None, None)
+        translated, defect = to_s3_error(error, bucket, key)
+        if defect:
+            _log.error("request %s failed", self.record.request_id, exc_info=error)
+        return translated
+
+    # -- deciding --------------------------------------------------------------------------------------------
+
+    async def _answer(self) -> None:
+        request = self._head.request
+        settings = self._service.settings
+        self._address = where = address(request, settings.domains)
+        self.record.bucket, self.record.key = where.bucket, where.key
+        authentication = authenticate(
+            request, now=self._started * _NANO, lookup=self._service.lookup, region=settings.region,
+            regions=ALSO_ACCEPTED, allow_header_sigv2=settings.allow_sigv2,
+            virtual_bucket=where.bucket if where.virtual_hosted else None,
+        )
+        name = route(request, where)
+        self.record.operation = name
+        self.record.access_key = authentication.access_key
+        context = self._authorized(authentication.access_key, name, where)
+        operation = parse(request, where, name, await self._document(name, authentication))
+        if isinstance(operation, op.GetObject):
+            await self._send_object(context, operation)
+        elif isinstance(operation, op.PutObject | op.UploadPart):
+            await self._send(await self._upload(context, operation, authentication))
+        else:
+            await self._send(await self._dispatch(context, operation))
+
+    def _authorized(self, access_key: str | None, name: OperationName, where: Address) -> Context:
+        principal = self._service.principal(access_key)
+        authorize(principal, name, where)
+        return Context(self._service.site, principal)
+
+    async def _document(self, name: OperationName, authentication: Authentication) -> bytes | None:
+        """The whole body of an operation that is parsed from it."""
+        limit = BODY_LIMITS.get(name)
+        if limit is None:
+            return None
+        # Checksums that come with a completion speak of the object, not of the document.
+        of_body = name != "CompleteMultipartUpload"
+        reader = BodyReader(
+            self._head.request, authentication, self._head.content_length, need_md5=False,
+            checksum_is_of_body=of_body, max_length=limit,
+        )
+        document = await read_document(self._wire, self._connection, reader)
+        self.record.received = len(document)
+        return document
+
+    async def _dispatch(self, context: Context, operation: op.Operation) -> Reply:
+        if type(operation) in INLINE:
+            return dispatch(context, operation)
+        return await run_blocking(dispatch, context, operation)
+
+    async def _upload(
+        self, context: Context, operation: op.PutObject | op.UploadPart, authentication: Authentication
+    ) -> Reply:
+        wanted = wanted_checksums(context, operation)
+        reader = BodyReader(
+            self._head.request, authentication, self._head.content_length, compute=wanted
+        )
+        upload = begin_upload(context, operation, reader.expected_length)
+        try:
+            await receive_into(self._wire, self._connection, reader, upload)
+            self.record.received = reader.expected_length
+            digest = reader.finish()
+            if self._service.settings.durable or reader.expected_length > INLINE_BYTES:
+                return await run_blocking(upload.finish, digest)
+            return upload.finish(digest)
+        finally:
+            upload.abort()
+
+    # -- answering -------------------------------------------------------------------------------------------
+
+    async def _send(self, reply: Reply) -> None:
+        if reply.changes:
+            # Bounded by the invalidator; a change that was made must be told even while we are stopping.
+            with trio.CancelScope(shield=True):
+                await self._service.invalidator.publish(reply.changes)
+        length = len(reply.body) if reply.length is None else reply.length
+        await self._send_whole(reply.status, reply.fields, reply.body, length)
+
+    async def _send_whole(
+        self, status: int, fields: tuple[tuple[str, str], ...], body: bytes, length: int | None
+    ) -> None:
+        connection = self._connection
+        head = self._head_bytes(status, fields, length)
+        if not reply_has_body(self._head.request.method, status):
+            await self._wire.send(head)
+            return
+        await self._wire.send(head + connection.send_body(body))
+        connection.send_end()
+        self.record.sent = len(body)
+
+    def _head_bytes(self, status: int, fields: tuple[tuple[str, str], ...], length: int | None) -> bytes:
+        if self._service.stopping:
+            self._connection.close_after_reply()
+        self.record.status = status
+        common = self._service.common_fields(self.record.request_id)
+        return self._connection.send_head(status, (*common, *fields), length)
+
+    async def _send_object(self, context: Context, operation: op.GetObject) -> None:
+        for _ in range(_ATTEMPTS):
+            reply = get_object(context, operation)
+            if isinstance(reply, Reply):
+                await self._send(reply)
+                return
+            try:
+                await self._send_opened(reply)
+                return
+            except ChangedEarly:
+                continue
+            finally:
+                reply.opened.close()
+        raise S3Error("ServiceUnavailable", "The object is being changed too fast to be read.")
+
+    async def _send_opened(self, reply: ObjectReply) -> None:
+        store = self._service.site.namespace.store
+        if reply.length <= SMALL_OBJECT:
+            await self._send_whole(reply.status, reply.fields, read_small(store, reply), reply.length)
+            return
+        head = self._head_bytes(reply.status, reply.fields, reply.length)
+        await self._wire.send(head, more=True)
+        await send_large(self._wire, store, reply)
+        self._connection.sent_aside(reply.length)
+        self._connection.send_end()
+        self.record.sent = reply.length
+
+    async def refuse(self, error: S3Error) -> None:
+        """Send an error, or give the connection up when an answer was begun. Raises PeerGone."""
+        self.record.code = error.code
+        if self._connection.reply_begun:
+            raise Truncated(error.code)
+        resource = self._head.request.raw_path.decode("latin-1")
+        body = render_error(error, resource, self.record.request_id, self._service.host_id)
+        fields = (("Content-Type", "application/xml"), *error.headers.items())
+        length = len(body) if self._head.request.method != "HEAD" else None
+        await self._send_whole(error.status, fields, body, length)
+
+
+async def answer_malformed(service: Service, wire: Wire, connection: Connection, error: S3Error) -> None:
+    """Answer what was no request. Raises PeerGone."""
+    record = RequestRecord(service.request_id(), wire.remote, operation="-", status=error.status)
+    record.code = error.code
+    body = render_error(error, "", record.request_id, service.host_id)
+    fields = (*service.common_fields(record.request_id), ("Content-Type", "application/xml"))
+    head = connection.send_head(error.status, (*fields, *error.headers.items()), len(body))
+    await wire.send(head + connection.send_body(body))
+    connection.send_end()
+    service.metrics.count("-", error.status, 0.0, 0, len(body))
+    access_log.write(record)

@@ -1,0 +1,42 @@
+"""The endpoint's limits, each against the attack it is for (docs/LIMITS.md tells operators the same).
+
+The protocol core has its own: bytes of a head and of a body thrown away (s3.connection), of an XML body
+(s3.bodies), of a chunk's header and of trailers (s3.aws_chunked).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Limits"]
+
+_KIB: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times are seconds, sizes bytes.
+
+    head_seconds:  slow heads (Slowloris): from a head's first byte to its last.
+    idle_seconds:  connections kept open for nothing.
+    body_stall_seconds: bodies that stop: the longest wait for any byte of a body.
+    body_grace_seconds, body_bytes_per_second: bodies that trickle: what a body must reach on the whole,
+        after a grace.
+    send_stall_seconds: readers that do not read: the longest wait for room to send any byte.
+    linger_seconds: how long a client whose request was refused may take to read the answer.
+    connections:   descriptors and memory, by connections from everywhere.
+    connections_per_address: the same from one place.
+    stop_seconds:  how long a stopping server lets requests finish.
+    """
+
+    head_seconds: float = 30.0
+    idle_seconds: float = 75.0
+    body_stall_seconds: float = 30.0
+    body_grace_seconds: float = 30.0
+    body_bytes_per_second: int = 1 * _KIB
+    send_stall_seconds: float = 60.0
+    linger_seconds: float = 2.0
+    connections: int = 4096
+    connections_per_address: int = 1024
+    stop_seconds: float = 20.0

@@ -1,0 +1,109 @@
+"""Accepting connections within limits, and the watchdog over them."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections import Counter
+from typing import Final
+
+import trio
+
+from weka_mp.server.connection_task import serve_connection
+from weka_mp.server.service import Service
+from weka_mp.server.wire import Wire
+
+__all__ = ["Connections", "accept_connections"]
+
+_log = logging.getLogger("weka_mp.server")
+_TICK_SECONDS: Final = 1.0  # how late a time-out may be
+_PAUSE_SECONDS: Final = 0.1  # when descriptors have run out: time for some to come back
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_BATCH: Final = 64  # connections accepted in one go before others get their turn
+
+
+class Connections:
+    """All that are open. Only the event loop uses it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._open: set[Wire] = set()
+        self._by_address: Counter[str] = Counter()
+        self.all_closed = trio.Event()
+
+    def admit(self, connected: socket.socket, remote: str) -> Wire | None:
+        """A wire for a new connection, or None when a limit turns it away (then the socket is closed)."""
+        limits, metrics = self._service.settings.limits, self._service.metrics
+        crowded = len(self._open) >= limits.connections
+        if crowded or self._by_address[remote] >= limits.connections_per_address:
+            metrics.refused += 1
+            connected.close()
+            return None
+        wire = Wire(connected, remote, limits)
+        self._open.add(wire)
+        self._by_address[remote] += 1
+        metrics.accepted += 1
+        metrics.connections = len(self._open)
+        return wire
+
+    async def serve(self, wire: Wire) -> None:
+        """Serve one to its end."""
+        try:
+            await serve_connection(self._service, wire)
+        finally:
+            self._release(wire)
+
+    def _release(self, wire: Wire) -> None:
+        self._open.discard(wire)
+        self._by_address[wire.remote] -= 1
+        if not self._by_address[wire.remote]:
+            del self._by_address[wire.remote]
+        self._service.metrics.connections = len(self._open)
+        if self._service.stopping and not self._open:
+            self.all_closed.set()
+
+    async def watch(self) -> None:
+        """End the connections whose client took too long; runs until cancelled."""
+        while True:
+            await trio.sleep(_TICK_SECONDS)
+            now = trio.current_time()
+            for wire in self._open:
+                if now > wire.deadline:
+                    wire.expire()
+
+    def stop(self) -> None:
+        """From now on no connection starts another request; idle ones end at once."""
+        self._service.stopping = True
+        for wire in self._open:
+            if wire.idle:
+                wire.scope.cancel()
+        if not self._open:
+            self.all_closed.set()
+
+
+async def accept_connections(
+    listening: socket.socket, connections: Connections, nursery: trio.Nursery
+) -> None:
+    """Accept from an inherited listening socket until cancelled."""
+    listening.setblocking(False)
+    while True:
+        await trio.lowlevel.wait_readable(listening)
+        for _ in range(_BATCH):
+            try:
+                connected, peer = listening.accept()
+            except BlockingIOError:
+                break  # another worker was quicker, or that was the last one
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    _log.warning("cannot accept: %s", error)
+                    await trio.sleep(_PAUSE_SECONDS)
+                break  # anything else concerns the one connection that was refused or aborted
+            wire = connections.admit(connected, _address_of(peer))
+            if wire is not None:
+                nursery.start_soon(connections.serve, wire)
+
+
+def _address_of(peer: object) -> str:
+    """The client's address without its port; all clients of a unix socket are one."""
+    return str(peer[0]) if isinstance(peer, tuple) else "local"

@@ -1,0 +1,101 @@
+"""An object's bytes on the wire: small ones read and sent with the head, large ones by sendfile in threads.
+
+Promise 8 (docs/SEMANTICS.md): no answer mixes two contents. The file is asked again after its bytes
+were read. Changed and nothing sent yet: `ChangedEarly`, and the caller starts again. Else the last byte
+is held back until the file was found unchanged; if it was not, the connection is reset, so that the
+client knows that it has not got the object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from weka_mp.errors import NamespaceError
+from weka_mp.gateway.reply import ObjectReply
+from weka_mp.offload import run_blocking
+from weka_mp.server.wire import PeerGone, Wire
+from weka_mp.store.transmit import can_transmit, transmit
+
+if TYPE_CHECKING:
+    from weka_mp.store.interface import Store
+    from weka_mp.values import Fd
+
+__all__ = ["INLINE_BYTES", "ChangedEarly", "Truncated", "read_small", "send_large"]
+
+INLINE_BYTES: Final = 256 * 1024  # read in the loop's own thread: cheaper than a hop to another
+_PIECE_BYTES: Final = 8 * 1024 * 1024  # most that one stay in a thread sends: cancellation waits for it
+_COPY_BYTES: Final = 1024 * 1024  # one read of a store whose descriptors the kernel does not know
+
+
+class ChangedEarly(Exception):
+    """The object changed before anything was sent."""
+
+
+class Truncated(Exception):
+    """The object changed, or its storage failed, after the head was sent: the connection must be reset."""
+
+
+def read_small(store: Store, reply: ObjectReply) -> bytes:
+    """The whole body, of one content. Raises ChangedEarly and NamespaceError."""
+    opened, length = reply.opened, reply.length
+    body = store.read(opened.fd, length, reply.start) if length else b""
+    while len(body) < length:
+        more = store.read(opened.fd, length - len(body), reply.start + len(body))
+        if not more:
+            raise ChangedEarly
+        body += more
+    if not opened.still_same():
+        raise ChangedEarly
+    return body
+
+
+async def send_large(wire: Wire, store: Store, reply: ObjectReply) -> None:
+    """Send the body behind a head that was sent. Raises Truncated and PeerGone."""
+    end = reply.start + reply.length - 1
+    fd = reply.opened.fd
+    try:
+        if can_transmit(store):
+            await _transmit_until(wire, fd, reply.start, end)
+        else:
+            await _copy_until(wire, store, fd, reply.start, end)
+        last = await run_blocking(store.read, fd, 1, end)
+        unchanged = reply.opened.still_same()
+    except NamespaceError as error:
+        raise Truncated("the storage failed while an object was sent") from error
+    if not last or not unchanged:
+        raise Truncated("the object changed while it was sent")
+    await wire.send(last)
+
+
+async def _transmit_until(wire: Wire, fd: Fd, offset: int, end: int) -> None:
+    while offset < end:
+        try:
+            offset, full = await run_blocking(_transmit_piece, wire.socket.fileno(), fd, offset, end)
+        except OSError as error:
+            raise PeerGone from error
+        if full:
+            await wire.writable()
+    wire.our_turn()
+
+
+def _transmit_piece(socket_fd: int, fd: Fd, offset: int, end: int) -> tuple[int, bool]:
+    """Send until the socket is full, a piece is sent or the end is reached: (new offset, was it full)."""
+    stop = min(end, offset + _PIECE_BYTES)
+    while offset < stop:
+        try:
+            sent = transmit(fd, socket_fd, offset, stop - offset)
+        except BlockingIOError:
+            return offset, True
+        if sent == 0:
+            raise Truncated("the object became shorter while it was sent")
+        offset += sent
+    return offset, False
+
+
+async def _copy_until(wire: Wire, store: Store, fd: Fd, offset: int, end: int) -> None:
+    while offset < end:
+        piece = await run_blocking(store.read, fd, min(_COPY_BYTES, end - offset), offset)
+        if not piece:
+            raise Truncated("the object became shorter while it was sent")
+        await wire.send(piece)
+        offset += len(piece)

@@ -1,0 +1,42 @@
+"""What a worker is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from weka_mp.server.limits import Limits
+
+__all__ = ["RootCredentials", "ServerSettings"]
+
+_ACCOUNT: Final = "0" * 63 + "1"  # a canonical user id has 64 hex digits; there is one account
+
+
+@dataclass(frozen=True, slots=True)
+class RootCredentials:
+    """The access key of the one account there is. The secret never shows in a repr."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Settings of one S3 worker.
+
+    domains:      lower-case hosts under which BUCKET.DOMAIN addresses a bucket.
+    allow_sigv2:  whether version 2 signatures count in the Authorization header too.
+    durable:      whether publishing waits for stable storage (--durability commit), so that it takes a
+    thread.
+    mount_sockets: glob of the sockets of this node's mounts; None: there are none.
+    account:      canonical user id of the root account.
+    """
+
+    region: str
+    root: RootCredentials
+    domains: tuple[str, ...] = ()
+    allow_sigv2: bool = False
+    durable: bool = True
+    mount_sockets: str | None = None
+    account: str = _ACCOUNT
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,128 @@
+"""One client's socket: non-blocking, raw, with the moment by which something must happen.
+
+A plain socket with trio's wait_readable costs about half of a SocketStream. A time-out is a number here that
+one watchdog compares for all connections, because a cancel scope for every wait would cost more than
+the wait.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import struct
+from typing import Final
+
+import trio
+
+from weka_mp.server.limits import Limits
+
+__all__ = ["PeerGone", "Wire"]
+
+_RECEIVE_BYTES: Final = 64 * 1024
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close sends RST at once
+
+
+class PeerGone(Exception):
+    """The client closed or reset the connection; nothing more can be said to it."""
+
+
+class Wire:
+    """`deadline` is in trio's time, infinite while it is our turn; `scope` ends all the connection does.
+
+    idle: no request has begun. expired: the watchdog ended it.
+    """
+
+    __slots__ = ("deadline", "expired", "idle", "limits", "remote", "scope", "socket")
+
+    def __init__(self, connected: socket.socket, remote: str, limits: Limits) -> None:
+        connected.setblocking(False)
+        if connected.family in (socket.AF_INET, socket.AF_INET6):
+            # Answers are written whole: waiting for more to send would only add 40 ms.
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connected
+        self.remote = remote
+        self.limits = limits
+        self.deadline = math.inf
+        self.idle = True
+        self.expired = False
+        self.scope = trio.CancelScope()
+
+    def within(self, seconds: float) -> None:
+        """From now on the client has this long."""
+        self.deadline = trio.current_time() + seconds
+
+    def our_turn(self) -> None:
+        """The client waits for us, not we for it."""
+        self.deadline = math.inf
+
+    def expire(self) -> None:
+        """The client took too long (called by the watchdog)."""
+        self.expired = True
+        self.scope.cancel()
+
+    async def receive(self, size: int = _RECEIVE_BYTES) -> bytes:
+        """What has arrived, at least a byte; b"" when the client will send no more. Raises PeerGone."""
+        while True:
+            await trio.lowlevel.wait_readable(self.socket)
+            try:
+                return self.socket.recv(size)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise PeerGone from error
+
+    async def send(self, data: bytes, *, more: bool = False) -> None:
+        """All of it. more: a body follows at once and may share a packet with it. Raises PeerGone."""
+        flags = socket.MSG_MORE if more else 0
+        try:
+            sent = self.socket.send(data, flags)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise PeerGone from error
+        if sent < len(data):
+            await self._send_rest(memoryview(data)[sent:], flags)
+
+    async def _send_rest(self, rest: memoryview, flags: int) -> None:
+        while rest:
+            await self.writable()
+            try:
+                rest = rest[self.socket.send(rest, flags):]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise PeerGone from error
+        self.our_turn()
+
+    async def writable(self) -> None:
+        """Wait for room to send, no longer than a reader may take."""
+        self.within(self.limits.send_stall_seconds)
+        await trio.lowlevel.wait_writable(self.socket)
+
+    async def linger(self, most: int) -> None:
+        """Say that nothing more comes and read on for a little.
+
+        A socket closed with unread bytes in it sends RST, which makes the client lose the answer that
+        explains why (RFC 9112, 9.6). Reads at most `most` bytes.
+        """
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it is gone already
+        with trio.move_on_after(self.limits.linger_seconds):
+            while most > 0 and (data := await self.receive()):
+                most -= len(data)
+
+    def abort(self) -> None:
+        """End the connection so that the client notices that what it has read is not all (RST)."""
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            return  # closed already
+        self.close()
+
+    def close(self) -> None:
+        """Close; may be called twice."""
+        if self.socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.socket)
+            self.socket.close()

@@ -1,0 +1,69 @@
+"""One S3 worker: listening sockets in, requests served until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import trio
+
+from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
+from weka_mp.gateway.context import Site
+from weka_mp.server.invalidator import Invalidator
+from weka_mp.server.listener import Connections, accept_connections
+from weka_mp.server.metrics import ServerMetrics
+from weka_mp.server.service import Service
+from weka_mp.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from weka_mp.namespace import Namespace
+
+__all__ = ["run_worker"]
+
+_log = logging.getLogger("weka_mp.server")
+
+
+async def run_worker(
+    listen_sockets: Sequence[socket.socket],
+    namespace: Namespace,
+    settings: ServerSettings,
+    *,
+    stop: trio.Event,
+    clock: Clock | None = None,
+    random: RandomSource | None = None,
+    metrics: ServerMetrics | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve S3 on sockets that listen already, until `stop` is set and the requests under way are answered.
+
+    Requests that are not done after settings.limits.stop_seconds are cut off. The sockets stay the caller's.
+    """
+    invalidator = Invalidator(settings.mount_sockets)
+    site = Site(namespace, settings.region, settings.account)
+    counts = metrics or ServerMetrics()
+    service = Service(site, settings, invalidator, counts, clock or SystemClock(), random or SystemRandom())
+    connections = Connections(service)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(invalidator.run)
+        nursery.start_soon(connections.watch)
+        async with trio.open_nursery() as serving:
+            with trio.CancelScope() as accepting:
+                async with trio.open_nursery() as acceptors:
+                    for listening in listen_sockets:
+                        acceptors.start_soon(accept_connections, listening, connections, serving)
+                    task_status.started()
+                    await stop.wait()
+                    accepting.cancel()
+            await _finish(connections, settings.limits.stop_seconds)
+            serving.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+
+
+async def _finish(connections: Connections, seconds: float) -> None:
+    connections.stop()
+    with trio.move_on_after(seconds) as scope:
+        await connections.all_closed.wait()
+    if scope.cancelled_caught:
+        _log.warning("requests still under way after %s s are cut off", seconds)
