@@ -79,7 +79,7 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
         def run() -> None:
             try:
                 trio.run(serve)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - shown to the test
                 failures.append(error)
             finally:
                 ready.set()

@@ -7,6 +7,7 @@ when the mounts have forgotten what changed does the answer go out.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Final
 
 import trio
@@ -28,7 +29,8 @@ from weka_mp.s3.credentials import Authentication
 from weka_mp.s3.errors import S3Error, render_error, reply_has_body
 from weka_mp.s3.parse import parse
 from weka_mp.s3.payload import BodyReader
-from weka_mp.s3.request import Address, address
+from weka_mp.s3.presign import effective_headers
+from weka_mp.s3.request import Address, S3Request, address
 from weka_mp.s3.routing import OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
@@ -100,6 +102,7 @@ class Exchange:
             regions=ALSO_ACCEPTED, allow_header_sigv2=settings.allow_sigv2,
             virtual_bucket=where.bucket if where.virtual_hosted else None,
         )
+        request = _with_moved_headers(request, authentication)
         name = route(request, where)
         self.record.operation = name
         self.record.access_key = authentication.access_key
@@ -221,6 +224,12 @@ class Exchange:
         fields = (("Content-Type", "application/xml"), *error.headers.items())
         length = len(body) if self._head.request.method != "HEAD" else None
         await self._send_whole(error.status, fields, body, length)
+
+
+def _with_moved_headers(request: S3Request, authentication: Authentication) -> S3Request:
+    """A pre-signed request may carry x-amz-* headers in its query; they mean the same there."""
+    headers = effective_headers(request, authentication.kind)
+    return request if headers is request.headers else replace(request, headers=headers)
 
 
 async def answer_malformed(service: Service, wire: Wire, connection: Connection, error: S3Error) -> None:

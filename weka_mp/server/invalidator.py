@@ -13,7 +13,6 @@ answered by then is counted as late.
 from __future__ import annotations
 
 import fnmatch
-import itertools
 import logging
 import os
 import stat
@@ -22,94 +21,14 @@ from typing import Final
 
 import trio
 
-from weka_mp.server.frames import FrameError, FrameReader, pack_frame
+from weka_mp.supervise.ipc import CallTimeout, Peer, PeerGone, RemoteFailure, connect_unix
 from weka_mp.values import Change
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "Invalidator"]
 
 ACKNOWLEDGE_SECONDS: Final = 5.0
-_RECEIVE_BYTES: Final = 64 * 1024
+Message = list[list[object]]
 _log = logging.getLogger("weka_mp.invalidate")
-
-
-class _Gone(Exception):
-    """The mount process closed the connection before it answered."""
-
-
-class _Waiting:
-    """One message under way."""
-
-    __slots__ = ("answered", "lost")
-
-    def __init__(self) -> None:
-        self.answered = trio.Event()
-        self.lost = False
-
-
-class _Link:
-    """A persistent connection to one mount; messages are pipelined and matched by id."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._sending = trio.Lock()
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
-        self.closed = False
-
-    async def ask(self, changes: list[list[object]]) -> None:
-        """Send one message and wait for its answer. Raises _Gone."""
-        if self.closed:
-            raise _Gone
-        identity = next(self._ids)
-        waiting = self._waiting[identity] = _Waiting()
-        try:
-            async with self._sending:
-                await self._send(pack_frame(identity, "invalidate", changes))
-            await waiting.answered.wait()
-        finally:
-            self._waiting.pop(identity, None)
-        if waiting.lost:
-            raise _Gone
-
-    async def _send(self, frame: bytes) -> None:
-        try:
-            # A frame cut short by a cancellation would garble all that follow it.
-            with trio.CancelScope(shield=True, deadline=trio.current_effective_deadline()) as scope:
-                await self._stream.send_all(frame)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise _Gone from error
-        if scope.cancelled_caught:
-            self.abandon()
-            raise _Gone
-
-    async def read_answers(self) -> None:
-        """Runs as long as the connection lives; wakes whoever waits for an answer."""
-        reader = FrameReader()
-        try:
-            while data := await self._stream.receive_some(_RECEIVE_BYTES):
-                for message in reader.feed(data):
-                    self._answered(message)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            _log.debug("the connection to a mount broke")
-        except FrameError as error:
-            _log.error("a mount answered with something that is no frame: %s", error)
-        finally:
-            self.abandon()
-
-    def _answered(self, message: list[object]) -> None:
-        waiting = self._waiting.get(message[1]) if isinstance(message[1], int) else None
-        if message[2] != "ok":
-            _log.error("a mount could not invalidate: %r", message[2:])
-        if waiting is not None:
-            waiting.answered.set()
-
-    def abandon(self) -> None:
-        """Mark it closed and tell everybody who waits."""
-        self.closed = True
-        self._stream.socket.close()
-        for waiting in self._waiting.values():
-            waiting.lost = True
-            waiting.answered.set()
 
 
 def _mount_sockets(pattern: str) -> list[str]:
@@ -133,9 +52,10 @@ class Invalidator:
     """`publish` may be called by many tasks at once. `run` must be running; it keeps the connections."""
 
     def __init__(self, pattern: str | None, *, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
+        """pattern: glob of the mounts' sockets; None when there is never a mount."""
         self._pattern = pattern
         self._seconds = seconds
-        self._links: dict[str, _Link] = {}
+        self._peers: dict[str, Peer] = {}
         self._connecting: dict[str, trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
         self.late = 0  # publications that some mount had not acknowledged in time
@@ -149,9 +69,7 @@ class Invalidator:
                 await trio.sleep_forever()
         finally:
             self._nursery = None
-            for link in self._links.values():
-                link.abandon()
-            self._links.clear()
+            self._peers.clear()
 
     async def publish(self, changes: Sequence[Change]) -> None:
         """Return when every living mount acknowledged, or after the bounded time (then `late` is counted)."""
@@ -160,47 +78,60 @@ class Invalidator:
         paths = _mount_sockets(self._pattern)
         if not paths:
             return
-        message: list[list[object]] = [[change.parent, change.name, change.old] for change in changes]
-        with trio.move_on_after(self._seconds) as scope:
-            if len(paths) == 1:
-                await self._ask(paths[0], message)
-            else:
-                async with trio.open_nursery() as nursery:
-                    for path in paths:
-                        nursery.start_soon(self._ask, path, message)
-        if scope.cancelled_caught:
+        message: Message = [[change.parent, change.name, change.old] for change in changes]
+        deadline = trio.current_time() + self._seconds
+        if len(paths) == 1:
+            await self._ask(paths[0], message, deadline)
+            return
+        async with trio.open_nursery() as nursery:
+            for path in paths:
+                nursery.start_soon(self._ask, path, message, deadline)
+
+    async def _ask(self, path: str, message: Message, deadline: float) -> None:
+        """Two tries: a connection that has closed may only mean that the mount was started again."""
+        try:
+            for _ in range(2):
+                peer = await self._peer(path, deadline)
+                if peer is None:
+                    return
+                try:
+                    await peer.call("invalidate", message, timeout=max(deadline - trio.current_time(), 0.0))
+                    return
+                except PeerGone:
+                    if self._peers.get(path) is peer:
+                        del self._peers[path]
+        except CallTimeout:
             self.late += 1
-            _log.warning("a mount did not acknowledge an invalidation within %s s", self._seconds)
+            _log.warning("the mount at %s did not acknowledge within %g s", path, self._seconds)
+        except RemoteFailure as error:
+            self.late += 1
+            _log.error("the mount at %s could not invalidate: %s", path, error)
 
-    async def _ask(self, path: str, message: list[list[object]]) -> None:
-        """Two tries: a connection that has closed may only mean that the mount process was started again."""
-        for _ in range(2):
-            link = await self._link(path)
-            if link is None:
-                return
-            try:
-                await link.ask(message)
-                return
-            except _Gone:
-                if self._links.get(path) is link:
-                    del self._links[path]
+    async def _peer(self, path: str, deadline: float) -> Peer | None:
+        """The connection to a mount, made when needed; None: nobody listens. Raises CallTimeout."""
+        peer = self._peers.get(path)
+        if peer is not None and not peer.gone.is_set():
+            return peer
+        with trio.CancelScope(deadline=deadline) as scope:
+            async with self._connecting.setdefault(path, trio.Lock()):
+                peer = self._peers.get(path)
+                if peer is not None and not peer.gone.is_set():
+                    return peer
+                return await self._connect(path)
+        if scope.cancelled_caught:
+            raise CallTimeout(path)
+        return None
 
-    async def _link(self, path: str) -> _Link | None:
-        """The connection to the mount, made when needed; None: nobody listens there."""
-        link = self._links.get(path)
-        if link is not None and not link.closed:
-            return link
-        async with self._connecting.setdefault(path, trio.Lock()):
-            link = self._links.get(path)
-            if link is not None and not link.closed:
-                return link
-            try:
-                stream = await trio.open_unix_socket(path)
-            except (ConnectionError, FileNotFoundError):
-                return None  # a dead mount process
-            if self._nursery is None:
-                await stream.aclose()
-                raise RuntimeError("Invalidator.run() is not running")
-            link = self._links[path] = _Link(stream)
-            self._nursery.start_soon(link.read_answers)
-            return link
+    async def _connect(self, path: str) -> Peer | None:
+        try:
+            peer = await connect_unix(path)
+        except PeerGone as error:
+            if isinstance(error.__cause__, ConnectionError | FileNotFoundError):
+                return None  # nobody listens: a dead mount process
+            raise CallTimeout(str(error)) from error  # it lives and does not accept
+        if self._nursery is None:
+            await peer.aclose()
+            raise RuntimeError("Invalidator.run() is not running")
+        self._peers[path] = peer
+        self._nursery.start_soon(peer.run)
+        return peer

@@ -5,8 +5,8 @@ import socket
 import trio
 import trio.testing
 
-from weka_mp.server.frames import FrameReader, pack_frame
 from weka_mp.server.invalidator import Invalidator
+from weka_mp.supervise.frames import OK, Frame, FrameReader, encode
 from weka_mp.values import Change, InodeNo
 
 CHANGE = Change(InodeNo(1), b"name", None)
@@ -17,7 +17,7 @@ class FakeMount:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.asked: list[list] = []
+        self.asked: list[Frame] = []
         self.arrived = trio.Event()
         self.answer = trio.Event()
         self.drop_first = False
@@ -40,7 +40,7 @@ class FakeMount:
                         self.drop_first = False
                         return
                     await self.answer.wait()
-                    await stream.send_all(pack_frame(message[1], "ok"))
+                    await stream.send_all(encode(Frame(message.id, OK, None)))
 
 
 async def test_publish_waits_for_the_acknowledgement(nursery, tmp_path):
@@ -60,7 +60,7 @@ async def test_publish_waits_for_the_acknowledgement(nursery, tmp_path):
     assert not done.is_set()
     mount.answer.set()
     await done.wait()
-    assert mount.asked == [[1, 1, "invalidate", [[1, b"name", None]]]]
+    assert mount.asked == [Frame(1, "invalidate", [[1, b"name", None]])]
     nursery.cancel_scope.cancel()
 
 
@@ -74,7 +74,7 @@ async def test_many_publications_share_one_connection(nursery, tmp_path):
     async with trio.open_nursery() as asking:
         for _ in range(20):
             asking.start_soon(invalidator.publish, (CHANGE,))
-    assert [sorted(m[1] for m in mount.asked) for mount in mounts] == [list(range(1, 21))] * 2
+    assert [sorted(m.id for m in mount.asked) for mount in mounts] == [list(range(1, 21))] * 2
     nursery.cancel_scope.cancel()
 
 
