@@ -20,7 +20,8 @@ VALUES = st.one_of(
 LINES = st.lists(st.tuples(NAMES, st.sampled_from([b":", b": ", b":\t"]), VALUES), max_size=6)
 FIRST = st.sampled_from([
     b"GET / HTTP/1.1", b"PUT /b/k?x=1 HTTP/1.1", b"HEAD http://h/k HTTP/1.1", b"GET / HTTP/1.0",
-    b"GET  / HTTP/1.1", b"G,T / HTTP/1.1", b"GET /\x7f HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET /%zz?%zz HTTP/1.1",
+    b"GET  / HTTP/1.1", b"G,T / HTTP/1.1",
+    b"GET /\x7f HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET /%zz?%zz HTTP/1.1",
 ])
 
 

@@ -1,0 +1,107 @@
+"""What botocore itself puts on the wire for each built operation is read as that operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+
+from weka_mp.s3.operations import BUILT, Operation
+from weka_mp.s3.parse import parse
+from weka_mp.s3.request import Headers, S3Request, address
+from weka_mp.s3.routing import route
+from weka_mp.s3.xml_write import location_constraint
+
+KEY = "a b/ä+%/~x"
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ListBuckets": ("list_buckets", {"MaxBuckets": 3}),
+    "CreateBucket": ("create_bucket", {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}),
+    "HeadBucket": ("head_bucket", {}),
+    "DeleteBucket": ("delete_bucket", {}),
+    "GetBucketLocation": ("get_bucket_location", {}),
+    "ListObjects": ("list_objects", {"Prefix": KEY, "Delimiter": "/"}),
+    "ListObjectsV2": ("list_objects_v2", {"Prefix": KEY, "StartAfter": KEY}),
+    "PutObject": ("put_object", {"Key": KEY, "Body": b"x", "Metadata": {"Color": "red"}, "IfNoneMatch": "*"}),
+    "GetObject": ("get_object", {"Key": KEY, "Range": "bytes=0-1", "ChecksumMode": "ENABLED"}),
+    "HeadObject": ("head_object", {"Key": KEY, "PartNumber": 1}),
+    "DeleteObject": ("delete_object", {"Key": KEY, "IfMatch": '"e"'}),
+    "DeleteObjects": ("delete_objects", {"Delete": {"Objects": [{"Key": KEY}], "Quiet": True}}),
+    "CopyObject": ("copy_object", {"Key": "new", "CopySource": {"Bucket": "source", "Key": KEY}}),
+    "CreateMultipartUpload": ("create_multipart_upload", {"Key": KEY, "ChecksumAlgorithm": "SHA256"}),
+    "UploadPart": ("upload_part", {"Key": KEY, "UploadId": "u", "PartNumber": 1, "Body": b"x"}),
+    "CompleteMultipartUpload": ("complete_multipart_upload", {
+        "Key": KEY, "UploadId": "u", "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": '"e"'}]}}),
+    "AbortMultipartUpload": ("abort_multipart_upload", {"Key": KEY, "UploadId": "u"}),
+}
+
+
+class Recorder:
+    """Stands before the network: keeps the prepared request and answers 200."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.seen: AWSPreparedRequest | None = None
+
+    def __call__(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        self.seen = request
+        return AWSResponse(request.url, 200, {}, _Raw(self.body))
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, **_: object) -> list[bytes]:
+        return [self.body]
+
+
+def sent_by(name: str, style: str) -> AWSPreparedRequest:
+    client = boto3.client(
+        "s3", region_name="us-east-1", endpoint_url="http://s3.example.com:9000", aws_access_key_id="a",
+        aws_secret_access_key="s", config=Config(s3={"addressing_style": style}))
+    # GetBucketLocation is the one reply that botocore cannot read when it is empty.
+    recorder = Recorder(location_constraint("") if name == "GetBucketLocation" else b"")
+    client.meta.events.register("before-send.s3", recorder)
+    method, arguments = CALLS[name]
+    if name != "ListBuckets":
+        arguments = {"Bucket": "bucket", **arguments}
+    call: Callable[..., object] = getattr(client, method)
+    call(**arguments)
+    assert recorder.seen is not None
+    return recorder.seen
+
+
+def read(sent: AWSPreparedRequest) -> tuple[str, Operation]:
+    scheme, _, rest = sent.url.partition("://")
+    host, slash, path = rest.partition("/")
+    fields = [("Host", host), *((name, value) for name, value in sent.headers.items())]
+    request = S3Request.from_target(sent.method, (slash + path).encode(), Headers(fields))
+    where = address(request, ("s3.example.com",))
+    name = route(request, where)
+    body = sent.body if isinstance(sent.body, bytes) else None
+    assert scheme == "http"
+    return name, parse(request, where, name, body)
+
+
+def test_every_built_operation_of_the_model_is_called() -> None:
+    assert set(CALLS) == BUILT - {"PostObject"}
+
+
+@pytest.mark.parametrize("style", ["path", "virtual"])
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_what_botocore_sends_is_read_as_what_was_called(name: str, style: str) -> None:
+    routed, operation = read(sent_by(name, style))
+    assert routed == name == type(operation).__name__
+    if name != "ListBuckets":
+        assert getattr(operation, "bucket") == "bucket"  # noqa: B009
+    if CALLS[name][1].get("Key") == KEY:
+        assert getattr(operation, "key") == KEY.encode()  # noqa: B009
+    if name == "CopyObject":
+        assert (operation.source_bucket, operation.source_key) == ("source", KEY.encode())  # type: ignore[union-attr]
+    if name.startswith("ListObjects"):
+        assert operation.prefix == KEY.encode()  # type: ignore[union-attr]
+        assert operation.encoding_type == "url"  # type: ignore[union-attr]

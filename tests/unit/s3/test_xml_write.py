@@ -1,0 +1,152 @@
+"""Every reply document, byte by byte."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weka_mp.s3.xml_write import (
+    BucketRow,
+    CompletedUpload,
+    CopyResult,
+    DeleteFailure,
+    ListingV1,
+    ListingV2,
+    ObjectRow,
+    Owner,
+    complete_multipart_upload_result,
+    copy_object_result,
+    copy_part_result,
+    delete_result,
+    initiate_multipart_upload_result,
+    list_all_my_buckets_result,
+    list_bucket_result,
+    list_bucket_result_v2,
+    location_constraint,
+    post_response,
+)
+
+DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+NS = b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+TIME = 1_255_369_830
+ISO = b"2009-10-12T17:50:30.000Z"
+MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+QUOTED = b"&quot;d41d8cd98f00b204e9800998ecf8427e&quot;"
+
+
+def document(root: bytes, content: bytes) -> bytes:
+    return DECLARATION + b"<" + root + NS + b">" + content + b"</" + root + b">"
+
+
+def test_list_buckets() -> None:
+    rows = [BucketRow("a", TIME), BucketRow("b", TIME, "eu-1")]
+    content = (
+        b"<Owner><ID>id</ID><DisplayName>n&amp;m</DisplayName></Owner><Buckets>"
+        b"<Bucket><Name>a</Name><CreationDate>" + ISO + b"</CreationDate></Bucket>"
+        b"<Bucket><Name>b</Name><CreationDate>" + ISO + b"</CreationDate>"
+        b"<BucketRegion>eu-1</BucketRegion></Bucket>"
+        b"</Buckets>"
+    )
+    owner = Owner("id", "n&m")
+    assert list_all_my_buckets_result(owner, rows) == document(b"ListAllMyBucketsResult", content)
+    content += b"<ContinuationToken>t</ContinuationToken><Prefix>p</Prefix>"
+    assert list_all_my_buckets_result(owner, rows, "p", "t") == document(b"ListAllMyBucketsResult", content)
+
+
+def test_location() -> None:
+    assert location_constraint("us-east-1") == DECLARATION + b"<LocationConstraint" + NS + b"/>"
+    assert location_constraint("eu-1") == document(b"LocationConstraint", b"eu-1")
+
+
+ROW = ObjectRow(b"a b/<\xc3\xa4>\x01+", TIME, MD5, 5)
+
+
+def test_list_objects() -> None:
+    page = ListingV1("b", b"a ", b"/", b"a", 2, None, True, b"c/", [ROW], [b"c/"])
+    assert list_bucket_result(page) == document(
+        b"ListBucketResult",
+        b"<Name>b</Name><Prefix>a </Prefix><Marker>a</Marker><NextMarker>c/</NextMarker><MaxKeys>2</MaxKeys>"
+        b"<Delimiter>/</Delimiter><IsTruncated>true</IsTruncated>"
+        b"<Contents><Key>a b/&lt;\xc3\xa4&gt;&#x1;+</Key><LastModified>" + ISO + b"</LastModified>"
+        b"<ETag>" + QUOTED + b"</ETag><Size>5</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        b"<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>",
+    )
+
+
+def test_list_objects_encoded_and_empty() -> None:
+    page = ListingV1("b", b"a ", b" ", b"\xc3\xa4", 1000, "url", False, None, [], [])
+    assert list_bucket_result(page) == document(
+        b"ListBucketResult",
+        b"<Name>b</Name><Prefix>a%20</Prefix><Marker>%C3%A4</Marker><MaxKeys>1000</MaxKeys>"
+        b"<Delimiter>%20</Delimiter><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>",
+    )
+
+
+def test_list_objects_v2() -> None:
+    row = ObjectRow(
+        ROW.key, TIME, MD5, 5, owner=Owner("id"), checksum_algorithms=("CRC32",), checksum_type="FULL_OBJECT")
+    page = ListingV2("b", b"", b"/", 1000, "url", True, "c&", "n", b"s t", [row], [b"p /"])
+    assert list_bucket_result_v2(page) == document(
+        b"ListBucketResult",
+        b"<Name>b</Name><Prefix></Prefix><ContinuationToken>c&amp;</ContinuationToken>"
+        b"<NextContinuationToken>n</NextContinuationToken><StartAfter>s%20t</StartAfter><KeyCount>2</KeyCount>"
+        b"<MaxKeys>1000</MaxKeys><Delimiter>/</Delimiter><EncodingType>url</EncodingType>"
+        b"<IsTruncated>true</IsTruncated>"
+        b"<Contents><Key>a%20b/%3C%C3%A4%3E%01%2B</Key><LastModified>" + ISO + b"</LastModified>"
+        b"<ETag>" + QUOTED + b"</ETag><ChecksumAlgorithm>CRC32</ChecksumAlgorithm>"
+        b"<ChecksumType>FULL_OBJECT</ChecksumType><Size>5</Size><Owner><ID>id</ID></Owner>"
+        b"<StorageClass>STANDARD</StorageClass></Contents>"
+        b"<CommonPrefixes><Prefix>p%20/</Prefix></CommonPrefixes>",
+    )
+
+
+def test_copies() -> None:
+    plain = b"<LastModified>" + ISO + b"</LastModified><ETag>" + QUOTED + b"</ETag>"
+    assert copy_object_result(CopyResult(MD5, TIME)) == document(b"CopyObjectResult", plain)
+    summed = CopyResult(MD5, TIME, (("CRC64NVME", "AAAAAAAAAAA="),), "FULL_OBJECT")
+    assert copy_object_result(summed) == document(
+        b"CopyObjectResult",
+        plain + b"<ChecksumCRC64NVME>AAAAAAAAAAA=</ChecksumCRC64NVME>"
+        b"<ChecksumType>FULL_OBJECT</ChecksumType>")
+    assert copy_part_result(CopyResult(MD5, TIME)) == document(b"CopyPartResult", plain)
+
+
+def test_deletes() -> None:
+    failures = [DeleteFailure(b"x", "AccessDenied", "Access Denied")]
+    assert delete_result([b"a&b"], failures) == document(
+        b"DeleteResult",
+        b"<Deleted><Key>a&amp;b</Key></Deleted>"
+        b"<Error><Key>x</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+    assert delete_result([], []) == document(b"DeleteResult", b"")
+
+
+def test_multipart() -> None:
+    assert initiate_multipart_upload_result("b", b"k\r", "u") == document(
+        b"InitiateMultipartUploadResult", b"<Bucket>b</Bucket><Key>k&#xd;</Key><UploadId>u</UploadId>")
+    done = CompletedUpload("http://h/b/k", "b", b"k", f"{MD5}-2", (("SHA1", "x-2"),), "COMPOSITE")
+    assert complete_multipart_upload_result(done) == document(
+        b"CompleteMultipartUploadResult",
+        b"<Location>http://h/b/k</Location><Bucket>b</Bucket><Key>k</Key>"
+        b"<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e-2&quot;</ETag><ChecksumSHA1>x-2</ChecksumSHA1>"
+        b"<ChecksumType>COMPOSITE</ChecksumType>")
+
+
+def test_post() -> None:
+    assert post_response("http://h/b/k", "b", b"k", MD5) == (
+        DECLARATION + b"<PostResponse><Location>http://h/b/k</Location><Bucket>b</Bucket><Key>k</Key>"
+        b"<ETag>" + QUOTED + b"</ETag></PostResponse>")
+
+
+@given(st.binary(min_size=1, max_size=60))
+def test_an_encoded_key_survives(key: bytes) -> None:
+    page = ListingV1("b", key, b"", b"", 1, "url", False, None, [], [])
+    written = list_bucket_result(page).split(b"<Prefix>")[1].split(b"</Prefix>")[0]
+    assert unquote_to_bytes(written) == key
+
+
+@pytest.mark.parametrize("key", [b"\xff", b"a\xed\xa0\x80"])
+def test_a_name_that_is_no_utf_8_breaks_no_document(key: bytes) -> None:
+    assert "\ufffd" in delete_result([key], []).decode("utf-8")
