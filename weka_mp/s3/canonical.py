@@ -20,7 +20,13 @@ __all__ = [
     "split_signed_headers",
 ]
 
-_ALREADY_CANONICAL_PATH: Final = re.compile(rb"[A-Za-z0-9\-._~/]*")
+# What needs no work, nearly everything that SDKs send: unreserved bytes and upper-case escapes of bytes that
+# must be escaped (an escaped "/" only in a query).
+_ESCAPE: Final = rb"%(?:[01][0-9A-F]|2[0-9A-C]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
+_COMPONENT: Final = rb"(?:[A-Za-z0-9\-._~]++|" + _ESCAPE + rb"|%2F)"
+_CANONICAL_PATH: Final = re.compile(rb"/(?:[A-Za-z0-9\-._~/]++|" + _ESCAPE + rb")*+")
+_PARAMETER: Final = _COMPONENT + rb"++(?:=" + _COMPONENT + rb"*+)?"
+_CANONICAL_PARAMETERS: Final = re.compile(_PARAMETER + rb"(?:&" + _PARAMETER + rb")*+")
 _SPACES: Final = re.compile(r"[ \t]+")
 _UNRESERVED_BEYOND_QUOTE: Final = "~"
 
@@ -29,7 +35,7 @@ def canonical_path(raw_path: bytes) -> str:
     """The canonical URI of a path as sent; the empty path is "/"."""
     if not raw_path:
         return "/"
-    if _ALREADY_CANONICAL_PATH.fullmatch(raw_path):
+    if _CANONICAL_PATH.fullmatch(raw_path):
         return raw_path.decode("ascii")
     return quote_from_bytes(unquote_to_bytes(raw_path), safe="/" + _UNRESERVED_BEYOND_QUOTE)
 
@@ -44,16 +50,14 @@ def canonical_query(raw_query: bytes, without: str | None = None) -> str:
     """Parameters sorted by encoded name, then encoded value; without: a name to leave out."""
     if not raw_query:
         return ""
-    pairs = []
-    for piece in raw_query.split(b"&"):
-        if not piece:
-            continue
-        name, _, value = piece.partition(b"=")
-        encoded = _canonical_component(name)
-        if encoded != without:
-            pairs.append((encoded, _canonical_component(value)))
+    if _CANONICAL_PARAMETERS.fullmatch(raw_query):
+        pieces = [piece.partition("=") for piece in raw_query.decode("ascii").split("&")]
+        pairs = [(name, value) for name, _, value in pieces]
+    else:
+        raw_pieces = [piece.partition(b"=") for piece in raw_query.split(b"&") if piece]
+        pairs = [(_canonical_component(name), _canonical_component(value)) for name, _, value in raw_pieces]
     pairs.sort()
-    return "&".join([f"{name}={value}" for name, value in pairs])
+    return "&".join([f"{name}={value}" for name, value in pairs if name != without])
 
 
 def canonical_header_value(value: str) -> str:
