@@ -68,7 +68,7 @@ class PayloadMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """A secret access key. secret_id names it in caches: it must change when the secret does.
+    """A secret access key. secret_id names it in caches.
 
     session_token: what a request with this temporary key must carry; None for a permanent key.
     """
@@ -146,7 +146,7 @@ class SigningKeyCache:
 
     def __init__(self, capacity: int = _DEFAULT_CACHED_KEYS) -> None:
         self._capacity = capacity
-        self._keys: OrderedDict[tuple[str, str, str, str], bytes] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, str, str, str], tuple[str, bytes]] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -157,12 +157,13 @@ class SigningKeyCache:
         name = (secret.secret_id, date, region, service)
         with self._lock:
             known = self._keys.get(name)
-            if known is not None:
+            # The secret is compared as well: a rotated one under the old id must not find the old key.
+            if known is not None and known[0] == secret.secret:
                 self._keys.move_to_end(name)
-                return known
+                return known[1]
         key = _derive(secret.secret, date, region, service)
         with self._lock:
-            self._keys[name] = key
+            self._keys[name] = (secret.secret, key)
             if len(self._keys) > self._capacity:
                 self._keys.popitem(last=False)
         return key

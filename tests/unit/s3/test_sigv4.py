@@ -284,6 +284,7 @@ def test_key_cache_is_bounded_and_knows_secrets_apart():
     first = cache.get(SecretKey("a", "secret"), "20231114", "r", "s3")
     assert cache.get(SecretKey("a", "secret"), "20231114", "r", "s3") is first
     assert cache.get(SecretKey("b", "terces"), "20231114", "r", "s3") != first
+    assert cache.get(SecretKey("a", "rotated"), "20231114", "r", "s3") != first
     cache.get(SecretKey("c", "x"), "20231114", "r", "s3")
     assert len(cache) == 2
 
