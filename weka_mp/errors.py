@@ -1,4 +1,6 @@
-"""What can go wrong in the namespace and below, by meaning. Knows neither errno nor HTTP: each view maps it in one place."""
+"""What can go wrong in the namespace and below, by meaning. Knows neither errno nor HTTP: each view maps it
+in one place.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ __all__ = [
     "IsDirectory",
     "KeyConflict",
     "Loop",
-    "NamespaceError",
     "NameTooLong",
+    "NamespaceError",
     "NoAttribute",
     "NoSpace",
     "NotDirectory",
@@ -47,7 +49,9 @@ __all__ = [
 
 
 class NamespaceError(Exception):
-    """Base of all domain errors. `subject` names what it is about (a key, a name), as bytes or text, for messages."""
+    """Base of all domain errors. `subject` names what it is about (a key, a name), as bytes or text, for
+    messages.
+    """
 
     def __init__(self, message: str = "", *, subject: bytes | str = b"") -> None:
         super().__init__(message or self.__class__.__doc__ or self.__class__.__name__)

@@ -1,4 +1,6 @@
-"""Values that every room speaks: identities, attributes and stamps. A leaf: imports nothing of the project."""
+"""Values that every room speaks: identities, attributes and stamps. A leaf: imports nothing of the
+project.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ UploadId = NewType("UploadId", str)
 class Attr(NamedTuple):
     """What stat(2) tells of one inode; times in nanoseconds since the epoch, `blocks` of 512 bytes.
 
-    A tuple, not a dataclass: one is made for every name of a listing, and a frozen dataclass costs three times as much.
+    A tuple, not a dataclass: one is made for every name of a listing, and a frozen dataclass costs three
+    times as much.
     """
 
     dev: int
@@ -46,7 +49,9 @@ class Attr(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a record says it describes. A file whose attributes differ has a void ETag (docs/SEMANTICS.md, 3)."""
+    """What a record says it describes. A file whose attributes differ has a void ETag (docs/SEMANTICS.md,
+    3).
+    """
 
     size: int
     mtime_ns: int
@@ -62,8 +67,9 @@ class Stamp:
 class Change:
     """One directory entry that changed its meaning: what a kernel may have cached about it is void.
 
-    `old` is the inode the name led to before (None: the name was new), in `parent` under `name`. For a chain of
-    directories made or removed only the topmost is named. `name` b"" says that only the inode `old` changed.
+    `old` is the inode the name led to before (None: the name was new), in `parent` under `name`. For a chain
+    of directories made or removed only the topmost is named. `name` b"" says that only the inode `old`
+    changed.
     """
 
     parent: InodeNo

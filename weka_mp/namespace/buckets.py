@@ -1,7 +1,8 @@
 """Buckets: directories at the store's root whose names are valid bucket names, whichever door made them.
 
-What S3 knows of a bucket beyond its name stands in the registry, keyed by the directory's identity: a directory that was
-renamed keeps it, a copied one is a new bucket. Nothing stored with the directory itself can grant anything.
+What S3 knows of a bucket beyond its name stands in the registry, keyed by the directory's identity: a
+directory that was renamed keeps it, a copied one is a new bucket. Nothing stored with the directory itself
+can grant anything.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ class Buckets:
     def delete(self, name: BucketName, forget: Callable[[InodeNo], None]) -> Changes:
         """Remove a bucket that holds no object; empty directories in it go too.
 
-        `forget` is told the bucket's inode once it is gone (its uploads). Raises BucketMissing, BucketNotEmpty.
+        `forget` is told the bucket's inode once it is gone (its uploads). Raises BucketMissing,
+        BucketNotEmpty.
         """
         store = self._context.store
         fd = self._context.open_bucket(name)

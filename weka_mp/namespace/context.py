@@ -44,7 +44,9 @@ class Durability(enum.Enum):
 
 
 def is_bucket_name(name: str) -> bool:
-    """AWS, "Bucket naming rules": 3 to 63 of a-z, 0-9, '.', '-', alphanumeric at both ends, no address, no '..'."""
+    """AWS, "Bucket naming rules": 3 to 63 of a-z, 0-9, '.', '-', alphanumeric at both ends, no address, no
+    '..'.
+    """
     return _BUCKET_NAME.match(name) is not None and ".." not in name and not _ADDRESS.match(name)
 
 
@@ -69,7 +71,9 @@ class SyncList:
             self._directories[attr.dev, attr.ino] = self._store.dup(directory)
 
     def flush(self) -> None:
-        """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were clean."""
+        """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were
+        clean.
+        """
         for directory in self._directories.values():
             self._store.sync_dir(directory)
 
@@ -122,7 +126,8 @@ class Context:
     def parent(self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int) -> Iterator[Parent]:
         """The parent directory of a key, made (and marked implicit) where it is missing.
 
-        Raises KeyConflict when a component is something else than a directory, Vanished when one was removed meanwhile.
+        Raises KeyConflict when a component is something else than a directory, Vanished when one was removed
+        meanwhile.
         """
         with ExitStack() as stack:
             yield self._find_or_make(bucket, path, syncs, uid, gid, stack)
@@ -178,7 +183,9 @@ class Context:
 
     @contextmanager
     def syncs(self) -> Iterator[SyncList]:
-        """A list of directories to sync, closed at the end; the block calls `flush` once it has released its locks."""
+        """A list of directories to sync, closed at the end; the block calls `flush` once it has released its
+        locks.
+        """
         found = SyncList(self.store, self.durability)
         try:
             yield found

@@ -1,6 +1,7 @@
 """The control area ``.weka`` at the store's root: format, store id, and small files replaced atomically.
 
-``docs/STORAGE_FORMAT.md`` describes it byte by byte. The directory is 0700 and no key, path or mount leads into it.
+``docs/STORAGE_FORMAT.md`` describes it byte by byte. The directory is 0700 and no key, path or mount leads
+into it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from weka_mp.errors import NotFound, ObjectChanged
@@ -33,7 +33,8 @@ class ChunkDigest(Protocol):
     def shown(self) -> str: ...
 
 
-class CopyRequest(Protocol):
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
     """See `weka_mp.namespace.Namespace.copy_object`."""
 
     source_bucket: BucketName

@@ -1,4 +1,6 @@
-"""Directories that S3 keys made: the mark that lets them vanish with their last child, and the record of `PUT a/`."""
+"""Directories that S3 keys made: the mark that lets them vanish with their last child, and the record of `PUT
+a/`.
+"""
 
 from __future__ import annotations
 

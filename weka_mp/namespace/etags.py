@@ -1,8 +1,8 @@
 """Which ETag is true of a file now (docs/SEMANTICS.md, 3): records, writer marks, read leases, derived tags.
 
-A record's ETag counts when its stamp agrees with the inode and no writer mark stands. Otherwise the file has a dashed
-tag: derived from its stamp when a read lease proves that nobody can be writing, a nonce that never matches while
-somebody can. A mark is lifted under such a lease only, and takes the old ETag with it.
+A record's ETag counts when its stamp agrees with the inode and no writer mark stands. Otherwise the file has
+a dashed tag: derived from its stamp when a read lease proves that nobody can be writing, a nonce that never
+matches while somebody can. A mark is lifted under such a lease only, and takes the old ETag with it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from weka_mp.errors import (
     Exists,
     NamespaceError,
     NoAttribute,
-    NotSupported,
     NoSpace,
+    NotSupported,
 )
 from weka_mp.namespace.records import WRITER_XATTR, Record, read_record, write_record
 from weka_mp.store.interface import Store
@@ -90,7 +90,8 @@ def is_marked(store: Store, fd: Fd) -> bool:
 
 
 def mark_writer(store: Store, fd: Fd) -> None:
-    """Note that `fd` can write from now on. Call after the open (which no lease survives) and before it is answered.
+    """Note that `fd` can write from now on. Call after the open (which no lease survives) and before it is
+    answered.
 
     Files whose record names no ETag need no mark: what is derived depends on the lease alone.
     """
@@ -107,9 +108,11 @@ def mark_writer(store: Store, fd: Fd) -> None:
 
 
 def note_overwrite(store: Store, fd: Fd) -> None:
-    """Before the first change of bytes that were there already: whoever reads them must not take it for growth.
+    """Before the first change of bytes that were there already: whoever reads them must not take it for
+    growth.
 
-    Gives the record a new salt (and makes one where there was none); what it said of the content is void anyway.
+    Gives the record a new salt (and makes one where there was none); what it said of the content is void
+    anyway.
     """
     try:
         write_record(store, fd, (read_record(store, fd) or Record()).voided(_salt()))
@@ -166,7 +169,7 @@ def settle(store: Store, fd: Fd, attr: Attr, clock: Clock, record: Record | None
         if marked and record is not None:
             record = _lift_mark(store, fd, record)
         now = store.attr(fd)
-        if now != attr and Stamp.of(now) != Stamp.of(attr) or _too_fresh(store, now, clock):
+        if (now != attr and Stamp.of(now) != Stamp.of(attr)) or _too_fresh(store, now, clock):
             return EtagState(_nonce(), frozenset(), record, False)
         etag = derived(Stamp.of(now), record.salt if record else b"")
         return EtagState(etag, frozenset((etag,)), record, False)
@@ -176,7 +179,8 @@ def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
     """Under a lease: the record gets this content's MD5; other checksums described other bytes."""
     old = read_record(store, fd) or Record()
     marked = is_marked(store, fd)
-    # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags must not match.
+    # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags must
+    # not match.
     salt = _salt() if marked else old.salt
     write_record(store, fd, replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex()))
     if marked:
@@ -199,7 +203,9 @@ def adopt_hash(store: Store, fd: Fd, md5: bytes, size: int, mtime_ns: int, clock
 
 
 def fill_file(store: Store, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> FillOutcome:
-    """Give the file behind the read-only `fd` its MD5 ETag: lease, stat, hash while the lease is whole, stat, record."""
+    """Give the file behind the read-only `fd` its MD5 ETag: lease, stat, hash while the lease is whole, stat,
+    record.
+    """
     record = read_record(store, fd)
     if record is not None and record.describes(store.attr(fd)) and not is_marked(store, fd):
         return FillOutcome.ALREADY

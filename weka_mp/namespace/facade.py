@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
@@ -12,7 +11,7 @@ from weka_mp.namespace import copying, deleting, filling, publishing, reading, s
 from weka_mp.namespace.buckets import Buckets
 from weka_mp.namespace.context import Changes, Context, Durability
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
-from weka_mp.namespace.copying import ChunkDigest
+from weka_mp.namespace.copying import ChunkDigest, CopyRequest
 from weka_mp.namespace.filling import FillReport
 from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.locks import EntryLocks
@@ -38,21 +37,6 @@ from weka_mp.values import BucketName, UploadId
 __all__ = ["Namespace"]
 
 _UNCONDITIONAL = WriteConditions()
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    source_bucket: BucketName
-    source_key: bytes
-    bucket: BucketName
-    key: bytes
-    replace: NewMetadata | None
-    source_check: Callable[[ObjectInfo], None]
-    conditions: WriteConditions
-    owner: str | None
-    uid: int
-    gid: int
-    digest: ChunkDigest | None
 
 
 class Namespace:
@@ -82,7 +66,8 @@ class Namespace:
     ) -> Namespace:
         """Open a store, making its control area when absent; nothing else in it is touched.
 
-        `sweep`: nobody else works on the store yet, so everything staged is a leftover and goes. Raises StoreUnusable.
+        `sweep`: nobody else works on the store yet, so everything staged is a leftover and goes. Raises
+        StoreUnusable.
         """
         clock, random = clock or SystemClock(), random or SystemRandom()
         area = open_control(store, clock, random)
@@ -152,7 +137,9 @@ class Namespace:
     def delete_object(
         self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None
     ) -> Deleted:
-        """A missing key is no error. Raises BucketMissing, PreconditionFailed, NotFound (If-Match on nothing)."""
+        """A missing key is no error. Raises BucketMissing, PreconditionFailed, NotFound (If-Match on
+        nothing).
+        """
         return deleting.delete_object(self.context, bucket, key, conditions)
 
     def delete_objects(
@@ -180,13 +167,15 @@ class Namespace:
         gid: int = 0,
         digest: ChunkDigest | None = None,
     ) -> Published:
-        """`replace` None keeps the source's metadata; `source_check` raises what the caller wants raised about the source.
+        """`replace` None keeps the source's metadata; `source_check` raises what the caller wants raised
+        about the source.
 
-        `digest` is a checksum to compute and keep. Raises NotFound, BucketMissing, ObjectChanged and what a put raises.
+        `digest` is a checksum to compute and keep. Raises NotFound, BucketMissing, ObjectChanged and what a
+        put raises.
         """
         return copying.copy_object(
             self.context,
-            _Copy(
+            CopyRequest(
                 source_bucket,
                 source_key,
                 bucket,

@@ -28,7 +28,9 @@ _SKIPPED = (NotFound, NotDirectory, Loop, NameTooLong, AccessDenied, AttributeTo
 
 @dataclass(slots=True)
 class FillReport:
-    """Counts of files: given an ETag now, had one, could not be given one (a writer, or too fresh), failed."""
+    """Counts of files: given an ETag now, had one, could not be given one (a writer, or too fresh),
+    failed.
+    """
 
     filled: int = 0
     already: int = 0

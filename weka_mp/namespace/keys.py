@@ -1,18 +1,19 @@
 """Keys ↔ names: how the components of an S3 key stand as directory entries. Pure.
 
-A component that is a legal and unreserved file name stands as itself, byte for byte. The others are escaped under the
-reserved prefix ``.weka%`` (docs/STORAGE_FORMAT.md, "Names"):
+A component that is a legal and unreserved file name stands as itself, byte for byte. The others are escaped
+under the reserved prefix ``.weka%`` (docs/STORAGE_FORMAT.md, "Names"):
 
-==========================  ====================================================================================
+==========================  ==================================================================================
 ``.weka%e``                 the empty component (`a//b`, a leading `/`)
 ``.weka%d``, ``.weka%dd``   `.` and `..`
 ``.weka%k<text>``           a component with NUL or one that looks reserved; NUL and `%` as ``%XX``
 ``.weka%h<64 hex>``         a component whose name would be over 255 bytes: its SHA-256; the component itself
                             stands in full in the control area (`weka_mp.namespace.longnames`)
-==========================  ====================================================================================
+==========================  ==================================================================================
 
-The other way round a file whose name is not UTF-8 cannot be a key as it is: its component is ``.weka%x`` and the name
-with `%` and every byte over 0x7F as ``%XX``. ``.weka`` itself and names that begin with ``.weka~`` are never visible.
+The other way round a file whose name is not UTF-8 cannot be a key as it is: its component is ``.weka%x`` and
+the name with `%` and every byte over 0x7F as ``%XX``. ``.weka`` itself and names that begin with ``.weka~``
+are never visible.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def staging_name(token: str) -> bytes:
 
 
 def name_of(component: bytes) -> tuple[bytes, bytes | None]:
-    """The directory entry of one key component, and the component again when it must be kept under long names."""
+    """The directory entry of one key component, and the component again when it must be kept under long
+    names.
+    """
     if component.startswith(b".") or not component or b"\0" in component:
         escaped = _escape(component)
     else:
@@ -102,7 +105,9 @@ def component_of(name: bytes, long_name: Callable[[bytes], bytes | None]) -> byt
 
 
 class EntryPath(NamedTuple):
-    """A key as a way through directories: the entries of its parents, its own entry, whether it names a directory."""
+    """A key as a way through directories: the entries of its parents, its own entry, whether it names a
+    directory.
+    """
 
     parents: tuple[bytes, ...]
     name: bytes
@@ -167,7 +172,9 @@ def _escape(component: bytes) -> bytes:
 
 
 def _unescape(name: bytes) -> bytes | None:
-    """The component behind an escape other than a long one; None when it is not what `_escape` would have made."""
+    """The component behind an escape other than a long one; None when it is not what `_escape` would have
+    made.
+    """
     kind, rest = name[len(_ESCAPE) : len(_ESCAPE) + 1], name[len(_ESCAPE) + 1 :]
     if kind == b"k":
         component = _unpercent(rest)

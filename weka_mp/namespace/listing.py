@@ -1,8 +1,9 @@
-"""Listings in S3's order: UTF-8 bytes of the whole key, a directory sorting as ``name/`` (AWS, ListObjectsV2).
+"""Listings in S3's order: UTF-8 bytes of the whole key, a directory sorting as ``name/`` (AWS,
+ListObjectsV2).
 
-A page depends on its marker alone, so any worker or node answers it. Only directories that can hold keys behind the
-marker are visited. The sorted names of a directory are cached by inode and revalidated by its times, so that the pages
-of one large directory do not read and sort it again and again.
+A page depends on its marker alone, so any worker or node answers it. Only directories that can hold keys
+behind the marker are visited. The sorted names of a directory are cached by inode and revalidated by its
+times, so that the pages of one large directory do not read and sort it again and again.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class DirectoryCache:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One object, found but not yet described: its key and where it stands. `name` b"": the directory itself."""
+    """One object, found but not yet described: its key and where it stands. `name` b"": the directory
+    itself.
+    """
 
     key: bytes
     directory: Fd
@@ -130,7 +133,9 @@ class Lister:
     def page(
         self, bucket: BucketName, *, prefix: bytes, delimiter: bytes, after: bytes, limit: int
     ) -> ListPage:
-        """At most `limit` rows behind `after` (exclusive; a common prefix skips all below it). Raises BucketMissing."""
+        """At most `limit` rows behind `after` (exclusive; a common prefix skips all below it). Raises
+        BucketMissing.
+        """
         bucket_fd = self._context.open_bucket(bucket)
         walk = self._grouped(_Query(bucket_fd, prefix, delimiter, after))
         try:
@@ -234,7 +239,9 @@ class Lister:
 
     @staticmethod
     def _holder(rows: list[Row], rest: bytes) -> Row | None:
-        """The directory whose keys the marker lies among: it sorts before the marker and still has keys behind it."""
+        """The directory whose keys the marker lies among: it sorts before the marker and still has keys
+        behind it.
+        """
         slash = rest.find(b"/")
         if slash < 0:
             return None

@@ -1,9 +1,10 @@
 """Entry locks: who may change what one directory entry means (docs/CONCURRENCY.md).
 
-A lock is one byte of ``.weka/locks/entries``, held by an open file description so that it works between processes and
-dies with its holder; threads of one process share that description, so a table of held bytes stands in front. The byte
-is a hash of (parent inode, name): a collision makes two strangers wait for each other and nothing worse. Several are
-taken in ascending order. Releases are synchronous. Nobody waits for a kernel notification while holding one.
+A lock is one byte of ``.weka/locks/entries``, held by an open file description so that it works between
+processes and dies with its holder; threads of one process share that description, so a table of held bytes
+stands in front. The byte is a hash of (parent inode, name): a collision makes two strangers wait for each
+other and nothing worse. Several are taken in ascending order. Releases are synchronous. Nobody waits for a
+kernel notification while holding one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def _offset(parent: int, name: bytes) -> int:
 
 
 class EntryLocks:
-    """Locks on directory entries, by (parent inode number, name). `lock_file` is a writable descriptor of its own."""
+    """Locks on directory entries, by (parent inode number, name). `lock_file` is a writable descriptor of its
+    own.
+    """
 
     def __init__(self, store: Store, lock_file: Fd) -> None:
         self._store = store

@@ -1,4 +1,6 @@
-"""Key components that no file name can hold, kept in full in ``.weka/longnames`` under the SHA-256 of their bytes."""
+"""Key components that no file name can hold, kept in full in ``.weka/longnames`` under the SHA-256 of their
+bytes.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Multipart uploads: parts staged in the control area, assembled and published in one atomic step.
 
-``.weka/uploads/<id>/`` holds ``info``, ``data`` (the slots), and per part a record ``part-<n>`` that names where its
-bytes are. Part n is written into ``data`` at (n-1)·S when S, the size that the first part to arrive had, is its size too
-(or more than it: a last part) and nobody claimed that slot before; every other part, and every repetition, is a file of
-its own that replaces the former part only when it was verified. Completing parts 1…k out of slots is a rename; anything
-else is assembled by reflink or copy_file_range.
+``.weka/uploads/<id>/`` holds ``info``, ``data`` (the slots), and per part a record ``part-<n>`` that names
+where its bytes are. Part n is written into ``data`` at (n-1)·S when S, the size that the first part to arrive
+had, is its size too (or more than it: a last part) and nobody claimed that slot before; every other part, and
+every repetition, is a file of its own that replaces the former part only when it was verified. Completing
+parts 1…k out of slots is a rename; anything else is assembled by reflink or copy_file_range.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class _Upload:
         return StoredPart(number, size, md5, checksums, file, offset, mtime_ns)
 
     def slot_size(self, proposal: int) -> int:
-        """S: what is on record, else the proposal (the first part to come decides, whichever worker has it)."""
+        """S: what is on record, else the proposal (the first part to come decides, whichever worker has
+        it).
+        """
         data = self.files.read(_SLOT_SIZE)
         if data is None:
             self.files.write(_SLOT_SIZE, b"%d" % proposal, create_only=True)
@@ -144,7 +146,9 @@ class PartSession:
         self._written += len(data)
 
     def commit(self, md5: bytes, checksums: Mapping[str, str]) -> str:
-        """Make it part `number`, durably. Returns its ETag. Raises UploadMissing when the upload ended meanwhile."""
+        """Make it part `number`, durably. Returns its ETag. Raises UploadMissing when the upload ended
+        meanwhile.
+        """
         context = self._upload.context
         reach(CrashPoint.PART_WRITTEN)
         if context.durability is Durability.COMMIT:
@@ -312,8 +316,8 @@ class Multipart:
     ) -> Published:
         """Publish the parts as the object. `combine` computes and verifies the whole object's checksums.
 
-        Raises UploadMissing, InvalidPart, InvalidPartOrder, PartTooSmall, InvalidArgument (object size), and what a put
-        raises; unless it succeeded the upload remains.
+        Raises UploadMissing, InvalidPart, InvalidPartOrder, PartTooSmall, InvalidArgument (object size), and
+        what a put raises; unless it succeeded the upload remains.
         """
         context = self._context
         with context.locks.hold([(int(context.store.attr(self._uploads).ino), upload_id.encode())]):
@@ -381,7 +385,9 @@ class Multipart:
                 self._discard(upload_id)
 
     def expire(self, before_ns: int) -> int:
-        """Abort uploads begun before that time in which nothing happened since, and remove leftovers. Returns how many."""
+        """Abort uploads begun before that time in which nothing happened since, and remove leftovers. Returns
+        how many.
+        """
         store, count = self._context.store, 0
         for entry in store.entries(self._uploads):
             try:

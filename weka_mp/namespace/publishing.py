@@ -1,16 +1,16 @@
 """Putting an object: bytes into an unpublished file, then one atomic step that makes it the object.
 
-Order under `Durability.COMMIT`: data and record to the disk → name (linkat for a new one, rename over an old one) →
-every directory that changed, up to the first that was there before → answer. A crash at any point leaves the old object
-or the new one; what was staged lies nameless or in ``.weka/spool`` and is swept.
+Order under `Durability.COMMIT`: data and record to the disk → name (linkat for a new one, rename over an old
+one) → every directory that changed, up to the first that was there before → answer. A crash at any point
+leaves the old object or the new one; what was staged lies nameless or in ``.weka/spool`` and is swept.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -49,6 +49,7 @@ __all__ = [
 
 RENAME_NOREPLACE = 1  # rename(2)
 
+_NOWHERE = Fd(-1)
 _ACL = "system.posix_acl_access"
 _ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears in between
 _UNCONDITIONAL = WriteConditions()
@@ -56,10 +57,12 @@ _UNCONDITIONAL = WriteConditions()
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """An unpublished file: its descriptor, and its hidden name where it has one (else it is nameless: O_TMPFILE)."""
+    """An unpublished file: its descriptor, and its hidden name where it has one (else it is nameless:
+    O_TMPFILE).
+    """
 
     fd: Fd
-    directory: Fd = Fd(-1)
+    directory: Fd = _NOWHERE
     name: bytes = b""
 
 
@@ -91,9 +94,11 @@ class PutSession:
         self._offset += len(data)
 
     def publish(self, new: NewObject, conditions: WriteConditions = _UNCONDITIONAL) -> Published:
-        """Make what was written the object, if the conditions hold. Blocks for the disk; holds no lock afterwards.
+        """Make what was written the object, if the conditions hold. Blocks for the disk; holds no lock
+        afterwards.
 
-        Raises PreconditionFailed, NotFound (If-Match on nothing), Conflict, KeyConflict, BucketMissing, NoSpace.
+        Raises PreconditionFailed, NotFound (If-Match on nothing), Conflict, KeyConflict, BucketMissing,
+        NoSpace.
         """
         reach(CrashPoint.STAGED_DATA)
         published = publish_file(self._context, self._target, self._staged, new, conditions)
@@ -209,7 +214,9 @@ def _record_of(new: NewObject, stamp: Stamp) -> Record:
 
 
 def _set_times(context: Context, fd: Fd) -> Stamp:
-    """An mtime of now with random digits below the clock's tick: two contents never look alike, none is in the future."""
+    """An mtime of now with random digits below the clock's tick: two contents never look alike, none is in
+    the future.
+    """
     coarse, now = context.clock.coarse_ns(), context.clock.now_ns()
     mtime = coarse + context.random.below(max(now - coarse, 1)) if now > coarse else now
     context.store.utimens(fd, now, mtime)
@@ -262,7 +269,9 @@ def _name_it(
     conditions: WriteConditions,
     syncs: SyncList,
 ) -> Changes:
-    """Under the entry's lock: check the conditions and give the file its name. Tries again when the parent vanished."""
+    """Under the entry's lock: check the conditions and give the file its name. Tries again when the parent
+    vanished.
+    """
     for _ in range(_ATTEMPTS):
         try:
             with context.parent(bucket, path, syncs, target.uid, target.gid) as parent:
@@ -286,7 +295,9 @@ def _name_it(
 def examined(
     context: Context, parent: Parent, name: bytes, key: bytes
 ) -> Iterator[tuple[Attr | None, ObjectInfo | None, Fd]]:
-    """What stands at an entry: its attributes (None: nothing), the object (None: nothing that S3 sees), its descriptor."""
+    """What stands at an entry: its attributes (None: nothing), the object (None: nothing that S3 sees), its
+    descriptor.
+    """
     attr = _attr_of(context, parent, name)
     if attr is None:
         yield None, None, Fd(-1)
@@ -368,7 +379,9 @@ def _refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None
 
 @contextmanager
 def _unwritten(context: Context, old: Fd, conditions: WriteConditions) -> Iterator[None]:
-    """With If-Match on an ETag: nobody may open the old object for writing between the check and the exchange."""
+    """With If-Match on an ETag: nobody may open the old object for writing between the check and the
+    exchange.
+    """
     store = context.store
     if conditions.if_match in (None, "*") or old < 0 or not store.primitives.leases:
         yield

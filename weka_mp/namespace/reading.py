@@ -1,4 +1,6 @@
-"""From an open file to what a view tells of the object, and the check that it stayed the same while it was read."""
+"""From an open file to what a view tells of the object, and the check that it stayed the same while it was
+read.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ class OpenObject:
     def still_same(self) -> bool:
         """Whether what was read so far is the content that was promised; growth behind its end is no change.
 
-        The change time tells of every change; where it moved, size, time and record say whether the content did.
+        The change time tells of every change; where it moved, size, time and record say whether the content
+        did.
         """
         now = self.context.store.attr(self.fd)
         if self.sealed or now.ctime_ns == self.attr.ctime_ns:
@@ -127,13 +130,16 @@ def describe_directory(key: bytes, attr: Attr, record: Record) -> ObjectInfo | N
 def open_entry(context: Context, bucket: Fd, path: bytes) -> Fd | None:
     """A read-only descriptor of the regular file at `path` in the bucket; None when no object stands there.
 
-    A symbolic link as the last component is followed as long as it stays beneath the bucket, in the middle never.
+    A symbolic link as the last component is followed as long as it stays beneath the bucket, in the middle
+    never.
     """
     return _regular(context, bucket, path, lambda: _open_link(context, bucket, path))
 
 
 def open_below(context: Context, directory: Fd, name: bytes, bucket: Fd, key: bytes) -> Fd | None:
-    """`open_entry` from the open directory that holds the entry: no way through the whole path for plain files."""
+    """`open_entry` from the open directory that holds the entry: no way through the whole path for plain
+    files.
+    """
     return _regular(context, directory, name, lambda: _open_link(context, bucket, entry_path(key).joined))
 
 

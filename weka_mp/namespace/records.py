@@ -1,7 +1,9 @@
-"""The object record: what S3 knows of a file beyond its bytes, in one extended attribute (docs/STORAGE_FORMAT.md).
+"""The object record: what S3 knows of a file beyond its bytes, in one extended attribute
+(docs/STORAGE_FORMAT.md).
 
-``user.weka.object`` = the magic ``WKO1`` and a msgpack map with small integer keys. A record that cannot be read counts
-as absent (the object then has derived metadata) and is reported once in the log; fields of later versions are kept.
+``user.weka.object`` = the magic ``WKO1`` and a msgpack map with small integer keys. A record that cannot be
+read counts as absent (the object then has derived metadata) and is reported once in the log; fields of later
+versions are kept.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ __all__ = [
     "DIRECTORY_KEPT",
     "DIRECTORY_MADE",
     "IMPLICIT_XATTR",
+    "NO_HEADERS",
     "RECORD_XATTR",
     "WRITER_XATTR",
     "ContentHeaders",
@@ -77,6 +80,7 @@ class ContentHeaders:
     website_redirect: str | None = None
 
 
+NO_HEADERS = ContentHeaders()
 _HEADER_NAMES = tuple(item.name for item in fields(ContentHeaders))
 
 
@@ -113,11 +117,13 @@ class PartSizes:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One object's record. `etag` and `checksums` describe the content that `stamp` names and are void otherwise.
+    """One object's record. `etag` and `checksums` describe the content that `stamp` names and are void
+    otherwise.
 
-    `salt` makes derived ETags of different contents differ although size, time and inode may be set to be alike.
-    `checksums`: algorithm name → the value S3 shows (base64, ``-N`` behind a composite one). `directory`: 0 for a file,
-    DIRECTORY_KEPT or DIRECTORY_MADE for the object `a/` (whether the directory was there before the key was put).
+    `salt` makes derived ETags of different contents differ although size, time and inode may be set to be
+    alike. `checksums`: algorithm name → the value S3 shows (base64, ``-N`` behind a composite one).
+    `directory`: 0 for a file, DIRECTORY_KEPT or DIRECTORY_MADE for the object `a/` (whether the directory was
+    there before the key was put).
     """
 
     stamp: Stamp | None = None
@@ -125,7 +131,7 @@ class Record:
     salt: bytes = b""
     checksums: Mapping[str, str] = field(default_factory=dict)
     checksum_type: str | None = None
-    headers: ContentHeaders = ContentHeaders()
+    headers: ContentHeaders = NO_HEADERS
     user: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
@@ -134,7 +140,9 @@ class Record:
     extra: Mapping[int, Any] = field(default_factory=dict)
 
     def describes(self, attr: Attr) -> bool:
-        """Whether the ETag is that of content with these attributes (marks of writers are another question)."""
+        """Whether the ETag is that of content with these attributes (marks of writers are another
+        question).
+        """
         stamp = self.stamp
         return (
             self.etag is not None

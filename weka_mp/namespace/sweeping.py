@@ -7,7 +7,7 @@ from weka_mp.namespace.context import Context
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["sweep_spool", "sweep_root"]
+__all__ = ["sweep_root", "sweep_spool"]
 
 _PROBE = b".weka~probe-"
 

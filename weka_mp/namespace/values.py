@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from weka_mp.namespace.records import ContentHeaders, PartSizes
+from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartSizes
 from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
 
 __all__ = [
@@ -63,7 +63,7 @@ class NewObject:
 
     md5: bytes | None = None
     etag: str | None = None
-    headers: ContentHeaders = ContentHeaders()
+    headers: ContentHeaders = NO_HEADERS
     user: Mapping[str, str] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
     checksum_type: str | None = None
@@ -76,7 +76,7 @@ class NewObject:
 class NewMetadata:
     """Replaces the source's metadata in a copy."""
 
-    headers: ContentHeaders = ContentHeaders()
+    headers: ContentHeaders = NO_HEADERS
     user: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -149,7 +149,7 @@ class ListPage:
 class NewUpload:
     """What CreateMultipartUpload fixes for the object to come."""
 
-    headers: ContentHeaders = ContentHeaders()
+    headers: ContentHeaders = NO_HEADERS
     user: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     uid: int = 0

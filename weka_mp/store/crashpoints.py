@@ -1,6 +1,7 @@
 """Numbered points at which a test lets the process die: ``WEKA_MP_CRASH_AT=<n>`` ends it there by SIGKILL.
 
-Each number is one instant of publication or deletion; tests walk them all, reopen the store and check the promises.
+Each number is one instant of publication or deletion; tests walk them all, reopen the store and check the
+promises.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The narrow interface between the namespace and what keeps the bytes.
 
-A store is a tree of directories, files and extended attributes reached by descriptors and single names: no verb joins
-paths. Every verb raises a `weka_mp.errors.NamespaceError` and never an OSError. Flags are those of `os` (O_*), modes
-those of `stat`. A store is used by several threads at once.
+A store is a tree of directories, files and extended attributes reached by descriptors and single names: no
+verb joins paths. Every verb raises a `weka_mp.errors.NamespaceError` and never an OSError. Flags are those of
+`os` (O_*), modes those of `stat`. A store is used by several threads at once.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Primitives:
 
 
 class Store(Protocol):
-    """See the module. `path` arguments are relative, '/'-separated, resolved beneath the descriptor without following
-    symbolic links unless said otherwise; `name` is one component."""
+    """See the module. `path` arguments are relative, '/'-separated, resolved beneath the descriptor without
+    following symbolic links unless said otherwise; `name` is one component."""
 
     primitives: Primitives
 
@@ -104,10 +104,14 @@ class Store(Protocol):
         """`name` b"": the link behind the O_PATH descriptor `at`."""
 
     def link(self, fd: Fd, at: Fd, name: bytes) -> None:
-        """Give the inode behind `fd` (O_TMPFILE, O_PATH or plain) one more name; Exists when the name is taken."""
+        """Give the inode behind `fd` (O_TMPFILE, O_PATH or plain) one more name; Exists when the name is
+        taken.
+        """
 
     def rename(self, from_dir: Fd, from_name: bytes, to_dir: Fd, to_name: bytes, flags: int = 0) -> None:
-        """renameat2(2): flags 1 NOREPLACE, 2 EXCHANGE (NotSupported or InvalidArgument where the store lacks them)."""
+        """renameat2(2): flags 1 NOREPLACE, 2 EXCHANGE (NotSupported or InvalidArgument where the store lacks
+        them).
+        """
 
     def unlink(self, at: Fd, name: bytes) -> None: ...
     def rmdir(self, at: Fd, name: bytes) -> None: ...
@@ -121,7 +125,9 @@ class Store(Protocol):
 
     def truncate(self, fd: Fd, size: int) -> None: ...
     def copy(self, source: Fd, source_offset: int, target: Fd, target_offset: int, size: int) -> None:
-        """Reflink, copy_file_range or read and write, the first that works; ObjectChanged when the source ends early."""
+        """Reflink, copy_file_range or read and write, the first that works; ObjectChanged when the source
+        ends early.
+        """
 
     def allocate(self, fd: Fd, size: int) -> None:
         """Reserve space so that NoSpace comes before the data; no-op where there is no fallocate."""
@@ -150,14 +156,18 @@ class Store(Protocol):
 
     # exclusion
     def try_lease(self, fd: Fd) -> bool:
-        """Take a read lease (F_SETLEASE F_RDLCK); False while anybody has the inode open or mapped for writing."""
+        """Take a read lease (F_SETLEASE F_RDLCK); False while anybody has the inode open or mapped for
+        writing.
+        """
 
     def lease_intact(self, fd: Fd) -> bool:
         """False once a writer waits for the lease."""
 
     def drop_lease(self, fd: Fd) -> None: ...
     def lock(self, fd: Fd, offset: int, *, wait: bool) -> bool:
-        """An exclusive open-file-description lock on one byte; False when `wait` is not wanted and another holds it."""
+        """An exclusive open-file-description lock on one byte; False when `wait` is not wanted and another
+        holds it.
+        """
 
     def unlock(self, fd: Fd, offset: int) -> None: ...
     def acting_as(self, uid: int, gid: int, groups: Sequence[int]) -> AbstractContextManager[None]:

@@ -1,7 +1,8 @@
 """The store over a POSIX directory: descriptor-relative system calls, nothing resolved outside of it.
 
-Everything is reached with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), so that neither a key
-nor a link made over the mount leads out of the store. Where the kernel lacks openat2 each component is opened on its own.
+Everything is reached with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), so that
+neither a key nor a link made over the mount leads out of the store. Where the kernel lacks openat2 each
+component is opened on its own.
 """
 
 from __future__ import annotations
@@ -187,7 +188,8 @@ class PosixStore:
             fail(error, name)
 
     def entries(self, directory: Fd) -> list[DirEntry]:
-        # By the proc path: a new open file description (threads may scan one directory at once) and names as bytes.
+        # By the proc path: a new open file description (threads may scan one directory at once) and names as
+        # bytes.
         try:
             with os.scandir(b"/proc/self/fd/%d" % directory) as scan:
                 return [DirEntry(entry.name, entry.inode(), _entry_type(entry)) for entry in scan]
@@ -420,7 +422,8 @@ class PosixStore:
         try:
             return self._lease(fd)
         except AccessDenied:
-            # Neither the owner nor CAP_LEASE (container runtimes drop it): ask as the owner, where we may become it.
+            # Neither the owner nor CAP_LEASE (container runtimes drop it): ask as the owner, where we may
+            # become it.
             if not self._privileged:
                 raise
             owner = self.attr(fd)

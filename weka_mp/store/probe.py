@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from weka_mp.errors import StoreUnusable
 from weka_mp.store import syscalls
@@ -36,7 +37,9 @@ def _works(trial: Callable[[], object]) -> bool:
 
 
 def probe(root: int) -> Primitives:
-    """Try every primitive below the directory `root`. Raises StoreUnusable when nothing can be created there."""
+    """Try every primitive below the directory `root`. Raises StoreUnusable when nothing can be created
+    there.
+    """
     name = _PROBE_NAME % (os.getpid(), os.urandom(4).hex().encode())
     try:
         os.mkdir(name, 0o700, dir_fd=root)
@@ -55,9 +58,7 @@ def _probe_in(directory: int) -> Primitives:
     other = os.open(b"b", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
         os.write(fd, b"x" * 4096)
-        fitting = [
-            size for size in _XATTR_STEPS if _works(lambda size=size: os.setxattr(fd, _XATTR, b"x" * size))
-        ]
+        fitting = [size for size in _XATTR_STEPS if _works(partial(os.setxattr, fd, _XATTR, b"x" * size))]
         return Primitives(
             xattrs=bool(fitting),
             xattr_bytes=max(fitting, default=0),
@@ -120,7 +121,9 @@ def _fine_times(fd: int) -> bool:
 
 
 def _multigrain(fd: int) -> bool:
-    """Since Linux 6.13 a stamp that was looked at is never given again; before, two writes in a tick share one."""
+    """Since Linux 6.13 a stamp that was looked at is never given again; before, two writes in a tick share
+    one.
+    """
     seen = set()
     for count in range(8):
         os.pwrite(fd, b"y", count)

@@ -1,6 +1,8 @@
-"""System calls that Python's os module lacks, through libc by ctypes. Errors are OSError; the GIL is released.
+"""System calls that Python's os module lacks, through libc by ctypes. Errors are OSError; the GIL is
+released.
 
-openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), setfsuid(2), setgroups(2) of one thread, syncfs(2).
+openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), setfsuid(2), setgroups(2) of one thread,
+syncfs(2).
 """
 
 from __future__ import annotations
@@ -107,8 +109,8 @@ def syncfs(fd: int) -> None:
 def set_fs_identity(uid: int, gid: int, groups: Sequence[int] | None) -> None:
     """File-system uid, gid and (unless None) supplementary groups of the calling thread alone.
 
-    setfsuid(2) never reports failure, so the caller must be privileged. The raw setgroups call changes one thread only;
-    glibc's wrapper would change them all.
+    setfsuid(2) never reports failure, so the caller must be privileged. The raw setgroups call changes one
+    thread only; glibc's wrapper would change them all.
     """
     if groups is not None and _SYS_SETGROUPS:
         array = (ctypes.c_uint32 * max(len(groups), 1))(*groups)
