@@ -207,7 +207,7 @@ class Connection:
 
     def _read_head(self) -> Event:
         buffer, start = self._buffer, self._position
-        while buffer.startswith(b"\r\n", start) and start < _MAX_BLANK:
+        while buffer.startswith(b"\r\n", start) and start - self._position < _MAX_BLANK:
             start += 2
         if start == len(buffer):
             return self._ended(incomplete=False) if self._eof else NEED_DATA

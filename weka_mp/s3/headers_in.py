@@ -158,7 +158,7 @@ def _readable(value: str) -> str:
         return value
     try:
         return value.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeError:  # latin-1 bytes that are no UTF-8, or text that a pre-signed query already decoded
         return value
 
 

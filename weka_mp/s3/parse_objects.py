@@ -113,7 +113,11 @@ def _delete_object(request: S3Request, address: Address, body: bytes | None) -> 
 def _copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
     """Bucket and key of x-amz-copy-source: ``[/]bucket/key[?versionId=null]``, percent-encoded."""
     sent = headers.get("x-amz-copy-source") or ""
-    path, _, version = sent.encode("latin-1").partition(b"?versionId=")
+    try:
+        raw = sent.encode("latin-1")
+    except UnicodeEncodeError:  # from a pre-signed query, where it was text already
+        raw = sent.encode("utf-8")
+    path, _, version = raw.partition(b"?versionId=")
     if version:
         refuse_versions(version.decode("latin-1"))
     path = path.removeprefix(b"/")

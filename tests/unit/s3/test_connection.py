@@ -129,7 +129,7 @@ class TestReading:
     @given(st.data())
     @settings(max_examples=60, deadline=None)
     def test_any_split_tells_the_same(self, data: st.DataObject) -> None:
-        stream = PUT + b"hello" + GET + CHUNKED + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+        stream = PUT + b"hello" + b"\r\n" + GET + CHUNKED + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
         stream += b"\r\n" + GET + b"BAD\n\n"
         cuts = sorted(data.draw(st.lists(st.integers(1, len(stream) - 1), unique=True, max_size=12)))
         pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]

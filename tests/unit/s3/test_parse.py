@@ -116,3 +116,12 @@ def test_nothing_is_accepted_and_ignored(header: str, method: str, target: str) 
     with pytest.raises(S3Error) as caught:
         operation_of(case)
     assert caught.value.details["Header"] == header
+
+
+def test_text_that_a_pre_signed_query_decoded_is_read_too() -> None:
+    fields = [("x-amz-copy-source", "src-bucket/\u6f22"), ("x-amz-meta-a", "\u6f22")]
+    request = S3Request.from_target("PUT", b"/bucket/key", Headers(fields))
+    where = address(request, ())
+    operation = plain(parse(request, where, route(request, where), None))
+    assert operation["source_key"] == "\u6f22"
+    assert operation["metadata"]["user"] == [["a", "\u6f22"]]
