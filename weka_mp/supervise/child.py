@@ -1,8 +1,8 @@
 """The entry of every child process: ``python -m weka_mp.supervise.child KIND`` with a plan on standard input.
 
-Every kind is an async function ``main(plan, link)`` that returns when `link.stop` is set. The plan has,
-besides the kind's own keys: `name`, `log_level`, `control_fd` (a socket to the supervisor), `parent` (its
-pid).
+A kind is a module with an async function ``main(plan, link)`` that returns when `link.stop` is set, or,
+where the main thread belongs to something else, with ``main_blocking(plan, link)``. The plan has, besides
+the kind's own keys: `name`, `log_level`, `control_fd` (a socket to the supervisor), `parent` (its pid).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any, Final
 
 import trio
 
+from weka_mp import kernels
 from weka_mp.errors import NamespaceError
 from weka_mp.observe.logs import configure_child
 from weka_mp.observe.metrics import snapshot
 from weka_mp.supervise.ipc import Handler, Peer, PeerGone
+from weka_mp.supervise.thread_link import LinkThread
 
 __all__ = ["KINDS", "ChildLink", "Main", "main"]
 
@@ -77,8 +79,15 @@ def main() -> int:
     for fd in (plan["control_fd"], *plan.get("inherited_fds", ())):
         os.set_inheritable(fd, False)
     configure_child(plan["name"], plan["log_level"])
-    run: Main = importlib.import_module(KINDS[kind]).main
-    return trio.run(_serve, run, plan)
+    if plan.get("no_native", False):
+        kernels.use_native(False)
+    module = importlib.import_module(KINDS[kind])
+    if hasattr(module, "main_blocking"):
+        link = LinkThread(plan["control_fd"], {"metrics": _metrics})
+        link.start()
+        status: int = module.main_blocking(plan, link)
+        return status
+    return trio.run(_serve, module.main, plan)
 
 
 async def _serve(run: Main, plan: dict[str, Any]) -> int:

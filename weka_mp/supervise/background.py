@@ -1,0 +1,224 @@
+"""The child kind ``background``:
+
+gives files their MD5 ETags, expires uploads, sweeps leftovers; yields to all else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import trio
+from prometheus_client import Counter, Gauge
+
+from weka_mp.errors import BucketMissing, NamespaceError
+from weka_mp.namespace import FillReport, Namespace
+from weka_mp.supervise.child import ChildLink
+from weka_mp.supervise.opening import open_namespace
+from weka_mp.values import BucketName
+
+__all__ = ["Filler", "fill_until_done", "main", "next_pause"]
+
+log = logging.getLogger(__name__)
+
+FILES: Final = Counter("weka_mp_fill_files", "Files that the ETag filler looked at", ["outcome"])
+SCAN_SECONDS: Final = Gauge("weka_mp_fill_scan_seconds", "Duration of the last scan for files without ETag")
+SWEPT: Final = Counter("weka_mp_swept", "Leftovers removed", ["kind"])
+
+_SECOND: Final = 1_000_000_000
+_SHORTEST_PAUSE: Final = 5.0  # seconds between two scans
+_HINTED_PAUSE: Final = 1.0  # from a mount's hint that a file needs an ETag to the attempt
+_SWEEP_EVERY: Final = 3600.0  # seconds
+_LEFTOVER_AGE: Final = 24 * 3600 * _SECOND  # older than any request can be under way
+_UPLOAD_AGE: Final = 7 * 24 * 3600 * _SECOND
+_NICE: Final = 10
+_IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}  # ioprio_set(2) has no wrapper in the C library
+_IOPRIO_IDLE: Final = 3 << 13  # ioprio_set(2): class idle
+
+
+async def main(plan: dict[str, Any], link: ChildLink) -> None:
+    """Work until told to stop."""
+    _yield_to_all_else()
+    with open_namespace(plan["store"], plan["durability"]) as namespace:
+        filler = Filler(namespace, link.stop.is_set)
+
+        async def fill(args: object) -> object:
+            return dataclasses.asdict(await filler.fill(args))
+
+        async def hint(args: object) -> None:
+            filler.hint(args)
+
+        link.answer("fill", fill)
+        link.answer("hint", hint)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(filler.run)
+            nursery.start_soon(filler.follow_hints)
+            nursery.start_soon(_sweep_for_ever, namespace)
+            await link.ready()
+            await link.stop.wait()
+            nursery.cancel_scope.cancel()
+
+
+class Filler:
+    """Scans the store for files without a true ETag, again and again; `fill` does a wanted part first."""
+
+    def __init__(self, namespace: Namespace, stopping: Callable[[], bool]) -> None:
+        self._namespace = namespace
+        self._stopping = stopping
+        self._wanted = 0  # fills that somebody waits for: a scan under way gives way
+        self._busy = trio.Lock()
+        self._hints: dict[bytes, None] = {}  # in the order of arrival
+        self._hinted = trio.Event()
+
+    def hint(self, args: object) -> None:
+        """Paths below the store whose last writer closed without an ETag being known: they come first."""
+        if isinstance(args, list):
+            self._hints.update(dict.fromkeys(path for path in args if isinstance(path, bytes)))
+            self._hinted.set()
+
+    async def follow_hints(self) -> None:
+        """Fill hinted files, until cancelled. What stays busy is left to the scans."""
+        while True:
+            await self._hinted.wait()
+            await trio.sleep(_HINTED_PAUSE)  # a file just closed is too fresh, and is often opened again
+            self._hinted = trio.Event()
+            paths = list(self._hints)
+            self._hints.clear()
+            async with self._busy:
+                work = partial(self._namespace.fill_paths, paths, stop=self._gives_way)
+                report = await trio.to_thread.run_sync(work)
+            _report("filled hinted ETags", report)
+
+    async def fill(self, args: object) -> FillReport:
+        """``[bucket, prefix]``:
+
+        fill what is there, and wait for files that are too fresh. Raises BucketMissing.
+        """
+        match args:
+            case [str(bucket), bytes(prefix)]:
+                pass
+            case _:
+                raise ValueError("wanted: bucket and prefix")
+        self._wanted += 1
+        try:
+            async with self._busy:
+                work = partial(fill_until_done, self._namespace, BucketName(bucket), prefix, self._stopping)
+                report = await trio.to_thread.run_sync(work)
+        finally:
+            self._wanted -= 1
+        _report("filled wanted ETags", report)
+        return report
+
+    async def run(self) -> None:
+        """Scan until cancelled; the pause depends on how long a scan takes."""
+        while True:
+            begun = time.monotonic()
+            async with self._busy:
+                report = await trio.to_thread.run_sync(self._scan)
+            seconds = time.monotonic() - begun
+            SCAN_SECONDS.set(seconds)
+            _report("filled ETags", report)
+            await trio.sleep(next_pause(seconds, report))
+
+    def _gives_way(self) -> bool:
+        return self._stopping() or self._wanted > 0
+
+    def _scan(self) -> FillReport:
+        total = FillReport()
+        try:
+            buckets = self._namespace.list_buckets()
+        except NamespaceError as error:
+            log.error("the buckets cannot be listed: %s", error)
+            return total
+        for bucket in buckets:
+            if self._gives_way():
+                break
+            try:
+                _add(total, self._namespace.fill(bucket.name, stop=self._gives_way))
+            except BucketMissing:
+                continue  # deleted meanwhile
+            except NamespaceError as error:
+                total.failed += 1
+                log.error("ETags of %s cannot be filled: %s", bucket.name, error)
+        return total
+
+
+def next_pause(seconds: float, report: FillReport) -> float:
+    """Seconds until the next scan after one that took `seconds`.
+
+    A scan that found nothing costs a tenth of the time at most. One that found something spent its time on
+    hashing, and more is likely to come: its duration says little about the cost of the next. Files that
+    were too fresh or still had a writer are looked at again soon, as far as the cost allows.
+    """
+    if report.filled or report.busy:
+        return max(_SHORTEST_PAUSE, 2 * seconds)
+    return max(_SHORTEST_PAUSE, 10 * seconds)
+
+
+def fill_until_done(
+    namespace: Namespace,
+    bucket: BucketName,
+    prefix: bytes,
+    stopping: Callable[[], bool],
+    *,
+    patience: float = 5.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> FillReport:
+    """Fill, and repeat for up to `patience` seconds while files are busy (too fresh, or a writer at work).
+
+    The counts are those of one pass over what is there at the end. Raises BucketMissing.
+    """
+    filled, interval = 0, 0.1
+    deadline = time.monotonic() + patience
+    while True:
+        report = namespace.fill(bucket, prefix, stop=stopping)
+        filled += report.filled
+        if not report.busy or stopping() or time.monotonic() >= deadline:
+            break
+        sleep(interval)
+    seen = report.filled + report.already
+    return FillReport(min(filled, seen), max(0, seen - filled), report.busy, report.failed)
+
+
+async def _sweep_for_ever(namespace: Namespace) -> None:
+    while True:
+        try:
+            await trio.to_thread.run_sync(_sweep, namespace)
+        except NamespaceError as error:
+            log.error("leftovers cannot be swept: %s", error)
+        await trio.sleep(_SWEEP_EVERY)
+
+
+def _sweep(namespace: Namespace) -> None:
+    now = namespace.clock.now_ns()
+    SWEPT.labels("staged file").inc(namespace.sweep(now - _LEFTOVER_AGE))
+    SWEPT.labels("upload").inc(namespace.expire_uploads(now - _UPLOAD_AGE))
+
+
+def _add(total: FillReport, part: FillReport) -> None:
+    for field in dataclasses.fields(FillReport):
+        setattr(total, field.name, getattr(total, field.name) + getattr(part, field.name))
+
+
+def _report(what: str, report: FillReport) -> None:
+    """Into the metrics, and into the log when something happened."""
+    counts = dataclasses.asdict(report)
+    for outcome, number in counts.items():
+        FILES.labels(outcome).inc(number)
+    if report.filled or report.failed:
+        log.info(what, extra={"fields": counts})
+
+
+def _yield_to_all_else() -> None:
+    """Low priority for processor and disk; without the right to it the work is done all the same."""
+    os.nice(_NICE)
+    number = _IOPRIO_SET.get(platform.machine())
+    if number is None or ctypes.CDLL(None, use_errno=True).syscall(number, 1, 0, _IOPRIO_IDLE) != 0:
+        log.debug("the disk's priority stays as it is")

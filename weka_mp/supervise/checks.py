@@ -1,0 +1,75 @@
+"""What must hold of the store's path and the mount points before anything is started or changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from weka_mp.supervise import mounts
+from weka_mp.supervise.keeper import StartFailed
+
+__all__ = ["check_mount_point", "check_mount_points", "check_outside", "check_store", "is_beneath"]
+
+
+def check_store(path: str) -> str:
+    """The absolute path of the store. Raises StartFailed: missing, no directory."""
+    try:
+        is_directory = os.path.isdir(path)
+        os.stat(path)
+    except OSError as error:
+        raise StartFailed(f"{path}: {error.strerror}") from error
+    if not is_directory:
+        raise StartFailed(f"{path}: not a directory")
+    return os.path.abspath(path)
+
+
+def check_mount_points(paths: Sequence[str], store: str) -> tuple[str, ...]:
+    """The absolute paths of all mount points. Raises StartFailed with the first thing that is wrong."""
+    checked = tuple(check_mount_point(path, store) for path in paths)
+    real = [os.path.realpath(path) for path in checked]
+    for path in checked:
+        if real.count(os.path.realpath(path)) > 1:
+            raise StartFailed(f"{path}: named twice as a mount point")
+    for outer in real:
+        for inner in real:
+            if inner != outer and is_beneath(inner, outer):
+                raise StartFailed(f"{inner}: lies in another mount point, {outer}")
+    return checked
+
+
+def check_mount_point(path: str, store: str) -> str:
+    """One mount point; a dead mount that a killed service left there is taken away."""
+    absolute = os.path.abspath(path)
+    # The mount point's own name must not be looked up through a dead mount: resolve its parent only.
+    real = os.path.join(os.path.realpath(os.path.dirname(absolute)), os.path.basename(absolute))
+    if mounts.is_dead(real):
+        reason = mounts.detach(real)
+        if reason is not None:
+            raise StartFailed(f"{path}: a dead mount cannot be taken away: {reason}")
+    try:
+        os.stat(absolute)
+    except OSError as error:
+        raise StartFailed(f"{path}: {error.strerror}") from error
+    if not os.path.isdir(absolute):
+        raise StartFailed(f"{path}: not a directory")
+    real, real_store = os.path.realpath(absolute), os.path.realpath(store)
+    if is_beneath(real, real_store):
+        raise StartFailed(f"{path}: the mount point lies inside the store")
+    if is_beneath(real_store, real):
+        raise StartFailed(f"{path}: the store lies inside the mount point")
+    if mounts.entry_at(real) is not None:
+        raise StartFailed(f"{path}: busy, something is mounted there already")
+    return absolute
+
+
+def check_outside(path: str, store: str, what: str) -> None:
+    """Raises StartFailed when `path` (which need not exist yet) is in the store, where clients could read
+    it.
+    """
+    if is_beneath(os.path.realpath(path), os.path.realpath(store)):
+        raise StartFailed(f"{path}: {what} must not lie inside the store")
+
+
+def is_beneath(inner: str, outer: str) -> bool:
+    """Whether `inner` is `outer` or below it; both are real paths."""
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")

@@ -1,0 +1,66 @@
+"""One service a store and machine: locks in the runtime directory.
+
+Two locks, so that a new service can tell a living one (refused at once) from the last children of a killed
+one (they unmount and end within seconds: waited for). Both are flock(2) locks, which vanish with the last
+process that holds the open file; every child inherits the second one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+import trio
+
+from weka_mp.supervise.keeper import StartFailed
+
+__all__ = ["Instance"]
+
+_WAIT_FOR_CHILDREN = 15.0  # seconds
+
+
+class Instance:
+    """The locks of a running service. `children_fd` is for children to inherit."""
+
+    def __init__(self, runtime: str) -> None:
+        self.runtime = runtime
+        self._service_fd = _open(os.path.join(runtime, "service.lock"))
+        self.children_fd = _open(os.path.join(runtime, "children.lock"))
+
+    async def acquire(self, store: str) -> None:
+        """Raises StartFailed when a service runs already, or the former one's children do not end."""
+        if not _try_lock(self._service_fd):
+            pid = _read_pid(self._service_fd)
+            raise StartFailed(f"{store} is served already" + (f" (pid {pid})" if pid else ""))
+        os.ftruncate(self._service_fd, 0)
+        os.pwrite(self._service_fd, b"%d\n" % os.getpid(), 0)
+        with trio.move_on_after(_WAIT_FOR_CHILDREN) as scope:
+            while not _try_lock(self.children_fd):
+                await trio.sleep(0.05)
+        if scope.cancelled_caught:
+            raise StartFailed(f"processes of a former service of {store} are still running")
+
+    def release(self) -> None:
+        """Give the locks back; the files stay, since removing a locked file would let two services lock
+        two.
+        """
+        os.ftruncate(self._service_fd, 0)
+        os.close(self.children_fd)
+        os.close(self._service_fd)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_pid(fd: int) -> str:
+    text = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+    return text if text.isdigit() else ""

@@ -1,0 +1,40 @@
+"""The child kind ``mount``:
+
+one mount point. The mount has the main thread; the link to the supervisor another.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from weka_mp.fuse.process import run_mount
+from weka_mp.fuse.session import MountFailed
+from weka_mp.supervise.opening import open_namespace
+from weka_mp.supervise.thread_link import LinkThread
+
+__all__ = ["main_blocking"]
+
+
+def main_blocking(plan: dict[str, Any], link: LinkThread) -> int:
+    """Mount and serve until SIGTERM, an unmount from outside, or the end of the supervisor;
+
+    the exit status.
+    """
+    link.on_gone(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    with open_namespace(plan["store"], plan["durability"]) as namespace:
+        try:
+            run_mount(
+                namespace,
+                plan["mount_point"],
+                attr_timeout=plan["attr_timeout"],
+                socket_path=plan["socket"],
+                on_ready=lambda: link.tell("ready"),
+                on_dirty=link.hint_dirty,
+            )
+        except MountFailed as error:
+            link.tell("failed", str(error))
+            return 1
+    return 0

@@ -1,0 +1,105 @@
+"""The child processes of a service and what each is told: configuration in, specifications out."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from weka_mp.config import Config
+from weka_mp.supervise.credentials import RootCredentials
+from weka_mp.supervise.ipc import Handler
+from weka_mp.supervise.keeper import ChildSpec
+
+__all__ = ["Places", "background_spec", "mount_spec", "worker_specs"]
+
+_WORKER_GRACE = 30.0  # seconds: requests under way are finished within 20 (server/limits.py), then cut off
+_MOUNT_GRACE = 15.0
+_BACKGROUND_GRACE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`store`: absolute path. `runtime`: directory of the sockets. `lock_fd`: the lock that children hold."""
+
+    store: str
+    runtime: str
+    lock_fd: int
+
+    def mount_socket(self, index: int) -> str:
+        return os.path.join(self.runtime, f"mount-{index}.sock")
+
+    @property
+    def mount_sockets(self) -> str:
+        """A glob pattern of all mounts' sockets."""
+        return os.path.join(self.runtime, "mount-*.sock")
+
+
+def worker_specs(
+    config: Config, places: Places, root: RootCredentials, sockets: Sequence[socket.socket]
+) -> list[ChildSpec]:
+    """One specification per S3 worker; all accept on the same `sockets`."""
+    fds = [sock.fileno() for sock in sockets]
+    plan = {
+        "listen_fds": fds,
+        "access_key": root.access_key,
+        "secret_key": root.secret_key,
+        "region": config.region,
+        "domains": list(config.domain),
+        "sigv2": config.sigv2,
+        "mount_sockets": places.mount_sockets,
+    }
+    return [
+        _spec(config, places, f"worker-{index}", "worker", plan, fds=fds, grace=_WORKER_GRACE)
+        for index in range(config.workers)
+    ]
+
+
+def mount_spec(
+    config: Config,
+    places: Places,
+    index: int,
+    path: str,
+    *,
+    prepare: Callable[[], Awaitable[None]],
+    handlers: Mapping[str, Handler],
+) -> ChildSpec:
+    """The process of one mount point;
+
+    `prepare` takes away what a dead one left, `handlers` take its hints.
+    """
+    plan = {
+        "mount_point": path,
+        "attr_timeout": config.attr_timeout,
+        "socket": places.mount_socket(index),
+    }
+    spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
+    return replace(spec, prepare=prepare, handlers=handlers)
+
+
+def background_spec(config: Config, places: Places) -> ChildSpec:
+    """The process that fills ETags and sweeps leftovers."""
+    return _spec(config, places, "background", "background", {}, grace=_BACKGROUND_GRACE)
+
+
+def _spec(
+    config: Config,
+    places: Places,
+    name: str,
+    kind: str,
+    plan: dict[str, object],
+    *,
+    grace: float,
+    fds: Sequence[int] = (),
+) -> ChildSpec:
+    inherited = [*fds, places.lock_fd]
+    common: dict[str, object] = {
+        "name": name,
+        "log_level": config.log_level,
+        "no_native": config.no_native,
+        "store": places.store,
+        "durability": config.durability,
+        "inherited_fds": inherited,
+    }
+    return ChildSpec(name, kind, {**common, **plan}, pass_fds=inherited, grace=grace)

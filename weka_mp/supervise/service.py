@@ -1,0 +1,158 @@
+"""A running service as the administration sees it: its health, its metrics, its commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import trio
+
+import weka_mp
+from weka_mp.config import Address
+from weka_mp.control.service import Health
+from weka_mp.errors import NamespaceError, NotSupported
+from weka_mp.namespace import Namespace
+from weka_mp.observe.metrics import exposition, snapshot
+from weka_mp.supervise import mounts
+from weka_mp.supervise.fill_jobs import FillJobs
+from weka_mp.supervise.ipc import CallTimeout, PeerGone, RemoteFailure
+from weka_mp.supervise.keeper import Keeper
+from weka_mp.supervise.readiness import s3_answers
+from weka_mp.values import BucketName
+
+__all__ = ["RunningService", "Views"]
+
+_PROBE_SECONDS = (
+    3.0  # for one part of the health; a distributed file system may take longer and is then unhealthy
+)
+_METRICS_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Where the views are: the S3 address with its real port, mount points, the admin address;
+
+    absolute paths.
+    """
+
+    store: str
+    s3: Address | None
+    mounts: tuple[str, ...]
+    admin: Address | None
+
+
+class RunningService:
+    """Implements `weka_mp.control.service.Service` over the keepers of all children."""
+
+    def __init__(
+        self, views: Views, namespace: Namespace, keepers: Sequence[Keeper], fills: FillJobs
+    ) -> None:
+        self._views = views
+        self._namespace = namespace
+        self._keepers = keepers
+        self._fills = fills
+
+    async def health(self) -> Health:
+        """Children ready, mounts and S3 answering, the store writable."""
+        parts = {keeper.spec.name: "ok" if keeper.ready else "not running" for keeper in self._keepers}
+        checked: dict[str, str] = {}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._check_store, checked)
+            for path in self._views.mounts:
+                nursery.start_soon(self._check_mount, path, checked)
+            if self._views.s3 is not None:
+                nursery.start_soon(self._check_s3, self._views.s3, checked)
+        return Health({**parts, **dict(sorted(checked.items()))})
+
+    async def _check_mount(self, path: str, checked: dict[str, str]) -> None:
+        alive = await mounts.answers(
+            os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), seconds=_PROBE_SECONDS
+        )
+        checked[f"mount {path}"] = "ok" if alive else "does not answer"
+
+    async def _check_s3(self, address: Address, checked: dict[str, str]) -> None:
+        alive = await s3_answers(address, seconds=_PROBE_SECONDS)
+        checked["s3"] = "ok" if alive else "does not answer"
+
+    async def _check_store(self, checked: dict[str, str]) -> None:
+        with trio.move_on_after(_PROBE_SECONDS) as scope:
+            checked["store"] = await trio.to_thread.run_sync(
+                write_probe, self._namespace, abandon_on_cancel=True
+            )
+        if scope.cancelled_caught:
+            checked["store"] = f"no answer within {_PROBE_SECONDS:g} s"
+
+    async def metrics(self) -> bytes:
+        """The exposition of the supervisor and of every child that answers."""
+        found: dict[str, object] = {"supervisor": snapshot()}
+
+        async def ask(keeper: Keeper) -> None:
+            if keeper.peer is None:
+                return
+            try:
+                found[keeper.spec.name] = await keeper.peer.call("metrics", timeout=_METRICS_SECONDS)
+            except (PeerGone, CallTimeout, RemoteFailure):
+                return  # it is missing in this exposition, and weka_mp_child_up tells whether it lives
+
+        async with trio.open_nursery() as nursery:
+            for keeper in self._keepers:
+                nursery.start_soon(ask, keeper)
+        return exposition(found)
+
+    def status(self) -> Mapping[str, object]:
+        """Version, store, views and children."""
+        views = self._views
+        return {
+            "version": weka_mp.__version__,
+            "pid": os.getpid(),
+            "store": views.store,
+            "store_id": self._namespace.store_id,
+            "s3": None if views.s3 is None else f"http://{views.s3}",
+            "mounts": list(views.mounts),
+            "admin": None if views.admin is None else f"http://{views.admin}",
+            "children": [
+                {
+                    "name": keeper.spec.name,
+                    "pid": keeper.child.pid if keeper.child is not None else None,
+                    "ready": keeper.ready,
+                    "restarts": keeper.restarts,
+                }
+                for keeper in self._keepers
+            ],
+        }
+
+    def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
+        """Queue a fill; raises BucketMissing at once."""
+        self._namespace.head_bucket(bucket)
+        return self._fills.start(bucket, prefix)
+
+    def fill_state(self, job: int) -> Mapping[str, object]:
+        """See `weka_mp.control.service.Service`."""
+        return self._fills.state(job)
+
+
+def write_probe(namespace: Namespace) -> str:
+    """``ok`` if bytes can be written into the store now, else the reason; leaves nothing behind."""
+    store = namespace.store
+    try:
+        fd = store.create_unnamed(store.root(), 0o600)
+        try:
+            store.write(fd, b"weka", 0)
+            store.sync_file(fd)
+        finally:
+            store.close(fd)
+    except NotSupported:  # no unnamed files here: what can be asked without leaving a name
+        return _read_probe(namespace)
+    except NamespaceError as error:
+        return " ".join(str(error).split())
+    return "ok"
+
+
+def _read_probe(namespace: Namespace) -> str:
+    try:
+        namespace.store.statvfs(namespace.store.root())
+        namespace.list_buckets()
+    except NamespaceError as error:
+        return " ".join(str(error).split())
+    return "ok"

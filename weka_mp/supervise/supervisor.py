@@ -1,0 +1,273 @@
+"""The life of a service: checks, locks, sockets and children in order; then watching; then stopping in order.
+
+Order of starting: whatever can be refused is found out before a child runs. Order of stopping: S3 first
+(its requests still need the mounts' acknowledgements), then the mounts, then the background process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from weka_mp.config import Address, Config
+from weka_mp.control.server import serve_admin
+from weka_mp.namespace import Namespace
+from weka_mp.observe.logs import LogSink
+from weka_mp.supervise import checks, mounts, places, plans
+from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
+from weka_mp.supervise.fill_jobs import FillJobs
+from weka_mp.supervise.instance import Instance
+from weka_mp.supervise.ipc import listen_unix
+from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
+from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
+from weka_mp.supervise.opening import open_namespace
+from weka_mp.supervise.readiness import s3_answers
+from weka_mp.supervise.service import RunningService, Views
+
+__all__ = ["Started", "run_service"]
+
+log = logging.getLogger(__name__)
+
+_ANSWER_SECONDS = 20.0  # for the views to answer once their processes are ready
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is known once both views answer."""
+
+    views: Views
+    credentials: RootCredentials | None  # None: no S3
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    views: Views
+    namespace: Namespace
+    sockets: list[socket.socket]
+    admin_listeners: list[trio.SocketListener]
+    credentials: RootCredentials | None
+    workers: list[Keeper]
+    mounts: list[Keeper]
+    background: Keeper
+
+    @property
+    def keepers(self) -> list[Keeper]:
+        return [*self.workers, *self.mounts, self.background]
+
+
+async def run_service(
+    config: Config, environ: Mapping[str, str], sink: LogSink, on_ready: Callable[[Started], None]
+) -> None:
+    """Run until SIGTERM or SIGINT; returns when everything has stopped. `on_ready` is called once the views
+    answer.
+
+    Raises StartFailed or StoreUnusable, with a one-line reason, when it cannot start.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with AsyncExitStack() as stack:
+            prepared = await _prepare(config, environ, sink, stack)
+            await _run(prepared, signals, on_ready)
+
+
+async def _prepare(
+    config: Config, environ: Mapping[str, str], sink: LogSink, stack: AsyncExitStack
+) -> _Prepared:
+    """Everything that can be refused; what it opens is closed by `stack`."""
+    assert config.store is not None
+    store = checks.check_store(config.store)
+    mount_points = checks.check_mount_points(config.mount, store)
+    uid = os.geteuid()
+    namespace = open_namespace(store, config.durability)
+    stack.callback(namespace.close)
+    runtime = _runtime_directory(namespace.store_id, environ, uid)
+    instance = Instance(runtime)
+    stack.callback(instance.release)
+    await instance.acquire(store)
+    # Nobody else works on the store now: whatever is staged was left by processes that died.
+    await trio.to_thread.run_sync(namespace.sweep, namespace.clock.now_ns())
+    credentials = None if config.s3 is None else _credentials(namespace.store_id, store, environ, uid)
+    sockets = _listen_s3(config.s3, stack)
+    admin, admin_listeners = _listen_admin(config, runtime, stack)
+    s3 = None if config.s3 is None else bound_address(config.s3, sockets)
+    children = plans.Places(store, runtime, instance.children_fd)
+
+    def keep(spec: ChildSpec) -> Keeper:
+        return Keeper(spec, sink.relay, runtime)
+
+    background = keep(plans.background_spec(config, children))
+    hints = {"dirty": partial(_pass_hints_on, background)}
+    return _Prepared(
+        views=Views(store, s3, mount_points, admin),
+        namespace=namespace,
+        sockets=sockets,
+        admin_listeners=admin_listeners,
+        credentials=credentials,
+        workers=[keep(spec) for spec in plans.worker_specs(config, children, credentials, sockets)]
+        if credentials is not None
+        else [],
+        mounts=[
+            keep(
+                plans.mount_spec(
+                    config, children, index, path, prepare=partial(_sweep_mount, path), handlers=hints
+                )
+            )
+            for index, path in enumerate(mount_points)
+        ],
+        background=background,
+    )
+
+
+def _runtime_directory(store_id: str, environ: Mapping[str, str], uid: int) -> str:
+    try:
+        return places.make_runtime_directory(store_id, environ, uid)
+    except places.PlaceError as error:
+        raise StartFailed(str(error)) from error
+
+
+def _credentials(store_id: str, store: str, environ: Mapping[str, str], uid: int) -> RootCredentials:
+    directory = places.state_directory(store_id, environ, uid)
+    checks.check_outside(directory, store, "the state directory")
+    try:
+        return root_credentials(directory, environ)
+    except CredentialsError as error:
+        raise StartFailed(str(error)) from error
+
+
+def _listen_s3(address: Address | None, stack: AsyncExitStack) -> list[socket.socket]:
+    if address is None:
+        return []
+    sockets = listen(address)
+    for sock in sockets:
+        stack.callback(sock.close)
+    return sockets
+
+
+def _listen_admin(
+    config: Config, runtime: str, stack: AsyncExitStack
+) -> tuple[Address | None, list[trio.SocketListener]]:
+    """The admin socket, and the TCP listener unless it is off or (at the default address) taken."""
+    path = places.admin_socket(runtime)
+    try:
+        unix = listen_unix(path)
+    except OSError as error:
+        raise StartFailed(f"{path}: {error.strerror}") from error
+    stack.push_async_callback(unix.aclose)
+    stack.callback(_remove, path)
+    if config.admin is None:
+        return None, [unix]
+    try:
+        sockets = listen(config.admin)
+    except AddressTaken:
+        if config.admin_named:
+            raise
+        log.warning("%s is taken: health and metrics are served on %s only", config.admin, path)
+        return None, [unix]
+    tcp = [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in sockets]
+    for listener in tcp:
+        stack.push_async_callback(listener.aclose)
+    return bound_address(config.admin, sockets), [unix, *tcp]
+
+
+def _remove(path: str) -> None:
+    if os.path.lexists(path):
+        os.unlink(path)
+
+
+async def _pass_hints_on(background: Keeper, args: object) -> None:
+    """Files closed without an ETag go to the filler; while there is none, its next scan finds them."""
+    if background.peer is not None:
+        await background.peer.notify("hint", args)
+
+
+async def _sweep_mount(path: str) -> None:
+    """Take away the mount of a process that was killed: its successor mounts afresh."""
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    while mounts.is_dead(real):
+        reason = mounts.detach(real)
+        if reason is not None:
+            log.error("the dead mount at %s cannot be taken away: %s", path, reason)
+            return
+        log.warning("took the dead mount at %s away", path)
+
+
+async def _run(
+    prepared: _Prepared,
+    signals: AsyncIterator[int],
+    on_ready: Callable[[Started], None],
+) -> None:
+    fills = FillJobs(prepared.background)
+    service = RunningService(prepared.views, prepared.namespace, prepared.keepers, fills)
+    async with trio.open_nursery() as nursery:
+        stopping = trio.CancelScope()
+        nursery.start_soon(_cancel_on_signal, signals, stopping)
+        with stopping:
+            await _start_all(prepared, nursery)
+            await nursery.start(serve_admin, service, prepared.admin_listeners)
+            nursery.start_soon(fills.run)
+            await _wait_for_views(prepared.views)
+            log.info("ready", extra={"fields": dict(_described(prepared.views))})
+            on_ready(Started(prepared.views, prepared.credentials))
+            await trio.sleep_forever()
+        log.info("stopping")
+        for sock in prepared.sockets:
+            sock.close()
+        await _stop_all(prepared)
+        nursery.cancel_scope.cancel()
+    for path in prepared.views.mounts:
+        await _sweep_mount(path)
+    log.info("stopped")
+
+
+async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
+
+
+async def _start_all(prepared: _Prepared, nursery: trio.Nursery) -> None:
+    """All children at once; the first that cannot start ends the service with its reason."""
+    try:
+        async with trio.open_nursery() as starting:
+            for keeper in prepared.keepers:
+                starting.start_soon(nursery.start, keeper.run)
+    except* StartFailed as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _wait_for_views(views: Views) -> None:
+    """Raises StartFailed when a view does not answer although its process is ready."""
+    waits: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
+        (f"the mount at {path}", partial(mounts.answers, os.path.realpath(path), seconds=_ANSWER_SECONDS))
+        for path in views.mounts
+    ]
+    if views.s3 is not None:
+        waits.append((f"the S3 endpoint {views.s3}", partial(s3_answers, views.s3, seconds=_ANSWER_SECONDS)))
+    for what, answers in waits:
+        if not await answers():
+            raise StartFailed(f"{what} does not answer")
+
+
+async def _stop_all(prepared: _Prepared) -> None:
+    for group in (prepared.workers, prepared.mounts, [prepared.background]):
+        async with trio.open_nursery() as nursery:
+            for keeper in group:
+                nursery.start_soon(keeper.stop)
+
+
+def _described(views: Views) -> dict[str, object]:
+    return {
+        "s3": None if views.s3 is None else str(views.s3),
+        "admin": None if views.admin is None else str(views.admin),
+        "mounts": list(views.mounts),
+        "store": views.store,
+    }

@@ -1,0 +1,43 @@
+"""The child kind ``worker``: serves S3 on inherited sockets."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import trio
+
+from weka_mp.server.metrics import ServerMetrics
+from weka_mp.server.settings import RootCredentials, ServerSettings
+from weka_mp.server.worker import run_worker
+from weka_mp.supervise.child import ChildLink
+from weka_mp.supervise.opening import open_namespace
+
+__all__ = ["main"]
+
+
+async def main(plan: dict[str, Any], link: ChildLink) -> None:
+    """Serve until told to stop and the requests under way are answered."""
+    settings = ServerSettings(
+        region=plan["region"],
+        root=RootCredentials(plan["access_key"], plan["secret_key"]),
+        domains=tuple(plan["domains"]),
+        allow_sigv2=plan["sigv2"],
+        durable=plan["durability"] == "commit",
+        mount_sockets=plan["mount_sockets"],
+    )
+    metrics = ServerMetrics()
+    metrics.register()
+    sockets = [socket.socket(fileno=fd) for fd in plan["listen_fds"]]
+    with open_namespace(plan["store"], plan["durability"]) as namespace:
+        async with trio.open_nursery() as nursery:
+
+            async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+                await run_worker(
+                    sockets, namespace, settings, stop=link.stop, metrics=metrics, task_status=task_status
+                )
+
+            await nursery.start(serve)
+            await link.ready()
+    for sock in sockets:
+        sock.close()
