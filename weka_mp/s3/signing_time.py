@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["MAX_SKEW", "basic_iso", "extended_iso", "parse_basic_iso", "parse_http_date"]
+__all__ = ["MAX_SKEW", "basic_iso", "extended_iso", "parse_basic_iso", "parse_date_header"]
 
 MAX_SKEW: Final = 900  # seconds a header-signed request may differ from our clock, S3's limit
 
@@ -35,8 +35,11 @@ def parse_basic_iso(text: str) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def parse_http_date(text: str) -> int | None:
-    """Epoch seconds of an RFC 9110 date (also RFC 5322 with a zone), None when it is anything else."""
+def parse_date_header(text: str) -> int | None:
+    """Epoch seconds of a signed Date, None when it is none.
+
+    More than an HTTP date: scripts sign what ``date -R`` prints, RFC 5322 with the zone they are in.
+    """
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

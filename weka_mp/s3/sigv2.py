@@ -24,7 +24,7 @@ from weka_mp.s3.credentials import (
 )
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers, S3Request
-from weka_mp.s3.signing_time import parse_basic_iso, parse_http_date
+from weka_mp.s3.signing_time import parse_basic_iso, parse_date_header
 from weka_mp.s3.sigv4 import check_skew, parse_payload_mode, signature_mismatch
 
 __all__ = [
@@ -125,7 +125,7 @@ def _request_time(request: S3Request) -> tuple[str, int]:
     date = request.headers.get("date")
     text = stamp if stamp is not None else date
     if text is not None:
-        moment = parse_http_date(text)
+        moment = parse_date_header(text)
         if moment is None:
             moment = parse_basic_iso(text.strip())
         if moment is not None:

@@ -29,7 +29,7 @@ from weka_mp.s3.credentials import (
 )
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import S3Request
-from weka_mp.s3.signing_time import MAX_SKEW, basic_iso, extended_iso, parse_basic_iso, parse_http_date
+from weka_mp.s3.signing_time import MAX_SKEW, basic_iso, extended_iso, parse_basic_iso, parse_date_header
 
 __all__ = [
     "ALGORITHM", "SERVICE", "Regions", "Scope", "ScopeError", "Signed", "authenticate_header",
@@ -249,7 +249,7 @@ def _request_time(request: S3Request) -> tuple[str, int]:
     moment = parse_basic_iso(text)
     if moment is not None:
         return text, moment
-    moment = parse_http_date(text)
+    moment = parse_date_header(text)
     if moment is not None:
         return basic_iso(moment), moment
     raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")

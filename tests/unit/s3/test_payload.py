@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import zlib
 from itertools import pairwise
 
 import pytest
+from botocore.httpchecksum import AwsChunkedWrapper, CrtCrc64NvmeChecksum
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +135,19 @@ def test_trailing_checksum():
     other = trailing(SHA256, name="x-amz-checksum-sha256")
     assert refused(headers, other, mode=TRAILER_MODE).code == "MalformedTrailerError"
     assert refused(headers, trailing(CRC32)[:-2], mode=TRAILER_MODE).code == "IncompleteBody"
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 3_000_000])
+def test_body_as_botocore_frames_it(size):
+    data = bytes(range(251)) * (size // 251) + b"z" * (size % 251)
+    wrapper = AwsChunkedWrapper(io.BytesIO(data), CrtCrc64NvmeChecksum, "x-amz-checksum-crc64nvme")
+    headers = {"x-amz-decoded-content-length": str(size), "x-amz-trailer": "x-amz-checksum-crc64nvme",
+               "x-amz-sdk-checksum-algorithm": "CRC64NVME"}
+    body = reader(headers, mode=TRAILER_MODE)
+    wire = wrapper.read()
+    pieces = [piece for at in range(0, len(wire), 100_000) for piece in body.feed(wire[at:at + 100_000])]
+    assert b"".join(pieces) == data
+    assert body.finish().md5 == hashlib.md5(data).digest()
 
 
 @pytest.mark.parametrize(("headers", "code"), [

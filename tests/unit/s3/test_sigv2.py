@@ -89,6 +89,15 @@ def test_refusals(name, value, code):
     assert refused(S3Request("GET", request.raw_path, b"", (), Headers(fields))).code == code
 
 
+def test_date_in_another_zone():
+    request = clients.aws_request("GET", clients.object_url("k"))
+    with clients.botocore_clock():
+        signer = HmacV1Auth(clients.credentials())
+        signer._get_date = lambda: "Wed, 15 Nov 2023 00:13:20 +0200"
+        signer.add_auth(request)
+    assert check(clients.received(request)).age == 0
+
+
 def test_signed_chunks_need_version_4():
     request = signed("PUT", headers={"x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"})
     assert refused(request).code == "InvalidRequest"
