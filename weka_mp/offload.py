@@ -1,7 +1,9 @@
-"""The one place that decides where a blocking call runs: small system calls inline, everything that can wait in a thread.
+"""The one place that decides where a blocking call runs: small system calls inline, everything that can wait
+in a thread.
 
-A hop to a thread costs about 100 µs of CPU, more than most calls on a local file system take, so calls that only touch
-memory of the kernel run inline. `run_blocking` is for fsync, big copies, and whatever waits for a lock or a lease.
+A hop to a thread costs about 100 µs of CPU, more than most calls on a local file system take, so calls
+that only touch memory of the kernel run inline. `run_blocking` is for fsync, big copies, and whatever
+waits for a lock or a lease.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ import trio
 __all__ = ["THREADS", "run_blocking"]
 
 THREADS = 32
-"""Blocking calls at once in one process: more would only queue in the disk; fewer would let slow fsyncs starve others."""
+"""Blocking calls at once in one process:
+
+more would only queue in the disk; fewer would let slow fsyncs starve others.
+"""
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("weka_mp_offload")
 _Result = TypeVar("_Result")
@@ -30,5 +35,8 @@ def _of_this_run() -> trio.CapacityLimiter:
 
 
 async def run_blocking(call: Callable[..., _Result], *args: object) -> _Result:
-    """Run `call(*args)` in a thread and wait for it; it is never abandoned, so what it holds is given back."""
+    """Run `call(*args)` in a thread and wait for it;
+
+    it is never abandoned, so what it holds is given back.
+    """
     return await trio.to_thread.run_sync(call, *args, limiter=_of_this_run())

@@ -32,7 +32,9 @@ def entry_attributes(number: int, generation: int, attr: Attr, timeout: float) -
 
 
 def no_entry(timeout: float) -> pyfuse3.EntryAttributes:
-    """That a name is not there, which the kernel may cache for `timeout` seconds (fuse_entry_param, inode 0)."""
+    """That a name is not there, which the kernel may cache for `timeout` seconds (fuse_entry_param, inode
+    0).
+    """
     entry = pyfuse3.EntryAttributes()
     entry.st_ino = pyfuse3.InodeT(0)
     entry.entry_timeout = entry.attr_timeout = timeout
@@ -40,7 +42,10 @@ def no_entry(timeout: float) -> pyfuse3.EntryAttributes:
 
 
 def attr_change(attr: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFields) -> AttrChange:
-    """SETATTR's values. libfuse has put the present time where UTIME_NOW was asked for, and left UTIME_OMIT out."""
+    """SETATTR's values.
+
+    libfuse has put the present time where UTIME_NOW was asked for, and left UTIME_OMIT out.
+    """
     return AttrChange(
         mode=attr.st_mode if fields.update_mode else None,
         uid=attr.st_uid if fields.update_uid else None,

@@ -54,7 +54,8 @@ TABLE: dict[type[errors.NamespaceError], int] = {
     errors.WouldBlock: errno.EAGAIN,
 }
 
-# One domain error stands for several errnos of the file system below; where the caller may care it gets that one.
+# One domain error stands for several errnos of the file system below; where the caller may care it gets that
+# one.
 _AS_BELOW = {
     errors.AttributeTooLarge: {errno.ERANGE, errno.E2BIG},
     errors.Busy: {errno.EBUSY, errno.ETXTBSY},
@@ -63,7 +64,10 @@ _AS_BELOW = {
 
 
 def errno_of(error: Exception) -> int:
-    """The errno a caller gets. What is neither a domain error nor an OSError is a bug: EIO, and a traceback in the log."""
+    """The errno a caller gets.
+
+    What is neither a domain error nor an OSError is a bug: EIO, and a traceback in the log.
+    """
     if isinstance(error, errors.NamespaceError):
         below = error.__cause__
         if isinstance(below, OSError) and below.errno and below.errno in _AS_BELOW.get(type(error), ()):

@@ -1,15 +1,19 @@
-"""What other processes changed is forgotten by the kernel before they answer their clients (docs/SEMANTICS.md, 1).
+"""What other processes changed is forgotten by the kernel before they answer their clients
+(docs/SEMANTICS.md, 1).
 
-The mount process listens on a socket (`weka_mp.supervise.ipc`). For each change: INVAL_ENTRY of the name, which waits for
-the directory's lock in the kernel; INVAL_INODE of the directory, since INVAL_ENTRY of a name that is not cached touches
-nothing else; INVAL_INODE of what the name led to. ENOENT (nothing was cached) is success.
+The mount process listens on a socket (`weka_mp.supervise.ipc`). For each change: INVAL_ENTRY of the name,
+which waits for the directory's lock in the kernel; INVAL_INODE of the directory, since INVAL_ENTRY of a
+name that is not cached touches nothing else; INVAL_INODE of what the name led to. ENOENT (nothing was
+cached) is success.
 
 Rules, each of which prevents a deadlock or a stale cache:
 
-- Notifications leave from threads of their own, never from the trio thread: a request that holds the directory's lock
-  in the kernel may be waiting for a handler. Changes of one directory go through one thread, in order.
-- Whether the kernel knows a directory is decided on the trio thread, where every reply has been written or will be made
-  after this moment (see `operations`). It does not know it: nothing below can be cached, and the change is skipped.
+- Notifications leave from threads of their own, never from the trio thread: a request that holds the
+  directory's lock in the kernel may be waiting for a handler. Changes of one directory go through one
+  thread, in order.
+- Whether the kernel knows a directory is decided on the trio thread, where every reply has been written or
+  will be made after this moment (see `operations`). It does not know it: nothing below can be cached, and
+  the change is skipped.
 - Nothing is locked while a notification is under way.
 """
 
@@ -32,9 +36,11 @@ __all__ = ["Invalidation", "Kernel", "Notifier", "changes_of"]
 
 _log = logging.getLogger(__name__)
 _THREADS = 4  # a directory that is busy in the kernel holds up at most those that share its thread
-_OVERDUE_SECONDS = 5.0  # how long an S3 worker waits for us; then it answers and we stop handing out cacheable replies
+# how long an S3 worker waits for us; then it answers and we stop handing out cacheable replies
+_OVERDUE_SECONDS = 5.0
 _GONE = {errno.ENOENT}
-_ENDED = {errno.ENOTCONN, errno.ENODEV, errno.EBADF, errno.EINVAL}  # unmounted meanwhile: its caches are gone too
+# unmounted meanwhile: its caches are gone too
+_ENDED = {errno.ENOTCONN, errno.ENODEV, errno.EBADF, errno.EINVAL}
 _STOP_SECONDS = 2.0
 _MAX_NUMBER = (1 << 64) - 1
 
@@ -65,12 +71,15 @@ class Notifier:
         self._threads = []
         for index in range(threads):
             self._queues.append(queue.SimpleQueue())
-            thread = threading.Thread(target=self._run, args=(self._queues[-1],), name=f"notify-{index}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(self._queues[-1],), name=f"notify-{index}", daemon=True
+            )
             thread.start()
             self._threads.append(thread)
 
     def submit(self, key: int, work: list[_Forget], done: Callable[[], None]) -> None:
-        """Do `work` in order after everything submitted with the same key, then call `done` from the thread."""
+        """Do `work` in order after everything submitted with the same key, then call `done` from the thread.
+        """
         self._queues[key % len(self._queues)].put((work, done))
 
     def _run(self, work: queue.SimpleQueue[tuple[list[_Forget], Callable[[], None]] | None]) -> None:
@@ -116,7 +125,8 @@ def changes_of(args: object) -> list[Change]:
 def _change(item: object) -> Change:
     match item:
         case [int(parent), bytes(name), int() | None as old] if 0 <= parent <= _MAX_NUMBER:
-            if b"/" in name or b"\0" in name or len(name) > 255 or (old is not None and not 0 <= old <= _MAX_NUMBER):
+            odd_name = b"/" in name or b"\0" in name or len(name) > 255
+            if odd_name or (old is not None and not 0 <= old <= _MAX_NUMBER):
                 raise ValueError("a name or number that cannot be")
             return Change(InodeNo(parent), name, None if old is None else InodeNo(old))
     raise ValueError("a change is [parent, name, old]")
@@ -187,7 +197,8 @@ class Invalidation:
             if not directories and not inodes:
                 self._skipped += 1
             for directory in directories:
-                plan.setdefault(directory, []).append(_Forget(directory if change.name else 0, change.name, inodes))
+                forget = _Forget(directory if change.name else 0, change.name, inodes)
+                plan.setdefault(directory, []).append(forget)
             if inodes and not directories:
                 plan.setdefault(inodes[0], []).append(_Forget(0, b"", inodes))
         return plan

@@ -1,9 +1,11 @@
-"""pyfuse3's handlers: they translate and never decide; what an operation means is in `weka_mp.namespace.tree`.
+"""pyfuse3's handlers: they translate and never decide; what an operation means is in
+`weka_mp.namespace.tree`.
 
-Concurrency. All handlers run on the trio thread. Attributes and entries are read after a handler's last await, and
-pyfuse3 writes the reply before it yields: to the invalidation server, which runs on the same thread, every reply has
-either been written or will be made from what the store holds then. So a reply cannot bring back what was invalidated.
-An operation that would have to wait is tried inline first and then runs in a thread (`_patiently`).
+Concurrency. All handlers run on the trio thread. Attributes and entries are read after a handler's last
+await, and pyfuse3 writes the reply before it yields: to the invalidation server, which runs on the same
+thread, every reply has either been written or will be made from what the store holds then. So a reply
+cannot bring back what was invalidated. An operation that would have to wait is tried inline first and
+then runs in a thread (`_patiently`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import pyfuse3
-from pyfuse3 import EntryAttributes, FileHandleT, FileInfo, FileNameT, FlagT, FUSEError, InodeT, ModeT, RequestContext
+from pyfuse3 import (
+    EntryAttributes,
+    FileHandleT,
+    FileInfo,
+    FileNameT,
+    FlagT,
+    FUSEError,
+    InodeT,
+    ModeT,
+    RequestContext,
+)
 
 from weka_mp.errors import NotFound, WouldBlock
 from weka_mp.fuse.attributes import attr_change, entry_attributes, no_entry, statvfs_data
@@ -77,8 +89,9 @@ async def _patiently(call: Callable[..., _Result]) -> _Result:
 
 @_guard_handlers
 class Operations(pyfuse3.Operations):
-    """One mount. `timeout`: seconds that the kernel may cache what it is told; `on_init` is called when it has connected.
+    """One mount.
 
+    `timeout`: seconds that the kernel may cache what it is told. `on_init` is called when it has connected.
     `is_behind` says that invalidations are overdue: nothing new may be cached then.
     """
 

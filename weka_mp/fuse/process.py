@@ -35,9 +35,10 @@ def run_mount(
 ) -> None:
     """Mount `namespace` at `mountpoint` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
 
-    `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations are taken
-    (`weka_mp.fuse.invalidation`). `on_ready` is called on the main thread once requests are answered. Must run on the
-    main thread. Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
+    `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations
+    are taken (`weka_mp.fuse.invalidation`). `on_ready` is called once requests are answered, `on_dirty` with the
+    path of each file whose ETag is not known after its last writer closed. Must run on the main thread.
+    Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
     trio.run(_Mount(namespace, mountpoint, attr_timeout, on_dirty).serve, socket_path, on_ready, allow_other)
@@ -83,8 +84,9 @@ class _Mount:
         return self._invalidation is not None and self._invalidation.is_behind()
 
     async def serve(self, socket_path: str, on_ready: Callable[[], None], allow_other: bool) -> None:
-        store_path = os.fsdecode(self._namespace.store.path)
-        session = Session.mount(self._operations, self._mountpoint, store_path, allow_other=allow_other)
+        store_path = os.readlink(f"/proc/self/fd/{self._namespace.store.root()}")
+        operations = self._operations
+        session = Session.mount(operations, self._mountpoint, store_path, allow_other=allow_other)
         notifier = Notifier(session)
         self._invalidation = Invalidation(self._tree.nodes, notifier, self._tree.figures)
         try:

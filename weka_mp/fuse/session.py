@@ -28,7 +28,10 @@ class MountFailed(Exception):
 
 
 def mount_options(*, allow_other: bool) -> set[str]:
-    """Permissions are the kernel's to check; a store's set-uid bits and device nodes mean nothing on this machine."""
+    """Permissions are the kernel's to check;
+
+    a store's set-uid bits and device nodes mean nothing on this machine.
+    """
     options = {"default_permissions", "nosuid", "nodev", "fsname=weka_mp", "subtype=weka_mp"}
     if not allow_other:
         return options
@@ -102,7 +105,10 @@ def _sweep(path: str) -> None:
 
 
 def _same_tree(mountpoint: str, store_path: str) -> bool:
-    """Whether one of the two directories is or contains the other: our own requests would wait for ourselves."""
+    """Whether one of the two directories is or contains the other:
+
+    our own requests would wait for ourselves.
+    """
     pair = (os.path.realpath(mountpoint), os.path.realpath(store_path))
     return os.path.commonpath(pair) in pair
 
@@ -135,7 +141,9 @@ class Session:
         self._ended = False
 
     @classmethod
-    def mount(cls, operations: pyfuse3.Operations, mountpoint: str, store_path: str, *, allow_other: bool) -> Session:
+    def mount(
+        cls, operations: pyfuse3.Operations, mountpoint: str, store_path: str, *, allow_other: bool
+    ) -> Session:
         """Mount, so that requests wait in the kernel until `run`. Raises MountFailed."""
         path = check_mountpoint(mountpoint, store_path)
         try:
@@ -150,7 +158,10 @@ class Session:
         self._ended = True
 
     def unmount(self) -> None:
-        """Unmount while requests are still answered, at once if nobody uses it, else detached; blocks: call in a thread."""
+        """Unmount while requests are still answered: at once if nobody uses it, else detached.
+
+        Blocks: call it in a thread.
+        """
         if not _umount(self.path, lazily=False) and _is_ours(self.path):
             _log.warning("%s is in use; it is detached and ends with its last user or this process", self.path)
             _umount(self.path, lazily=True)
@@ -163,7 +174,8 @@ class Session:
     def close(self) -> None:
         """Give everything back; what is still mounted (an aborted connection) is detached."""
         pyfuse3.close(unmount=True)
-        with contextlib.suppress(OSError, MountFailed):  # nothing is left to save: the mount is dead either way
+        # nothing is left to save: the mount is dead either way
+        with contextlib.suppress(OSError, MountFailed):
             _sweep(self.path)
 
     # ---- notifications: both release the interpreter while they wait in the kernel

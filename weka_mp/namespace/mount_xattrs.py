@@ -1,15 +1,13 @@
 """Which extended attributes a mount caller may see and set. Pure rules; docs/SEMANTICS.md, 6.
 
-=====================  ================================================================================================
-``user.weka.*``        weka_mp's own: never listed, reading finds nothing, setting is refused
-``user.s3.*``          reserved for the POSIX form of S3 metadata: not stored as it is, setting is not supported
-``user.*``             passed through
-``security.*``         for uid 0, but ``security.capability`` for everybody: the kernel reads and removes it in the name
-                       of whoever writes, and checks callers of setxattr(2) itself (capabilities(7))
-``trusted.*``          for uid 0
-``system.posix_acl_*`` passed through
-everything else        not supported
-=====================  ================================================================================================
+- ``user.weka.*``: weka_mp's own: never listed, reading finds nothing, setting is refused.
+- ``user.s3.*``: reserved for the POSIX form of S3 metadata: not stored as it is, setting is not supported.
+- ``user.*``: passed through.
+- ``trusted.*``: for uid 0.
+- ``security.*``: for uid 0, but ``security.capability`` for everybody: the kernel reads and removes it in
+  the name of whoever writes, and checks the callers of setxattr(2) itself (capabilities(7)).
+- ``system.posix_acl_access``, ``system.posix_acl_default``: passed through.
+- Everything else: not supported.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Nodes: what the kernel calls the inodes of the store, and the way back from such a number to the inode.
 
-A node's number is the inode number of the backing file system; the root is 1. Inodes of another device below the root,
-and the few numbers that would clash, get one with the top bit set. A node is reached again by its file handle (open_by_handle_at(2)), or, where
-there are none or they are not permitted, by its parent and name. Descriptors are only a cache: a million nodes need no
-million descriptors. The exceptions are orphans, inodes whose last name went away while the kernel still refers to them:
-they are pinned by a descriptor until the kernel forgets them, which also keeps their numbers from being reused.
+A node's number is the inode number of the backing file system; the root is 1. Inodes of another device
+below the root, and the few numbers that would clash, get one with the top bit set. A node is reached
+again by its file handle (open_by_handle_at(2)), or, where there are none or they are not permitted, by
+its parent and name. Descriptors are only a cache: a million nodes need no million descriptors. The
+exceptions are orphans, inodes whose last name went away while the kernel still refers to them: they are
+pinned by a descriptor until the kernel forgets them, which also keeps their numbers from being reused.
 
-The generation told to the kernel comes from the file handle, so that a reused inode number is seen as another inode.
+The generation told to the kernel comes from the file handle, so that a reused inode number is seen as
+another inode.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ _REMEMBERED = 1 << 17  # ways back kept after FORGET: about 20 MiB; NFS handles 
 _INO32_GEN = (
     1  # FILEID_INO32_GEN (include/linux/exportfs.h): inode and generation; ext4 takes generation 0 as "any"
 )
+_DEEPEST = 4096  # components; PATH_MAX is below that
 _NO_HANDLES = (NotSupported, PermissionRefused, AccessDenied, InvalidArgument)
 
 
@@ -134,7 +137,10 @@ class Nodes:
         return self.get(number).ino
 
     def known(self, ino: int) -> list[int]:
-        """Numbers of the nodes with this backing inode number that the kernel refers to; usually none or one."""
+        """Numbers of the nodes with this backing inode number that the kernel refers to;
+
+        usually none or one.
+        """
         if ino == self._root_ino:
             return [ROOT]
         node = self._nodes.get(ino)
@@ -150,7 +156,10 @@ class Nodes:
         return found
 
     def learn(self, fd: Fd, attr: Attr, parent: int, name: bytes) -> Node:
-        """The node of the inode behind `fd`, found in directory `parent` under `name`. `fd` stays the caller's."""
+        """The node of the inode behind `fd`, found in directory `parent` under `name`.
+
+        `fd` stays the caller's.
+        """
         number = self.number_of(attr)
         if number == ROOT:
             return self._root
@@ -228,7 +237,9 @@ class Nodes:
             self._store.close(fd)
 
     def _guess(self, number: int) -> bytes:
-        """A handle for a number that was given out by an earlier process, where the file system's form allows that."""
+        """A handle for a number that was given out by an earlier process, where the file system's form
+        allows that.
+        """
         if not self._handles or not ROOT < number < 1 << 32:
             raise Stale("this inode is gone")
         root = self._store.handle_of(self._store.root())
@@ -247,7 +258,10 @@ class Nodes:
     # ---- descriptors
     @contextmanager
     def borrow(self, number: int) -> Iterator[Fd]:
-        """An O_PATH descriptor of the inode for the length of the block. Raises Stale when the inode is gone."""
+        """An O_PATH descriptor of the inode for the length of the block.
+
+        Raises Stale when the inode is gone.
+        """
         if number == ROOT:
             yield self._store.root()
             return
@@ -337,7 +351,10 @@ class Nodes:
 
     # ---- names
     def orphaned(self, number: int, fd: Fd) -> bool:
-        """The inode behind `fd` lost its last name. True: the kernel still refers to it and `fd` is ours now."""
+        """The inode behind `fd` lost its last name.
+
+        True: the kernel still refers to it and `fd` is ours now.
+        """
         with self._lock:
             node = self._nodes.get(number)
             if node is None or node.lookups == 0 or node.pin is not None:
@@ -354,6 +371,20 @@ class Nodes:
             node = self._nodes.get(number)
             if node is not None and number != ROOT:
                 node.parent, node.name = parent, name
+
+    def path_of(self, number: int) -> bytes:
+        """A path below the root by which the inode was last seen.
+
+        Raises Stale when a directory on it is not known.
+        """
+        names: list[bytes] = []
+        while number != ROOT:
+            node = self._nodes.get(number)
+            if node is None or not node.name or len(names) > _DEEPEST:
+                raise Stale("no path leads to this inode any more")
+            names.append(node.name)
+            number = node.parent
+        return b"/".join(reversed(names))
 
     # ---- the whole
     def figures(self) -> dict[str, int]:

@@ -1,4 +1,6 @@
-"""Directories that mount callers have open: listings that stay right while entries come and go (see `snapshots`)."""
+"""Directories that mount callers have open: listings that stay right while entries come and go (see
+`snapshots`).
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ class _OpenDirectory:
 
 
 class OpenDirectories:
-    """All open directories of a mount. A listing's names are kept from its start until it was read to its end."""
+    """All open directories of a mount.
+
+    A listing's names are kept from its start until it was read to its end.
+    """
 
     def __init__(self, store: Store, nodes: Nodes) -> None:
         self._store = store
@@ -51,7 +56,10 @@ class OpenDirectories:
         self._lock = threading.Lock()
 
     def open(self, number: int) -> int:
-        """opendir(3): the handle. The directory is no longer an implicit one: somebody may be at work in it."""
+        """opendir(3):
+
+        the handle. The directory is no longer an implicit one: somebody may be at work in it.
+        """
         with self._nodes.borrow(number) as fd:
             opened = self._store.reopen(fd, os.O_RDONLY | os.O_DIRECTORY)
         clear_implicit(self._store, opened)
@@ -67,7 +75,7 @@ class OpenDirectories:
             raise Stale("no such open directory") from None
 
     def read(self, handle: int, position: int) -> Iterator[Listed]:
-        """Entries after `position` (0: the start, which looks at the directory afresh), attributes as they are now.
+        """Entries after `position`, attributes as they are now; position 0 looks at the directory afresh.
 
         Entries that have gone meanwhile are left out. The consumer may stop anywhere.
         """

@@ -1,10 +1,12 @@
-"""Files that mount callers have open: writer marks, hashing while written, and writers that end when they are closed.
+"""Files that mount callers have open: writer marks, hashing while written, and writers that end when they
+are closed.
 
-close(2) waits for FLUSH but not for RELEASE, and a process that closed a file must find its ETag final (docs/SEMANTICS.md,
-2 and 3). So at FLUSH the last writer of an inode is *rested*: its writable descriptor is exchanged for a read-only one,
-which lets read leases be granted, and the MD5 is recorded. A write that still comes (a duplicate of the descriptor, a
-mapping) opens the inode for writing again. Whatever would have to wait (for a lease to be given back) raises WouldBlock
-unless `wait` is set; the caller then calls again from a thread that may block.
+close(2) waits for FLUSH but not for RELEASE, and a process that closed a file must find its ETag final
+(docs/SEMANTICS.md, 2 and 3). So at FLUSH the last writer of an inode is *rested*: its writable descriptor
+is exchanged for a read-only one, which lets read leases be granted, and the MD5 is recorded. A write that
+still comes (a duplicate of the descriptor, a mapping) opens the inode for writing again. Whatever would
+have to wait (for a lease to be given back) raises WouldBlock unless `wait` is set; the caller then calls
+again from a thread that may block.
 """
 
 from __future__ import annotations
@@ -23,18 +25,21 @@ from weka_mp.namespace.etags import adopt_hash, mark_writer
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.write_hash import WriteHash
 from weka_mp.store.interface import Store
-from weka_mp.values import Attr, Fd, InodeNo
+from weka_mp.values import Attr, Fd
 
 __all__ = ["OnDirty", "OpenFile", "OpenFiles", "privileges_kept"]
 
-OnDirty = Callable[[InodeNo, bytes], None]
-"""(parent inode, name) of a file whose ETag is not known after its last writer closed; for the background filler."""
+OnDirty = Callable[[bytes], None]
+"""Path below the store's root of a file whose ETag is not known after its last writer closed;
+
+for the filler.
+"""
 
 _log = logging.getLogger(__name__)
 
 
 def privileges_kept(mode: int) -> int:
-    """`mode` after a write by somebody without CAP_FSETID: set-uid goes, set-gid too unless it is a mandatory-lock bit.
+    """`mode` after a write by somebody without CAP_FSETID: no set-uid, and no set-gid on group executables.
 
     The kernel's rule for local file systems (setattr_should_drop_suidgid); through FUSE it is ours to keep.
     """
@@ -62,7 +67,10 @@ class OpenFile:
 
 
 class _Inode:
-    """What is open of one inode. `dirty`: written since its ETag was last recorded or handed to the filler."""
+    """What is open of one inode.
+
+    `dirty`: written since its ETag was last recorded or handed to the filler.
+    """
 
     __slots__ = ("dirty", "files", "hash")
 
@@ -166,7 +174,10 @@ class OpenFiles:
         return self._store.read(self.get(handle).fd, size, offset)
 
     def write(self, handle: int, data: bytes, offset: int, *, wait: bool) -> int:
-        """Write all of it; the number of bytes. Raises WouldBlock when the writer must be roused against a lease."""
+        """Write all of it;
+
+        the number of bytes. Raises WouldBlock when the writer must be roused against a lease.
+        """
         file = self.get(handle)
         inode = self._inodes[file.number]
         if file.rested:
@@ -241,7 +252,10 @@ class OpenFiles:
 
     # ---- closing
     def flush(self, handle: int) -> None:
-        """close(2) of some descriptor: when no other writer is awake, the content is final until a write comes."""
+        """close(2) of some descriptor:
+
+        when no other writer is awake, the content is final until a write comes.
+        """
         file = self.get(handle)
         inode = self._inodes[file.number]
         if not file.writable or file.rested or inode.writers() != 1:
@@ -324,9 +338,7 @@ class OpenFiles:
         if self._on_dirty is None:
             return
         try:
-            node = self._nodes.get(number)
-            if node.name:
-                self._on_dirty(self._nodes.ino_of(node.parent), node.name)
+            self._on_dirty(self._nodes.path_of(number))
         except NamespaceError as error:
             _log.debug("a written file cannot be named any more: %s", error)
 

@@ -1,8 +1,10 @@
-"""Directory listings for readdir: a position means the same in every listing of a directory, whatever changes in it.
+"""Directory listings for readdir: a position means the same in every listing of a directory, whatever
+changes in it.
 
-Names are listed in the order of a 62-bit hash and a position is the hash of the name it follows. So an entry that
-stays is reported once and only once while others come and go, a listing can be taken again at any time (nothing has to
-be kept for positions given out), and a server that opens the directory anew for each page (NFS) goes on where it was.
+Names are listed in the order of a 62-bit hash and a position is the hash of the name it follows. So an
+entry that stays is reported once and only once while others come and go, a listing can be taken again at
+any time (nothing has to be kept for positions given out), and a server that opens the directory anew for
+each page (NFS) goes on where it was.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """The namespace as a tree of nodes: POSIX-shaped operations for the mount. Knows neither FUSE nor errno.
 
-Names: the control area and weka_mp's hidden names do not exist here and cannot be made (`keys`). Whatever takes a name
-away or moves one holds the entry locks that S3's check-and-publish holds, so that each sees the other whole. An
-operation that would have to wait, for an entry lock or a lease, raises WouldBlock unless `wait` is set; it has changed
-nothing then, and is called again from a thread that may block.
+Names: the control area and weka_mp's hidden names do not exist here and cannot be made (`keys`). Whatever
+takes a name away or moves one holds the entry locks that S3's check-and-publish holds, so that each sees
+the other whole. An operation that would have to wait, for an entry lock or a lease, raises WouldBlock
+unless `wait` is set; it has changed nothing then, and is called again from a thread that may block.
 
-Permissions are the kernel's (mount option default_permissions); creation runs under the caller's identity, so that
-set-gid directories, default ACLs and quotas of the backing file system apply to the caller and not to us.
+Permissions are the kernel's (mount option default_permissions); creation runs under the caller's
+identity, so that set-gid directories, default ACLs and quotas of the backing file system apply to the
+caller and not to us.
 """
 
 from __future__ import annotations
@@ -412,7 +413,10 @@ class Tree:
             return self._store.get_xattr(fd, os.fsdecode(name))
 
     def set_xattr(self, number: int, name: bytes, value: bytes, caller: Caller) -> None:
-        """setxattr(2). An ACL is set as the caller: the backing file system drops set-gid for who is not in the group."""
+        """setxattr(2).
+
+        An ACL is set as the caller: the backing file system drops set-gid for who is not in the group.
+        """
         mount_xattrs.check_set(name, caller.uid)
         with self._reached(number) as fd:
             if mount_xattrs.is_acl(name):

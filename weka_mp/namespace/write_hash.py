@@ -1,7 +1,8 @@
 """The MD5 of a file that is written once, from its beginning to its end. Pure.
 
-It holds only while nothing but the writes it is told of can have changed the content: the caller tells what size and
-mtime the file had before and after each write, and the first thing that does not fit ends it.
+It holds only while nothing but the writes it is told of can have changed the content: the caller tells
+what size and mtime the file had before and after each write, and the first thing that does not fit ends
+it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,30 @@
+"""The mount process of the mounted tests: STORE MOUNTPOINT ATTR_TIMEOUT SOCKET. Says `ready`, and `dirty PATH`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from weka_mp.fuse.process import run_mount
+from weka_mp.fuse.session import MountFailed
+from weka_mp.namespace import Namespace
+from weka_mp.store.posix import PosixStore
+
+
+def main(store: str, mountpoint: str, attr_timeout: str, socket_path: str) -> int:
+    logging.basicConfig(level=logging.INFO)
+    with Namespace.open(PosixStore(store)) as namespace:
+        try:
+            run_mount(
+                namespace, mountpoint, attr_timeout=float(attr_timeout), socket_path=socket_path,
+                on_ready=lambda: print("ready", flush=True),
+                on_dirty=lambda path: print("dirty", repr(path), flush=True),
+            )
+        except MountFailed as error:
+            print(f"failed {error}", flush=True)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
