@@ -114,6 +114,15 @@ class Context:
         except (NotFound, NotDirectory, Loop) as error:
             raise BucketMissing(subject=bucket) from error
 
+    @contextmanager
+    def bucket(self, bucket: BucketName) -> Iterator[Fd]:
+        """`open_bucket` for the length of a block."""
+        fd = self.open_bucket(bucket)
+        try:
+            yield fd
+        finally:
+            self.store.close(fd)
+
     def find_parent(self, bucket: Fd, path: EntryPath) -> Parent | None:
         """The existing parent directory of a key; None when there is none. The caller closes it."""
         try:

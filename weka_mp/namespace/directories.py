@@ -19,11 +19,7 @@ def set_implicit(store: Store, directory: Fd) -> None:
 
 def is_implicit(store: Store, directory: Fd) -> bool:
     """Whether the directory goes when its last child goes."""
-    try:
-        store.get_xattr(directory, IMPLICIT_XATTR)
-    except NoAttribute:
-        return False
-    return True
+    return store.find_xattr(directory, IMPLICIT_XATTR) is not None
 
 
 def clear_implicit(store: Store, directory: Fd) -> None:

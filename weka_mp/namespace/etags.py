@@ -21,11 +21,10 @@ from weka_mp.errors import (
     AttributeTooLarge,
     Exists,
     NamespaceError,
-    NoAttribute,
     NoSpace,
     NotSupported,
 )
-from weka_mp.namespace.records import WRITER_XATTR, Record, read_record, write_record
+from weka_mp.namespace.records import WRITER_XATTR, Record, derived_etag, read_record, write_record
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, ETag, Fd, Stamp
 
@@ -33,7 +32,6 @@ __all__ = [
     "EtagState",
     "FillOutcome",
     "adopt_hash",
-    "derived",
     "fill_file",
     "is_marked",
     "mark_writer",
@@ -50,12 +48,17 @@ _SALT_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class EtagState:
-    """The ETag to show, all tags that conditions accept for this content, and the record as it was read."""
+    """The ETag to show and the record it comes from.
+
+    `true`: the record's own tag, not a derived one. `stable` False: a tag that will never be seen again.
+    `lifted`: a writer mark was lifted, so the inode's change time moved.
+    """
 
     etag: ETag
-    accepted: frozenset[str]
     record: Record | None
-    true: bool  # the record's own tag, not a derived one
+    true: bool
+    stable: bool = True
+    lifted: bool = False
 
 
 class FillOutcome(enum.Enum):
@@ -64,12 +67,6 @@ class FillOutcome(enum.Enum):
     FILLED = "filled"
     ALREADY = "already"
     BUSY = "busy"  # a writer has it, or it changed too recently to be sure
-
-
-def derived(stamp: Stamp, salt: bytes) -> ETag:
-    """The dashed tag of content known only by its stamp. ``-0`` is no part count S3 could give."""
-    text = b"%d,%d,%d," % (stamp.ino, stamp.size, stamp.mtime_ns)
-    return ETag(hashlib.md5(text + salt, usedforsecurity=False).hexdigest() + "-0")
 
 
 def _nonce() -> ETag:
@@ -82,11 +79,7 @@ def _salt() -> bytes:
 
 def is_marked(store: Store, fd: Fd) -> bool:
     """Whether a writer opened this inode since its ETag was written."""
-    try:
-        store.get_xattr(fd, WRITER_XATTR)
-    except NoAttribute:
-        return False
-    return True
+    return store.find_xattr(fd, WRITER_XATTR) is not None
 
 
 def mark_writer(store: Store, fd: Fd) -> None:
@@ -161,18 +154,17 @@ def settle(store: Store, fd: Fd, attr: Attr, clock: Clock, record: Record | None
         record = read_record(store, fd)
     marked = record is not None and record.etag is not None and is_marked(store, fd)
     if record is not None and not marked and record.describes(attr):
-        etag = ETag(record.etag or "")
-        return EtagState(etag, frozenset((etag, derived(Stamp.of(attr), record.salt))), record, True)
+        return EtagState(ETag(record.etag or ""), record, True)
     with _lease(store, fd, clock) as alone:
         if not alone:
-            return EtagState(_nonce(), frozenset(), record, False)
+            return EtagState(_nonce(), record, False, stable=False, lifted=marked)
         if marked and record is not None:
             record = _lift_mark(store, fd, record)
         now = store.attr(fd)
         if (now != attr and Stamp.of(now) != Stamp.of(attr)) or _too_fresh(store, now, clock):
-            return EtagState(_nonce(), frozenset(), record, False)
-        etag = derived(Stamp.of(now), record.salt if record else b"")
-        return EtagState(etag, frozenset((etag,)), record, False)
+            return EtagState(_nonce(), record, False, stable=False, lifted=marked)
+        etag = derived_etag(Stamp.of(now), record.salt if record else b"")
+        return EtagState(etag, record, False, lifted=marked)
 
 
 def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:

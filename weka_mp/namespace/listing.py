@@ -266,10 +266,10 @@ class Lister:
         return reading.describe_directory(b"", self._context.store.attr(directory), record) is not None
 
     def _resolves(self, bucket: Fd, key: bytes) -> bool:
-        fd = reading.open_entry(self._context, bucket, entry_path(key).joined)
-        if fd is None:
+        found = reading.open_entry(self._context, bucket, entry_path(key).joined)
+        if found is None:
             return False
-        self._context.store.close(fd)
+        self._context.store.close(found[0])
         return True
 
     def _summary(self, found: _Found) -> ObjectSummary | None:
@@ -282,13 +282,13 @@ class Lister:
             )
             return _row(info) if info else None
         try:
-            fd = reading.open_below(self._context, found.directory, found.name, found.bucket, found.key)
+            opened = reading.open_below(self._context, found.directory, found.name, found.bucket, found.key)
         except AccessDenied:
             return None
-        if fd is None:
+        if opened is None:
             return None
+        fd, attr = opened
         try:
-            attr = store.attr(fd)
             return _row(reading.describe(found.key, attr, settle(store, fd, attr, self._context.clock)))
         finally:
             store.close(fd)

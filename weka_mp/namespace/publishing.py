@@ -29,7 +29,7 @@ from weka_mp.errors import (
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import FILE_MODE, Changes, Context, Durability, Parent, SyncList, Vanished
 from weka_mp.namespace.directories import clear_implicit
-from weka_mp.namespace.etags import EtagState, derived, settle
+from weka_mp.namespace.etags import EtagState, settle
 from weka_mp.namespace.keys import BODY_NAME, EntryPath, entry_path, staging_name
 from weka_mp.namespace.records import DIRECTORY_KEPT, DIRECTORY_MADE, Record, read_record, write_record
 from weka_mp.namespace.values import NewObject, ObjectInfo, Published, WriteConditions
@@ -194,9 +194,8 @@ def publish_file(
 
 
 def _published_info(context: Context, key: bytes, fd: Fd, record: Record) -> ObjectInfo:
-    etag = ETag(record.etag or "")
-    accepted = frozenset((etag, derived(record.stamp, record.salt))) if record.stamp else frozenset((etag,))
-    return reading.describe(key, context.store.attr(fd), EtagState(etag, accepted, record, True))
+    state = EtagState(ETag(record.etag or ""), record, True)
+    return reading.describe(key, context.store.attr(fd), state)
 
 
 def _record_of(new: NewObject, stamp: Stamp) -> Record:
@@ -303,12 +302,12 @@ def examined(
         yield None, None, Fd(-1)
         return
     is_directory = stat.S_ISDIR(attr.mode)
-    fd = None if is_directory else reading.open_below(context, parent.fd, name, parent.bucket, key)
-    if fd is None:
-        yield attr, None, Fd(-1)
+    found = None if is_directory else reading.open_below(context, parent.fd, name, parent.bucket, key)
+    if found is None:
+        yield attr, None, _NOWHERE
         return
+    fd, seen = found
     try:
-        seen = context.store.attr(fd)
         yield attr, reading.describe(key, seen, settle(context.store, fd, seen, context.clock)), fd
     finally:
         context.store.close(fd)

@@ -4,6 +4,7 @@ read.
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 import os
 import stat
@@ -90,8 +91,12 @@ def _headers(record: Record | None, key: bytes) -> ContentHeaders:
         return headers
     if record is not None and record.etag is not None and (record.user or record.owner is not None):
         return replace(headers, content_type=_DEFAULT_TYPE)  # a client made it and gave no type
-    guess = _GUESSES.guess_type(key.decode("utf-8", "replace").rsplit("/", 1)[-1])[0]
-    return replace(headers, content_type=guess or _DEFAULT_TYPE)
+    return replace(headers, content_type=_guess(key.rpartition(b"/")[2].rpartition(b".")[2]))
+
+
+@functools.lru_cache(maxsize=1024)
+def _guess(suffix: bytes) -> str:
+    return _GUESSES.guess_type("name." + suffix.decode("utf-8", "replace"))[0] or _DEFAULT_TYPE
 
 
 def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
@@ -103,7 +108,6 @@ def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
         size=attr.size,
         mtime_ns=attr.mtime_ns,
         etag=state.etag,
-        accepted_etags=state.accepted,
         headers=_headers(record, key),
         user=record.user if record else {},
         checksums=true.checksums if true else {},
@@ -114,6 +118,8 @@ def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
         stamp=Stamp.of(attr),
         tags=record.tags if record else {},
         etag_is_true=state.true,
+        etag_is_stable=state.stable,
+        salt=record.salt if record else b"",
     )
 
 
@@ -121,29 +127,32 @@ def describe_directory(key: bytes, attr: Attr, record: Record) -> ObjectInfo | N
     """The directory object `a/`; None when the directory is not one (or was copied here with its record)."""
     if not record.directory or record.stamp is None or record.etag is None or record.stamp.ino != attr.ino:
         return None
-    etag = ETag(record.etag)
     # Size and time are those of the body: the directory's own move with its children.
     shown = attr._replace(size=record.stamp.size, mtime_ns=record.stamp.mtime_ns)
-    return describe(key, shown, EtagState(etag, frozenset((etag,)), record, True))
+    return describe(key, shown, EtagState(ETag(record.etag), record, True))
 
 
-def open_entry(context: Context, bucket: Fd, path: bytes) -> Fd | None:
-    """A read-only descriptor of the regular file at `path` in the bucket; None when no object stands there.
+def open_entry(context: Context, bucket: Fd, path: bytes) -> tuple[Fd, Attr] | None:
+    """A read-only descriptor of the regular file at `path` in the bucket, and its attributes.
 
-    A symbolic link as the last component is followed as long as it stays beneath the bucket, in the middle
-    never.
+    None when no object stands there. A symbolic link as the last component is followed as long as it stays
+    beneath the bucket, in the middle never.
     """
     return _regular(context, bucket, path, lambda: _open_link(context, bucket, path))
 
 
-def open_below(context: Context, directory: Fd, name: bytes, bucket: Fd, key: bytes) -> Fd | None:
+def open_below(
+    context: Context, directory: Fd, name: bytes, bucket: Fd, key: bytes
+) -> tuple[Fd, Attr] | None:
     """`open_entry` from the open directory that holds the entry: no way through the whole path for plain
     files.
     """
     return _regular(context, directory, name, lambda: _open_link(context, bucket, entry_path(key).joined))
 
 
-def _regular(context: Context, at: Fd, path: bytes, through_link: Callable[[], Fd | None]) -> Fd | None:
+def _regular(
+    context: Context, at: Fd, path: bytes, through_link: Callable[[], Fd | None]
+) -> tuple[Fd, Attr] | None:
     store = context.store
     try:
         fd = store.open_file(at, path, os.O_RDONLY)
@@ -154,10 +163,11 @@ def _regular(context: Context, at: Fd, path: bytes, through_link: Callable[[], F
         if found is None:
             return None
         fd = found
-    if not stat.S_ISREG(store.attr(fd).mode):
+    attr = store.attr(fd)
+    if not stat.S_ISREG(attr.mode):
         store.close(fd)
         return None
-    return fd
+    return fd, attr
 
 
 def _open_link(context: Context, bucket: Fd, path: bytes) -> Fd | None:
@@ -178,34 +188,37 @@ def _open_link(context: Context, bucket: Fd, path: bytes) -> Fd | None:
 
 
 def open_object(context: Context, bucket: BucketName, key: bytes) -> OpenObject:
-    """Raises BucketMissing, NotFound."""
+    """Raises BucketMissing, NotFound, InvalidName."""
     if not is_bucket_name(bucket):
         raise BucketMissing(subject=bucket)
     path = entry_path(key)
-    bucket_fd = context.open_bucket(bucket)
-    try:
-        return _open_below(context, bucket_fd, key, path)
-    finally:
-        context.store.close(bucket_fd)
-
-
-def _open_below(context: Context, bucket: Fd, key: bytes, path: EntryPath) -> OpenObject:
     if path.is_directory:
-        return _open_directory(context, bucket, key, path.joined)
-    fd = open_entry(context, bucket, path.joined)
-    if fd is None:
-        raise NotFound(subject=key)
+        with context.bucket(bucket) as bucket_fd:
+            return _open_directory(context, bucket_fd, key, path.joined)
+    # One resolution from the root: no link is followed, so it cannot leave the bucket.
+    root = context.store.root()
+    found = _regular(
+        context, root, b"%s/%s" % (bucket.encode(), path.joined), lambda: _linked(context, bucket, path)
+    )
+    if found is None:
+        with context.bucket(bucket):
+            raise NotFound(subject=key)
+    fd, attr = found
     try:
-        attr = context.store.attr(fd)
         state = settle(context.store, fd, attr, context.clock)
-        if state.record is not None:
-            attr = context.store.attr(fd)  # lifting a mark moved the change time
+        if state.lifted:
+            attr = context.store.attr(fd)
         return OpenObject(
             context, fd, describe(key, attr, state), attr, state.record.salt if state.record else b""
         )
     except BaseException:
         context.store.close(fd)
         raise
+
+
+def _linked(context: Context, bucket: BucketName, path: EntryPath) -> Fd | None:
+    with context.bucket(bucket) as bucket_fd:
+        return _open_link(context, bucket_fd, path.joined)
 
 
 def _open_directory(context: Context, bucket: Fd, key: bytes, joined: bytes) -> OpenObject:

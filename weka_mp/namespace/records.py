@@ -8,16 +8,18 @@ versions are kept.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import msgpack
 
-from weka_mp.errors import AttributeTooLarge, NoAttribute, NoSpace
+from weka_mp.errors import AttributeTooLarge, NoSpace
 from weka_mp.store.interface import Store
-from weka_mp.values import Attr, Fd, InodeNo, Stamp
+from weka_mp.values import Attr, ETag, Fd, InodeNo, Stamp
 
 __all__ = [
     "CHECKSUM_IDS",
@@ -31,6 +33,7 @@ __all__ = [
     "PartSizes",
     "Record",
     "decode",
+    "derived_etag",
     "encode",
     "read_record",
     "write_record",
@@ -81,6 +84,7 @@ class ContentHeaders:
 
 
 NO_HEADERS = ContentHeaders()
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 _HEADER_NAMES = tuple(item.name for item in fields(ContentHeaders))
 
 
@@ -157,6 +161,12 @@ class Record:
         return replace(self, stamp=None, etag=None, checksums={}, checksum_type=None, parts=None, salt=salt)
 
 
+def derived_etag(stamp: Stamp, salt: bytes) -> ETag:
+    """The dashed tag of content known only by its stamp. ``-0`` is no part count S3 could give."""
+    text = b"%d,%d,%d," % (stamp.ino, stamp.size, stamp.mtime_ns)
+    return ETag(hashlib.md5(text + salt, usedforsecurity=False).hexdigest() + "-0")
+
+
 def encode(record: Record) -> bytes:
     """The attribute's bytes; absent fields take no room."""
     fields_out: dict[int, Any] = dict(record.extra)
@@ -205,15 +215,19 @@ def _from_fields(found: dict[int, Any]) -> Record:
         stamp=Stamp(found[_SIZE], found[_MTIME], InodeNo(found[_INO])) if _SIZE in found else None,
         etag=etag.hex() if isinstance(etag, bytes) else etag,
         salt=found.get(_SALT, b""),
-        checksums={_CHECKSUM_NAMES[number]: value for number, value in found.get(_CHECKSUMS, {}).items()},
+        checksums={_CHECKSUM_NAMES[number]: value for number, value in found[_CHECKSUMS].items()}
+        if _CHECKSUMS in found
+        else _NOTHING,
         checksum_type=_TYPE_NAMES[kind] if kind is not None else None,
         headers=_headers_from(headers) if headers else ContentHeaders(),
-        user=found.get(_USER, {}),
-        tags=found.get(_TAGS, {}),
+        user=found.get(_USER, _NOTHING),
+        tags=found.get(_TAGS, _NOTHING),
         owner=found.get(_OWNER),
         parts=PartSizes(tuple((count, size) for count, size in found[_PARTS])) if _PARTS in found else None,
         directory=found.get(_DIRECTORY, 0),
-        extra={number: value for number, value in found.items() if number not in _KNOWN},
+        extra={number: found[number] for number in unknown}
+        if (unknown := found.keys() - _KNOWN)
+        else _NOTHING,
     )
 
 
@@ -229,9 +243,8 @@ def _headers_from(found: dict[int, str]) -> ContentHeaders:
 
 def read_record(store: Store, fd: Fd) -> Record | None:
     """The record of the file or directory behind `fd`; None when there is none or it is damaged."""
-    try:
-        data = store.get_xattr(fd, RECORD_XATTR)
-    except NoAttribute:
+    data = store.find_xattr(fd, RECORD_XATTR)
+    if data is None:
         return None
     try:
         return decode(data)

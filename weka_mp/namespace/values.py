@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartSizes
+from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartSizes, derived_etag
 from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
 
 __all__ = [
@@ -82,13 +82,15 @@ class NewMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """All that a view tells of an object besides its bytes. `size` in bytes, `mtime_ns` since the epoch."""
+    """All that a view tells of an object besides its bytes. `size` in bytes, `mtime_ns` since the epoch.
+
+    `etag_is_true` False: derived from the stamp (`etag_is_stable`) or a nonce while somebody writes.
+    """
 
     key: bytes
     size: int
     mtime_ns: int
     etag: ETag
-    accepted_etags: frozenset[str]
     headers: ContentHeaders
     user: Mapping[str, str]
     checksums: Mapping[str, str]
@@ -99,6 +101,19 @@ class ObjectInfo:
     stamp: Stamp
     tags: Mapping[str, str] = field(default_factory=dict)
     etag_is_true: bool = True
+    etag_is_stable: bool = True
+    salt: bytes = b""
+
+    @property
+    def accepted_etags(self) -> frozenset[str]:
+        """All tags that conditions accept for this content: clients may hold the derived one of before the
+        fill.
+        """
+        if not self.etag_is_stable:
+            return frozenset()
+        if self.etag_is_true:
+            return frozenset((self.etag, derived_etag(self.stamp, self.salt)))
+        return frozenset((self.etag,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,9 @@ class Store(Protocol):
     def get_xattr(self, fd: Fd, name: str) -> bytes:
         """NoAttribute when absent. Works on O_PATH descriptors too."""
 
+    def find_xattr(self, fd: Fd, name: str) -> bytes | None:
+        """`get_xattr` where absence is ordinary: None for it, without the price of an exception."""
+
     def set_xattr(self, fd: Fd, name: str, value: bytes, flags: int = 0) -> None: ...
     def remove_xattr(self, fd: Fd, name: str) -> None: ...
     def list_xattr(self, fd: Fd) -> list[str]: ...

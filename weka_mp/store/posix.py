@@ -330,6 +330,21 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    def find_xattr(self, fd: Fd, name: str) -> bytes | None:
+        try:
+            return os.getxattr(fd, name)
+        except OSError as error:
+            if error.errno == errno.ENODATA:
+                return None
+            if error.errno != errno.EBADF:
+                fail(error)
+        try:
+            return os.getxattr(_by_proc(fd), name)
+        except OSError as error:
+            if error.errno == errno.ENODATA:
+                return None
+            fail(error)
+
     def set_xattr(self, fd: Fd, name: str, value: bytes, flags: int = 0) -> None:
         try:
             os.setxattr(fd, name, value, flags)
