@@ -194,22 +194,32 @@ def verify_signature(
 ) -> bytes:
     """Check the signature in constant time and return the signing key. query: the canonical query.
 
+    What does not match is tried again in the spellings that HTTP programs are known to sign instead: Host with
+    or without the default port, and (in the header) the target as sent, which curl before 8 signs. Each is as
+    exact as the canonical form: the signed text has one meaning only.
     Raises S3Error SignatureDoesNotMatch.
     """
     key = keys.get(secret, signed.scope.date, signed.scope.region, SERVICE)
-    head = f"{request.method}\n{canonical_path(request.raw_path)}\n{query}\n"
+    target = f"{canonical_path(request.raw_path)}\n{query}"
     tail = f"\n{';'.join(signed.names)}\n{signed.payload_hash}"
     provided = signed.signature.encode("utf-8", "surrogateescape")
 
-    def matches(host: str | None) -> tuple[bool, bytes, bytes]:
+    def matches(target: str, host: str | None) -> tuple[bool, bytes, bytes]:
         lines = canonical_headers(request.headers, signed.names, host)
-        canonical = f"{head}{lines}{tail}".encode("latin-1", "backslashreplace")
+        canonical = f"{request.method}\n{target}\n{lines}{tail}".encode("latin-1", "backslashreplace")
         to_sign = _string_to_sign(signed, canonical)
         expected = hmac.digest(key, to_sign, "sha256").hex().encode()
         return hmac.compare_digest(expected, provided), to_sign, canonical
 
-    found, to_sign, canonical = matches(None)
-    if not found and not any(matches(host)[0] for host in _alternative_hosts(request, secure)):
+    found, to_sign, canonical = matches(target, None)
+    if found:
+        return key
+    alternatives: list[tuple[str, str | None]] = [
+        (target, host) for host in _alternative_hosts(request, secure)
+    ]
+    if "authorization" in request.headers:
+        alternatives.append(((request.raw_path + b"\n" + request.raw_query).decode("latin-1"), None))
+    if not any(matches(*alternative)[0] for alternative in alternatives):
         raise signature_mismatch(signed.scope.access_key, signed.signature, to_sign, canonical)
     return key
 

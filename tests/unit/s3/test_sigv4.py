@@ -131,6 +131,18 @@ def test_default_port_in_host_is_optional(wire_host, signed_host):
     assert check(replaced(request, host=wire_host)).access_key == clients.ACCESS_KEY
 
 
+@pytest.mark.parametrize("target", ["/b/a+b", "/b/(x)!*", "/b?acl", "/b?z=1&a=2", "/b?prefix=a/b&marker="])
+def test_target_signed_as_sent(target):
+    request = clients.aws_request("GET", f"http://{clients.HOST}{target}")
+    with clients.botocore_clock():
+        signer = S3SigV4Auth(clients.credentials(), "s3", clients.REGION)
+        signer.canonical_query_string = lambda sent: target.partition("?")[2]
+        signer.add_auth(request)
+    assert check(clients.received(request)).kind is AuthKind.HEADER_V4
+    other = S3Request.from_target("GET", target.encode() + b"x", clients.received(request).headers)
+    assert refused(other).code == "SignatureDoesNotMatch"
+
+
 def test_unsigned_amz_header_is_refused_by_name():
     error = refused(signed(extra={"x-amz-acl": "public-read"}))
     assert (error.code, error.details["HeadersNotSigned"]) == ("AccessDenied", "x-amz-acl")
