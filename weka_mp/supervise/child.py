@@ -85,7 +85,10 @@ def main() -> int:
     if hasattr(module, "main_blocking"):
         link = LinkThread(plan["control_fd"], {"metrics": _metrics})
         link.start()
-        status: int = module.main_blocking(plan, link)
+        try:
+            status: int = module.main_blocking(plan, link)
+        finally:
+            link.flush()
         return status
     return trio.run(_serve, module.main, plan)
 

@@ -26,7 +26,14 @@ _OUTPUT_GRACE = 1.0  # seconds to read what an ended child wrote; a grandchild m
 
 
 class StartFailed(Exception):
-    """The service cannot start; the message is one line for the user."""
+    """The service cannot start;
+
+    the message is one line for the user. `part` is the child concerned, if one is.
+    """
+
+    def __init__(self, message: str, *, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
 
 
 async def _nothing() -> None:
@@ -155,7 +162,8 @@ class Keeper:
         finally:
             await self._release(child)
         if first is not None and not was_ready.is_set() and not self._stopping.is_set():
-            raise StartFailed(self._reason or f"{self.spec.name} ended while it started ({_ending(code)})")
+            reason = self._reason or f"{self.spec.name} ended while it started ({_ending(code)})"
+            raise StartFailed(reason, part=self.spec.name)
         return code
 
     async def _announce(

@@ -74,7 +74,24 @@ async def run_service(
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with AsyncExitStack() as stack:
             prepared = await _prepare(config, environ, sink, stack)
-            await _run(prepared, signals, on_ready)
+            try:
+                await _run(prepared, signals, on_ready)
+            except ExceptionGroup as group:
+                raise _reason(group) from None
+
+
+def _reason(group: ExceptionGroup[Exception]) -> Exception:
+    """Why the service could not start, out of the groups that nurseries made;
+
+    anything else stays as it is.
+    """
+    refusals, others = group.split(StartFailed)
+    if refusals is None or others is not None:
+        return group
+    first: Exception = refusals
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 async def _prepare(
@@ -233,15 +250,9 @@ async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope
 
 async def _start_all(prepared: _Prepared, nursery: trio.Nursery) -> None:
     """All children at once; the first that cannot start ends the service with its reason."""
-    try:
-        async with trio.open_nursery() as starting:
-            for keeper in prepared.keepers:
-                starting.start_soon(nursery.start, keeper.run)
-    except* StartFailed as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+    async with trio.open_nursery() as starting:
+        for keeper in prepared.keepers:
+            starting.start_soon(nursery.start, keeper.run)
 
 
 async def _wait_for_views(views: Views) -> None:

@@ -6,6 +6,7 @@ an event loop of its own.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 
@@ -19,10 +20,11 @@ log = logging.getLogger(__name__)
 
 _HINT_INTERVAL = 0.5  # seconds that hints are collected for
 _MOST_HINTS = 10_000  # paths of one message: far below the largest frame
+_FLUSH_SECONDS = 2.0
 
 
 class LinkThread:
-    """Started by `start`; all other methods may be called from any thread but the link's own."""
+    """Started by `start`; all other methods may be called from any thread and never wait, but for `flush`."""
 
     def __init__(self, control_fd: int, handlers: dict[str, Handler]) -> None:
         self._fd = control_fd
@@ -30,9 +32,9 @@ class LinkThread:
         self._started = threading.Event()
         self._gone: Callable[[], None] = lambda: None
         self._token: trio.lowlevel.TrioToken | None = None
-        self._peer: Peer | None = None
+        self._send, self._receive = trio.open_memory_channel[tuple[str, object]](math.inf)
         self._dirty: set[bytes] = set()
-        self._hinted: trio.Event | None = None
+        self._hinted = trio.Event()
         self._thread = threading.Thread(target=self._main, name="supervisor-link", daemon=True)
 
     def start(self) -> None:
@@ -45,30 +47,31 @@ class LinkThread:
         self._gone = action
 
     def tell(self, verb: str, args: object = None) -> None:
-        """Tell the supervisor and wait until it is sent; without effect when it is gone."""
-        peer = self._peer
-        if peer is None:
-            raise RuntimeError("the link has not been started")
-        try:
-            trio.from_thread.run(peer.notify, verb, args, trio_token=self._token)
-        except (PeerGone, trio.RunFinishedError):
-            log.debug("nobody hears %s any more", verb)
+        """Tell the supervisor, in the order of the calls; without effect when it is gone."""
+        self._soon(self._send.send_nowait, (verb, args))
 
     def hint_dirty(self, path: bytes) -> None:
-        """Tell the supervisor some time soon that a file needs an ETag;
+        """Tell the supervisor some time soon that a file needs an ETag; `path` is below the store."""
+        self._soon(self._note, path)
 
-        never waits. `path` is below the store.
+    def flush(self) -> None:
+        """Wait (not for ever) until everything told has been sent, or the supervisor is gone;
+
+        the link ends.
         """
+        self._soon(self._send.close)
+        self._thread.join(_FLUSH_SECONDS)
+
+    def _soon(self, call: Callable[..., object], *args: object) -> None:
         if self._token is None:
-            return
+            raise RuntimeError("the link has not been started")
         try:
-            self._token.run_sync_soon(self._note, path)
+            self._token.run_sync_soon(call, *args)
         except trio.RunFinishedError:
-            log.debug("nobody hears of %r any more", path)
+            log.debug("the supervisor is gone and hears nothing any more")
 
     def _note(self, path: bytes) -> None:
-        # What does not fit is found by the next scan.
-        if len(self._dirty) < _MOST_HINTS and self._hinted is not None:
+        if len(self._dirty) < _MOST_HINTS:  # what does not fit is found by the next scan
             self._dirty.add(path)
             self._hinted.set()
 
@@ -77,19 +80,29 @@ class LinkThread:
 
     async def _serve(self) -> None:
         sock = trio.socket.fromfd(self._fd, trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
-        self._peer = peer = Peer(trio.SocketStream(sock), self._handlers)
+        peer = Peer(trio.SocketStream(sock), self._handlers)
         self._token = trio.lowlevel.current_trio_token()
-        self._hinted = trio.Event()
         self._started.set()
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run_peer, peer)
             nursery.start_soon(self._send_hints, peer)
-            await peer.run()
+            await self._send_told(peer)
             nursery.cancel_scope.cancel()
+
+    async def _run_peer(self, peer: Peer) -> None:
+        await peer.run()
         self._gone()
+
+    async def _send_told(self, peer: Peer) -> None:
+        """Until `flush`."""
+        async for verb, args in self._receive:
+            try:
+                await peer.notify(verb, args)
+            except PeerGone:
+                log.debug("nobody hears %s any more", verb)
 
     async def _send_hints(self, peer: Peer) -> None:
         while True:
-            assert self._hinted is not None
             await self._hinted.wait()
             await trio.sleep(_HINT_INTERVAL)
             self._hinted = trio.Event()

@@ -1,0 +1,48 @@
+"""``weka-mp``: the commands by name. Each is loaded when it is used, so that --help is quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+import weka_mp
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS: Final = {
+    "config": "config_cmd",
+    "doctor": "doctor_cmd",
+    "etag": "etag_cmd",
+    "mount": "mount_cmd",
+    "serve": "serve_cmd",
+}
+
+
+class _Commands(click.Group):
+    """Finds a command's object in the module of its name."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"weka_mp.cli.{COMMANDS[name]}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(weka_mp.__version__, prog_name="weka-mp", message="%(prog)s %(version)s")
+@click.option("--store", metavar="STORE", help="The store that the command is about. [WEKA_MP_STORE]")
+def cli(store: str | None) -> None:
+    """One directory of files, served as S3 objects and as a mounted file system.
+
+    Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 no service reachable.
+    """
+
+
+def main() -> None:
+    """The entry point of the program."""
+    cli.main(prog_name="weka-mp")

@@ -1,0 +1,36 @@
+"""``weka-mp mount``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from weka_mp.cli.refusals import ConfigRefusal
+from weka_mp.cli.running import print_ready, run_in_foreground
+from weka_mp.cli.settings import configuration, configuration_options
+from weka_mp.config import ConfigError
+from weka_mp.config.values import parse_path
+
+__all__ = ["command"]
+
+_OF_S3_OR_GIVEN = ("store", "mount", "s3", "workers", "region", "domain", "sigv2")
+
+
+@click.command("mount", short_help="Mount a store, without S3.")
+@click.argument("store", metavar="STORE")
+@click.argument("directory", metavar="DIR")
+@configuration_options(without=_OF_S3_OR_GIVEN)
+@click.pass_context
+def command(context: click.Context, /, store: str, directory: str, **flags: Any) -> None:
+    """Mount the directory STORE at DIR, in the foreground, until SIGTERM or Ctrl-C.
+
+    Prints one line `ready mount=DIR store=STORE` once the mount answers.
+    """
+    config = configuration(context, {**flags, "store": store}).config
+    try:
+        alone = replace(config, s3=None, mount=(parse_path(directory),))
+    except ConfigError as error:
+        raise ConfigRefusal(f"DIR: {error}") from error
+    run_in_foreground(alone, print_ready)
