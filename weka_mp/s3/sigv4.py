@@ -194,7 +194,7 @@ def verify_signature(
 ) -> bytes:
     """Check the signature in constant time and return the signing key. query: the canonical query.
 
-    What does not match is tried again in the spellings that HTTP programs are known to sign instead: Host with
+    What does not match is tried again in the spellings that HTTP programs are known to sign: Host with
     or without the default port, and (in the header) the target as sent, which curl before 8 signs. Each is as
     exact as the canonical form: the signed text has one meaning only.
     Raises S3Error SignatureDoesNotMatch.
