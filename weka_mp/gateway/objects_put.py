@@ -25,6 +25,7 @@ __all__ = [
 
 FULL_OBJECT: Final = "FULL_OBJECT"
 _ANY: Final = "*"
+_WORTH_RESERVING: Final = 8 * 1024 * 1024  # bytes
 _NEVER: Final = ""  # no object has an empty tag: a condition that cannot hold
 
 
@@ -65,15 +66,20 @@ def upload_fields(info: ObjectInfo) -> tuple[tuple[str, str], ...]:
     return (("ETag", quoted(info.etag)), *checksum_fields(info.checksums, info.checksum_type))
 
 
+def _reserved(size: int | None) -> int | None:
+    """What is worth reserving: so much that running out of space should come before the data."""
+    return size if size is not None and size >= _WORTH_RESERVING else None
+
+
 class ObjectUpload:
     """A PutObject between its head and the end of its body (see uploads.Upload)."""
 
-    def __init__(self, context: Context, operation: op.PutObject, size: int) -> None:
+    def __init__(self, context: Context, operation: op.PutObject, size: int | None) -> None:
         principal = context.principal
         self._context = context
         self._operation = operation
         self._session = context.namespace.begin_put(
-            operation.bucket, operation.key, size_hint=size, uid=principal.uid, gid=principal.gid
+            operation.bucket, operation.key, size_hint=_reserved(size), uid=principal.uid, gid=principal.gid
         )
         self.write = self._session.write
         self.abort = self._session.abort

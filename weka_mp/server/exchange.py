@@ -18,6 +18,7 @@ from weka_mp.gateway.context import Context
 from weka_mp.gateway.dispatch import INLINE, dispatch
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_get import get_object
+from weka_mp.gateway.post_object import FormCheck, FormUpload
 from weka_mp.gateway.reply import ObjectReply, Reply
 from weka_mp.gateway.uploads import begin_upload, wanted_checksums
 from weka_mp.offload import run_blocking
@@ -39,6 +40,7 @@ from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
 from weka_mp.server.service import ALSO_ACCEPTED, Service
 from weka_mp.server.wire import PeerGone, Wire
+from weka_mp.values import BucketName
 
 __all__ = ["Exchange", "answer_malformed"]
 
@@ -106,6 +108,9 @@ class Exchange:
         name = route(request, where)
         self.record.operation = name
         self.record.access_key = authentication.access_key
+        if name == "PostObject":  # its form says who sends it: authorized once that was read
+            await self._send(await self._form(where))
+            return
         context = self._authorized(authentication.access_key, name, where)
         operation = parse(request, where, name, await self._document(name, authentication))
         if isinstance(operation, op.GetObject):
@@ -147,15 +152,36 @@ class Exchange:
         reader = BodyReader(
             self._head.request, authentication, self._head.content_length, compute=wanted
         )
-        upload = begin_upload(context, operation, reader.expected_length)
+        size = reader.expected_length
+        if size > INLINE_BYTES:  # reserving space may take its time
+            upload = await run_blocking(begin_upload, context, operation, size)
+        else:
+            upload = begin_upload(context, operation, size)
         try:
             await receive_into(self._wire, self._connection, reader, upload)
-            self.record.received = reader.expected_length
+            self.record.received = size
             digest = reader.finish()
-            if self._service.settings.durable or reader.expected_length > INLINE_BYTES:
+            if self._service.settings.durable or size > INLINE_BYTES:
                 return await run_blocking(upload.finish, digest)
             return upload.finish(digest)
         finally:
+            upload.abort()
+
+    async def _form(self, where: Address) -> Reply:
+        request, service = self._head.request, self._service
+        if self._head.content_length is None:
+            raise S3Error("MissingContentLength")
+        parse(request, where, OperationName("PostObject"), None)
+        check = FormCheck(self._started * _NANO, service.lookup, service.principal, ALSO_ACCEPTED)
+        upload = FormUpload(
+            service.site, BucketName(where.bucket or ""), request.headers.get("host") or "",
+            request.headers.get("content-type"), self._head.content_length, check,
+        )
+        try:
+            await receive_into(self._wire, self._connection, upload, upload)
+            return await run_blocking(upload.finish)
+        finally:
+            self.record.access_key, self.record.received = upload.access_key, upload.received
             upload.abort()
 
     # -- answering -------------------------------------------------------------------------------------------

@@ -27,6 +27,15 @@ _LARGE_RECEIVE: Final = 256 * 1024
 Batch = list[memoryview]
 
 
+class Reader(Protocol):
+    """What turns wire bytes into payload bytes (s3.payload.BodyReader, gateway.post_object.FormUpload)."""
+
+    expected_length: int
+
+    def feed(self, data: memoryview, /) -> list[memoryview]:
+        """Payload pieces. Raises S3Error."""
+
+
 class Sink(Protocol):
     """Where payload bytes go."""
 
@@ -90,7 +99,7 @@ async def read_document(wire: Wire, connection: Connection, reader: BodyReader) 
     return b"".join(pieces)
 
 
-async def receive_into(wire: Wire, connection: Connection, reader: BodyReader, sink: Sink) -> None:
+async def receive_into(wire: Wire, connection: Connection, reader: Reader, sink: Sink) -> None:
     """Feed the whole body through `reader` into `sink`. Raises S3Error, NamespaceError and PeerGone."""
     large = reader.expected_length > INLINE_BYTES
     async with BodySource(wire, connection, _LARGE_RECEIVE if large else INLINE_BYTES) as source:
@@ -101,14 +110,14 @@ async def receive_into(wire: Wire, connection: Connection, reader: BodyReader, s
             _take([wired], reader, sink)
 
 
-def _take(batch: Batch, reader: BodyReader, sink: Sink) -> None:
+def _take(batch: Batch, reader: Reader, sink: Sink) -> None:
     """Check and write one batch (in whichever thread)."""
     for wired in batch:
         for piece in reader.feed(wired):
             sink.write(piece)
 
 
-async def _in_batches(source: BodySource, reader: BodyReader, sink: Sink) -> None:
+async def _in_batches(source: BodySource, reader: Reader, sink: Sink) -> None:
     """Receive one batch while the one before is hashed and written.
 
     Errors of both sides are carried out of the nursery by hand, so that callers see them as they are and not

@@ -1,0 +1,177 @@
+"""Objects through boto3: what goes in comes out, with its metadata, conditions and ranges."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from botocore.exceptions import ClientError
+
+SIZES = [0, 1, 4096, 256 * 1024, 256 * 1024 + 1, 3 * 1024 * 1024 + 17, 20_000_000]
+
+
+def failure(call, /, **arguments):
+    """(code, status) of the error a call ends in."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_round_trip(client, bucket, endpoint, size):
+    body = os.urandom(size)
+    put = client.put_object(Bucket=bucket, Key="a/b", Body=body)
+    assert put["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    got = client.get_object(Bucket=bucket, Key="a/b")
+    assert got["Body"].read() == body
+    assert got["ContentLength"] == size
+    assert got["ETag"] == put["ETag"]
+    assert (endpoint.root / "bucket" / "a" / "b").read_bytes() == body
+
+
+def test_metadata_and_headers_come_back(client, bucket):
+    headers = {
+        "ContentType": "text/x-test", "CacheControl": "no-cache", "ContentDisposition": 'attachment; filename="x"',
+        "ContentEncoding": "gzip", "ContentLanguage": "de", "Metadata": {"colour": "blue", "empty": ""},
+    }
+    client.put_object(Bucket=bucket, Key="k", Body=b"x", **headers)
+    for answer in (client.get_object(Bucket=bucket, Key="k"), client.head_object(Bucket=bucket, Key="k")):
+        assert {name: answer[name] for name in headers} == headers
+        assert answer["AcceptRanges"] == "bytes"
+
+
+def test_keys_of_every_kind(client, bucket):
+    keys = ["ä ö/ü", "with+plus", "a//b", "./x", "..", "100%", "q?&=", "\U0001f600", "tab\tkey", "end/"]
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    for key in keys:
+        assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
+    listed = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert listed == sorted(keys, key=str.encode)
+
+
+@pytest.mark.parametrize(("header", "expected", "shown"), [
+    ("bytes=0-4", b"01234", "bytes 0-4/10"),
+    ("bytes=7-", b"789", "bytes 7-9/10"),
+    ("bytes=-2", b"89", "bytes 8-9/10"),
+    ("bytes=5-100", b"56789", "bytes 5-9/10"),
+])
+def test_ranges(client, bucket, header, expected, shown):
+    client.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    got = client.get_object(Bucket=bucket, Key="k", Range=header)
+    assert got["Body"].read() == expected
+    assert got["ContentRange"] == shown
+    assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+
+
+def test_a_range_beyond_the_end(client, bucket):
+    client.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    assert failure(client.get_object, Bucket=bucket, Key="k", Range="bytes=10-") == ("InvalidRange", 416)
+
+
+def test_a_large_range(client, bucket):
+    body = os.urandom(5_000_000)
+    client.put_object(Bucket=bucket, Key="k", Body=body)
+    got = client.get_object(Bucket=bucket, Key="k", Range="bytes=1000-4999998")
+    assert got["Body"].read() == body[1000:4999999]
+
+
+def test_conditional_reads(client, bucket):
+    etag = client.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
+    assert client.get_object(Bucket=bucket, Key="k", IfMatch=etag)["Body"].read() == b"x"
+    assert failure(client.get_object, Bucket=bucket, Key="k", IfMatch='"no"') == ("PreconditionFailed", 412)
+    assert failure(client.get_object, Bucket=bucket, Key="k", IfNoneMatch=etag) == ("304", 304)
+    assert failure(client.head_object, Bucket=bucket, Key="k", IfMatch='"no"') == ("412", 412)
+
+
+def test_conditional_writes(client, bucket):
+    put = client.put_object
+    etag = put(Bucket=bucket, Key="k", Body=b"1", IfNoneMatch="*")["ETag"]
+    assert failure(put, Bucket=bucket, Key="k", Body=b"2", IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert failure(put, Bucket=bucket, Key="k", Body=b"2", IfMatch='"no"') == ("PreconditionFailed", 412)
+    put(Bucket=bucket, Key="k", Body=b"2", IfMatch=etag)
+    assert failure(put, Bucket=bucket, Key="none", Body=b"2", IfMatch=etag) == ("NoSuchKey", 404)
+    assert failure(client.delete_object, Bucket=bucket, Key="k", IfMatch=etag) == ("PreconditionFailed", 412)
+    assert client.get_object(Bucket=bucket, Key="k")["Body"].read() == b"2"
+
+
+def test_delete(client, bucket):
+    client.put_object(Bucket=bucket, Key="a/k", Body=b"1")
+    for _ in range(2):
+        assert client.delete_object(Bucket=bucket, Key="a/k")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert failure(client.get_object, Bucket=bucket, Key="a/k") == ("NoSuchKey", 404)
+    assert failure(client.head_object, Bucket=bucket, Key="a/k") == ("404", 404)
+
+
+def test_delete_many(client, bucket):
+    for key in ("a", "b", "c"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    objects = [{"Key": "a"}, {"Key": "nothing"}, {"Key": "b", "ETag": '"no"'}]
+    answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects})
+    assert [item["Key"] for item in answer["Deleted"]] == ["a", "nothing"]
+    assert [(item["Key"], item["Code"]) for item in answer["Errors"]] == [("b", "PreconditionFailed")]
+    assert [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]] == ["b", "c"]
+
+
+def test_copy(client, bucket):
+    client.put_object(Bucket=bucket, Key="from", Body=b"data", Metadata={"a": "1"}, ContentType="text/a")
+    source = {"Bucket": bucket, "Key": "from"}
+    copied = client.copy_object(Bucket=bucket, Key="to", CopySource=source)
+    assert copied["CopyObjectResult"]["ETag"] == f'"{hashlib.md5(b"data").hexdigest()}"'
+    got = client.get_object(Bucket=bucket, Key="to")
+    assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (b"data", {"a": "1"}, "text/a")
+    client.copy_object(
+        Bucket=bucket, Key="to", CopySource=source, MetadataDirective="REPLACE", Metadata={"b": "2"},
+        ChecksumAlgorithm="SHA256",
+    )
+    head = client.head_object(Bucket=bucket, Key="to", ChecksumMode="ENABLED")
+    assert head["Metadata"] == {"b": "2"}
+    assert "ChecksumSHA256" in head
+    refused = failure(
+        client.copy_object, Bucket=bucket, Key="to", CopySource=source, CopySourceIfMatch='"no"'
+    )
+    assert refused == ("PreconditionFailed", 412)
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+def test_checksums_are_kept(client, bucket, algorithm):
+    put = client.put_object(Bucket=bucket, Key="k", Body=b"data", ChecksumAlgorithm=algorithm)
+    head = client.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert head[f"Checksum{algorithm}"] == put[f"Checksum{algorithm}"]
+    assert head["ChecksumType"] == "FULL_OBJECT"
+    assert f"Checksum{algorithm}" not in client.head_object(Bucket=bucket, Key="k")
+
+
+def test_a_wrong_checksum_publishes_nothing(client, bucket):
+    refused = failure(client.put_object, Bucket=bucket, Key="k", Body=b"data", ChecksumCRC32="AAAAAA==")
+    assert refused == ("BadDigest", 400)
+    assert failure(client.head_object, Bucket=bucket, Key="k") == ("404", 404)
+
+
+def test_response_overrides(client, bucket):
+    client.put_object(Bucket=bucket, Key="k", Body=b"data", ContentType="text/a")
+    got = client.get_object(
+        Bucket=bucket, Key="k", ResponseContentType="text/b", ResponseCacheControl="no-store"
+    )
+    assert (got["ContentType"], got["CacheControl"]) == ("text/b", "no-store")
+
+
+def test_an_object_below_an_object_is_a_clear_conflict(client, bucket):
+    client.put_object(Bucket=bucket, Key="a", Body=b"1")
+    code, status = failure(client.put_object, Bucket=bucket, Key="a/b", Body=b"2")
+    assert (code, status) == ("InvalidRequest", 409)
+
+
+def test_unknown_bucket(client):
+    assert failure(client.get_object, Bucket="nowhere", Key="k") == ("NoSuchBucket", 404)
+    assert failure(client.put_object, Bucket="nowhere", Key="k", Body=b"x") == ("NoSuchBucket", 404)
+    assert failure(client.list_objects_v2, Bucket="nowhere") == ("NoSuchBucket", 404)
+
+
+def test_what_is_not_built_says_so_by_name(client, bucket):
+    with pytest.raises(ClientError) as caught:
+        client.get_bucket_versioning(Bucket=bucket)
+    assert caught.value.response["Error"]["Code"] == "NotImplemented"
+    assert "GetBucketVersioning" in caught.value.response["Error"]["Message"]
