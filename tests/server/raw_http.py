@@ -32,8 +32,9 @@ class Answer:
 
 
 def signed(
-    method: str, target: str, body: bytes = b"", *, headers: dict[str, str] | None = None, host: str = _TOKEN_HOST,
-    secret: str = SECRET_KEY, payload: str | None = None, send_body: bytes | None = None,
+    method: str, target: str, body: bytes = b"", *, headers: dict[str, str] | None = None,
+    host: str = _TOKEN_HOST, secret: str = SECRET_KEY,
+    payload: str | None = None, send_body: bytes | None = None,
 ) -> bytes:
     """A whole request. payload: x-amz-content-sha256; send_body: other bytes than those that are signed."""
     digest = hashlib.sha256(body).hexdigest() if payload is None else payload

@@ -33,8 +33,9 @@ def test_round_trip(client, bucket, endpoint, size):
 
 def test_metadata_and_headers_come_back(client, bucket):
     headers = {
-        "ContentType": "text/x-test", "CacheControl": "no-cache", "ContentDisposition": 'attachment; filename="x"',
-        "ContentEncoding": "gzip", "ContentLanguage": "de", "Metadata": {"colour": "blue", "empty": ""},
+        "ContentType": "text/x-test", "CacheControl": "no-cache",
+        "ContentDisposition": 'attachment; filename="x"', "ContentEncoding": "gzip",
+        "ContentLanguage": "de", "Metadata": {"colour": "blue", "empty": ""},
     }
     client.put_object(Bucket=bucket, Key="k", Body=b"x", **headers)
     for answer in (client.get_object(Bucket=bucket, Key="k"), client.head_object(Bucket=bucket, Key="k")):

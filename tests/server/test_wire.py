@@ -139,8 +139,8 @@ def test_every_answer_carries_its_ids(endpoint):
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory):
     limits = Limits(
-        head_seconds=0.3, idle_seconds=0.3, body_stall_seconds=0.3, send_stall_seconds=0.3, linger_seconds=0.2,
-        connections_per_address=4, stop_seconds=5,
+        head_seconds=0.3, idle_seconds=0.3, body_stall_seconds=0.3, send_stall_seconds=0.3,
+        linger_seconds=0.2, connections_per_address=4, stop_seconds=5,
     )
     with running_endpoint(tmp_path_factory.mktemp("hurried"), limits=limits) as endpoint:
         endpoint.client().create_bucket(Bucket="bucket")

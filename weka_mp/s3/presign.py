@@ -24,7 +24,7 @@ from weka_mp.s3.credentials import (
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers, S3Request
 from weka_mp.s3.signing_time import MAX_SKEW, extended_iso, parse_basic_iso
-from weka_mp.s3.sigv2 import check_signature, declared_payload, string_to_sign
+from weka_mp.s3.sigv2 import check_signature, declared_payload, other_spelling, string_to_sign
 from weka_mp.s3.sigv4 import (
     ALGORITHM,
     Regions,
@@ -233,7 +233,7 @@ def authenticate_v2(
     text = string_to_sign(
         request, date=parameters["Expires"], virtual_bucket=virtual_bucket, hoisted=moved
     )
-    check_signature(access_key, secret, parameters["Signature"], text)
+    check_signature(access_key, secret, parameters["Signature"], text, other_spelling(request, text))
     headers = effective_headers(request, AuthKind.QUERY_V2)
     token = headers.get("x-amz-security-token")
     check_session_token(secret, token)

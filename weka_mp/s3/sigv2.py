@@ -94,10 +94,28 @@ def sign(secret: SecretKey, text: bytes) -> str:
     return base64.b64encode(hmac.digest(secret.secret.encode(), text, "sha1")).decode()
 
 
-def check_signature(access_key: str, secret: SecretKey, provided: str, text: bytes) -> None:
-    """Compare in constant time. Raises S3Error SignatureDoesNotMatch."""
-    expected = sign(secret, text).encode()
-    if not hmac.compare_digest(expected, provided.encode("utf-8", "surrogateescape")):
+def other_spelling(request: S3Request, text: bytes) -> bytes | None:
+    """The string to sign of a client that takes ``/bucket`` for ``/bucket/``; None where there is no bucket
+    alone.
+
+    Clients that follow the rule for virtual hosts in path style too (botocore's hmacv1) sign a slash that
+    they do not send; both address the bucket.
+    """
+    resource = request.raw_path
+    if len(resource) < 2 or b"/" in resource[1:]:
+        return None
+    head, separator, tail = text.rpartition(b"\n" + resource)
+    return head + separator + b"/" + tail if separator and tail[:1] in (b"", b"?") else None
+
+
+def check_signature(
+    access_key: str, secret: SecretKey, provided: str, text: bytes, other: bytes | None = None
+) -> None:
+    """Compare in constant time, with `other` too where there is one. Raises S3Error SignatureDoesNotMatch."""
+    sent = provided.encode("utf-8", "surrogateescape")
+    if hmac.compare_digest(sign(secret, text).encode(), sent):
+        return
+    if other is None or not hmac.compare_digest(sign(secret, other).encode(), sent):
         raise signature_mismatch(access_key, provided, text)
 
 
@@ -158,7 +176,7 @@ def authenticate_header(
     check_skew(moment, now)
     secret = find_secret(lookup, access_key)
     text = string_to_sign(request, date=date, virtual_bucket=virtual_bucket)
-    check_signature(access_key, secret, provided, text)
+    check_signature(access_key, secret, provided, text, other_spelling(request, text))
     token = request.headers.get("x-amz-security-token")
     check_session_token(secret, token)
     mode, payload_sha256 = declared_payload(request.headers)
