@@ -50,8 +50,8 @@ _COSTS: Final = {
     "hard_links": "creating only if absent and hard links on the mount do not work",
     "reflink": "copies move all bytes and take space",
     "copy_range": "copies go through this process",
-    "leases": "ETags of files written without S3 are filled only after a quiet time; as a user without CAP_LEASE"
-    " only files of that user can be leased",
+    "leases": "ETags of files written without S3 are filled only after a quiet time; without CAP_LEASE"
+    " only files of the same user can be leased",
     "ofd_locks": "only one process can work on the store",
     "fine_times": "changes within one tick of the clock are told apart by size and inode only",
     "file_handles": "the mount keeps more descriptors open",
