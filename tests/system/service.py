@@ -29,7 +29,7 @@ PROGRAM = Path(sys.executable).with_name("weka-mp")
 
 START_SECONDS = 60.0
 STOP_SECONDS = 45.0
-_READY = re.compile(r"ready(?: s3=(?P<s3>http://\S+))?(?: mount=(?P<mount>.*?))? store=(?P<store>.*)\n")
+_READY = re.compile(r"ready(?: s3=(?P<s3>http://\S+))?(?: mount=(?P<mount>.*?))*? store=(?P<store>.*)\n")
 _COUNTER = itertools.count(1)
 
 
@@ -60,7 +60,8 @@ def process_kind(pid: int) -> str | None:
 
 def is_mounted(path: Path) -> bool:
     """Asked of the kernel's table: a dead mount answers no system call."""
-    return any(line.split()[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    return any(line.split()[4].replace(r"\040", " ") == str(path) for line in lines)
 
 
 @dataclass
@@ -233,8 +234,7 @@ def start(
     store.mkdir(exist_ok=True)
     place = folder / "mnt" if isinstance(mount, bool) else mount
     arguments = [command, str(store), "--admin", admin, *options]
-    if s3 is not None:
-        arguments += ["--s3", s3]
+    arguments += ["--s3", s3 or "none"]
     if mount:
         place.mkdir(exist_ok=True)
         arguments += ["--mount", str(place)]

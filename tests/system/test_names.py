@@ -21,8 +21,8 @@ PLAIN = [
 ]
 ESCAPED = [
     "//", "/", "/lead", "a//b", "a///b", "trail//", "..", ".", "../up", "a/../b", "a/./b", "./x", "x/..",
-    "x/.",    ".weka", ".weka/format", "deep/.weka/x", ".weka~staging", ".weka%e", ".weka%k", ".weka%x", "x" * 256,
-    "é" * 200, "y" * 1024, "a/" + "z" * 1022, "../" * 341 + "x",
+    "x/.", ".weka", ".weka/format", "deep/.weka/x", ".weka~staging", ".weka%e", ".weka%k", ".weka%x",
+    "x" * 256, "é" * 200, "y" * 1024, "a/" + "z" * 1022, "../" * 341 + "x",
 ]
 
 
@@ -85,17 +85,16 @@ def test_a_key_with_nul(bucket: Bucket) -> None:
 
 
 def test_listings_are_in_the_order_of_bytes_across_pages(bucket: Bucket) -> None:
-    keys = ["a", "a-b", "a.b", "a0", "ab/c", "ab0", "B", "\U0001f40d", "\ufffd", "é", "z/1", "z/2/3", "z-", "z0"]
-    keys.remove("a")
+    keys = ["z0", "a-b", "a.b", "a0", "ab/c", "ab0", "B", "\U0001f40d", "\ufffd", "é", "z/1", "z/2/3", "z-"]
     for key in keys:
         bucket.put(key, b"x")
     (bucket.path / "z" / "posix").write_bytes(b"x")
     expected = sorted([*keys, "z/posix"], key=str.encode)
     assert bucket.keys() == expected
     assert bucket.keys(PaginationConfig={"PageSize": 1}) == expected
-    page = bucket.s3.list_objects_v2(Bucket=bucket.name, Delimiter="/", StartAfter="ab/")
+    page = bucket.s3.list_objects_v2(Bucket=bucket.name, Delimiter="/", StartAfter="a0")
     shown = [entry["Key"] for entry in page["Contents"]]
-    assert shown == [key for key in expected if "/" not in key and key.encode() > b"ab/"]
+    assert shown == [key for key in expected if "/" not in key and key.encode() > b"a0"]
     assert [entry["Prefix"] for entry in page["CommonPrefixes"]] == ["ab/", "z/"]
 
 

