@@ -117,7 +117,7 @@ class Store(Protocol):
     def rmdir(self, at: Fd, name: bytes) -> None: ...
     # data
     def create_unnamed(self, directory: Fd, mode: int) -> Fd:
-        """O_TMPFILE | O_RDWR; NotSupported where there is none."""
+        """O_TMPFILE | O_RDWR; NotSupported where there is none, NotFound in a directory that was removed."""
 
     def read(self, fd: Fd, size: int, offset: int) -> bytes: ...
     def write(self, fd: Fd, data: bytes | bytearray | memoryview, offset: int) -> None:

@@ -15,18 +15,17 @@ import stat
 import struct
 from collections.abc import Iterator, Sequence
 
-from weka_mp.errors import AccessDenied, NotSupported, ObjectChanged, StoreUnusable
+from weka_mp.errors import AccessDenied, NotFound, NotSupported, ObjectChanged, StoreUnusable
 from weka_mp.store import syscalls
 from weka_mp.store.interface import DirEntry, Primitives, StatVfs
 from weka_mp.store.probe import probe
+from weka_mp.store.resolving import DIRECTORY, PATH_MAX, STRICT, open_by_steps, open_far
 from weka_mp.store.translate import fail
 from weka_mp.values import Attr, Fd, InodeNo
 
 __all__ = ["PosixStore"]
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_STRICT = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 _FOLLOW = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
 _COPY_STEP = 1 << 30
 _READ_STEP = 1 << 20
@@ -81,7 +80,7 @@ class PosixStore:
         self._privileged = os.geteuid() == 0
         self._own_groups = tuple(os.getgroups())
         try:
-            self._root = os.open(self.path, _DIRECTORY)
+            self._root = os.open(self.path, DIRECTORY)
         except OSError as error:
             raise StoreUnusable(f"{os.fsdecode(self.path)}: {error.strerror}") from error
         self._has_openat2 = self._find_openat2()
@@ -89,7 +88,7 @@ class PosixStore:
 
     def _find_openat2(self) -> bool:
         try:
-            os.close(syscalls.openat2(self._root, b".", _DIRECTORY, 0, _STRICT))
+            os.close(syscalls.openat2(self._root, b".", DIRECTORY, 0, STRICT))
         except OSError as error:
             if error.errno in (errno.ENOSYS, errno.EPERM):
                 return False
@@ -106,35 +105,19 @@ class PosixStore:
     # ---- descriptors
     def _open(self, at: int, path: bytes, flags: int, mode: int, resolve: int) -> Fd:
         try:
-            if self._has_openat2:
-                return Fd(syscalls.openat2(at, path, flags, mode, resolve))
-            return Fd(self._walk(at, path, flags, mode))
+            if not self._has_openat2:
+                return Fd(open_by_steps(at, path, flags, mode))
+            if len(path) >= PATH_MAX:
+                return Fd(open_far(at, path, flags, mode, resolve))
+            return Fd(syscalls.openat2(at, path, flags, mode, resolve))
         except OSError as error:
             fail(error, path)
 
-    @staticmethod
-    def _walk(at: int, path: bytes, flags: int, mode: int) -> int:
-        """openat2's strict resolution with openat alone: every component without following links."""
-        parts = [part for part in path.split(b"/") if part not in (b"", b".")] or [b"."]
-        if b".." in parts:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
-        here = at
-        try:
-            for part in parts[:-1]:
-                inner = os.open(part, _DIRECTORY, dir_fd=here)
-                if here != at:
-                    os.close(here)
-                here = inner
-            return os.open(parts[-1], flags | os.O_NOFOLLOW, mode, dir_fd=here)
-        finally:
-            if here != at:
-                os.close(here)
-
     def open_dir(self, at: Fd, path: bytes) -> Fd:
-        return self._open(at, path or b".", _DIRECTORY, 0, _STRICT)
+        return self._open(at, path or b".", DIRECTORY, 0, STRICT)
 
     def open_file(self, at: Fd, path: bytes, flags: int, mode: int = 0o666) -> Fd:
-        return self._open(at, path, flags | _FILE, mode, _STRICT)
+        return self._open(at, path, flags | _FILE, mode, STRICT)
 
     def open_following(self, at: Fd, path: bytes) -> Fd:
         if not self._has_openat2:
@@ -142,7 +125,7 @@ class PosixStore:
         return self._open(at, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0, _FOLLOW)
 
     def open_path(self, at: Fd, name: bytes) -> Fd:
-        return self._open(at, name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, _STRICT)
+        return self._open(at, name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, STRICT)
 
     def reopen(self, fd: Fd, flags: int) -> Fd:
         try:
@@ -254,6 +237,8 @@ class PosixStore:
         try:
             return Fd(os.open(b".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=directory))
         except OSError as error:
+            if error.errno == errno.EPERM and self.attr(directory).nlink == 0:
+                raise NotFound("the directory was removed") from error  # ext4 says EPERM
             fail(error)
 
     def read(self, fd: Fd, size: int, offset: int) -> bytes:
