@@ -97,6 +97,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
         opened = {name: _directory(store, control, name) for name in _DIRECTORIES}
         store_id = _identify(ControlFiles(store, control, random), clock, random)
         lock_file = store.open_file(opened[b"locks"], b"entries", os.O_RDWR | os.O_CREAT, 0o600)
+        store.close(opened[b"locks"])
     except StoreUnusable:
         raise
     except NamespaceError as error:
