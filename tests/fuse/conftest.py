@@ -1,4 +1,6 @@
-"""A store, mounted by a process of its own, and the namespace over the same store as an S3 worker would have it."""
+"""A store, mounted by a process of its own, and the namespace over the same store as an S3 worker would have
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ _PROJECT = Path(__file__).parents[2]
 
 
 class Mount:
-    """One mounted store. `path` is the mount point, `store` the directory behind it, `namespace` the other door."""
+    """One mounted store.
+
+    `path` is the mount point, `store` the directory behind it, `namespace` the other door.
+    """
 
     def __init__(self, folder: Path, attr_timeout: float) -> None:
         self.store = folder / "store"
@@ -36,7 +41,14 @@ class Mount:
         self._socket: socket.socket | None = None
 
     def start(self, attr_timeout: float) -> subprocess.Popen[str]:
-        command = [sys.executable, str(_SCRIPT), str(self.store), str(self.path), str(attr_timeout), self.socket_path]
+        command = [
+            sys.executable,
+            str(_SCRIPT),
+            str(self.store),
+            str(self.path),
+            str(attr_timeout),
+            self.socket_path,
+        ]
         environment = {**os.environ, "PYTHONPATH": str(_PROJECT)}
         with self.log.open("a") as log:
             process = subprocess.Popen(

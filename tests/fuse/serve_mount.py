@@ -1,8 +1,12 @@
-"""The mount process of the mounted tests: STORE MOUNTPOINT ATTR_TIMEOUT SOCKET. Says `ready`, and `dirty PATH`."""
+"""The mount process of the mounted tests:
+
+STORE MOUNTPOINT ATTR_TIMEOUT SOCKET. Says `ready`, and `dirty PATH`.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from weka_mp.fuse.process import run_mount
@@ -11,17 +15,24 @@ from weka_mp.namespace import Namespace
 from weka_mp.store.posix import PosixStore
 
 
+def _say(line: bytes) -> None:
+    os.write(sys.stdout.fileno(), line + b"\n")
+
+
 def main(store: str, mountpoint: str, attr_timeout: str, socket_path: str) -> int:
     logging.basicConfig(level=logging.INFO)
     with Namespace.open(PosixStore(store)) as namespace:
         try:
             run_mount(
-                namespace, mountpoint, attr_timeout=float(attr_timeout), socket_path=socket_path,
-                on_ready=lambda: print("ready", flush=True),
-                on_dirty=lambda path: print("dirty", repr(path), flush=True),
+                namespace,
+                mountpoint,
+                attr_timeout=float(attr_timeout),
+                socket_path=socket_path,
+                on_ready=lambda: _say(b"ready"),
+                on_dirty=lambda path: _say(b"dirty " + repr(path).encode()),
             )
         except MountFailed as error:
-            print(f"failed {error}", flush=True)
+            _say(b"failed " + os.fsencode(str(error)))
             return 1
     return 0
 

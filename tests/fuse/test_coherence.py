@@ -126,7 +126,10 @@ def test_changes_of_directories_that_the_kernel_does_not_know_are_skipped(mount:
 
 
 def test_lookups_that_race_with_changes_never_leave_a_stale_entry(mount: Mount) -> None:
-    """Readers look a name up all the time while it is replaced; after each invalidation everybody sees the new one."""
+    """Readers look a name up all the time while it is replaced;
+
+    after each invalidation everybody sees the new one.
+    """
     folder = mount.path / "bucket"
     stop = threading.Event()
 
@@ -174,13 +177,18 @@ print(done)
 
 
 def test_a_storm_of_changes_against_create_rename_and_unlink_does_not_deadlock(mount: Mount) -> None:
-    """UNLINK holds the kernel's directory lock and waits for the entry lock; INVAL_ENTRY waits for the directory lock."""
+    """UNLINK holds the kernel's directory lock and waits for the entry lock;
+
+    INVAL_ENTRY waits for the directory lock.
+    """
     folder = mount.path / "bucket/storm"
     folder.mkdir()
     seconds = 4
     posix = [
         subprocess.Popen(
-            [sys.executable, "-c", _STORM, str(folder), str(seconds), str(seed)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _STORM, str(folder), str(seconds), str(seed)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for seed in range(2)
     ]
@@ -200,7 +208,16 @@ def test_a_storm_of_changes_against_create_rename_and_unlink_does_not_deadlock(m
 
 
 def test_it_survives_malformed_messages(mount: Mount) -> None:
-    for args in (None, 5, [5], [[1, "text", None]], [[-1, b"x", None]], [[1, b"a/b", None]], [[1, b"x", "y"]], [[1, b"x"]]):
+    for args in (
+        None,
+        5,
+        [5],
+        [[1, "text", None]],
+        [[-1, b"x", None]],
+        [[1, b"a/b", None]],
+        [[1, b"x", "y"]],
+        [[1, b"x"]],
+    ):
         with pytest.raises(AssertionError):
             mount.ask("invalidate", args)
     with pytest.raises(AssertionError):

@@ -64,7 +64,9 @@ def _open(side: _Side, path: tuple[str, ...], flags: int, mode: int) -> object:
 def _by_name(draw: random.Random) -> _Operation:
     path, other = _path(draw), _path(draw)
     mode, size, when = draw.choice((0o777, 0o640, 0o4755, 0)), draw.randrange(9000), draw.randrange(1 << 60)
-    flags = draw.choice((os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_WRONLY | os.O_TRUNC))
+    flags = draw.choice(
+        (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_WRONLY | os.O_TRUNC)
+    )
     choices: tuple[_Operation, ...] = (
         lambda side: _stat(side, path),
         lambda side: _open(side, path, flags, mode),
@@ -124,7 +126,9 @@ def _tree(root: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_mount_does_what_a_directory_does(here: Path, behind: Path, tmp_path: Path, mount: Mount, seed: int) -> None:
+def test_the_mount_does_what_a_directory_does(
+    here: Path, behind: Path, tmp_path: Path, mount: Mount, seed: int
+) -> None:
     draw = random.Random(seed)
     ours, theirs = _Side(here), _Side(tmp_path / "plain")
     theirs.root.mkdir()

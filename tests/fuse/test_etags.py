@@ -1,4 +1,6 @@
-"""ETags of what was written over the mount are true, and final when close(2) has returned (docs/SEMANTICS.md, 2 and 3)."""
+"""ETags of what was written over the mount are true, and final when close(2) has returned
+(docs/SEMANTICS.md, 2 and 3).
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,8 @@ def test_an_open_writer_makes_the_etag_unmatchable(mount: Mount, bucket: Path) -
 
 def test_a_mapping_that_writes_after_close_voids_the_etag(mount: Mount, bucket: Path) -> None:
     script = (
-        "import mmap, os; fd = os.open('m', os.O_RDWR | os.O_CREAT); os.write(fd, b'a' * 4096); m = mmap.mmap(fd, 4096); "
+        "import mmap, os; fd = os.open('m', os.O_RDWR | os.O_CREAT); os.write(fd, b'a' * 4096); "
+        "m = mmap.mmap(fd, 4096); "
         "os.close(fd); m[0:1] = b'b'; m.flush(); m[1:2] = b'b'; m.flush(); m.close()"
     )
     subprocess.run(["python3", "-c", script], cwd=bucket, check=True)
@@ -151,7 +154,9 @@ def test_files_that_need_hashing_are_reported(mount: Mount, bucket: Path) -> Non
     assert _head(mount, "sub/dirty").etag == _md5(b"XY23456789"), report
 
 
-def test_a_directory_objects_body_is_invisible_and_goes_with_its_directory(mount: Mount, bucket: Path) -> None:
+def test_a_directory_objects_body_is_invisible_and_goes_with_its_directory(
+    mount: Mount, bucket: Path
+) -> None:
     with mount.namespace.begin_put(_BUCKET, b"d/", size_hint=4) as session:
         session.write(b"body")
         mount.invalidate(session.publish(NewObject(md5=hashlib.md5(b"body").digest())).changes)

@@ -137,10 +137,18 @@ def test_new_files_belong_to_their_maker_and_setgid_directories_pass_on_their_gr
     (here / "d").mkdir()
     os.chown(here / "d", 0, 4242)
     (here / "d").chmod(0o2777)
-    assert _as_stranger("umask 022; echo > plain; echo > d/inner; mkdir d/sub; mkfifo d/pipe; ln -s x d/link", here) == 0
+    assert (
+        _as_stranger(
+            "umask 022; echo > plain; echo > d/inner; mkdir d/sub; mkfifo d/pipe; ln -s x d/link", here
+        )
+        == 0
+    )
     found = {name: (here / name).lstat() for name in ("plain", "d/inner", "d/sub", "d/pipe", "d/link")}
     assert {name: (s.st_uid, s.st_gid) for name, s in found.items()} == {
-        "plain": (65534, 65534), "d/inner": (65534, 4242), "d/sub": (65534, 4242), "d/pipe": (65534, 4242),
+        "plain": (65534, 65534),
+        "d/inner": (65534, 4242),
+        "d/sub": (65534, 4242),
+        "d/pipe": (65534, 4242),
         "d/link": (65534, 4242),
     }
     assert stat.S_IMODE(found["d/sub"].st_mode) == 0o2755
@@ -160,8 +168,13 @@ def test_times_keep_nanoseconds(here: Path) -> None:
     path = here / "f"
     path.write_bytes(b"")
     os.utime(path, ns=(1_234_567_890_123_456_789, 987_654_321_987_654_321))
-    assert (path.stat().st_atime_ns, path.stat().st_mtime_ns) == (1_234_567_890_123_456_789, 987_654_321_987_654_321)
-    subprocess.run(["touch", "-a", "-d", "2001-02-03 04:05:06.123456789Z", path], check=True)  # mtime: UTIME_OMIT
+    assert (path.stat().st_atime_ns, path.stat().st_mtime_ns) == (
+        1_234_567_890_123_456_789,
+        987_654_321_987_654_321,
+    )
+    subprocess.run(
+        ["touch", "-a", "-d", "2001-02-03 04:05:06.123456789Z", path], check=True
+    )  # mtime: UTIME_OMIT
     assert path.stat().st_atime_ns == 981_173_106_123_456_789
     assert path.stat().st_mtime_ns == 987_654_321_987_654_321
     subprocess.run(["touch", "-m", path], check=True)  # UTIME_NOW
@@ -176,7 +189,9 @@ def test_symlinks_fifos_and_devices(here: Path) -> None:
     assert os.readlink(here / "long") == "x" * 4095
     os.mkfifo(here / "p", 0o640)
     assert stat.S_ISFIFO((here / "p").stat().st_mode)
-    result = subprocess.run(["sh", "-c", "echo through > p & cat p"], cwd=here, capture_output=True, check=True)
+    result = subprocess.run(
+        ["sh", "-c", "echo through > p & cat p"], cwd=here, capture_output=True, check=True
+    )
     assert result.stdout == b"through\n"
     os.mknod(here / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     assert (here / "null").stat().st_rdev == os.makedev(1, 3)
@@ -196,7 +211,8 @@ def test_a_shared_mapping_writes_through(here: Path, behind: Path) -> None:
     # In a process of its own: a page fault on the mount must not hold this interpreter.
     script = (
         "import mmap, os; fd = os.open('f', os.O_RDWR | os.O_CREAT); os.ftruncate(fd, 8192); "
-        "m = mmap.mmap(fd, 8192); os.close(fd); m[4000:4200] = b'x' * 200; m.flush(); m[0:1] = b'y'; m.close()"
+        "m = mmap.mmap(fd, 8192); os.close(fd); m[4000:4200] = b'x' * 200; m.flush(); "
+        "m[0:1] = b'y'; m.close()"
     )
     subprocess.run(["python3", "-c", script], cwd=here, check=True)
     assert (behind / "f").read_bytes() == b"y" + b"\0" * 3999 + b"x" * 200 + b"\0" * 3992

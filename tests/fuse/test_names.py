@@ -1,4 +1,7 @@
-"""Names on the mount: limits, what is reserved, rename with flags, listings under change, extended attributes."""
+"""Names on the mount:
+
+limits, what is reserved, rename with flags, listings under change, extended attributes.
+"""
 
 from __future__ import annotations
 
@@ -166,8 +169,10 @@ def test_rewinding_and_seeking_a_listing(here: Path) -> None:
 import ctypes, os, sys
 libc = ctypes.CDLL(None)
 class Dirent(ctypes.Structure):
-    _fields_ = [("ino", ctypes.c_uint64), ("off", ctypes.c_int64), ("len", ctypes.c_ushort), ("type", ctypes.c_ubyte), ("name", ctypes.c_char * 256)]
-libc.opendir.restype, libc.readdir.restype, libc.telldir.restype = ctypes.c_void_p, ctypes.POINTER(Dirent), ctypes.c_long
+    _fields_ = [("ino", ctypes.c_uint64), ("off", ctypes.c_int64), ("len", ctypes.c_ushort),
+                ("type", ctypes.c_ubyte), ("name", ctypes.c_char * 256)]
+libc.opendir.restype, libc.telldir.restype = ctypes.c_void_p, ctypes.c_long
+libc.readdir.restype = ctypes.POINTER(Dirent)
 d = ctypes.c_void_p(libc.opendir(b"."))
 def rest(limit=10**6):
     names = []
@@ -185,7 +190,9 @@ assert len(set(again)) == len(again) == 301 and {b".", b".."} <= set(again) and 
 
 def test_dot_entries_have_the_right_numbers(here: Path) -> None:
     (here / "d").mkdir()
-    output = subprocess.run(["ls", "-ai", "d"], cwd=here, capture_output=True, text=True, check=True).stdout.split()
+    output = subprocess.run(
+        ["ls", "-ai", "d"], cwd=here, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert output == [str((here / "d").stat().st_ino), ".", str(here.stat().st_ino), ".."]
 
 
@@ -230,7 +237,9 @@ def test_strangers_do_not_see_trusted_and_security_attributes(here: Path) -> Non
             os.chdir(here)
             os.setgroups([])
             os.setresuid(65534, 65534, 65534)
-            hidden = all(_errno(os.getxattr, "f", name) == errno.ENODATA for name in ("trusted.t", "security.test"))
+            hidden = all(
+                _errno(os.getxattr, "f", name) == errno.ENODATA for name in ("trusted.t", "security.test")
+            )
             os.setxattr("f", "user.mine", b"1")
             os._exit(0 if os.listxattr("f") == ["user.mine"] and hidden else 1)
         finally:
@@ -244,9 +253,16 @@ def test_acls_pass_through_and_are_enforced(here: Path, behind: Path) -> None:
     path = here / "f"
     path.write_bytes(b"x")
     here.chmod(0o755)
-    entries = [(1, 6, 0xFFFFFFFF), (2, 0, 65534), (4, 4, 0xFFFFFFFF), (16, 4, 0xFFFFFFFF), (32, 4, 0xFFFFFFFF)]
+    entries = [
+        (1, 6, 0xFFFFFFFF),
+        (2, 0, 65534),
+        (4, 4, 0xFFFFFFFF),
+        (16, 4, 0xFFFFFFFF),
+        (32, 4, 0xFFFFFFFF),
+    ]
     acl = (2).to_bytes(4, "little") + b"".join(
-        tag.to_bytes(2, "little") + perm.to_bytes(2, "little") + who.to_bytes(4, "little") for tag, perm, who in entries
+        tag.to_bytes(2, "little") + perm.to_bytes(2, "little") + who.to_bytes(4, "little")
+        for tag, perm, who in entries
     )
     stranger = ["setpriv", "--reuid", "65534", "--clear-groups", "cat", "f"]
     assert subprocess.run(stranger, cwd=here, stdout=subprocess.DEVNULL, check=False).returncode == 0

@@ -26,7 +26,11 @@ def _refusal(store: Path, mountpoint: Path, tmp_path: Path) -> str:
     """What a mount process that cannot start says; it must end with status 1."""
     result = subprocess.run(
         [sys.executable, _SCRIPT, str(store), str(mountpoint), "1", str(tmp_path / "refused.sock")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, cwd="/", capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=30,
         check=False,
     )
     assert result.returncode == 1, result.stderr
@@ -120,7 +124,10 @@ def _open_handle(mountpoint: Path, handle: bytes) -> int:
 
 
 def test_file_handles_outlive_the_mount_process(mounted: Callable[..., Mount]) -> None:
-    """As an NFS server needs it: LOOKUP `.` and `..` of node numbers that only an earlier process gave out."""
+    """As an NFS server needs it:
+
+    LOOKUP `.` and `..` of node numbers that only an earlier process gave out.
+    """
     mount = mounted()
     (mount.path / "d/e").mkdir(parents=True)
     (mount.path / "d/e/f").write_bytes(b"by handle")

@@ -78,8 +78,7 @@ class Notifier:
             self._threads.append(thread)
 
     def submit(self, key: int, work: list[_Forget], done: Callable[[], None]) -> None:
-        """Do `work` in order after everything submitted with the same key, then call `done` from the thread.
-        """
+        """Do `work` in order, after all that was submitted with this key; then call `done` from the thread."""
         self._queues[key % len(self._queues)].put((work, done))
 
     def _run(self, work: queue.SimpleQueue[tuple[list[_Forget], Callable[[], None]] | None]) -> None:
@@ -158,8 +157,11 @@ class Invalidation:
     async def stats(self, args: object) -> object:
         """Counts of this mount."""
         return {
-            **self._figures(), "changes": self._changes, "changes_skipped": self._skipped,
-            "changes_overdue": self._overdue, "changes_pending": len(self._pending),
+            **self._figures(),
+            "changes": self._changes,
+            "changes_skipped": self._skipped,
+            "changes_overdue": self._overdue,
+            "changes_pending": len(self._pending),
         }
 
     async def invalidate(self, args: object) -> object:

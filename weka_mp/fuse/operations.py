@@ -140,7 +140,11 @@ class Operations(pyfuse3.Operations):
 
     # ---- attributes
     async def setattr(
-        self, inode: InodeT, attr: EntryAttributes, fields: pyfuse3.SetattrFields, fh: FileHandleT | None,
+        self,
+        inode: InodeT,
+        attr: EntryAttributes,
+        fields: pyfuse3.SetattrFields,
+        fh: FileHandleT | None,
         ctx: RequestContext,
     ) -> EntryAttributes:
         change = attr_change(attr, fields)
@@ -197,12 +201,19 @@ class Operations(pyfuse3.Operations):
         await _patiently(functools.partial(self._tree.remove_directory, parent_inode, name))
 
     async def rename(
-        self, parent_inode_old: InodeT, name_old: FileNameT, parent_inode_new: InodeT, name_new: FileNameT,
-        flags: FlagT, ctx: RequestContext,
+        self,
+        parent_inode_old: InodeT,
+        name_old: FileNameT,
+        parent_inode_new: InodeT,
+        name_new: FileNameT,
+        flags: FlagT,
+        ctx: RequestContext,
     ) -> None:
-        await _patiently(functools.partial(
-            self._tree.rename, parent_inode_old, name_old, parent_inode_new, name_new, flags
-        ))
+        await _patiently(
+            functools.partial(
+                self._tree.rename, parent_inode_old, name_old, parent_inode_new, name_new, flags
+            )
+        )
 
     # ---- files
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:

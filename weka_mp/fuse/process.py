@@ -30,14 +30,20 @@ _GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
 
 
 def run_mount(
-    namespace: Namespace, mountpoint: str, *, attr_timeout: float, socket_path: str,
-    on_ready: Callable[[], None], on_dirty: OnDirty | None = None, allow_other: bool = True,
+    namespace: Namespace,
+    mountpoint: str,
+    *,
+    attr_timeout: float,
+    socket_path: str,
+    on_ready: Callable[[], None],
+    on_dirty: OnDirty | None = None,
+    allow_other: bool = True,
 ) -> None:
     """Mount `namespace` at `mountpoint` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
 
     `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations
-    are taken (`weka_mp.fuse.invalidation`). `on_ready` is called once requests are answered, `on_dirty` with the
-    path of each file whose ETag is not known after its last writer closed. Must run on the main thread.
+    are taken (`weka_mp.fuse.invalidation`). `on_ready` is called once requests are answered, `on_dirty` with
+    the path of each file whose ETag is not known after its last writer closed. Must run on the main thread.
     Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
@@ -70,8 +76,12 @@ class _Mount:
         self._mountpoint = mountpoint
         descriptors = max(64, min(4096, _raise_file_limit() // 8))
         self._tree = Tree(
-            namespace.store, namespace.locks, namespace.clock,
-            overrides=os.geteuid() == 0, on_dirty=on_dirty, descriptors=descriptors,
+            namespace.store,
+            namespace.locks,
+            namespace.clock,
+            overrides=os.geteuid() == 0,
+            on_dirty=on_dirty,
+            descriptors=descriptors,
         )
         self._connected = trio.Event()
         self._notifier: Notifier | None = None
@@ -101,7 +111,9 @@ class _Mount:
             if notifier.stop():
                 session.close()
             else:  # a thread still uses the session; the process is about to end
-                _log.error("a notification is stuck in the kernel; the mount is left to the end of this process")
+                _log.error(
+                    "a notification is stuck in the kernel; the mount is left to the end of this process"
+                )
                 session.unmount()
             self._tree.close()
 

@@ -163,7 +163,9 @@ class Session:
         Blocks: call it in a thread.
         """
         if not _umount(self.path, lazily=False) and _is_ours(self.path):
-            _log.warning("%s is in use; it is detached and ends with its last user or this process", self.path)
+            _log.warning(
+                "%s is in use; it is detached and ends with its last user or this process", self.path
+            )
             _umount(self.path, lazily=True)
 
     def terminate(self) -> None:

@@ -1,0 +1,196 @@
+"""The node table: identity, references, ways back, descriptors; with file handles and without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from weka_mp.errors import NotSupported, Stale
+from weka_mp.namespace.nodes import ROOT, Node, Nodes
+from weka_mp.store.posix import PosixStore
+from weka_mp.values import Fd, InodeNo
+
+
+class _NoHandles(PosixStore):
+    """A file system without file handles, or a caller who may not open them."""
+
+    def handle_of(self, fd: Fd) -> bytes:
+        raise NotSupported("no handles here")
+
+
+class _Table:
+    def __init__(self, folder: Path, kind: type[PosixStore], descriptors: int = 8) -> None:
+        self.folder = folder
+        self.store = kind(str(folder))
+        self.nodes = Nodes(self.store, descriptors=descriptors)
+
+    def learn(self, path: str) -> Node:
+        """Look a path up, component by component, as the kernel does."""
+        node = self.nodes.get(ROOT)
+        for name in path.encode().split(b"/"):
+            with self.nodes.borrow(node.number) as directory:
+                fd = self.store.open_path(directory, name)
+            node = self.nodes.learn(fd, self.store.attr(fd), node.number, name)
+            self.nodes.count(node.number)
+            self.store.close(fd)
+        return node
+
+    def ino(self, number: int) -> int:
+        with self.nodes.borrow(number) as fd:
+            return self.store.attr(fd).ino
+
+
+@pytest.fixture(params=[PosixStore, _NoHandles], ids=["handles", "names"])
+def table(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[_Table]:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/f").touch()
+    made = _Table(tmp_path, request.param)
+    yield made
+    made.nodes.close()
+    made.store.shutdown()
+
+
+def test_numbers_are_the_stores_and_the_root_is_1(table: _Table) -> None:
+    assert table.learn("a/b/f").number == (table.folder / "a/b/f").stat().st_ino
+    root = table.store.attr(table.store.root())
+    assert table.nodes.number_of(root) == ROOT
+    assert table.nodes.known(root.ino) == [ROOT]
+    assert table.nodes.ino_of(ROOT) == root.ino
+
+
+def test_clashing_numbers_come_from_a_table(table: _Table) -> None:
+    attr = table.store.attr(table.store.root())
+    foreign = attr._replace(dev=attr.dev + 1)
+    low = attr._replace(ino=InodeNo(1))
+    high = attr._replace(ino=InodeNo((1 << 63) + 7))
+    numbers = [table.nodes.number_of(each) for each in (foreign, low, high)]
+    assert len(set(numbers)) == 3
+    assert all(number >> 63 for number in numbers)
+    assert [table.nodes.number_of(each) for each in (foreign, low, high)] == numbers
+
+
+def test_a_node_is_reached_again_without_a_cached_descriptor(table: _Table) -> None:
+    number = table.learn("a/b/f").number
+    table.nodes.release_descriptor(number)
+    assert table.ino(number) == number
+
+
+def test_a_forgotten_node_is_found_again(table: _Table) -> None:
+    node = table.learn("a/b/f")
+    number, generation = node.number, node.generation
+    table.nodes.count(number)
+    table.nodes.forget([(number, 1)])
+    assert table.nodes.known(number) == [number]
+    table.nodes.forget([(number, 1)])
+    assert table.nodes.known(number) == []
+    assert table.ino(number) == number
+    assert table.nodes.get(number).generation == generation
+
+
+def test_a_node_follows_a_rename(table: _Table) -> None:
+    node = table.learn("a/b")
+    inner = table.learn("a/b/f")
+    os.rename(table.folder / "a/b", table.folder / "moved")
+    table.nodes.moved(node.number, ROOT, b"moved")
+    for number in (node.number, inner.number):
+        table.nodes.release_descriptor(number)
+        assert table.ino(number) == number
+    assert table.nodes.path_of(inner.number) == b"moved/f"
+
+
+def test_a_removed_inode_is_stale(table: _Table) -> None:
+    number = table.learn("a/b/f").number
+    table.nodes.release_descriptor(number)
+    os.unlink(table.folder / "a/b/f")
+    with pytest.raises(Stale), table.nodes.borrow(number):
+        pass
+
+
+def test_another_inode_of_that_name_is_not_mistaken(table: _Table) -> None:
+    number = table.learn("a/b/f").number
+    table.nodes.release_descriptor(number)
+    (table.folder / "new").touch()  # made before the old one goes, so that its number differs
+    os.replace(table.folder / "new", table.folder / "a/b/f")
+    with pytest.raises(Stale), table.nodes.borrow(number):
+        pass
+
+
+def test_an_orphan_stays_until_it_is_forgotten(table: _Table) -> None:
+    number = table.learn("a/b/f").number
+    fd = table.store.open_path(table.store.root(), b"a/b/f")
+    os.unlink(table.folder / "a/b/f")
+    assert table.nodes.orphaned(number, fd)
+    assert table.ino(number) == number
+    table.nodes.forget([(number, 1)])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+    with pytest.raises(Stale):
+        table.nodes.get(number)
+
+
+def test_what_the_kernel_does_not_know_is_no_orphan(table: _Table) -> None:
+    fd = table.store.open_path(table.store.root(), b"a/b/f")
+    assert not table.nodes.orphaned(12345, fd)
+    table.store.close(fd)
+
+
+def test_descriptors_are_bounded_and_borrowed_ones_stay_open(table: _Table) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    numbers = []
+    for index in range(50):
+        (table.folder / f"f{index}").touch()
+        numbers.append(table.learn(f"f{index}").number)
+    with table.nodes.borrow(numbers[0]) as first:
+        for number in numbers[1:]:
+            assert table.ino(number) == number
+        assert os.fstat(first).st_ino == numbers[0]
+    assert len(os.listdir("/proc/self/fd")) - before <= 8 + 1
+    assert table.nodes.figures()["descriptors"] <= 8
+    table.nodes.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_parents(table: _Table) -> None:
+    folder = table.learn("a/b")
+    assert table.nodes.parent_of(folder.number) == (table.folder / "a").stat().st_ino
+    assert table.nodes.parent_of(table.nodes.parent_of(folder.number)) == ROOT
+    assert table.nodes.parent_of(ROOT) == ROOT
+
+
+def test_a_number_of_an_earlier_process_is_found_by_handle(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    number = (tmp_path / "f").stat().st_ino
+    table = _Table(tmp_path, PosixStore)
+    try:
+        assert table.ino(number) == number
+        assert table.nodes.get(number).generation == table.learn("f").generation
+        with pytest.raises(Stale):
+            table.nodes.get(number + (1 << 33))
+    finally:
+        table.nodes.close()
+        table.store.shutdown()
+
+
+def test_a_reused_number_is_another_generation(tmp_path: Path) -> None:
+    """The kernel still holds references to the old inode, and will forget them under the same number."""
+    table = _Table(tmp_path, PosixStore)
+    try:
+        for _ in range(50):
+            (tmp_path / "f").touch()
+            node = table.learn("f")
+            table.nodes.release_descriptor(node.number)
+            os.unlink(tmp_path / "f")
+            (tmp_path / "g").touch()
+            again = table.learn("g")
+            if again.number == node.number:
+                assert again.generation != node.generation
+                assert again.lookups == node.lookups + 1
+                return
+            os.unlink(tmp_path / "g")
+        pytest.skip("this file system reuses no inode number soon")
+    finally:
+        table.nodes.close()
+        table.store.shutdown()
