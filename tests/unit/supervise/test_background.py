@@ -1,0 +1,89 @@
+"""The filler: what it fills, when it looks again, who goes first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from weka_mp.errors import BucketMissing
+from weka_mp.namespace import FillReport, Namespace
+from weka_mp.supervise.background import Filler, fill_until_done, next_pause
+from weka_mp.supervise.opening import open_namespace
+from weka_mp.values import BucketName
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    (tmp_path / "bucket").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def namespace(store: Path) -> Iterator[Namespace]:
+    with open_namespace(str(store), "relaxed") as opened:
+        yield opened
+
+
+def test_an_idle_store_is_scanned_a_tenth_of_the_time_at_most() -> None:
+    assert next_pause(0.1, FillReport(already=9)) == 5
+    assert next_pause(3, FillReport(already=9)) == 30
+    assert next_pause(3, FillReport(filled=1)) == 6
+    assert next_pause(3, FillReport(busy=1)) == 6
+
+
+def test_fill_until_done_waits_for_what_is_busy_and_counts_each_file_once() -> None:
+    reports = [
+        FillReport(filled=2, already=1, busy=2),
+        FillReport(filled=1, already=3, busy=1),
+        FillReport(0, 5, 0, 0),
+    ]
+    slept: list[float] = []
+
+    class Fake:
+        def fill(self, bucket: str, prefix: bytes, stop: object) -> FillReport:
+            return reports.pop(0)
+
+    report = fill_until_done(Fake(), BucketName("b"), b"", lambda: False, sleep=slept.append)  # type: ignore[arg-type]
+    assert report == FillReport(filled=3, already=2, busy=0, failed=0)
+    assert len(slept) == 2
+
+
+def test_fill_until_done_loses_patience_with_a_writer(namespace: Namespace, store: Path) -> None:
+    with open(store / "bucket" / "a", "wb") as file:
+        file.write(b"x")
+        file.flush()
+        report = fill_until_done(namespace, BucketName("bucket"), b"", lambda: False, patience=0.2)
+    assert (report.busy, report.filled) == (1, 0)
+    with pytest.raises(BucketMissing):
+        fill_until_done(namespace, BucketName("none"), b"", lambda: False)
+
+
+async def _etag_becomes(namespace: Namespace, key: bytes, content: bytes) -> None:
+    expected = hashlib.md5(content).hexdigest()
+    with trio.fail_after(20):
+        while namespace.head_object(BucketName("bucket"), key).etag != expected:
+            await trio.sleep(0.02)
+
+
+async def test_scans_hints_and_wanted_fills(namespace: Namespace, store: Path) -> None:
+    (store / "bucket" / "early").write_bytes(b"early")
+    filler = Filler(namespace, lambda: False)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(filler.run)
+        nursery.start_soon(filler.follow_hints)
+        await trio.sleep(0.1)
+        (store / "bucket" / "wanted").write_bytes(b"wanted")
+        report = await filler.fill(["bucket", b"wanted"])
+        assert (report.filled, report.busy) == (1, 0)
+        (store / "bucket" / "hinted").write_bytes(b"hinted")
+        filler.hint([b"bucket/hinted", "not bytes"])
+        filler.hint("nonsense")
+        await _etag_becomes(namespace, b"hinted", b"hinted")
+        await _etag_becomes(namespace, b"early", b"early")
+        with pytest.raises(ValueError, match="wanted"):
+            await filler.fill("bucket")
+        nursery.cancel_scope.cancel()

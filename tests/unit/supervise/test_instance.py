@@ -1,0 +1,48 @@
+"""One service a store; the last children of a killed one are waited for."""
+
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+from weka_mp.supervise import instance
+from weka_mp.supervise.instance import Instance
+from weka_mp.supervise.keeper import StartFailed
+
+
+async def test_a_second_service_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+    first, second = Instance(str(tmp_path)), Instance(str(tmp_path))
+    await first.acquire("/store")
+    with pytest.raises(StartFailed, match=rf"^/store is served already \(pid {os.getpid()}\)$"):
+        await second.acquire("/store")
+    first.release()
+    await second.acquire("/store")
+    second.release()
+
+
+async def test_children_of_a_killed_service_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, successor = Instance(str(tmp_path)), Instance(str(tmp_path))
+    await killed.acquire("/store")
+    child = os.dup(killed.children_fd)  # a child's: the same open file
+    killed.release()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(successor.acquire, "/store")
+        await trio.sleep(0.1)
+        assert nursery.child_tasks
+        os.close(child)
+    successor.release()
+
+
+async def test_children_that_do_not_end_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance, "_WAIT_FOR_CHILDREN", 0.1)
+    killed, successor = Instance(str(tmp_path)), Instance(str(tmp_path))
+    await killed.acquire("/store")
+    child = os.dup(killed.children_fd)
+    killed.release()
+    with pytest.raises(StartFailed, match="still running"):
+        await successor.acquire("/store")
+    os.close(child)
+    successor.release()
