@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["checksum_fields", "last_modified", "object_fields", "quoted", "validator_fields"]
 
 _NANOSECONDS: Final = 1_000_000_000
+# RFC 9110, 5.6.2; the mount lets names be set that are none.
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _CONTENT: Final = (
     ("Cache-Control", "cache_control"),
     ("Content-Disposition", "content_disposition"),
@@ -54,7 +57,17 @@ def object_fields(info: ObjectInfo, overrides: Fields) -> list[tuple[str, str]]:
     if overrides:
         fields = override(fields, overrides)
     if info.user:
-        fields += [(f"x-amz-meta-{name}", encode_text(value)) for name, value in info.user.items()]
+        fields += _user_fields(info.user)
+    return fields
+
+
+def _user_fields(user: Mapping[str, str]) -> list[tuple[str, str]]:
+    """x-amz-meta-* for every name that can be a header's; S3 tells only how many others there are."""
+    fields = [
+        (f"x-amz-meta-{name}", encode_text(value)) for name, value in user.items() if _TOKEN.fullmatch(name)
+    ]
+    if len(fields) < len(user):
+        fields.append(("x-amz-missing-meta", str(len(user) - len(fields))))
     return fields
 
 

@@ -33,6 +33,8 @@ async def serve_connection(service: Service, wire: Wire) -> None:
     except Truncated as error:
         _log.warning("%s: %s; the connection is reset", wire.remote, error)
         wire.abort()
+    except Exception:  # noqa: BLE001 - one connection must not end the worker
+        _log.exception("the connection of %s failed", wire.remote)
     finally:
         wire.close()
 
@@ -93,9 +95,13 @@ class _ConnectionTask:
     async def answer_late_client(self) -> None:
         """The watchdog ended a request whose client stopped sending: tell it so if nothing was sent yet."""
         exchange = self._exchange
-        if exchange is None or self._connection.reply_begun:
+        if exchange is None:
             return
-        self._connection.close_after_reply()
-        with trio.move_on_after(self._wire.limits.linger_seconds):
-            await exchange.refuse(S3Error("RequestTimeout"))
-            await self._part()
+        try:
+            if not self._connection.reply_begun:
+                self._connection.close_after_reply()
+                with trio.move_on_after(self._wire.limits.linger_seconds):
+                    await exchange.refuse(S3Error("RequestTimeout"))
+                    await self._part()
+        finally:
+            exchange.account()

@@ -47,6 +47,7 @@ __all__ = ["Exchange", "answer_malformed"]
 _log = logging.getLogger("weka_mp.server")
 _ATTEMPTS: Final = 5  # of a small object that changes while it is read
 _NANO: Final = 1e-9
+_CLIENT_GONE: Final = 499  # in log and counts only: nobody was left to answer
 
 
 class Exchange:
@@ -75,10 +76,13 @@ class Exchange:
             _log.exception("request %s failed", self.record.request_id)
             await self.refuse(S3Error("InternalError"))
         finally:
-            self._account()
+            if not self._wire.expired:
+                self.account()
 
-    def _account(self) -> None:
+    def account(self) -> None:
+        """Count and log the request. Once, by whoever saw its end."""
         record = self.record
+        record.status = record.status or _CLIENT_GONE
         record.seconds = (self._service.clock.now_ns() - self._started) * _NANO
         self._service.metrics.count(
             record.operation, record.status, record.seconds, record.received, record.sent
