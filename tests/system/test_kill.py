@@ -1,0 +1,275 @@
+"""SIGKILL of each process under load: nothing acknowledged is lost, nothing half-made is seen."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from tests.system.service import Bucket, Service, is_mounted, running, start
+from tests.system.waiting import wait_until
+
+pytestmark = pytest.mark.mount
+
+WRITERS = 4
+RECOVERY_SECONDS = 10.0
+
+
+class Load:
+    """Threads that put, overwrite and delete, and remember what was acknowledged.
+
+    Each key has one writer, so that the last acknowledgement of a key, or what was under way when its
+    writer was cut off, is all that may be found.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.acknowledged: dict[str, bytes | None] = {}
+        self.in_doubt: dict[str, set[bytes | None]] = {}
+        self.count = 0
+        self.failures = 0
+        self.unexpected: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(WRITERS)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+    def _run(self, number: int) -> None:
+        choose, client = random.Random(number), self.bucket.service.client(read_timeout=20)
+        try:
+            while not self._stop.is_set():
+                self._one(client, choose, f"load/{number}/{choose.randrange(30)}")
+        finally:
+            client.close()
+
+    def _one(self, client: object, choose: random.Random, key: str) -> None:
+        body = choose.randbytes(choose.choice([0, 10, 5_000, 300_000])) if choose.random() < 0.85 else None
+        # Whatever was in doubt or acknowledged before may be found until this one is acknowledged.
+        self.in_doubt.setdefault(key, set()).add(body)
+        try:
+            if body is None:
+                client.delete_object(Bucket=self.bucket.name, Key=key)  # type: ignore[attr-defined]
+            else:
+                client.put_object(Bucket=self.bucket.name, Key=key, Body=body)  # type: ignore[attr-defined]
+        except ClientError as error:
+            self.failures += 1
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status not in (500, 503):
+                self.unexpected.append(str(error))
+            time.sleep(0.02)
+        except (BotoCoreError, HTTPError, OSError):
+            self.failures += 1
+            time.sleep(0.02)
+        else:
+            self.acknowledged[key] = body
+            self.in_doubt[key] = set()
+            self.count += 1
+
+    def verify(self, bucket: Bucket) -> None:
+        """Both views show of every key what was acknowledged last, or what nobody answered for since."""
+        assert self.unexpected == []
+        listed = set(bucket.keys("load/"))
+        for key, body in self.acknowledged.items():
+            allowed = {body, *self.in_doubt[key]}
+            found = bucket.get(key) if key in listed else None
+            assert found in allowed, f"{key}: lost or wrong"
+            assert bucket.is_absent(key) == (found is None)
+            if found is not None:
+                assert bucket.etag(key) == hashlib.md5(found).hexdigest()
+        shown = {
+            f"load/{path.relative_to(bucket.path / 'load')}" for path in (bucket.path / "load").rglob("*")
+            if path.is_file()
+        }
+        assert shown == listed
+        for key in listed:
+            assert (bucket.path / key).read_bytes() == bucket.get(key)
+
+
+def answers(service: Service) -> bool:
+    """Whether both views do now what they did before."""
+    client = service.client(read_timeout=2, connect_timeout=2)
+    try:
+        for _ in range(6):  # more than there are workers
+            client.list_buckets()
+    except (ClientError, BotoCoreError, HTTPError, OSError):
+        return False
+    finally:
+        client.close()
+    try:
+        return service.mount is None or len(os.listdir(service.mount)) > 0
+    except OSError:
+        return False
+
+
+def kill_one(service: Service, kind: str) -> int:
+    victim = service.children(kind)[0]
+    os.kill(victim, signal.SIGKILL)
+    return victim
+
+
+@pytest.mark.parametrize("kind", ["worker", "mount", "background"])
+def test_a_killed_process_loses_nothing_and_is_back_soon(tmp_path: Path, kind: str) -> None:
+    with running(tmp_path, "--workers", "2", quiet=False) as service:
+        bucket = service.make_bucket()
+        with Load(bucket) as load:
+            for _ in range(3):
+                before = load.count
+                wait_until("some load", 20, lambda count=before: load.count > count + 40)  # type: ignore[misc]
+                victim = kill_one(service, kind)
+                wait_until(
+                    f"another {kind}", RECOVERY_SECONDS,
+                    lambda victim=victim: bool(service.children(kind))  # type: ignore[misc]
+                    and victim not in service.children(kind),
+                )
+                wait_until("both views", RECOVERY_SECONDS, lambda: answers(service))
+        load.verify(bucket)
+        if kind != "worker":
+            assert load.failures == 0, "only clients of a killed worker may notice"
+
+
+def close_if_it_lives(descriptor: int) -> None:
+    """close(2) of a file on a mount that died reports that (FLUSH cannot be answered)."""
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        assert error.errno in (errno.ENOTCONN, errno.ECONNABORTED), error
+
+
+def test_files_written_through_a_killed_mount_keep_what_was_synced(tmp_path: Path) -> None:
+    with running(tmp_path, quiet=False) as service:
+        bucket = service.make_bucket()
+        bodies = {f"f{number}": os.urandom(50_000) for number in range(20)}
+        for name, body in bodies.items():
+            descriptor = os.open(bucket.path / name, os.O_CREAT | os.O_WRONLY, 0o644)
+            os.write(descriptor, body)
+            os.fsync(descriptor)
+            if name == "f10":
+                kill_one(service, "mount")
+                wait_until("the mount", RECOVERY_SECONDS, lambda: answers(service))
+                with pytest.raises(OSError, match=r"not connected|connection abort"):
+                    os.write(descriptor, b"more")
+            close_if_it_lives(descriptor)
+        for name, body in bodies.items():
+            assert (bucket.path / name).read_bytes() == body
+            assert bucket.get(name) == body
+            tag = bucket.etag(name)
+            assert "-" in tag or tag == hashlib.md5(body).hexdigest()
+
+
+def test_a_write_under_way_when_the_mount_died_leaves_no_wrong_etag(tmp_path: Path) -> None:
+    with running(tmp_path, quiet=False) as service:
+        bucket = service.make_bucket()
+        bucket.put("object", b"0" * 1_000_000)
+        was, before = bucket.etag("object"), (bucket.path / "object").stat()
+        descriptor = os.open(bucket.path / "object", os.O_RDWR)
+        os.write(descriptor, b"1" * 500_000)
+        kill_one(service, "mount")
+        wait_until("the mount", RECOVERY_SECONDS, lambda: answers(service))
+        close_if_it_lives(descriptor)
+        os.utime(bucket.path / "object", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert bucket.get("object") == b"1" * 500_000 + b"0" * 500_000
+        assert bucket.etag("object") != was
+
+
+def restart_after(service: Service, folder: Path) -> Service:
+    """Kill the supervisor and start again at once: a dead mount or an orphan must not be in the way."""
+    children = [pid for kind in ("worker", "mount", "background") for pid in service.children(kind)]
+    assert len(children) >= 4
+    service.kill()
+    again = start(folder, "--workers", "2")
+    assert not any(_lives(pid) for pid in children), "a child outlived its supervisor"
+    return again
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_the_next_one_starts(tmp_path: Path) -> None:
+    service = start(tmp_path, "--workers", "2")
+    bucket = service.make_bucket()
+    with Load(bucket) as load:
+        wait_until("some load", 20, lambda: load.count > 150)
+        service.process.kill()
+        wait_until("failures", 20, lambda: load.failures > 5)
+    service.kill()
+    again = start(tmp_path, "--workers", "2")
+    try:
+        assert is_mounted(tmp_path / "mnt")
+        load.verify(Bucket(again, bucket.name))
+        uploads = list((again.store / ".weka" / "spool").iterdir())
+        assert uploads == [], "leftovers of cut-off requests"
+    finally:
+        again.stop()
+
+
+def test_restarting_at_once_after_sigkill(tmp_path: Path) -> None:
+    service = start(tmp_path, "--workers", "2")
+    name = service.make_bucket().name
+    for number in range(3):
+        Bucket(service, name).put(f"k{number}", b"%d" % number)
+        service = restart_after(service, tmp_path)
+    try:
+        assert Bucket(service, name).keys() == ["k0", "k1", "k2"]
+        assert os.listdir(service.mount or "") == [name]
+    finally:
+        service.stop()
+
+
+def test_an_upload_in_parts_survives_restarts_between_its_parts(tmp_path: Path) -> None:
+    service = start(tmp_path, "--workers", "2")
+    bucket = service.make_bucket()
+    bodies = [os.urandom(5 * 2**20), os.urandom(5 * 2**20), b"tail"]
+    upload = bucket.s3.create_multipart_upload(Bucket=bucket.name, Key="large")["UploadId"]
+    parts = []
+    for number, body in enumerate(bodies, start=1):
+        answer = service.s3.upload_part(
+            Bucket=bucket.name, Key="large", UploadId=upload, PartNumber=number, Body=body
+        )
+        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        service = restart_after(service, tmp_path)
+    try:
+        service.s3.complete_multipart_upload(
+            Bucket=bucket.name, Key="large", UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+        assert Bucket(service, bucket.name).get("large") == b"".join(bodies)
+    finally:
+        service.stop()
+
+
+def test_sigterm_under_load_finishes_what_was_begun(tmp_path: Path) -> None:
+    service = start(tmp_path, "--workers", "2")
+    bucket = service.make_bucket()
+    with Load(bucket) as load:
+        wait_until("some load", 20, lambda: load.count > 100)
+        service.process.send_signal(signal.SIGTERM)
+        wait_until("failures", 30, lambda: load.failures > 5)
+    service.stop()
+    with running(tmp_path, "--workers", "2") as again:
+        load.verify(Bucket(again, bucket.name))
+
+
