@@ -20,13 +20,19 @@ _NOBODY: Final = 65534  # the kernel's overflow uid and gid
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. account: the canonical user id (None: nobody); uid, gid: who owns the files they make."""
+    """Who asks.
+
+    account:  the canonical user id; None: nobody.
+    uid, gid: who owns the files they make.
+    owner:    how records name the account. Short, since an inode has little room for attributes.
+    """
 
     account: str | None
     access_key: str | None
     is_root: bool
     uid: int = 0
     gid: int = 0
+    owner: str | None = None
 
 
 ANONYMOUS: Final = Principal(None, None, False, _NOBODY, _NOBODY)

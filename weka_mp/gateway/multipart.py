@@ -34,7 +34,7 @@ def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Repl
     kind = resolve_type(find_algorithm(algorithm), operation.checksum_type).value if algorithm else None
     metadata, principal = operation.metadata, context.principal
     upload_id = context.namespace.create_upload(operation.bucket, operation.key, NewUpload(
-        headers=content_headers(metadata), user=dict(metadata.user), owner=principal.account,
+        headers=content_headers(metadata), user=dict(metadata.user), owner=principal.owner,
         uid=principal.uid, gid=principal.gid, checksum_algorithm=algorithm, checksum_type=kind,
     ))
     fields: Fields = ()

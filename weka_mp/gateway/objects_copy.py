@@ -30,7 +30,7 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
     done = context.namespace.copy_object(
         operation.source_bucket, operation.source_key, operation.bucket, operation.key,
         replace=_metadata(operation), source_check=check_source,
-        conditions=namespace_conditions(operation.conditions), owner=principal.account, uid=principal.uid,
+        conditions=namespace_conditions(operation.conditions), owner=principal.owner, uid=principal.uid,
         gid=principal.gid, digest=_Digest.wanted(operation.checksum_algorithm),
     )
     info = done.info

@@ -95,6 +95,6 @@ class ObjectUpload:
         checksums = stored_checksums(digest)
         record = NewObject(
             md5=digest.md5, headers=content_headers(metadata), user=dict(metadata.user), checksums=checksums,
-            checksum_type=FULL_OBJECT if checksums else None, owner=self._context.principal.account,
+            checksum_type=FULL_OBJECT if checksums else None, owner=self._context.principal.owner,
         )
         return self._session.publish(record, namespace_conditions(self._operation.conditions))

@@ -16,7 +16,7 @@ import fnmatch
 import logging
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -51,14 +51,20 @@ def _is_socket(entry: os.DirEntry[str]) -> bool:
 class Invalidator:
     """`publish` may be called by many tasks at once. `run` must be running; it keeps the connections."""
 
-    def __init__(self, pattern: str | None, *, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
-        """pattern: glob of the mounts' sockets; None when there is never a mount."""
+    def __init__(
+        self, pattern: str | None, *, seconds: float = ACKNOWLEDGE_SECONDS,
+        on_late: Callable[[], None] = lambda: None,
+    ) -> None:
+        """pattern: glob of the mounts' sockets; None when there is never a mount.
+
+        on_late: called for each publication that a mount had not acknowledged in time.
+        """
         self._pattern = pattern
         self._seconds = seconds
         self._peers: dict[str, Peer] = {}
         self._connecting: dict[str, trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
-        self.late = 0  # publications that some mount had not acknowledged in time
+        self._on_late = on_late
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keeps the connections until cancelled."""
@@ -72,7 +78,7 @@ class Invalidator:
             self._peers.clear()
 
     async def publish(self, changes: Sequence[Change]) -> None:
-        """Return when every living mount acknowledged, or after the bounded time (then `late` is counted)."""
+        """Return when every living mount acknowledged, or after a bounded time (`on_late` is called then)."""
         if not changes or self._pattern is None:
             return
         paths = _mount_sockets(self._pattern)
@@ -101,10 +107,10 @@ class Invalidator:
                     if self._peers.get(path) is peer:
                         del self._peers[path]
         except CallTimeout:
-            self.late += 1
+            self._on_late()
             _log.warning("the mount at %s did not acknowledge within %g s", path, self._seconds)
         except RemoteFailure as error:
-            self.late += 1
+            self._on_late()
             _log.error("the mount at %s could not invalidate: %s", path, error)
 
     async def _peer(self, path: str, deadline: float) -> Peer | None:

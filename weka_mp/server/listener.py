@@ -20,7 +20,7 @@ _log = logging.getLogger("weka_mp.server")
 _TICK_SECONDS: Final = 1.0  # how late a time-out may be
 _PAUSE_SECONDS: Final = 0.1  # when descriptors have run out: time for some to come back
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_BATCH: Final = 64  # connections accepted in one go before others get their turn
+_BATCH: Final = 4  # accepted in one go: more would leave the other workers of the socket without any
 
 
 class Connections:

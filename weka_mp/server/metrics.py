@@ -39,6 +39,10 @@ class ServerMetrics(Collector):
         """Let the registry collect these counts."""
         registry.register(self)
 
+    def count_late_invalidation(self) -> None:
+        """A response went out before every mount had acknowledged."""
+        self.invalidations_late += 1
+
     def count(self, operation: str, status: int, seconds: float, received: int, sent: int) -> None:
         """One request is over. received, sent: bytes of its bodies."""
         self.requests[operation, status] += 1

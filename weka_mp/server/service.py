@@ -51,7 +51,7 @@ class Service:
         """Who an authenticated access key is; nobody for none and for one that is unknown."""
         if access_key is None or access_key != self.settings.root.access_key:
             return ANONYMOUS
-        return Principal(self.settings.account, access_key, is_root=True)
+        return Principal(self.settings.account, access_key, is_root=True, owner="root")
 
     def request_id(self) -> str:
         """16 upper-case hex digits."""

@@ -40,9 +40,9 @@ async def run_worker(
 
     Requests that are not done after settings.limits.stop_seconds are cut off. The sockets stay the caller's.
     """
-    invalidator = Invalidator(settings.mount_sockets)
-    site = Site(namespace, settings.region, settings.account)
     counts = metrics or ServerMetrics()
+    invalidator = Invalidator(settings.mount_sockets, on_late=counts.count_late_invalidation)
+    site = Site(namespace, settings.region, settings.account)
     service = Service(site, settings, invalidator, counts, clock or SystemClock(), random or SystemRandom())
     connections = Connections(service)
     async with trio.open_nursery() as nursery:
