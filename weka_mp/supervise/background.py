@@ -153,11 +153,14 @@ class Filler:
 def next_pause(seconds: float, report: FillReport) -> float:
     """Seconds until the next scan after one that took `seconds`.
 
-    A scan that found nothing costs a tenth of the time at most. One that found something spent its time on
-    hashing, and more is likely to come: its duration says little about the cost of the next. Files that
+    A scan that found nothing costs a tenth of the time at most. One that found a good share of all files
+    spent its time on hashing, and more is likely to come: its duration says little about the next. Files that
     were too fresh or still had a writer are looked at again soon, as far as the cost allows.
     """
-    if report.filled or report.busy:
+    found = report.filled + report.busy
+    if found * 4 > report.already:
+        return _SHORTEST_PAUSE
+    if found:
         return max(_SHORTEST_PAUSE, 2 * seconds)
     return max(_SHORTEST_PAUSE, 10 * seconds)
 

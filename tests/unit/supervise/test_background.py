@@ -31,8 +31,10 @@ def namespace(store: Path) -> Iterator[Namespace]:
 def test_an_idle_store_is_scanned_a_tenth_of_the_time_at_most() -> None:
     assert next_pause(0.1, FillReport(already=9)) == 5
     assert next_pause(3, FillReport(already=9)) == 30
-    assert next_pause(3, FillReport(filled=1)) == 6
-    assert next_pause(3, FillReport(busy=1)) == 6
+    assert next_pause(3, FillReport(filled=1, already=9)) == 6
+    assert next_pause(3, FillReport(busy=1, already=9)) == 6
+    assert next_pause(3, FillReport(filled=5, already=9)) == 5
+    assert next_pause(300, FillReport()) == 3000
 
 
 def test_fill_until_done_waits_for_what_is_busy_and_counts_each_file_once() -> None:
