@@ -31,7 +31,7 @@ def test_the_next_free_port_is_taken() -> None:
 
 
 def test_instructions_name_everything_and_no_secret() -> None:
-    views = Views("/s", Address("0.0.0.0", 9001), ("/m t",), None)
+    views = Views("/s", Address("0.0.0.0", 9001), ("/m t",), ("/m t",), None)
     told = "\n".join(instructions(Started(views, RootCredentials("AK", "SECRET", "/k/root")), "eu-1"))
     for part in (
         "/s",

@@ -1,5 +1,5 @@
 """Where log records go. The supervisor alone writes the log (so that rotation needs no agreement between
-processes); children write JSON lines to their standard error, which is a pipe to the supervisor.
+processes); children write formatted records to their standard error, which is a pipe to the supervisor.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import threading
 from types import TracebackType
 
-from weka_mp.observe.records import JsonLines, TextLines, from_line
+from weka_mp.observe.records import formatter, from_line, to_line
 
 __all__ = ["LogSink", "PipeHandler", "configure_child", "configure_main"]
 
@@ -21,15 +21,15 @@ _STDERR = 2
 
 
 class PipeHandler(logging.Handler):
-    """Writes each record as one JSON line to a descriptor; falls silent when nobody reads any more."""
+    """Writes each record as one line to a descriptor; falls silent when nobody reads any more."""
 
-    def __init__(self, fd: int, process: str) -> None:
+    def __init__(self, fd: int, process: str, form: str) -> None:
         super().__init__()
         self._fd = fd
-        self.setFormatter(JsonLines(process))
+        self.setFormatter(formatter(form, process))
 
     def emit(self, record: logging.LogRecord) -> None:
-        data = (self.format(record) + "\n").encode("ascii", "backslashreplace")
+        data = to_line(self.format(record))
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
@@ -46,9 +46,7 @@ class LogSink:
 
     def relay(self, line: bytes, process: str, pid: int) -> None:
         """Log what a child process wrote."""
-        record = from_line(line, process, pid)
-        if record.levelno >= log.getEffectiveLevel():
-            self._handler.handle(record)
+        self._handler.handle(from_line(line, process, pid))
 
     def close(self) -> None:
         """Stop logging; later records go nowhere."""
@@ -56,9 +54,9 @@ class LogSink:
         self._handler.close()
 
 
-def configure_child(process: str, level: str) -> None:
+def configure_child(process: str, level: str, form: str) -> None:
     """Log to standard error in the form that the supervisor reads."""
-    _install(PipeHandler(_STDERR, process), level)
+    _install(PipeHandler(_STDERR, process, form), level)
 
 
 def configure_main(
@@ -75,7 +73,7 @@ def configure_main(
         handler = logging.handlers.RotatingFileHandler(
             path, maxBytes=max_size, backupCount=keep, encoding="utf-8", errors="backslashreplace"
         )
-    handler.setFormatter(JsonLines(process) if form == "json" else TextLines(process))
+    handler.setFormatter(formatter(form, process))
     _install(handler, level)
     return LogSink(handler)
 

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["REQUEST_ID", "JsonLines", "TextLines", "from_line"]
+__all__ = ["REQUEST_ID", "JsonLines", "TextLines", "formatter", "from_line", "to_line"]
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("weka_mp_request_id", default=None)
 """Set by whoever answers a request; every record made meanwhile in that task carries it."""
@@ -22,7 +22,11 @@ REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("weka_mp_request_id", def
 _OWN_KEYS: Final = frozenset(
     {"time", "level", "process", "pid", "logger", "message", "request_id", "exception"}
 )
-_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+# A record between processes is one line: a mark that no formatted record begins with, the record as it will
+# stand in the log, and a stand-in for its line breaks. So the supervisor, which gets the records of all
+# processes, only copies them.
+_MARK: Final = b"\x1e"
+_BREAK: Final = "\x1f"
 
 
 class JsonLines(logging.Formatter):
@@ -33,6 +37,9 @@ class JsonLines(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
+        formatted: str | None = getattr(record, "formatted", None)
+        if formatted is not None:
+            return formatted
         # ASCII only: a record of arbitrary bytes (surrogate escapes) must still be one valid line.
         return json.dumps(_parts(record, self._process), default=repr, ensure_ascii=True)
 
@@ -45,6 +52,9 @@ class TextLines(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
+        formatted: str | None = getattr(record, "formatted", None)
+        if formatted is not None:
+            return formatted
         parts = _parts(record, self._process)
         own = {key: parts.pop(key, None) for key in _OWN_KEYS}
         if own["request_id"] is not None:
@@ -57,31 +67,29 @@ class TextLines(logging.Formatter):
         return line
 
 
+def formatter(form: str, process: str) -> logging.Formatter:
+    """The formatter of ``json`` or ``text``."""
+    return JsonLines(process) if form == "json" else TextLines(process)
+
+
+def to_line(formatted: str) -> bytes:
+    """A formatted record as the one line (with its end) that goes to the supervisor."""
+    text = formatted.replace("\n", _BREAK)
+    return _MARK + text.encode("utf-8", "backslashreplace") + b"\n"
+
+
 def from_line(line: bytes, process: str, pid: int) -> logging.LogRecord:
-    """The record behind a line that a child process wrote;
+    """A record that formats to what the child formatted;
 
-    what is no JSON record becomes a warning's message.
+    what is no record of ours becomes a warning's message.
     """
-    try:
-        parts = json.loads(line)
-        created = datetime.fromisoformat(parts["time"]).timestamp()
-        level = _LEVELS[parts["level"]]
-        message, name = str(parts["message"]), str(parts["logger"])
-    except (ValueError, KeyError, TypeError):
-        text = line.decode("utf-8", "backslashreplace").rstrip()
-        return _record({"name": "stderr", "levelno": logging.WARNING, "msg": text}, process, pid)
-    known = {"name": name, "levelno": level, "msg": message, "created": created}
-    record = _record(known, process, pid)
-    record.fields = {key: value for key, value in parts.items() if key not in _OWN_KEYS}
-    record.request_id = parts.get("request_id")
-    record.exc_text = parts.get("exception")
-    return record
-
-
-def _record(known: dict[str, object], process: str, pid: int) -> logging.LogRecord:
-    record = logging.makeLogRecord(known)
-    record.levelname = logging.getLevelName(record.levelno)
+    text = line.decode("utf-8", "backslashreplace").rstrip()
+    record = logging.makeLogRecord({"name": "stderr", "levelno": logging.WARNING, "levelname": "WARNING"})
     record.of_process, record.process = process, pid
+    if line.startswith(_MARK):
+        record.formatted = text[1:].replace(_BREAK, "\n")
+    else:
+        record.msg = text
     return record
 
 

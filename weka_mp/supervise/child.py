@@ -12,6 +12,7 @@ import importlib
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -37,6 +38,7 @@ KINDS: Final = {
 }
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+_FILES: Final = 65536
 
 
 class ChildLink:
@@ -78,7 +80,9 @@ def main() -> int:
     _die_with(plan["parent"])
     for fd in (plan["control_fd"], *plan.get("inherited_fds", ())):
         os.set_inheritable(fd, False)
-    configure_child(plan["name"], plan["log_level"])
+    configure_child(plan["name"], plan["log_level"], plan["log_format"])
+    os.umask(0o022)  # modes are the namespace's to choose, not those of the shell that started the service
+    _raise_file_limit()
     if plan.get("no_native", False):
         kernels.use_native(False)
     module = importlib.import_module(KINDS[kind])
@@ -153,6 +157,17 @@ def _die_with(parent: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:  # it died before we asked
         sys.exit(1)
+
+
+def _raise_file_limit() -> None:
+    """A connection and an open object are a descriptor each;
+
+    the usual soft limit is made for programs with select(2).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _replace_stdin() -> None:

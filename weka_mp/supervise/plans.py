@@ -97,6 +97,7 @@ def _spec(
     common: dict[str, object] = {
         "name": name,
         "log_level": config.log_level,
+        "log_format": config.log_format,
         "no_native": config.no_native,
         "store": places.store,
         "durability": config.durability,

@@ -31,14 +31,16 @@ _METRICS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Where the views are: the S3 address with its real port, mount points, the admin address;
+    """Where the views are: absolute paths, and addresses with their real ports.
 
-    absolute paths.
+    `mounts` are shown as they were named; `real_mounts` are the same without symbolic links, as the kernel
+    knows them.
     """
 
     store: str
     s3: Address | None
     mounts: tuple[str, ...]
+    real_mounts: tuple[str, ...]
     admin: Address | None
 
 
@@ -59,17 +61,15 @@ class RunningService:
         checked: dict[str, str] = {}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._check_store, checked)
-            for path in self._views.mounts:
-                nursery.start_soon(self._check_mount, path, checked)
+            for shown, path in zip(self._views.mounts, self._views.real_mounts, strict=True):
+                nursery.start_soon(self._check_mount, shown, path, checked)
             if self._views.s3 is not None:
                 nursery.start_soon(self._check_s3, self._views.s3, checked)
         return Health({**parts, **dict(sorted(checked.items()))})
 
-    async def _check_mount(self, path: str, checked: dict[str, str]) -> None:
-        alive = await mounts.answers(
-            os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), seconds=_PROBE_SECONDS
-        )
-        checked[f"mount {path}"] = "ok" if alive else "does not answer"
+    async def _check_mount(self, shown: str, path: str, checked: dict[str, str]) -> None:
+        alive = await mounts.answers(path, seconds=_PROBE_SECONDS)
+        checked[f"mount {shown}"] = "ok" if alive else "does not answer"
 
     async def _check_s3(self, address: Address, checked: dict[str, str]) -> None:
         alive = await s3_answers(address, seconds=_PROBE_SECONDS)

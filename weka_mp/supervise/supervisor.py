@@ -36,6 +36,7 @@ __all__ = ["Started", "run_service"]
 
 log = logging.getLogger(__name__)
 
+_START_SECONDS = 120.0  # a metadata server's failover below a distributed store takes 20 to 30
 _ANSWER_SECONDS = 20.0  # for the views to answer once their processes are ready
 
 
@@ -101,6 +102,7 @@ async def _prepare(
     assert config.store is not None
     store = checks.check_store(config.store)
     mount_points = checks.check_mount_points(config.mount, store)
+    real_mounts = tuple(os.path.realpath(path) for path in mount_points)
     uid = os.geteuid()
     namespace = open_namespace(store, config.durability)
     stack.callback(namespace.close)
@@ -122,7 +124,7 @@ async def _prepare(
     background = keep(plans.background_spec(config, children))
     hints = {"dirty": partial(_pass_hints_on, background)}
     return _Prepared(
-        views=Views(store, s3, mount_points, admin),
+        views=Views(store, s3, mount_points, real_mounts, admin),
         namespace=namespace,
         sockets=sockets,
         admin_listeners=admin_listeners,
@@ -136,7 +138,7 @@ async def _prepare(
                     config, children, index, path, prepare=partial(_sweep_mount, path), handlers=hints
                 )
             )
-            for index, path in enumerate(mount_points)
+            for index, path in enumerate(real_mounts)
         ],
         background=background,
     )
@@ -206,9 +208,8 @@ async def _pass_hints_on(background: Keeper, args: object) -> None:
 
 async def _sweep_mount(path: str) -> None:
     """Take away the mount of a process that was killed: its successor mounts afresh."""
-    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    while mounts.is_dead(real):
-        reason = mounts.detach(real)
+    while mounts.is_dead(path):
+        reason = mounts.detach(path)
         if reason is not None:
             log.error("the dead mount at %s cannot be taken away: %s", path, reason)
             return
@@ -238,7 +239,7 @@ async def _run(
             sock.close()
         await _stop_all(prepared)
         nursery.cancel_scope.cancel()
-    for path in prepared.views.mounts:
+    for path in prepared.views.real_mounts:
         await _sweep_mount(path)
     log.info("stopped")
 
@@ -250,16 +251,20 @@ async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope
 
 async def _start_all(prepared: _Prepared, nursery: trio.Nursery) -> None:
     """All children at once; the first that cannot start ends the service with its reason."""
-    async with trio.open_nursery() as starting:
-        for keeper in prepared.keepers:
-            starting.start_soon(nursery.start, keeper.run)
+    with trio.move_on_after(_START_SECONDS) as scope:
+        async with trio.open_nursery() as starting:
+            for keeper in prepared.keepers:
+                starting.start_soon(nursery.start, keeper.run)
+    if scope.cancelled_caught:
+        late = ", ".join(keeper.spec.name for keeper in prepared.keepers if not keeper.ready)
+        raise StartFailed(f"not ready within {_START_SECONDS:g} s: {late}")
 
 
 async def _wait_for_views(views: Views) -> None:
     """Raises StartFailed when a view does not answer although its process is ready."""
     waits: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
-        (f"the mount at {path}", partial(mounts.answers, os.path.realpath(path), seconds=_ANSWER_SECONDS))
-        for path in views.mounts
+        (f"the mount at {path}", partial(mounts.answers, path, seconds=_ANSWER_SECONDS))
+        for path in views.real_mounts
     ]
     if views.s3 is not None:
         waits.append((f"the S3 endpoint {views.s3}", partial(s3_answers, views.s3, seconds=_ANSWER_SECONDS)))

@@ -16,13 +16,14 @@ def test_a_child_logs_json_with_uncaught_exceptions_of_main_and_threads() -> Non
     done = _python(
         "import logging, threading\n"
         "from weka_mp.observe.logs import configure_child\n"
-        "configure_child('worker-9', 'info')\n"
+        "configure_child('worker-9', 'info', 'json')\n"
         "log = logging.getLogger('weka_mp.t')\n"
         "log.debug('hidden'); log.info('shown', extra={'fields': {'a': 1}})\n"
         "thread = threading.Thread(target=lambda: 1 / 0, name='T'); thread.start(); thread.join()\n"
         "raise KeyError('end')\n"
     )
-    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(line.startswith("\x1e") for line in done.stderr.split("\n")[:-1])
+    records = [json.loads(line[1:]) for line in done.stderr.split("\n")[:-1]]
     assert [record["message"] for record in records] == [
         "shown",
         "uncaught exception in thread T",
@@ -55,7 +56,7 @@ def test_a_child_whose_supervisor_is_gone_is_silent() -> None:
         "import logging, os\n"
         "read, write = os.pipe(); os.close(read)\n"
         "from weka_mp.observe import logs\n"
-        "handler = logs.PipeHandler(write, 'x'); log = logging.getLogger('weka_mp')\n"
+        "handler = logs.PipeHandler(write, 'x', 'text'); log = logging.getLogger('weka_mp')\n"
         "log.addHandler(handler)\n"
         "log.propagate = False\n"
         "log.warning('to nobody'); assert log.handlers == []\n"

@@ -3,7 +3,9 @@
 import json
 import logging
 
-from weka_mp.observe.records import REQUEST_ID, JsonLines, TextLines, from_line
+import pytest
+
+from weka_mp.observe.records import REQUEST_ID, JsonLines, TextLines, formatter, from_line, to_line
 
 
 def _record(message: str, **extra: object) -> logging.LogRecord:
@@ -48,19 +50,23 @@ def test_text_is_one_line_that_cannot_be_forged() -> None:
     )
 
 
-def test_a_childs_line_becomes_the_same_record() -> None:
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_childs_record_stands_in_the_log_as_the_child_formatted_it(form: str) -> None:
     try:
-        raise ValueError("why")
+        raise ValueError("why\x1f\x1e")
     except ValueError as error:
         record = _record("failed", exc_info=(type(error), error, error.__traceback__), fields={"n": 1})
-    line = JsonLines("worker-1").format(record)
-    again = from_line(line.encode(), "worker-1", 7)
-    assert json.loads(JsonLines("supervisor").format(again)) == json.loads(line)
-    assert "\n    ValueError: why" in TextLines("supervisor").format(again)
+    formatted = formatter(form, "worker-1").format(record)
+    line = to_line(formatted)
+    assert line.count(b"\n") == 1 and line.endswith(b"\n")
+    again = from_line(line[:-1], "worker-1", 7)
+    assert formatter(form, "supervisor").format(again) == formatted
+    assert "ValueError: why" in formatted
 
 
 def test_what_a_child_says_without_form_is_a_warning() -> None:
-    for line in (b"Segmentation fault\xff\n", b"{}", b"[1]", b'{"time": 3}', b"null"):
+    for line in (b"Segmentation fault\xff\n", b"{}", b"[1]", b"\x1f"):
         record = from_line(line, "mount-0", 9)
-        assert (record.levelname, record.name) == ("WARNING", "stderr")
-    assert "Segmentation fault" in from_line(b"Segmentation fault\n", "m", 9).getMessage()
+        text = TextLines("supervisor").format(record)
+        assert " warning mount-0[9] stderr: " in text
+    assert from_line(b"Segmentation fault\n", "m", 9).getMessage() == "Segmentation fault"

@@ -36,7 +36,7 @@ class Bench:
         spec = ChildSpec(
             "fake-0",
             "fake",
-            {"name": "fake-0", "log_level": "info", "mode": mode},
+            {"name": "fake-0", "log_level": "info", "log_format": "text", "mode": mode},
             module="tests.unit.supervise.fake_child",
             handlers={"bye": bye},
             **more,  # type: ignore[arg-type]
@@ -119,9 +119,9 @@ async def test_a_cancelled_service_leaves_no_child(tmp_path: Path) -> None:
 SUPERVISOR = """
 import sys, trio
 from weka_mp.supervise.keeper import ChildSpec, Keeper
+PLAN = {"name": "fake-0", "log_level": "info", "log_format": "text", "mode": "good"}
 async def main():
-    spec = ChildSpec("fake-0", "fake", {"name": "fake-0", "log_level": "info", "mode": "good"},
-                     module="tests.unit.supervise.fake_child")
+    spec = ChildSpec("fake-0", "fake", PLAN, module="tests.unit.supervise.fake_child")
     keeper = Keeper(spec, lambda *_: None, sys.argv[1])
     async with trio.open_nursery() as nursery:
         await nursery.start(keeper.run)
