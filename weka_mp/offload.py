@@ -16,9 +16,9 @@ import trio
 __all__ = ["THREADS", "run_blocking"]
 
 THREADS = 32
-"""Blocking calls at once in one process:
+"""Blocking calls at once in one process.
 
-more would only queue in the disk; fewer would let slow fsyncs starve others.
+More would only queue in the disk; fewer would let slow fsyncs starve others.
 """
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("weka_mp_offload")
@@ -35,8 +35,8 @@ def _of_this_run() -> trio.CapacityLimiter:
 
 
 async def run_blocking(call: Callable[..., _Result], *args: object) -> _Result:
-    """Run `call(*args)` in a thread and wait for it;
+    """Run `call(*args)` in a thread and wait for it.
 
-    it is never abandoned, so what it holds is given back.
+    It is never abandoned, so what it holds is given back.
     """
     return await trio.to_thread.run_sync(call, *args, limiter=_of_this_run())

@@ -42,7 +42,7 @@ def no_entry(timeout: float) -> pyfuse3.EntryAttributes:
 
 
 def attr_change(attr: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFields) -> AttrChange:
-    """SETATTR's values.
+    """SETATTR's values but for the size.
 
     libfuse has put the present time where UTIME_NOW was asked for, and left UTIME_OMIT out.
     """
@@ -50,7 +50,6 @@ def attr_change(attr: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFields) ->
         mode=attr.st_mode if fields.update_mode else None,
         uid=attr.st_uid if fields.update_uid else None,
         gid=attr.st_gid if fields.update_gid else None,
-        size=attr.st_size if fields.update_size else None,
         atime_ns=attr.st_atime_ns if fields.update_atime else None,
         mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
     )

@@ -78,7 +78,7 @@ class Notifier:
             self._threads.append(thread)
 
     def submit(self, key: int, work: list[_Forget], done: Callable[[], None]) -> None:
-        """Do `work` in order, after all that was submitted with this key; then call `done` from the thread."""
+        """Do `work` in order, after all that was submitted with this key; then call `done` there."""
         self._queues[key % len(self._queues)].put((work, done))
 
     def _run(self, work: queue.SimpleQueue[tuple[list[_Forget], Callable[[], None]] | None]) -> None:

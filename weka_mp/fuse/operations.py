@@ -147,8 +147,9 @@ class Operations(pyfuse3.Operations):
         fh: FileHandleT | None,
         ctx: RequestContext,
     ) -> EntryAttributes:
-        change = attr_change(attr, fields)
-        await _patiently(functools.partial(self._tree.change, inode, change, fh, _caller(ctx)))
+        if fields.update_size:
+            await _patiently(functools.partial(self._tree.resize, inode, attr.st_size, fh, _caller(ctx)))
+        self._tree.change(inode, attr_change(attr, fields))
         return self._reply(self._tree.attributes(inode))
 
     async def getxattr(self, inode: InodeT, name: pyfuse3.XAttrNameT, ctx: RequestContext) -> bytes:
@@ -234,7 +235,7 @@ class Operations(pyfuse3.Operations):
         self._files.release(fh)
 
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
-        await run_blocking(functools.partial(self._tree.sync, fh, data_only=datasync))
+        await run_blocking(self._tree.sync(fh, data_only=datasync))
 
     # ---- directories
     async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:

@@ -28,9 +28,9 @@ class MountFailed(Exception):
 
 
 def mount_options(*, allow_other: bool) -> set[str]:
-    """Permissions are the kernel's to check;
+    """Options that make the kernel check permissions and that protect this machine.
 
-    a store's set-uid bits and device nodes mean nothing on this machine.
+    A store's set-uid bits and device nodes mean nothing on this machine.
     """
     options = {"default_permissions", "nosuid", "nodev", "fsname=weka_mp", "subtype=weka_mp"}
     if not allow_other:
@@ -105,9 +105,9 @@ def _sweep(path: str) -> None:
 
 
 def _same_tree(mountpoint: str, store_path: str) -> bool:
-    """Whether one of the two directories is or contains the other:
+    """Whether one of the two directories is or contains the other.
 
-    our own requests would wait for ourselves.
+    Our own requests would wait for ourselves.
     """
     pair = (os.path.realpath(mountpoint), os.path.realpath(store_path))
     return os.path.commonpath(pair) in pair

@@ -137,9 +137,9 @@ class Nodes:
         return self.get(number).ino
 
     def known(self, ino: int) -> list[int]:
-        """Numbers of the nodes with this backing inode number that the kernel refers to;
+        """Numbers of the nodes with this backing inode number that the kernel refers to.
 
-        usually none or one.
+        Usually none or one.
         """
         if ino == self._root_ino:
             return [ROOT]

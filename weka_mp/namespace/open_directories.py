@@ -56,9 +56,9 @@ class OpenDirectories:
         self._lock = threading.Lock()
 
     def open(self, number: int) -> int:
-        """opendir(3):
+        """opendir(3): the handle.
 
-        the handle. The directory is no longer an implicit one: somebody may be at work in it.
+        The directory is no longer an implicit one: somebody may be at work in it.
         """
         with self._nodes.borrow(number) as fd:
             opened = self._store.reopen(fd, os.O_RDONLY | os.O_DIRECTORY)

@@ -30,9 +30,9 @@ from weka_mp.values import Attr, Fd
 __all__ = ["OnDirty", "OpenFile", "OpenFiles", "privileges_kept"]
 
 OnDirty = Callable[[bytes], None]
-"""Path below the store's root of a file whose ETag is not known after its last writer closed;
+"""Takes the path below the store's root of a file whose last writer closed and whose ETag is not known.
 
-for the filler.
+For the background filler.
 """
 
 _log = logging.getLogger(__name__)
@@ -48,9 +48,13 @@ def privileges_kept(mode: int) -> int:
 
 
 class OpenFile:
-    """One open(2) through the mount. `fd` changes when a writer is rested or roused."""
+    """One open(2) through the mount. `fd` changes when a writer is rested or roused.
 
-    __slots__ = ("access", "fd", "handle", "lock", "number", "rested", "uid")
+    Descriptors are closed by FLUSH and RELEASE only, which run on one thread. Another thread that uses `fd`
+    holds `lock`, which FLUSH respects, and is done before RELEASE comes.
+    """
+
+    __slots__ = ("access", "fd", "handle", "lock", "number", "rested", "spare", "uid")
 
     def __init__(self, handle: int, number: int, fd: Fd, access: int, uid: int) -> None:
         self.handle = handle
@@ -59,6 +63,7 @@ class OpenFile:
         self.access = access  # O_RDONLY, O_WRONLY or O_RDWR
         self.uid = uid
         self.rested = False
+        self.spare: Fd | None = None  # the read-only descriptor of a writer that was roused
         self.lock = threading.Lock()
 
     @property
@@ -174,14 +179,13 @@ class OpenFiles:
         return self._store.read(self.get(handle).fd, size, offset)
 
     def write(self, handle: int, data: bytes, offset: int, *, wait: bool) -> int:
-        """Write all of it;
-
-        the number of bytes. Raises WouldBlock when the writer must be roused against a lease.
-        """
+        """Write all of it; the number of bytes. Raises WouldBlock when a lease stands against it."""
         file = self.get(handle)
+        with self._awake(file, wait):
+            return self._write(file, data, offset)
+
+    def _write(self, file: OpenFile, data: bytes, offset: int) -> int:
         inode = self._inodes[file.number]
-        if file.rested:
-            self._rouse(file, wait)
         inode.dirty = True
         hashing = inode.hash
         if hashing is None and file.uid == 0:
@@ -207,10 +211,9 @@ class OpenFiles:
         """ftruncate(2) by an open file, or truncate(2) of the inode."""
         file = self._files.get(handle) if handle is not None else None
         if file is not None and file.writable:
-            if file.rested:
-                self._rouse(file, wait)
-            self._cut(file.fd, size, uid)
-            self._truncated(number, self._store.attr(file.fd))
+            with self._awake(file, wait):
+                self._cut(file.fd, size, uid)
+                self._truncated(number, self._store.attr(file.fd))
             return
         fd = self._open_inode(number, os.O_WRONLY, wait)
         try:
@@ -220,7 +223,8 @@ class OpenFiles:
         finally:
             self._store.close(fd)
         self._truncated(number, attr)
-        if number not in self._inodes:
+        inode = self._inodes.get(number)
+        if inode is None or inode.writers() == 0:  # no close will come that settles it
             self._report_dirty(number)
 
     def _cut(self, fd: Fd, size: int, uid: int) -> None:
@@ -252,44 +256,55 @@ class OpenFiles:
 
     # ---- closing
     def flush(self, handle: int) -> None:
-        """close(2) of some descriptor:
-
-        when no other writer is awake, the content is final until a write comes.
-        """
+        """close(2) of some descriptor: when no writer is awake any more, the content is final."""
         file = self.get(handle)
+        if not file.writable or file.rested or not file.lock.acquire(blocking=False):
+            return  # a thread is writing by this file: a later FLUSH or RELEASE settles it
+        try:
+            if not self._rest(file):
+                return
+        finally:
+            file.lock.release()
         inode = self._inodes[file.number]
-        if not file.writable or file.rested or inode.writers() != 1:
-            return
+        if inode.writers() == 0:
+            self._settle(file.number, inode, file.fd)
+
+    def _rest(self, file: OpenFile) -> bool:
+        """Exchange the writable descriptor for a read-only one; False when it could not be had back."""
         if not self._overrides and not self._store.attr(file.fd).mode & stat.S_IWUSR:
-            return  # it could not be opened for writing again: RELEASE settles it
-        with file.lock:
+            return False
+        reading = file.spare
+        if reading is None:
             try:
                 reading = self._store.reopen(file.fd, os.O_RDONLY | os.O_NONBLOCK)
             except NamespaceError as error:
                 _log.debug("a writer stays awake until it is released: %s", error)
-                return
-            writing, file.fd, file.rested = file.fd, reading, True
-            self._store.close(writing)
-        self._settle(file.number, inode, reading)
+                return False
+        writing, file.fd, file.spare, file.rested = file.fd, reading, None, True
+        self._store.close(writing)
+        return True
+
+    @contextmanager
+    def _awake(self, file: OpenFile, wait: bool) -> Iterator[None]:
+        """The file's descriptor can write, and stays, for the length of the block."""
+        if not file.lock.acquire(blocking=wait):
+            raise WouldBlock("another thread is writing by this file")
+        try:
+            if file.rested:
+                self._rouse(file, wait)
+            yield
+        finally:
+            file.lock.release()
 
     def _rouse(self, file: OpenFile, wait: bool) -> None:
         """Open the inode of a rested writer for writing again."""
-        if not file.lock.acquire(blocking=wait):
-            raise WouldBlock("another thread is opening the file for writing")
+        writing = self._store.reopen(file.fd, file.access if wait else file.access | os.O_NONBLOCK)
         try:
-            if not file.rested:
-                return
-            flags = file.access if wait else file.access | os.O_NONBLOCK
-            writing = self._store.reopen(file.fd, flags)
-            try:
-                mark_writer(self._store, writing)
-            except NamespaceError:
-                self._store.close(writing)
-                raise
-            reading, file.fd, file.rested = file.fd, writing, False
-            self._store.close(reading)
-        finally:
-            file.lock.release()
+            mark_writer(self._store, writing)
+        except NamespaceError:
+            self._store.close(writing)
+            raise
+        file.fd, file.spare, file.rested = writing, file.fd, False
 
     def release(self, handle: int) -> None:
         """The last reference to the open file is gone."""
@@ -301,9 +316,8 @@ class OpenFiles:
             inode.files.remove(file)
             if not inode.files:
                 del self._inodes[file.number]
-        last = file.writable and not file.rested and inode.writers() == 0
-        reading: Fd | None = None
-        if last and inode.dirty:
+        reading = file.spare
+        if file.writable and inode.dirty and inode.writers() == 0 and reading is None:
             try:
                 reading = self._store.reopen(file.fd, os.O_RDONLY | os.O_NONBLOCK)
             except NamespaceError as error:
@@ -311,7 +325,8 @@ class OpenFiles:
         self._store.close(file.fd)
         if reading is not None:
             try:
-                self._settle(file.number, inode, reading)
+                if inode.writers() == 0:
+                    self._settle(file.number, inode, reading)
             finally:
                 self._store.close(reading)
 

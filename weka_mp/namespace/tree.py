@@ -68,12 +68,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AttrChange:
-    """What SETATTR changes; None leaves it. Times in nanoseconds, size in bytes."""
+    """What is to change of an inode's attributes; None leaves it. Times in nanoseconds."""
 
     mode: int | None = None
     uid: int | None = None
     gid: int | None = None
-    size: int | None = None
     atime_ns: int | None = None
     mtime_ns: int | None = None
 
@@ -148,12 +147,14 @@ class Tree:
         return self._store.statvfs(self._store.root())
 
     # ---- attributes
-    def change(
-        self, number: int, change: AttrChange, handle: int | None, caller: Caller, *, wait: bool = False
+    def resize(
+        self, number: int, size: int, handle: int | None, caller: Caller, *, wait: bool = False
     ) -> None:
-        """SETATTR: what chmod, chown, truncate and utimens ask for. `handle`: the open file it came by."""
-        if change.size is not None:
-            self.files.truncate(number, handle, change.size, caller.uid, wait=wait)
+        """truncate(2); ftruncate(2) by the open file `handle`."""
+        self.files.truncate(number, handle, size, caller.uid, wait=wait)
+
+    def change(self, number: int, change: AttrChange) -> None:
+        """What chmod, chown and utimens ask for."""
         with self._reached(number) as fd:
             if change.uid is not None or change.gid is not None:
                 uid, gid = (-1 if new is None else new for new in (change.uid, change.gid))
@@ -437,13 +438,20 @@ class Tree:
             return mount_xattrs.listed([os.fsencode(name) for name in self._store.list_xattr(fd)], caller.uid)
 
     # ---- durability
-    def sync(self, handle: int, *, data_only: bool) -> None:
-        """fsync(2) or fdatasync(2) of an open file; may take long."""
-        fd = self.files.get(handle).fd
-        if data_only:
-            self._store.sync_data(fd)
-        else:
-            self._store.sync_file(fd)
+    def sync(self, handle: int, *, data_only: bool) -> Callable[[], None]:
+        """What does fsync(2) or fdatasync(2) of an open file; call it once, in any thread."""
+        fd = self._store.dup(self.files.get(handle).fd)  # the file's own may be exchanged meanwhile
+
+        def sync() -> None:
+            try:
+                if data_only:
+                    self._store.sync_data(fd)
+                else:
+                    self._store.sync_file(fd)
+            finally:
+                self._store.close(fd)
+
+        return sync
 
     # ---- the whole
     def figures(self) -> dict[str, int]:

@@ -176,7 +176,8 @@ def test_an_unlinked_open_file_stays_usable(rig: _Rig) -> None:
     rig.tree.referred(number)
     rig.tree.unlink(ROOT, b"f")
     rig.tree.files.write(file.handle, b"still", 0, wait=False)
-    rig.tree.change(number, AttrChange(mode=0o600, size=3), None, _ROOT_USER)
+    rig.tree.resize(number, 3, None, _ROOT_USER)
+    rig.tree.change(number, AttrChange(mode=0o600))
     attr = rig.tree.attributes(number).attr
     assert (attr.size, attr.nlink, stat.S_IMODE(attr.mode)) == (3, 0, 0o600)
     rig.tree.files.flush(file.handle)
