@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -78,3 +80,46 @@ def test_taking_a_name_away_waits_for_its_lock(mount: Mount, here: Path, behind:
     assert (
         sorted(os.listdir(behind / "inner")) == {"unlink": ["d"], "rename": ["f", "f2"], "rmdir": ["f"]}[how]
     )
+
+
+_CLOSING = """
+import os, sys, threading
+fd, stop = os.open("shared", os.O_RDWR | os.O_CREAT), threading.Event()
+def close_copies():
+    while not stop.is_set():
+        os.close(os.dup(fd))  # FLUSH: the writer rests
+def make_others(which):
+    for index in range(150):  # descriptors of the mount come and go: a number is soon another file's
+        name = f"other-{which}-{index}"
+        with open(name, "wb") as file: file.write(name.encode())
+        assert open(name, "rb").read() == name.encode()
+threads = [threading.Thread(target=make_others, args=(which,)) for which in range(2)]
+threads.append(threading.Thread(target=close_copies))
+for thread in threads: thread.start()
+for index in range(400):
+    os.pwrite(fd, b"%08d" % index, index * 8)
+    assert os.pread(fd, 8, index * 8) == b"%08d" % index
+stop.set()
+for thread in threads: thread.join()
+"""
+
+
+def test_writers_that_rest_and_wake_never_touch_another_file(mount: Mount, here: Path, behind: Path) -> None:
+    """Leases come and go too, so that writes are resumed in threads while the file is closed elsewhere."""
+    signal.signal(signal.SIGURG, signal.SIG_IGN)
+    (behind / "shared").touch()
+    store = mount.namespace.store
+    fd, taken = Fd(os.open(behind / "shared", os.O_RDONLY)), 0
+    work = subprocess.Popen([sys.executable, "-c", _CLOSING], cwd=here)
+    while work.poll() is None:
+        if store.try_lease(fd):
+            taken += 1
+            while store.lease_intact(fd) and work.poll() is None:
+                time.sleep(0)
+            store.drop_lease(fd)
+    os.close(fd)
+    assert work.returncode == 0
+    assert taken > 0
+    assert (behind / "shared").read_bytes() == b"".join(b"%08d" % index for index in range(400))
+    for path in behind.glob("other-*"):
+        assert path.read_bytes() == path.name.encode()

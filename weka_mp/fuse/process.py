@@ -26,6 +26,7 @@ __all__ = ["run_mount"]
 
 _log = logging.getLogger(__name__)
 _WANTED_FILES = 1 << 16
+_TIDY_SECONDS = 30.0  # how long the space of a file removed beside the mount may stay in use for our cache
 _GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
 
 
@@ -105,6 +106,7 @@ class _Mount:
                 await nursery.start(serve_unix, socket_path, self._invalidation.handlers())
                 nursery.start_soon(self._unmount_on_signal, session)
                 nursery.start_soon(self._announce, on_ready)
+                nursery.start_soon(self._tidy)
                 await session.run()
                 nursery.cancel_scope.cancel()
         finally:
@@ -120,6 +122,11 @@ class _Mount:
     async def _announce(self, on_ready: Callable[[], None]) -> None:
         await self._connected.wait()
         on_ready()
+
+    async def _tidy(self) -> None:
+        while True:
+            await trio.sleep(_TIDY_SECONDS)
+            await run_blocking(self._tree.nodes.release_unlinked)
 
     async def _unmount_on_signal(self, session: Session) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import struct
 import threading
 from collections import OrderedDict
@@ -57,7 +56,6 @@ class Node:
         "generation",
         "handle",
         "ino",
-        "is_directory",
         "lookups",
         "name",
         "number",
@@ -72,7 +70,6 @@ class Node:
         self.dev = attr.dev
         self.handle = handle
         self.generation = _generation(handle)
-        self.is_directory = stat.S_ISDIR(attr.mode)
         self.parent = parent
         self.name = name
         self.lookups = 0
@@ -348,6 +345,22 @@ class Nodes:
             cached = self._cache.pop(number, None)
             if cached is not None:
                 self._retire(cached)
+
+    def release_unlinked(self) -> None:
+        """Give up descriptors of inodes that were removed beside the mount: they would keep their space."""
+        with self._lock:
+            numbers = list(self._cache)
+        for number in numbers:
+            with self._lock:
+                held = self._cache.get(number)
+                if held is None:
+                    continue
+                held.users += 1
+            try:
+                if self._store.attr(held.fd).nlink == 0:
+                    self.release_descriptor(number)
+            finally:
+                self._put(held)
 
     # ---- names
     def orphaned(self, number: int, fd: Fd) -> bool:

@@ -223,7 +223,7 @@ class Tree:
     ) -> tuple[OpenFile, int]:
         access = flags & os.O_ACCMODE
         with self._store.acting_as(caller.uid, caller.gid, caller.groups):
-            self._store.close(self._store.open_file(directory, name, access))  # only to ask for permission
+            self._check_allowed(directory, name, access)
         fd = self._store.open_path(directory, name)
         try:
             attr = self._store.attr(fd)
@@ -232,6 +232,13 @@ class Tree:
             self._store.close(fd)
         file, _ = self.files.open(number, flags, caller.uid, truncate=bool(flags & os.O_TRUNC), wait=wait)
         return file, number
+
+    def _check_allowed(self, directory: Fd, name: bytes, access: int) -> None:
+        """Whether whom this thread acts as may open it; a lease is asked about only after the permissions."""
+        try:
+            self._store.close(self._store.open_file(directory, name, access))
+        except WouldBlock:
+            return
 
     @staticmethod
     def _check_creatable(name: bytes) -> None:

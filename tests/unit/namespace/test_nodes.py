@@ -194,3 +194,14 @@ def test_a_reused_number_is_another_generation(tmp_path: Path) -> None:
     finally:
         table.nodes.close()
         table.store.shutdown()
+
+
+def test_a_file_removed_beside_us_does_not_keep_its_space(table: _Table) -> None:
+    gone, stays = table.learn("a/b/f").number, table.learn("a/b").number
+    for number in (gone, stays):
+        assert table.ino(number) == number  # its descriptor is cached now
+    os.unlink(table.folder / "a/b/f")
+    cached = table.nodes.figures()["descriptors"]
+    table.nodes.release_unlinked()
+    assert table.nodes.figures()["descriptors"] == cached - 1
+    assert table.ino(stays) == stays
