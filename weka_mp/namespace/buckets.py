@@ -29,7 +29,10 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context, is_bucket_name
 from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.keys import BODY_NAME
 from weka_mp.namespace.listing import Lister
+from weka_mp.namespace.pruning import remove_empty
+from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import BucketInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
@@ -154,12 +157,19 @@ class Buckets:
 def _remove_directories(context: Context, directory: Fd) -> None:
     """Everything below, as long as it is directories; raises NotEmpty or NotDirectory at anything else."""
     for entry in context.store.entries(directory):
+        if entry.name == BODY_NAME:
+            continue  # of a directory object that is one no more
         try:
             inner = context.store.open_dir(directory, entry.name)
         except (NotDirectory, Loop) as error:
             raise NotEmpty(subject=entry.name) from error
         try:
             _remove_directories(context, inner)
+            # Under the lock of the entry: `PUT a/` makes a directory an object in two steps.
+            with context.locks.hold([(context.store.attr(directory).ino, entry.name)]):
+                record = read_record(context.store, inner)
+                if record is not None and record.directory:
+                    raise NotEmpty(subject=entry.name)
+                remove_empty(context, directory, entry.name, inner)
         finally:
             context.store.close(inner)
-        context.store.rmdir(directory, entry.name)

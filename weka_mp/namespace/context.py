@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from weka_mp.clock import Clock, RandomSource
@@ -15,8 +15,10 @@ from weka_mp.errors import (
     IsDirectory,
     KeyConflict,
     Loop,
+    NamespaceError,
     NameTooLong,
     NotDirectory,
+    NotEmpty,
     NotFound,
 )
 from weka_mp.namespace.directories import set_implicit
@@ -31,6 +33,7 @@ __all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished",
 Changes = tuple[Change, ...]
 
 FILE_MODE = 0o644
+_MAX_WAITING = 64
 DIRECTORY_MODE = 0o755
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+\Z")
@@ -67,8 +70,14 @@ class SyncList:
         if not self._wanted:
             return
         attr = self._store.attr(directory)
-        if (attr.dev, attr.ino) not in self._directories:
-            self._directories[attr.dev, attr.ino] = self._store.dup(directory)
+        if (attr.dev, attr.ino) in self._directories:
+            return
+        if (
+            len(self._directories) >= _MAX_WAITING
+        ):  # a key of a thousand components must not take all descriptors
+            self.flush()
+            self.close()
+        self._directories[attr.dev, attr.ino] = self._store.dup(directory)
 
     def flush(self) -> None:
         """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were
@@ -129,7 +138,11 @@ class Context:
             fd = self.store.open_dir(bucket, b"/".join(path.parents))
         except (NotFound, NotDirectory, Loop, NameTooLong):
             return None
-        return Parent(fd, self.store.attr(fd).ino, (), bucket)
+        try:
+            return Parent(fd, self.store.attr(fd).ino, (), bucket)
+        except BaseException:
+            self.store.close(fd)
+            raise
 
     @contextmanager
     def parent(self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int) -> Iterator[Parent]:
@@ -159,18 +172,25 @@ class Context:
     def _make_parents(
         self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int, stack: ExitStack
     ) -> Parent:
-        here, made = bucket, []
-        for name in path.parents:
-            change = self.make_directory(here, name, uid, gid)
-            if change is not None:
-                made.append(change)
-                syncs.add(here)
-            try:
-                here = self.store.open_dir(here, name)
-            except (NotDirectory, Loop) as error:
-                raise KeyConflict("a part of the key's path is not a directory", subject=path.name) from error
-            stack.callback(self.store.close, here)
-        return Parent(here, self.store.attr(here).ino, tuple(made), bucket)
+        here, made = self.store.dup(bucket), []
+        try:
+            for name in path.parents:
+                change = self.make_directory(here, name, uid, gid)
+                if change is not None:
+                    made.append(change)
+                    syncs.add(here)
+                inner = self.store.open_dir(here, name)
+                self.store.close(here)
+                here = inner
+            ino = self.store.attr(here).ino
+        except (NotDirectory, Loop) as error:
+            self.store.close(here)
+            raise KeyConflict("a part of the key's path is not a directory", subject=path.name) from error
+        except BaseException:
+            self.store.close(here)
+            raise
+        stack.callback(self.store.close, here)
+        return Parent(here, ino, tuple(made), bucket)
 
     def make_directory(
         self, at: Fd, name: bytes, uid: int, gid: int, *, implicit: bool = True
@@ -180,15 +200,20 @@ class Context:
             self.store.mkdir(at, name, DIRECTORY_MODE)
         except (Exists, IsDirectory):
             return None
-        fd = self.store.open_dir(at, name)
         try:
-            if (uid, gid) != (0, 0):
-                self.store.chown(fd, uid, gid)
-            if implicit:
-                set_implicit(self.store, fd)
-        finally:
-            self.store.close(fd)
-        return Change(self.store.attr(at).ino, name, None)
+            fd = self.store.open_dir(at, name)
+            try:
+                if (uid, gid) != (0, 0):
+                    self.store.chown(fd, uid, gid)
+                if implicit:
+                    set_implicit(self.store, fd)
+            finally:
+                self.store.close(fd)
+            return Change(self.store.attr(at).ino, name, None)
+        except NamespaceError:
+            with suppress(NotFound, NotEmpty):  # gone, or taken into use meanwhile
+                self.store.rmdir(at, name)
+            raise
 
     @contextmanager
     def syncs(self) -> Iterator[SyncList]:

@@ -7,6 +7,7 @@ into it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,13 @@ from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["FORMAT", "ControlArea", "ControlFiles", "open_control"]
+__all__ = ["FORMAT", "NEW_PREFIX", "ControlArea", "ControlFiles", "open_control"]
 
 FORMAT = 1
+NEW_PREFIX = b".new-"
+"""Begins the names of files of the control area that are being written."""
+
+_log = logging.getLogger(__name__)
 _DIRECTORIES = (b"locks", b"spool", b"uploads", b"buckets", b"longnames")
 _FORMAT_FILE = b"format"
 
@@ -44,24 +49,33 @@ class ControlFiles:
 
     def write(self, name: bytes, data: bytes, *, create_only: bool = False) -> bool:
         """False when `create_only` and the file is there already."""
-        staged = b".new-" + self._random.token(8).encode()
+        staged = NEW_PREFIX + self._random.token(8).encode()
         fd = self._store.open_file(self.directory, staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             self._store.write(fd, data, 0)
             self._store.sync_file(fd)
             if create_only:
-                try:
-                    self._store.link(fd, self.directory, name)
-                except Exists:
-                    return False
-                finally:
-                    self._store.unlink(self.directory, staged)
+                self._store.link(fd, self.directory, name)
+                self._discard(staged)
             else:
                 self._store.rename(self.directory, staged, self.directory, name)
+        except NamespaceError as error:
+            self._discard(staged)
+            if create_only and isinstance(error, Exists):
+                return False
+            raise
         finally:
             self._store.close(fd)
         self._store.sync_dir(self.directory)
         return True
+
+    def _discard(self, staged: bytes) -> None:
+        try:
+            self._store.unlink(self.directory, staged)
+        except NotFound:
+            return
+        except NamespaceError as error:
+            _log.warning("a staged file of the control area stays for the sweep: %s", error)
 
     def remove(self, name: bytes) -> None:
         """A file that is not there is no error."""

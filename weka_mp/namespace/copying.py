@@ -12,7 +12,8 @@ from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import settle
 from weka_mp.namespace.keys import entry_path
-from weka_mp.namespace.publishing import PutSession, begin_put, check_conditions, examined
+from weka_mp.namespace.naming import check_conditions
+from weka_mp.namespace.publishing import PutSession, begin_put, examined
 from weka_mp.namespace.reading import OpenObject, open_object
 from weka_mp.namespace.records import Record, read_record, write_record
 from weka_mp.namespace.values import NewMetadata, NewObject, ObjectInfo, Published, WriteConditions

@@ -249,7 +249,9 @@ class Namespace:
     def sweep(self, before_ns: int) -> int:
         """Remove what was staged before that time and never published. Returns how many files."""
         sweeping.sweep_root(self.store, self.store.root(), before_ns)
-        return sweeping.sweep_spool(self.context, before_ns)
+        area = self._area
+        staged = sweeping.sweep_control(self.store, (area.root, area.buckets, area.longnames), before_ns)
+        return staged + sweeping.sweep_spool(self.context, before_ns)
 
     def expire_uploads(self, before_ns: int) -> int:
         """Abort multipart uploads in which nothing happened since that time. Returns how many."""

@@ -276,10 +276,7 @@ class Lister:
         """The row of one object; None when it vanished or cannot be read any more."""
         store = self._context.store
         if not found.name:
-            record = read_record(store, found.directory)
-            info = (
-                reading.describe_directory(found.key, store.attr(found.directory), record) if record else None
-            )
+            info = reading.directory_object(store, found.directory, found.key)
             return _row(info) if info else None
         try:
             opened = reading.open_below(self._context, found.directory, found.name, found.bucket, found.key)

@@ -64,11 +64,13 @@ class EntryLocks:
                 taken.append(offset)
             yield len(taken) == len(offsets)
         finally:
-            for offset in taken:
-                self._store.unlock(self._fd, offset)
-            with self._changed:
-                self._held.difference_update(offsets)
-                self._changed.notify_all()
+            try:
+                for offset in taken:
+                    self._store.unlock(self._fd, offset)
+            finally:
+                with self._changed:
+                    self._held.difference_update(offsets)
+                    self._changed.notify_all()
 
     def _claim(self, offsets: list[int], wait: bool) -> bool:
         with self._changed:

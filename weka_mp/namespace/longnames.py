@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 
-from weka_mp.errors import NotFound
+from weka_mp.errors import NamespaceError, NotFound
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
@@ -27,14 +28,18 @@ class LongNames:
         name = hashlib.sha256(component).hexdigest().encode()
         if self._read(name) is not None:
             return
-        staged = b"new-" + token.encode()
+        staged = b".new-" + token.encode()
         fd = self._store.open_file(self._directory, staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             self._store.write(fd, component, 0)
             self._store.sync_file(fd)
+            self._store.rename(self._directory, staged, self._directory, name)
+        except NamespaceError:
+            with suppress(NotFound):
+                self._store.unlink(self._directory, staged)
+            raise
         finally:
             self._store.close(fd)
-        self._store.rename(self._directory, staged, self._directory, name)
         self._store.sync_dir(self._directory)
 
     def component(self, entry: bytes) -> bytes | None:

@@ -12,14 +12,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from types import TracebackType
+from dataclasses import asdict
 from typing import Any
 
 import msgpack
 
 from weka_mp.errors import (
-    Exists,
     InvalidArgument,
     InvalidPart,
     InvalidPartOrder,
@@ -29,11 +27,12 @@ from weka_mp.errors import (
     PartTooSmall,
     UploadMissing,
 )
-from weka_mp.namespace.context import Context, Durability
-from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.keys import entry_path
-from weka_mp.namespace.publishing import Staged, Target, publish_file, stage
+from weka_mp.namespace.naming import Staged
+from weka_mp.namespace.publishing import Target, publish_file, stage
 from weka_mp.namespace.records import ContentHeaders, PartSizes
+from weka_mp.namespace.uploads import DATA, INFO, PartSession, StoredPart, Upload
 from weka_mp.namespace.values import (
     CompletedPart,
     NewObject,
@@ -49,146 +48,9 @@ __all__ = ["MAX_PARTS", "MIN_PART_BYTES", "CombinedChecksums", "Multipart", "Par
 
 MIN_PART_BYTES = 5 << 20  # AWS, "Amazon S3 multipart upload limits"
 MAX_PARTS = 10_000
-_INFO, _DATA, _SLOT_SIZE = b"info", b"data", b"slot-size"
 
 CombinedChecksums = tuple[Mapping[str, str], str | None]
 """Checksums of the whole object as S3 shows them, and their type."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """One verified part: `file` in the upload's directory, its bytes at `offset`, `size` of them."""
-
-    number: int
-    size: int
-    md5: bytes
-    checksums: Mapping[str, str]
-    file: bytes
-    offset: int
-    mtime_ns: int
-
-    @property
-    def etag(self) -> str:
-        return self.md5.hex()
-
-
-class _Upload:
-    """One upload's open directory."""
-
-    def __init__(self, context: Context, fd: Fd, upload_id: str) -> None:
-        self.context = context
-        self.fd = fd
-        self.upload_id = upload_id
-        self.files = ControlFiles(context.store, fd, context.random)
-
-    def info(self) -> dict[str, Any]:
-        data = self.files.read(_INFO)
-        if data is None:
-            raise UploadMissing(subject=self.upload_id)
-        found: dict[str, Any] = msgpack.unpackb(data)
-        return found
-
-    def part(self, number: int) -> StoredPart | None:
-        data = self.files.read(b"part-%d" % number)
-        if data is None:
-            return None
-        size, md5, checksums, file, offset, mtime_ns = msgpack.unpackb(data)
-        return StoredPart(number, size, md5, checksums, file, offset, mtime_ns)
-
-    def slot_size(self, proposal: int) -> int:
-        """S: what is on record, else the proposal (the first part to come decides, whichever worker has
-        it).
-        """
-        data = self.files.read(_SLOT_SIZE)
-        if data is None:
-            self.files.write(_SLOT_SIZE, b"%d" % proposal, create_only=True)
-            data = self.files.read(_SLOT_SIZE)
-        return int(data or b"0")
-
-    def claim(self, number: int) -> bool:
-        """Whether this caller alone may write slot `number`."""
-        try:
-            name = b"claim-%d" % number
-            self.context.store.close(
-                self.context.store.open_file(self.fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            )
-        except Exists:
-            return False
-        return True
-
-    def release(self, number: int) -> None:
-        self.context.store.unlink(self.fd, b"claim-%d" % number)
-
-    def present(self) -> bool:
-        """Whether the upload still is one: neither completed nor aborted meanwhile."""
-        return self.context.store.attr(self.fd).nlink > 0 and self.files.read(_INFO) is not None
-
-    def close(self) -> None:
-        self.context.store.close(self.fd)
-
-
-class PartSession:
-    """One part being written; nothing of it counts before `commit`. Used by one thread at a time."""
-
-    def __init__(self, upload: _Upload, number: int, fd: Fd, file: bytes, base: int, slot: bool) -> None:
-        self.fd = fd
-        self.base = base
-        self._upload = upload
-        self._number = number
-        self._file = file
-        self._slot = slot
-        self._written = 0
-        self._open = True
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append to what was written so far."""
-        self._upload.context.store.write(self.fd, data, self.base + self._written)
-        self._written += len(data)
-
-    def commit(self, md5: bytes, checksums: Mapping[str, str]) -> str:
-        """Make it part `number`, durably. Returns its ETag. Raises UploadMissing when the upload ended
-        meanwhile.
-        """
-        context = self._upload.context
-        reach(CrashPoint.PART_WRITTEN)
-        if context.durability is Durability.COMMIT:
-            context.store.sync_file(self.fd)
-        if not self._upload.present():
-            raise UploadMissing(subject=self._upload.upload_id)
-        former = self._upload.part(self._number)
-        record = (self._written, md5, dict(checksums), self._file, self.base, context.clock.now_ns())
-        self._upload.files.write(b"part-%d" % self._number, msgpack.packb(record))
-        reach(CrashPoint.PART_RECORDED)
-        if former is not None and former.file != _DATA:
-            context.store.unlink(self._upload.fd, former.file)
-        self._finish()
-        return md5.hex()
-
-    def abort(self) -> None:
-        """Give everything back. May be called again, and after `commit`."""
-        if not self._open:
-            return
-        try:
-            if self._slot:
-                self._upload.release(self._number)
-            else:
-                self._upload.context.store.unlink(self._upload.fd, self._file)
-        except NotFound:
-            pass  # the whole upload was aborted meanwhile
-        self._finish()
-
-    def _finish(self) -> None:
-        self._open = False
-        self._upload.context.store.close(self.fd)
-        self._upload.close()
-
-    def __enter__(self) -> PartSession:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
 
 
 class Multipart:
@@ -203,14 +65,13 @@ class Multipart:
         """Raises BucketMissing, InvalidName."""
         context, store = self._context, self._context.store
         entry_path(key)
-        bucket_fd = context.open_bucket(bucket)
-        bucket_ino = store.attr(bucket_fd).ino
-        store.close(bucket_fd)
+        with context.bucket(bucket) as bucket_fd:
+            bucket_ino = store.attr(bucket_fd).ino
         # The time in front makes ids sort by age, as S3 lists the uploads of one key.
         upload_id = UploadId(f"{context.clock.now_ns():016x}{context.random.token(16)}")
         staged = f".new-{upload_id}".encode()
         store.mkdir(self._uploads, staged, 0o700)
-        upload = _Upload(context, store.open_dir(self._uploads, staged), upload_id)
+        upload = Upload(context, store.open_dir(self._uploads, staged), upload_id)
         try:
             info = {
                 "bucket": bucket_ino,
@@ -218,7 +79,7 @@ class Multipart:
                 "initiated_ns": context.clock.now_ns(),
                 "new": asdict(new),
             }
-            upload.files.write(_INFO, msgpack.packb(info))
+            upload.files.write(INFO, msgpack.packb(info))
             store.rename(self._uploads, staged, self._uploads, upload_id.encode())
             reach(CrashPoint.UPLOAD_CREATED)
             store.sync_dir(self._uploads)
@@ -226,16 +87,15 @@ class Multipart:
             upload.close()
         return upload_id
 
-    def _open(self, bucket: BucketName, key: bytes, upload_id: str) -> tuple[_Upload, UploadInfo]:
+    def _open(self, bucket: BucketName, key: bytes, upload_id: str) -> tuple[Upload, UploadInfo]:
         """Raises UploadMissing unless the upload is for this bucket and key; BucketMissing."""
         context, store = self._context, self._context.store
-        bucket_fd = context.open_bucket(bucket)
-        bucket_ino = store.attr(bucket_fd).ino
-        store.close(bucket_fd)
+        with context.bucket(bucket) as bucket_fd:
+            bucket_ino = store.attr(bucket_fd).ino
         if not upload_id.isalnum() or not upload_id.isascii():
             raise UploadMissing(subject=upload_id)
         try:
-            upload = _Upload(context, store.open_dir(self._uploads, upload_id.encode()), upload_id)
+            upload = Upload(context, store.open_dir(self._uploads, upload_id.encode()), upload_id)
         except (NotFound, NotDirectory) as error:
             raise UploadMissing(subject=upload_id) from error
         try:
@@ -294,9 +154,14 @@ class Multipart:
         store = self._context.store
         try:
             slot_size = upload.slot_size(size) if size else 0
-            if size and size <= slot_size and upload.part(number) is None and upload.claim(number):
-                fd = store.open_file(upload.fd, _DATA, os.O_RDWR | os.O_CREAT, 0o644)
-                return PartSession(upload, number, fd, _DATA, (number - 1) * slot_size, slot=True)
+            fits = size and size <= slot_size and upload.part(number) is None
+            if fits and upload.claim(number):
+                # First the claim, then a look at the seal; a completion seals, then looks at the claims.
+                if upload.sealed():
+                    upload.release(number)
+                else:
+                    fd = store.open_file(upload.fd, DATA, os.O_RDWR | os.O_CREAT, 0o644)
+                    return PartSession(upload, number, fd, DATA, (number - 1) * slot_size, slot=True)
             file = b"body-%d-%s" % (number, self._context.random.token(8).encode())
             fd = store.open_file(upload.fd, file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
             return PartSession(upload, number, fd, file, 0, slot=False)
@@ -349,7 +214,7 @@ class Multipart:
 
     def _publish(
         self,
-        upload: _Upload,
+        upload: Upload,
         target: Target,
         stored: Sequence[StoredPart],
         total: int,
@@ -357,14 +222,8 @@ class Multipart:
         conditions: WriteConditions,
     ) -> Published:
         store = self._context.store
-        in_place = _is_contiguous(stored) and not target.key.endswith(b"/")
-        if in_place:
-            fd = store.open_file(upload.fd, _DATA, os.O_RDWR)
-            staged = Staged(fd, upload.fd, _DATA)
-        else:
-            bucket_fd = self._context.open_bucket(target.bucket)
-            staged = stage(self._context, bucket_fd)
-            store.close(bucket_fd)
+        in_place = _may_become_object(upload, stored, target)
+        staged = self._staged(upload, target, in_place)
         try:
             if in_place:
                 store.truncate(staged.fd, total)
@@ -376,6 +235,15 @@ class Multipart:
             return publish_file(self._context, target, staged, new, conditions)
         finally:
             store.close(staged.fd)
+
+    def _staged(self, upload: Upload, target: Target, in_place: bool) -> Staged:
+        if not in_place:
+            with self._context.bucket(target.bucket) as bucket:
+                return stage(self._context, bucket)
+        try:
+            return Staged(self._context.store.open_file(upload.fd, DATA, os.O_RDWR), upload.fd, DATA)
+        except NotFound as error:  # published by a completion that died before it could say so
+            raise UploadMissing(subject=upload.upload_id) from error
 
     # ---- housekeeping
     def forget_bucket(self, bucket_ino: InodeNo) -> None:
@@ -409,7 +277,7 @@ class Multipart:
             if entry.name.startswith(b"."):
                 continue
             try:
-                upload = _Upload(
+                upload = Upload(
                     self._context,
                     self._context.store.open_dir(self._uploads, entry.name),
                     entry.name.decode(),
@@ -429,7 +297,7 @@ def _new_upload(found: dict[str, Any]) -> NewUpload:
     return NewUpload(**{**found, "headers": ContentHeaders(**found["headers"])})
 
 
-def _verified(upload: _Upload, parts: Sequence[CompletedPart]) -> list[StoredPart]:
+def _verified(upload: Upload, parts: Sequence[CompletedPart]) -> list[StoredPart]:
     stored: list[StoredPart] = []
     for part in parts:
         if stored and part.number <= stored[-1].number:
@@ -452,26 +320,46 @@ def _md5_of(parts: Sequence[StoredPart]) -> str:
     return hashlib.md5(b"".join(part.md5 for part in parts), usedforsecurity=False).hexdigest()
 
 
+def _may_become_object(upload: Upload, parts: Sequence[StoredPart], target: Target) -> bool:
+    """Whether the file of the slots is the object and nobody will write into it any more.
+
+    A slot that is not among the parts may still be written, or hold a part that a later completion names.
+    """
+    if target.key.endswith(b"/") or not _is_contiguous(parts):
+        return False
+    upload.seal()
+    return upload.claimed() <= {part.number for part in parts}
+
+
 def _is_contiguous(parts: Sequence[StoredPart]) -> bool:
     """Whether the slots hold the object as it is: part after part from the first, without a gap."""
     expected = 0
     for part in parts:
-        if part.file != _DATA or part.offset != expected:
+        if part.file != DATA or part.offset != expected:
             return False
         expected += part.size
     return True
 
 
-def _assemble(context: Context, upload: _Upload, parts: Sequence[StoredPart], target: Fd) -> None:
+def _open_part(upload: Upload, part: StoredPart) -> Fd:
+    try:
+        return upload.context.store.open_file(upload.fd, part.file, os.O_RDONLY)
+    except NotFound as error:
+        if part.file == DATA:  # published by a completion that died before it could say so
+            raise UploadMissing(subject=upload.upload_id) from error
+        raise InvalidPart(subject=str(part.number)) from error  # replaced since it was looked up
+
+
+def _assemble(context: Context, upload: Upload, parts: Sequence[StoredPart], target: Fd) -> None:
     store, offset = context.store, 0
     opened: dict[bytes, Fd] = {}
     try:
         for part in parts:
-            if part.file != _DATA or part.file not in opened:
-                opened[part.file] = store.open_file(upload.fd, part.file, os.O_RDONLY)
+            if part.file != DATA or part.file not in opened:
+                opened[part.file] = _open_part(upload, part)
             store.copy(opened[part.file], part.offset, target, offset, part.size)
             offset += part.size
-            if part.file != _DATA:
+            if part.file != DATA:
                 store.close(opened.pop(part.file))
     finally:
         for fd in opened.values():

@@ -10,60 +10,45 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import TracebackType
 
 from weka_mp.errors import (
-    AttributeTooLarge,
     BucketMissing,
     Conflict,
-    CrossDevice,
-    Exists,
     KeyConflict,
+    NamespaceError,
     NoAttribute,
     NotFound,
     NotSupported,
-    PreconditionFailed,
 )
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import FILE_MODE, Changes, Context, Durability, Parent, SyncList, Vanished
-from weka_mp.namespace.directories import clear_implicit
-from weka_mp.namespace.etags import EtagState, settle
-from weka_mp.namespace.keys import BODY_NAME, EntryPath, entry_path, staging_name
-from weka_mp.namespace.records import DIRECTORY_KEPT, DIRECTORY_MADE, Record, read_record, write_record
+from weka_mp.namespace.directory_objects import DirectoryPut, place_directory
+from weka_mp.namespace.etags import EtagState, is_marked, settle
+from weka_mp.namespace.keys import EntryPath, entry_path
+from weka_mp.namespace.naming import Staged, check_conditions, create_entry, discard_name, replace_entry
+from weka_mp.namespace.pruning import prune
+from weka_mp.namespace.records import Record, write_record
 from weka_mp.namespace.values import NewObject, ObjectInfo, Published, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
 
 __all__ = [
     "PutSession",
-    "Staged",
     "Target",
     "begin_put",
-    "check_conditions",
     "examined",
     "publish_file",
     "stage",
+    "unwritten",
 ]
-
-RENAME_NOREPLACE = 1  # rename(2)
 
 _NOWHERE = Fd(-1)
 _ACL = "system.posix_acl_access"
 _ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears in between
 _UNCONDITIONAL = WriteConditions()
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """An unpublished file: its descriptor, and its hidden name where it has one (else it is nameless:
-    O_TMPFILE).
-    """
-
-    fd: Fd
-    directory: Fd = _NOWHERE
-    name: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +71,6 @@ class PutSession:
         self._staged = staged
         self._offset = 0
         self._open = True
-        self._published = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append to what was written so far."""
@@ -102,7 +86,6 @@ class PutSession:
         """
         reach(CrashPoint.STAGED_DATA)
         published = publish_file(self._context, self._target, self._staged, new, conditions)
-        self._published = True
         self.abort()  # only gives the descriptor back: the name is there
         return published
 
@@ -110,8 +93,8 @@ class PutSession:
         """Give everything back; what was not published is gone. May be called again."""
         if self._open:
             self._open = False
-            if self._staged.name and not self._published:
-                self._context.store.unlink(self._staged.directory, self._staged.name)
+            if self._staged.name:  # used up when it was published, and gone then
+                discard_name(self._context, self._staged.directory, self._staged.name)
             self._context.store.close(self.fd)
 
     def __enter__(self) -> PutSession:
@@ -132,7 +115,7 @@ def begin_put(
     try:
         parent = context.find_parent(bucket_fd, path)
         try:
-            staged = stage(context, parent.fd if parent else bucket_fd)
+            staged = _stage_for(context, bucket, bucket_fd, parent)
         finally:
             if parent:
                 context.store.close(parent.fd)
@@ -149,6 +132,19 @@ def begin_put(
         session.abort()
         raise
     return session
+
+
+def _stage_for(context: Context, bucket: BucketName, bucket_fd: Fd, parent: Parent | None) -> Staged:
+    """Beside the entry to come, or in the bucket when that directory is missing or was removed meanwhile."""
+    if parent is not None:
+        try:
+            return stage(context, parent.fd)
+        except NotFound:
+            pass  # its last key was deleted: publication makes it again
+    try:
+        return stage(context, bucket_fd)
+    except NotFound as error:
+        raise BucketMissing(subject=bucket) from error
 
 
 def stage(context: Context, directory: Fd) -> Staged:
@@ -173,8 +169,7 @@ def publish_file(
         context.long_names.keep(component, context.random.token(8))
     stamp = _set_times(context, fd)
     record = _record_of(new, stamp)
-    if not path.is_directory:
-        write_record(context.store, fd, record)
+    write_record(context.store, fd, record)
     reach(CrashPoint.RECORD_WRITTEN)
     bucket_fd = context.open_bucket(target.bucket)
     try:
@@ -271,14 +266,37 @@ def _name_it(
     """Under the entry's lock: check the conditions and give the file its name. Tries again when the parent
     vanished.
     """
+    try:
+        return _name_in_attempts(context, bucket, path, target, staged, record, conditions, syncs)
+    except NamespaceError:
+        if path.parents:  # directories made for nothing would stay
+            with suppress(NamespaceError):
+                prune(context, bucket, path, syncs)
+        raise
+
+
+def _name_in_attempts(
+    context: Context,
+    bucket: Fd,
+    path: EntryPath,
+    target: Target,
+    staged: Staged,
+    record: Record,
+    conditions: WriteConditions,
+    syncs: SyncList,
+) -> Changes:
     for _ in range(_ATTEMPTS):
         try:
             with context.parent(bucket, path, syncs, target.uid, target.gid) as parent:
                 reach(CrashPoint.PARENT_MADE)
                 with context.locks.hold([(parent.ino, path.name)]):
                     if path.is_directory:
-                        changes = _place_directory(
-                            context, parent, path.name, target, staged, record, conditions, syncs
+                        changes = place_directory(
+                            context,
+                            parent,
+                            path.name,
+                            DirectoryPut(target.uid, target.gid, staged, record, conditions),
+                            syncs,
                         )
                     else:
                         changes = _place_file(context, parent, path.name, target.key, staged, conditions)
@@ -320,26 +338,6 @@ def _attr_of(context: Context, parent: Parent, name: bytes) -> Attr | None:
         return None
 
 
-def check_conditions(conditions: WriteConditions, present: ObjectInfo | None) -> None:
-    """Raises PreconditionFailed, or NotFound where If-Match meets nothing (AWS, "Conditional writes")."""
-    if conditions.if_none_match and present is not None:
-        raise PreconditionFailed("If-None-Match")
-    if conditions.if_match is not None:
-        if present is None:
-            raise NotFound("If-Match on an object that does not exist")
-        if conditions.if_match != "*" and conditions.if_match not in present.accepted_etags:
-            raise PreconditionFailed("If-Match")
-    if present is None:
-        return
-    if conditions.if_match_size is not None and conditions.if_match_size != present.size:
-        raise PreconditionFailed("x-amz-if-match-size")
-    if (
-        conditions.if_match_mtime is not None
-        and conditions.if_match_mtime != present.mtime_ns // 1_000_000_000
-    ):
-        raise PreconditionFailed("x-amz-if-match-last-modified-time")
-
-
 def _place_file(
     context: Context, parent: Parent, name: bytes, key: bytes, staged: Staged, conditions: WriteConditions
 ) -> Changes:
@@ -348,16 +346,16 @@ def _place_file(
     with examined(context, parent, name, key) as (attr, present, old):
         check_conditions(conditions, present)
         if attr is None:
-            return (_create(context, parent, name, staged),)
+            return (create_entry(context, parent, name, staged),)
         _refuse_special(attr, present, name)
-        with _unwritten(context, old, conditions):
-            _replace(context, parent, name, staged)
+        with unwritten(context, old, present, conditions):
+            replace_entry(context, parent, name, staged)
         return (Change(parent.ino, name, attr.ino),)
 
 
 def _place_unconditionally(context: Context, parent: Parent, name: bytes, staged: Staged) -> Changes:
     try:
-        return (_create(context, parent, name, staged),)
+        return (create_entry(context, parent, name, staged),)
     except Vanished:
         pass  # most likely the name exists: replace it
     try:
@@ -365,7 +363,7 @@ def _place_unconditionally(context: Context, parent: Parent, name: bytes, staged
     except NotFound as error:
         raise Vanished from error
     _refuse_special(attr, None, name)
-    _replace(context, parent, name, staged)
+    replace_entry(context, parent, name, staged)
     return (Change(parent.ino, name, attr.ino),)
 
 
@@ -377,98 +375,23 @@ def _refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None
 
 
 @contextmanager
-def _unwritten(context: Context, old: Fd, conditions: WriteConditions) -> Iterator[None]:
+def unwritten(
+    context: Context, old: Fd, present: ObjectInfo | None, conditions: WriteConditions
+) -> Iterator[None]:
     """With If-Match on an ETag: nobody may open the old object for writing between the check and the
     exchange.
     """
     store = context.store
-    if conditions.if_match in (None, "*") or old < 0 or not store.primitives.leases:
+    if conditions.if_match in (None, "*") or present is None or not store.primitives.leases:
         yield
         return
     if not store.try_lease(old):
         raise Conflict("the object was opened for writing meanwhile")
     try:
-        if not store.lease_intact(old):
-            raise Conflict("the object was opened for writing meanwhile")
+        # A writer may have come and gone between the check and the lease.
+        changed = Stamp.of(store.attr(old)) != present.stamp
+        if changed or (present.etag_is_true and is_marked(store, old)) or not store.lease_intact(old):
+            raise Conflict("the object was written meanwhile")
         yield
     finally:
         store.drop_lease(old)
-
-
-def _create(context: Context, parent: Parent, name: bytes, staged: Staged) -> Change:
-    """Give the file a name nobody has: atomic against every other creator, S3's or POSIX's."""
-    store = context.store
-    try:
-        if not staged.name:
-            store.link(staged.fd, parent.fd, name)
-        elif store.primitives.rename_noreplace:
-            store.rename(staged.directory, staged.name, parent.fd, name, RENAME_NOREPLACE)
-        else:
-            store.link(staged.fd, parent.fd, name)
-            store.unlink(staged.directory, staged.name)
-    except (Exists, NotFound) as error:
-        raise Vanished from error
-    return Change(parent.ino, name, None)
-
-
-def _replace(context: Context, parent: Parent, name: bytes, staged: Staged) -> None:
-    """Rename the file over the old one; a nameless one gets a hidden name first."""
-    store = context.store
-    directory, hidden = staged.directory, staged.name
-    if not hidden:
-        directory, hidden = context.spool, b"put-" + context.random.token(12).encode()
-        store.link(staged.fd, directory, hidden)
-        reach(CrashPoint.SPOOLED)
-    try:
-        store.rename(directory, hidden, parent.fd, name)
-        return
-    except NotFound as error:
-        if not staged.name:
-            store.unlink(directory, hidden)
-        raise Vanished from error
-    except CrossDevice:
-        store.unlink(directory, hidden)
-    hidden = staging_name(context.random.token(12))
-    store.link(staged.fd, parent.fd, hidden)
-    store.rename(parent.fd, hidden, parent.fd, name)
-
-
-def _place_directory(
-    context: Context,
-    parent: Parent,
-    name: bytes,
-    target: Target,
-    staged: Staged,
-    record: Record,
-    conditions: WriteConditions,
-    syncs: SyncList,
-) -> Changes:
-    """`PUT a/`: the record goes onto the directory itself, a body into a hidden file inside it."""
-    store = context.store
-    try:
-        made = context.make_directory(parent.fd, name, target.uid, target.gid, implicit=False)
-        directory = store.open_dir(parent.fd, name)
-    except NotFound as error:
-        raise Vanished from error
-    try:
-        attr = store.attr(directory)
-        old = read_record(store, directory)
-        present = reading.describe_directory(name, attr, old) if old else None
-        check_conditions(conditions, present)
-        if record.stamp is None:
-            raise ValueError("a directory object's record needs a stamp")
-        if record.stamp.size:
-            _replace(context, Parent(directory, attr.ino, (), parent.bucket), BODY_NAME, staged)
-        made_by_key = made is not None or (old is not None and old.directory == DIRECTORY_MADE)
-        stamp = Stamp(record.stamp.size, record.stamp.mtime_ns, attr.ino)
-        kind = DIRECTORY_MADE if made_by_key else DIRECTORY_KEPT
-        write_record(store, directory, replace(record, stamp=stamp, directory=kind))
-        clear_implicit(store, directory)
-        syncs.add(directory)
-        return (made,) if made is not None else (Change(parent.ino, name, attr.ino),)
-    except AttributeTooLarge:
-        if made is not None:
-            store.rmdir(parent.fd, name)
-        raise
-    finally:
-        store.close(directory)

@@ -27,9 +27,19 @@ from weka_mp.namespace.etags import EtagState, is_marked, settle
 from weka_mp.namespace.keys import BODY_NAME, EntryPath, entry_path
 from weka_mp.namespace.records import ContentHeaders, Record, read_record
 from weka_mp.namespace.values import ObjectInfo
+from weka_mp.store.interface import Store
 from weka_mp.values import Attr, BucketName, ETag, Fd, Stamp
 
-__all__ = ["OpenObject", "describe", "describe_directory", "open_below", "open_entry", "open_object"]
+__all__ = [
+    "OpenObject",
+    "describe",
+    "describe_directory",
+    "directory_object",
+    "open_below",
+    "open_directory_object",
+    "open_entry",
+    "open_object",
+]
 
 _GUESSES = mimetypes.MimeTypes(filenames=())  # the built-in table alone: the same answer on every machine
 _DEFAULT_TYPE = "binary/octet-stream"  # AWS, PutObject: the default of Content-Type
@@ -163,7 +173,11 @@ def _regular(
         if found is None:
             return None
         fd = found
-    attr = store.attr(fd)
+    try:
+        attr = store.attr(fd)
+    except BaseException:
+        store.close(fd)
+        raise
     if not stat.S_ISREG(attr.mode):
         store.close(fd)
         return None
@@ -228,13 +242,42 @@ def _open_directory(context: Context, bucket: Fd, key: bytes, joined: bytes) -> 
     except (NotFound, NotDirectory, Loop, NameTooLong) as error:
         raise NotFound(subject=key) from error
     try:
-        record = read_record(store, directory)
-        attr = store.attr(directory)
-        info = describe_directory(key, attr, record) if record else None
-        if info is None:
+        found = open_directory_object(store, directory, key)
+        if found is None:
             raise NotFound(subject=key)
-        # A directory object without a body is held by its directory: nothing will be read from it.
-        fd = store.open_file(directory, BODY_NAME, os.O_RDONLY) if info.size else store.dup(directory)
+        info, fd = found
         return OpenObject(context, fd, info, store.attr(fd), b"", sealed=True)
     finally:
         store.close(directory)
+
+
+def open_directory_object(store: Store, directory: Fd, key: bytes) -> tuple[ObjectInfo, Fd] | None:
+    """The object `a/` of an open directory and a descriptor of its body; None when it is no object.
+
+    Without a body the directory itself is behind the descriptor: nothing will be read from it.
+    """
+    record = read_record(store, directory)
+    info = describe_directory(key, store.attr(directory), record) if record else None
+    if info is None:
+        return None
+    try:
+        body = store.open_file(directory, BODY_NAME, os.O_RDONLY)
+    except NotFound:
+        return None if info.size else (info, store.dup(directory))  # None: it is being deleted
+    try:
+        own = read_record(store, body)
+        if own is not None and own.etag is not None:
+            info = describe(key, store.attr(body), EtagState(ETag(own.etag), own, True))
+        return info, body
+    except BaseException:
+        store.close(body)
+        raise
+
+
+def directory_object(store: Store, directory: Fd, key: bytes) -> ObjectInfo | None:
+    """The object `a/` of an open directory; None when the directory is no object."""
+    found = open_directory_object(store, directory, key)
+    if found is None:
+        return None
+    store.close(found[1])
+    return found[0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+
 from weka_mp.errors import IsDirectory, NotDirectory, NotEmpty, NotFound
 from weka_mp.namespace.context import Context
+from weka_mp.namespace.control import NEW_PREFIX
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["sweep_root", "sweep_spool"]
+__all__ = ["sweep_control", "sweep_root", "sweep_spool"]
 
 _PROBE = b".weka~probe-"
 
@@ -22,6 +26,20 @@ def sweep_spool(context: Context, before_ns: int) -> int:
                 count += 1
         except NotFound:
             continue  # published or swept meanwhile
+    return count
+
+
+def sweep_control(store: Store, directories: Iterable[Fd], before_ns: int) -> int:
+    """Remove what was being written into these directories of the control area. Returns how many."""
+    count = 0
+    for directory in directories:
+        for entry in store.entries(directory):
+            if not entry.name.startswith(NEW_PREFIX):
+                continue
+            with suppress(NotFound):  # finished meanwhile
+                if store.attr_at(directory, entry.name).mtime_ns < before_ns:
+                    store.unlink(directory, entry.name)
+                    count += 1
     return count
 
 

@@ -1,0 +1,67 @@
+"""Directories that only keys had made go with their last key."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from weka_mp.errors import Loop, NotDirectory, NotEmpty, NotFound
+from weka_mp.namespace.context import Changes, Context, SyncList
+from weka_mp.namespace.directories import is_implicit
+from weka_mp.namespace.keys import BODY_NAME, EntryPath
+from weka_mp.namespace.records import read_record
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import Change, Fd
+
+__all__ = ["prune", "remove_empty"]
+
+
+def prune(context: Context, bucket: Fd, path: EntryPath, syncs: SyncList) -> Changes:
+    """Remove the parents that are empty now and that no POSIX caller ever made its own, deepest first."""
+    changes: list[Change] = []
+    for depth in range(len(path.parents), 0, -1):
+        change = _prune_one(context, bucket, path.parents[: depth - 1], path.parents[depth - 1], syncs)
+        if change is None:
+            break
+        changes.append(change)
+        reach(CrashPoint.PARENT_PRUNED)
+    return tuple(changes)
+
+
+def _prune_one(
+    context: Context, bucket: Fd, above: tuple[bytes, ...], name: bytes, syncs: SyncList
+) -> Change | None:
+    store = context.store
+    try:
+        holder = store.open_dir(bucket, b"/".join(above))
+    except (NotFound, NotDirectory, Loop):
+        return None
+    try:
+        ino = store.attr(holder).ino
+        with context.locks.hold([(ino, name)]):
+            directory = store.open_dir(holder, name)
+            try:
+                record = read_record(store, directory)
+                if not is_implicit(store, directory) or (record is not None and record.directory):
+                    return None
+                old = store.attr(directory).ino
+                remove_empty(context, holder, name, directory)
+            finally:
+                store.close(directory)
+        syncs.add(holder)
+        return Change(ino, name, old)
+    except (NotEmpty, NotFound, NotDirectory, Loop):
+        return None
+    finally:
+        store.close(holder)
+
+
+def remove_empty(context: Context, holder: Fd, name: bytes, directory: Fd) -> None:
+    """rmdir; the body of a directory object that is one no more does not keep it. Raises NotEmpty."""
+    try:
+        context.store.rmdir(holder, name)
+    except NotEmpty:
+        if [entry.name for entry in context.store.entries(directory)] != [BODY_NAME]:
+            raise
+        with suppress(NotFound):
+            context.store.unlink(directory, BODY_NAME)
+        context.store.rmdir(holder, name)
