@@ -3,7 +3,7 @@
 ``FaultyStore(inner, Fault(NoSpace, nth=3, verb="write"))`` lets the third write fail. A fault strikes once.
 Its effect says what of the call happened all the same: nothing, half of a write, or all of it (the reply was
 lost, as it is when fsync(2) reports what went wrong earlier). Giving back (close, unlock, drop_lease) always
-happens: the kernel does it even where it reports an error (close(2)).
+happens: the kernel does it even where it reports an error (close(2)); taking a lock or a lease never does.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from weka_mp.values import Fd
 __all__ = ["Call", "Effect", "Fault", "FaultyStore", "Interference"]
 
 _WITHOUT_DESCRIPTOR = frozenset({"close", "acting_as"})  # of an inode that is worth noting
+_TAKES = frozenset({"lock", "try_lease"})
 _RELEASES = frozenset({"close", "unlock", "drop_lease"})
 _OPENERS = frozenset(
     {"open_dir", "open_file", "open_following", "open_path", "reopen", "dup", "open_handle", "create_unnamed"}
@@ -124,6 +125,8 @@ class FaultyStore:
         self, inner: Any, verb: str, fault: Fault, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> None:
         effect = Effect.WHOLE if verb in _RELEASES else fault.effect
+        if verb in _TAKES:
+            return
         if effect is Effect.HALF and verb == "write":
             fd, data, offset = arguments
             inner(fd, memoryview(data)[: len(data) // 2], offset)
