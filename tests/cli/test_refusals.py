@@ -53,6 +53,7 @@ def test_version() -> None:
         ["serve"],
         ["serve", "a", "b"],
         ["serve", "a", "--store", "b"],
+        ["--store", "b", "serve", "a"],
         ["serve", "a", "--tls-cert", "f"],
         ["dance"],
         ["mount", "a"],

@@ -96,6 +96,7 @@ def test_a_killed_supervisor_takes_all_with_it_and_a_new_one_starts_at_once(
     pids = [live.pid_of(name) for name in ("worker-0", "worker-1", "mount-0", "background")]
     live.process.kill()
     live.process.wait()
+    until(lambda: entry_at(str(mount_point)) is None)
     with serving(store, "--mount", mount_point) as second:
         assert [bucket["Name"] for bucket in client_of(second).list_buckets()["Buckets"]] == ["bucket"]
         assert (mount_point / "bucket").is_dir()

@@ -132,7 +132,7 @@ def instructions(started: Started, region: str) -> list[str]:
         lines += _s3_instructions(f"http://{reachable(views.s3)}", started.credentials, region)
     if views.mounts:
         lines += ["", "ls:", f"  ls -la {shlex.quote(views.mounts[0])}"]
-    return [*lines, "", "Ctrl-C unmounts and stops."]
+    return [*lines, "", "Ctrl-C stops it" + (" and unmounts." if views.mounts else ".")]
 
 
 def _s3_instructions(endpoint: str, credentials: RootCredentials, region: str) -> list[str]:

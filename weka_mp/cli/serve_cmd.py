@@ -8,7 +8,7 @@ import click
 
 from weka_mp.cli.refusals import ConfigRefusal
 from weka_mp.cli.running import print_ready, run_in_foreground
-from weka_mp.cli.settings import configuration, configuration_options
+from weka_mp.cli.settings import configuration, configuration_options, named_store
 
 __all__ = ["command"]
 
@@ -25,7 +25,8 @@ def command(context: click.Context, /, argument: str | None, **flags: Any) -> No
     the log file.
     """
     if argument is not None:
-        flags["store"] = _one_store(context, argument, flags["store"])
+        option = flags["store"] if flags["store"] is not None else named_store(context)
+        flags["store"] = _one_store(context, argument, option)
     config = configuration(context, flags).config
     if config.store is None:
         raise click.UsageError("no store named: give STORE, --store STORE or WEKA_MP_STORE", context)

@@ -123,6 +123,8 @@ def _plain(value: object) -> str:
 
 def _one_line(text: str) -> str:
     """`text` without control characters, which could forge a record or move a terminal's cursor."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )

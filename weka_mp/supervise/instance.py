@@ -14,7 +14,7 @@ import trio
 
 from weka_mp.supervise.keeper import StartFailed
 
-__all__ = ["Instance"]
+__all__ = ["Instance", "Presence"]
 
 _WAIT_FOR_CHILDREN = 15.0  # seconds
 
@@ -47,6 +47,33 @@ class Instance:
         os.ftruncate(self._service_fd, 0)
         os.close(self.children_fd)
         os.close(self._service_fd)
+
+
+class Presence:
+    """Says to services on other machines, or in other containers, that this one works on the store.
+
+    A shared flock(2) on the control area's directory of locks, held as long as the service runs. It
+    excludes nobody; it only tells whether what lies staged in the store may belong to somebody alive.
+    """
+
+    def __init__(self, store: str) -> None:
+        self._fd = os.open(os.path.join(store, ".weka", "locks"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def enter(self) -> bool:
+        """Whether nobody else is present;
+
+        from now on we are. Where there is no such lock the answer is no.
+        """
+        try:
+            alone = _try_lock(self._fd)
+            fcntl.flock(self._fd, fcntl.LOCK_SH)
+        except OSError:
+            return False  # a file system without flock(2) on directories
+        return alone
+
+    def leave(self) -> None:
+        """Give the lock back."""
+        os.close(self._fd)
 
 
 def _open(path: str) -> int:

@@ -24,7 +24,7 @@ from weka_mp.observe.logs import LogSink
 from weka_mp.supervise import checks, mounts, places, plans
 from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
 from weka_mp.supervise.fill_jobs import FillJobs
-from weka_mp.supervise.instance import Instance
+from weka_mp.supervise.instance import Instance, Presence
 from weka_mp.supervise.ipc import listen_unix
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
 from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
@@ -110,8 +110,11 @@ async def _prepare(
     instance = Instance(runtime)
     stack.callback(instance.release)
     await instance.acquire(store)
-    # Nobody else works on the store now: whatever is staged was left by processes that died.
-    await trio.to_thread.run_sync(namespace.sweep, namespace.clock.now_ns())
+    presence = Presence(store)
+    stack.callback(presence.leave)
+    if presence.enter():
+        # Nobody else works on the store now: whatever is staged was left by processes that died.
+        await trio.to_thread.run_sync(namespace.sweep, namespace.clock.now_ns())
     credentials = None if config.s3 is None else _credentials(namespace.store_id, store, environ, uid)
     sockets = _listen_s3(config.s3, stack)
     admin, admin_listeners = _listen_admin(config, runtime, stack)

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from weka_mp.supervise import instance
-from weka_mp.supervise.instance import Instance
+from weka_mp.supervise.instance import Instance, Presence
 from weka_mp.supervise.keeper import StartFailed
 
 
@@ -46,3 +46,17 @@ async def test_children_that_do_not_end_are_told_of(tmp_path: Path, monkeypatch:
         await successor.acquire("/store")
     os.close(child)
     successor.release()
+
+
+def test_presence_tells_whether_one_is_alone(tmp_path: Path) -> None:
+    (tmp_path / ".weka" / "locks").mkdir(parents=True)
+    first, second, third = (Presence(str(tmp_path)) for _ in range(3))
+    assert first.enter()
+    assert not second.enter()
+    first.leave()
+    assert not third.enter()
+    second.leave()
+    third.leave()
+    fourth = Presence(str(tmp_path))
+    assert fourth.enter()
+    fourth.leave()
