@@ -16,9 +16,11 @@ PART = 5 * 1024 * 1024
 def upload(client, bucket, bodies, **options):
     created = client.create_multipart_upload(Bucket=bucket, Key="k", **options)
     known = {"Bucket": bucket, "Key": "k", "UploadId": created["UploadId"]}
+    # A part must come with the checksum its upload was begun with, and SDKs send CRC32 unless told.
+    algorithm = {name: value for name, value in options.items() if name == "ChecksumAlgorithm"}
     parts = []
     for number, body in enumerate(bodies, 1):
-        done = client.upload_part(**known, PartNumber=number, Body=body)
+        done = client.upload_part(**known, **algorithm, PartNumber=number, Body=body)
         kept = {name: value for name, value in done.items() if name.startswith("Checksum")}
         parts.append({"PartNumber": number, "ETag": done["ETag"], **kept})
     return known, parts
@@ -75,6 +77,12 @@ def test_mistakes_are_named(client, bucket):
     unknown = {**known, "UploadId": "nosuchupload"}
     assert failure(client.upload_part, **unknown, PartNumber=1, Body=b"x") == ("NoSuchUpload", 404)
     assert failure(client.head_object, Bucket=bucket, Key="k") == ("404", 404)
+
+
+def test_a_part_with_another_checksum(client, bucket):
+    known, _ = upload(client, bucket, [b"x"], ChecksumAlgorithm="SHA256")
+    other = failure(client.upload_part, **known, PartNumber=2, Body=b"y", ChecksumAlgorithm="CRC32C")
+    assert other == ("InvalidRequest", 400)
 
 
 def test_abort_forgets_the_parts(client, bucket):

@@ -25,7 +25,9 @@ from weka_mp.s3.checksums import (
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import PayloadDigest
 
-__all__ = ["PartUpload", "abort_upload", "complete_upload", "create_upload", "part_checksums"]
+__all__ = [
+    "PartUpload", "abort_upload", "check_part_checksum", "complete_upload", "create_upload", "part_checksums",
+]
 
 
 def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Reply:
@@ -51,6 +53,21 @@ def part_checksums(context: Context, operation: op.UploadPart) -> frozenset[Algo
     return frozenset() if algorithm is None else frozenset((find_algorithm(algorithm),))
 
 
+def check_part_checksum(wanted: frozenset[Algorithm], sent: Algorithm | None) -> None:
+    """A part may not come with another checksum than its upload was begun with. Raises S3Error."""
+    if wanted and sent is not None and sent not in wanted:
+        (expected,) = wanted
+        raise _type_mismatch(expected.value, sent.value)
+
+
+def _type_mismatch(expected: str, actual: str) -> S3Error:
+    return S3Error(
+        "InvalidRequest",
+        f"Checksum Type mismatch occurred, expected checksum Type: {expected.lower()}, "
+        f"actual checksum Type: {actual.lower()}",
+    )
+
+
 class PartUpload:
     """An UploadPart between its head and the end of its body (see uploads.Upload)."""
 
@@ -58,6 +75,7 @@ class PartUpload:
         self._session = context.namespace.begin_part(
             operation.bucket, operation.key, operation.upload_id, operation.part_number, size
         )
+        self.unfinished = True
         self.write = self._session.write
         self.abort = self._session.abort
 
@@ -65,6 +83,7 @@ class PartUpload:
         """Make what was written the part. Raises NamespaceError."""
         checksums = stored_checksums(digest)
         etag = self._session.commit(digest.md5 or b"", checksums)
+        self.unfinished = False
         sent = digest.client_algorithm
         shown: Fields = () if sent is None else ((sent.header, checksums[sent.value]),)
         return Reply(200, (("ETag", quoted(etag)), *shown))
@@ -116,20 +135,14 @@ def _combined(
     if info.new.checksum_algorithm is None:
         if operation.checksums:
             name, _ = operation.checksums[0]
-            raise S3Error(
-                "InvalidRequest", f"Checksum Type mismatch occurred, expected checksum Type: null, actual "
-                f"checksum Type: {name.lower()}",
-            )
+            raise _type_mismatch("null", name)
         return {}, None
     algorithm = find_algorithm(info.new.checksum_algorithm)
     kind = ChecksumType(info.new.checksum_type)
     shown = _shown(algorithm, kind, parts)
     for name, value in operation.checksums:
         if name != algorithm.value:
-            raise S3Error(
-                "InvalidRequest", f"Checksum Type mismatch occurred, expected checksum Type: "
-                f"{algorithm.value.lower()}, actual checksum Type: {name.lower()}",
-            )
+            raise _type_mismatch(algorithm.value, name)
         # A composite value may come without its number of parts.
         if value not in (shown, shown.partition("-")[0]):
             raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")

@@ -81,6 +81,7 @@ class ObjectUpload:
         self._session = context.namespace.begin_put(
             operation.bucket, operation.key, size_hint=_reserved(size), uid=principal.uid, gid=principal.gid
         )
+        self.unfinished = True
         self.write = self._session.write
         self.abort = self._session.abort
 
@@ -97,4 +98,6 @@ class ObjectUpload:
             md5=digest.md5, headers=content_headers(metadata), user=dict(metadata.user), checksums=checksums,
             checksum_type=FULL_OBJECT if checksums else None, owner=self._context.principal.owner,
         )
-        return self._session.publish(record, namespace_conditions(self._operation.conditions))
+        published = self._session.publish(record, namespace_conditions(self._operation.conditions))
+        self.unfinished = False
+        return published

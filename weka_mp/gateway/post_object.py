@@ -130,6 +130,11 @@ class FormUpload:
         document = xml_write.post_response(location, self._bucket, form.key, etag)
         return Reply(_CREATED, (*XML, *fields), document, changes)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is open that was not published."""
+        return self._upload is not None and self._upload.unfinished
+
     def abort(self) -> None:
         """Give back what was not finished."""
         if self._upload is not None:

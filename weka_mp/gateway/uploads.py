@@ -17,6 +17,8 @@ __all__ = ["Upload", "begin_upload", "wanted_checksums"]
 class Upload(Protocol):
     """A body on its way in. Aborted unless it was finished; used by one thread at a time."""
 
+    unfinished: bool
+
     def write(self, data: memoryview, /) -> None:
         """Append. Raises NamespaceError."""
 
@@ -34,8 +36,16 @@ def wanted_checksums(context: Context, operation: op.PutObject | op.UploadPart) 
     return frozenset()
 
 
-def begin_upload(context: Context, operation: op.PutObject | op.UploadPart, size: int) -> Upload:
-    """Open what the `size` bytes of the body are written into. Raises NamespaceError."""
+def begin_upload(
+    context: Context, operation: op.PutObject | op.UploadPart, size: int,
+    wanted: frozenset[Algorithm], sent: Algorithm | None,
+) -> Upload:
+    """Open what the `size` bytes of the body are written into.
+
+    wanted: of `wanted_checksums`; sent: the checksum that comes with the body.
+    Raises S3Error and NamespaceError.
+    """
     if isinstance(operation, op.UploadPart):
+        multipart.check_part_checksum(wanted, sent)
         return multipart.PartUpload(context, operation, size)
     return objects_put.ObjectUpload(context, operation, size)

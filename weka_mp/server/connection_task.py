@@ -98,7 +98,9 @@ class _ConnectionTask:
         if exchange is None:
             return
         try:
-            if not self._connection.reply_begun:
+            if self._connection.reply_begun:
+                self._wire.abort()  # it does not read: what it has got is not all
+            else:
                 self._connection.close_after_reply()
                 with trio.move_on_after(self._wire.limits.linger_seconds):
                     await exchange.refuse(S3Error("RequestTimeout"))

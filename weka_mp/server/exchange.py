@@ -20,7 +20,7 @@ from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.post_object import FormCheck, FormUpload
 from weka_mp.gateway.reply import ObjectReply, Reply
-from weka_mp.gateway.uploads import begin_upload, wanted_checksums
+from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
 from weka_mp.offload import run_blocking
 from weka_mp.s3 import operations as op
 from weka_mp.s3.authentication import authenticate
@@ -157,10 +157,11 @@ class Exchange:
             self._head.request, authentication, self._head.content_length, compute=wanted
         )
         size = reader.expected_length
+        sent = reader.expected.algorithm
         if size > INLINE_BYTES:  # reserving space may take its time
-            upload = await run_blocking(begin_upload, context, operation, size)
+            upload = await run_blocking(begin_upload, context, operation, size, wanted, sent)
         else:
-            upload = begin_upload(context, operation, size)
+            upload = begin_upload(context, operation, size, wanted, sent)
         try:
             await receive_into(self._wire, self._connection, reader, upload)
             self.record.received = size
@@ -169,7 +170,7 @@ class Exchange:
                 return await run_blocking(upload.finish, digest)
             return upload.finish(digest)
         finally:
-            upload.abort()
+            await _give_up(upload, size)
 
     async def _form(self, where: Address) -> Reply:
         request, service = self._head.request, self._service
@@ -186,7 +187,7 @@ class Exchange:
             return await run_blocking(upload.finish)
         finally:
             self.record.access_key, self.record.received = upload.access_key, upload.received
-            upload.abort()
+            await _give_up(upload, upload.received)
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -254,6 +255,18 @@ class Exchange:
         fields = (("Content-Type", "application/xml"), *error.headers.items())
         length = len(body) if self._head.request.method != "HEAD" else None
         await self._send_whole(error.status, fields, body, length)
+
+
+async def _give_up(upload: Upload | FormUpload, size: int) -> None:
+    """Abort what was not finished; giving back the blocks of a large file takes too long for the event loop.
+
+    Shielded, since it must happen when the client is gone too; bounded, since it is one close(2).
+    """
+    if size <= INLINE_BYTES or not upload.unfinished:
+        upload.abort()
+        return
+    with trio.CancelScope(shield=True):
+        await run_blocking(upload.abort)
 
 
 def _with_moved_headers(request: S3Request, authentication: Authentication) -> S3Request:
