@@ -65,3 +65,27 @@ def test_many_writers(durable):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(put, range(40)))
     assert client.list_objects_v2(Bucket="bucket")["KeyCount"] == 40
+
+
+def test_of_many_creators_one_wins(durable):
+    for turn in range(3):
+        requests = [
+            signed("PUT", f"/bucket/{turn}", b"%d" % number, headers={"If-None-Match": "*"})
+            for number in range(8)
+        ]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda request: send(durable, request), requests))
+        statuses = [answer.status for answer in answers]
+        assert statuses.count(200) == 1
+        assert set(statuses) <= {200, 409, 412}
+        winner = statuses.index(200)
+        assert send(durable, signed("GET", f"/bucket/{turn}")).body == b"%d" % winner
+
+
+def test_of_many_who_replace_what_they_saw_one_wins(durable):
+    etag = send(durable, signed("PUT", "/bucket/k", b"seen")).headers["etag"]
+    requests = [signed("PUT", "/bucket/k", b"%d" % number, headers={"If-Match": etag}) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [answer.status for answer in pool.map(lambda request: send(durable, request), requests)]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 409, 412}

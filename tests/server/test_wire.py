@@ -115,6 +115,31 @@ def test_a_chunked_body_needs_its_length_said(endpoint, client, bucket):
     assert (answer.status, answer.code) == (411, "MissingContentLength")
 
 
+def test_an_upload_must_say_how_long_it_is(endpoint, client, bucket):
+    request = signed("PUT", "/bucket/k").replace(b"Content-Length: 0\r\n", b"")
+    answer = send(endpoint, request)
+    assert (answer.status, answer.code) == (411, "MissingContentLength")
+    assert send(endpoint, signed("PUT", "/bucket/k")).status == 200
+
+
+def test_more_than_one_upload_may_have_is_refused_at_once(endpoint, client, bucket):
+    head = signed(
+        "PUT", "/bucket/k", headers={"Content-Length": str(5 * 1024**3 + 1), "Expect": "100-continue"},
+        payload="UNSIGNED-PAYLOAD",
+    )
+    answer = send(endpoint, head)
+    assert (answer.status, answer.code) == (400, "EntityTooLarge")
+
+
+def test_a_document_without_end_is_refused_at_once(endpoint, client, bucket):
+    head = signed(
+        "POST", "/bucket?delete=", headers={"Content-Length": str(3 * 1024**2), "Expect": "100-continue"},
+        payload="UNSIGNED-PAYLOAD",
+    )
+    answer = send(endpoint, head)
+    assert (answer.status, answer.code) == (400, "EntityTooLarge")
+
+
 def test_a_reset_client_harms_nobody(endpoint, client, bucket):
     client.put_object(Bucket=bucket, Key="k", Body=os.urandom(8_000_000))
     for _ in range(3):

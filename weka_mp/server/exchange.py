@@ -153,9 +153,10 @@ class Exchange:
         self, context: Context, operation: op.PutObject | op.UploadPart, authentication: Authentication
     ) -> Reply:
         wanted = wanted_checksums(context, operation)
-        reader = BodyReader(
-            self._head.request, authentication, self._head.content_length, compute=wanted
-        )
+        request = self._head.request
+        # A request that says nothing of a body has none (RFC 9112, 6.3), but S3 wants to be told so.
+        length = self._head.content_length if "content-length" in request.headers else None
+        reader = BodyReader(request, authentication, length, compute=wanted)
         size = reader.expected_length
         sent = reader.expected.algorithm
         if size > INLINE_BYTES:  # reserving space may take its time
