@@ -236,7 +236,7 @@ class Connection:
     def _begin(self, head: ParsedHead) -> RequestHead:
         self._head = head
         self._keep_alive = self._keep_alive and head.keep_alive
-        self._continue_due = head.expect_continue and head.content_length != 0
+        self._continue_due = head.expect_continue
         self._writing = Writing.NOTHING
         if head.content_length is None:
             self._reading = Reading.CHUNKS

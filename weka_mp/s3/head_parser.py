@@ -110,7 +110,9 @@ def _finish(
     if expectation is not None and http_1_1:
         if expectation.lower() != "100-continue":
             raise S3Error("ExpectationFailed")
-        expects = True
+        # A client that announces an empty body waits as well. RFC 9110 lets a server skip the interim answer
+        # then, but awscli takes the next answer of the connection apart wrongly after one without it.
+        expects = chunked or "content-length" in headers
     keep_alive = http_1_1
     connection = headers.get("connection")
     if connection is not None:

@@ -231,6 +231,16 @@ class TestContinue:
         assert connection.send_continue() == b""
         assert not connection.start_next_cycle()
 
+    def test_regression_an_announced_empty_body_is_asked_for_too(self) -> None:
+        """awscli hung on the request after an empty file: it had kept the status line of the early answer."""
+        connection = received(self.HEAD.replace(b"Content-Length: 5", b"Content-Length: 0"))
+        head = connection.next_event()
+        assert isinstance(head, RequestHead)
+        assert head.expect_continue
+        assert connection.send_continue() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert isinstance(connection.next_event(), BodyEnd)
+        assert not connection.will_close
+
     def test_a_request_without_body_or_of_http_1_0_expects_nothing(self) -> None:
         for data in (GET[:-2] + b"Expect: 100-continue\r\n\r\n", self.HEAD.replace(b"1.1", b"1.0")):
             head = received(data).next_event()
