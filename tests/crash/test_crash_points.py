@@ -1,0 +1,204 @@
+"""Death by SIGKILL at every numbered point: what was acknowledged stands, the rest is whole, old or new."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.crash.victim import ACTIONS, NEW, OLD, PART
+from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, put, tree
+from weka_mp.errors import BucketMissing, NotFound, UploadMissing
+from weka_mp.namespace import CompletedPart, Durability, Namespace, multipart
+from weka_mp.store.crashpoints import CrashPoint
+from weka_mp.store.posix import PosixStore
+from weka_mp.values import BucketName
+
+ROOT = Path(__file__).parents[2]
+BEFORE = {b"old/a/k": OLD, b"olddir/": OLD}
+AFTER: dict[str, dict[bytes, bytes | None]] = {
+    "put_new": {b"k": NEW},
+    "put_deep": {b"x/y/z/k": NEW},
+    "overwrite": {b"old/a/k": NEW},
+    "delete": {b"old/a/k": None},
+    "directory": {b"dir/": NEW},
+    "directory_over": {b"olddir/": NEW},
+    "directory_delete": {b"olddir/": None},
+    "upload_in_order": {b"up/k": PART + NEW},
+    "upload_backwards": {b"up/k": PART + NEW},
+    "create_bucket": {},
+}
+BUCKETS = {b"bucket/", b"second/"}
+
+
+@dataclass
+class Death:
+    """How a victim ended and what it had said."""
+
+    scenario: str
+    point: CrashPoint
+    store: Path
+    status: int
+    said: list[str] = field(default_factory=list)
+
+    def told(self, word: str) -> list[str]:
+        return [line.split()[-1] for line in self.said if line.startswith(word)]
+
+
+def prepare(store: Path) -> None:
+    store.mkdir()
+    posix = PosixStore(str(store))
+    with Namespace.open(posix, durability=Durability.RELAXED) as namespace:
+        namespace.create_bucket(BUCKET)
+        for key, data in BEFORE.items():
+            put(namespace, key, data)
+    posix.shutdown()
+
+
+def said(store: Path) -> list[str]:
+    found = Path(f"{store}.said")
+    return found.read_text().splitlines() if found.exists() else []
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[Death]:
+    base = tmp_path_factory.mktemp("crash")
+    runs = [
+        (scenario, point, base / f"{scenario}-{point.name}") for scenario in ACTIONS for point in CrashPoint
+    ]
+    for _, _, store in runs:
+        prepare(store)
+    lines = [f"{store} {scenario} {int(point)}" for scenario, point, store in runs]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.crash.victim", "--many"],
+        cwd=ROOT,
+        input="\n".join(lines),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    statuses = [int(line) for line in done.stdout.split()]
+    return [
+        Death(scenario, point, store, status, said(store))
+        for (scenario, point, store), status in zip(runs, statuses, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("point", [CrashPoint.PUBLISHED, CrashPoint.UNLINKED])
+def test_the_environment_decides_where_a_process_dies(tmp_path: Path, point: CrashPoint) -> None:
+    store = tmp_path / "store"
+    prepare(store)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.crash.victim", str(store), "put_new"],
+        cwd=ROOT,
+        env={**os.environ, "WEKA_MP_CRASH_AT": str(int(point))},
+        check=False,
+        timeout=60,
+    )
+    killed = point is CrashPoint.PUBLISHED
+    assert done.returncode == (-signal.SIGKILL if killed else 0)
+    assert said(store) == ([] if killed else ["done"])
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "MIN_PART_BYTES", len(PART))
+
+
+def test_every_point_is_reached(deaths: list[Death]) -> None:
+    reached = {death.point for death in deaths if death.status == -signal.SIGKILL}
+    assert reached == set(CrashPoint)
+    assert {death.status for death in deaths} == {0, -signal.SIGKILL}
+
+
+def test_a_victim_says_done_exactly_when_it_lives(deaths: list[Death]) -> None:
+    assert all((death.status == 0) == (death.told("done") == ["done"]) for death in deaths)
+
+
+def test_old_or_new_after_every_death(deaths: list[Death]) -> None:
+    finished = {death.scenario: death for death in deaths if death.status == 0}.values()
+    for death in [*finished, *(death for death in deaths if death.status)]:
+        where = f"{death.scenario} killed at {death.point.name}, had said {death.said}"
+        posix = PosixStore(str(death.store))
+        with Namespace.open(posix, sweep=True) as namespace:
+            objects_are_whole(death, namespace, where)
+            nothing_is_left(death, posix, where)
+            uploads_go_on(death, namespace, where)
+            bucket_is_there_or_not(death, namespace, where)
+            the_store_can_be_emptied(namespace, where)
+        posix.shutdown()
+
+
+def objects_are_whole(death: Death, namespace: Namespace, where: str) -> None:
+    after = {**BEFORE, **AFTER[death.scenario]}
+    seen = {key: look(namespace, key) for key in after}
+    before = {key: BEFORE.get(key) for key in after}
+    assert seen in ((after,) if death.told("done") else (before, after)), where
+    assert keys(namespace) == sorted(key for key, data in seen.items() if data is not None), where
+
+
+def look(namespace: Namespace, key: bytes) -> bytes | None:
+    try:
+        data = get(namespace, key)
+    except NotFound:
+        return None
+    etag = namespace.head_object(BUCKET, key).etag
+    assert etag == md5_of(data) or etag.endswith("-2")
+    return data
+
+
+def nothing_is_left(death: Death, posix: PosixStore, where: str) -> None:
+    left = set(tree(posix))
+    assert not {path for path in left if path.startswith(b".weka/spool/")} - {b".weka/spool/"}, where
+    assert not [path for path in left if b"/.new-" in path and b"/uploads/" not in path], where
+    outside = {path for path in left if not path.startswith(b".weka")}
+    hidden = {path for path in outside if b".weka~" in path} - {b"bucket/olddir/.weka~body"}
+    assert hidden <= {b"bucket/dir/.weka~body"}, where
+
+
+def uploads_go_on(death: Death, namespace: Namespace, where: str) -> None:
+    """An acknowledged upload whose object is not there can be completed; or it is over, and says so."""
+    for upload_id in death.told("upload"):
+        parts = [
+            CompletedPart(number, md5_of(PART if number == 1 else NEW))
+            for number in sorted(int(number) for number in death.told("part"))
+        ]
+        if not parts:
+            continue
+        published = look(namespace, b"up/k") is not None
+        try:
+            namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
+        except UploadMissing:
+            assert published, where
+        else:
+            assert look(namespace, b"up/k") == b"".join(
+                PART if part.number == 1 else NEW for part in parts
+            ), where
+
+
+def bucket_is_there_or_not(death: Death, namespace: Namespace, where: str) -> None:
+    second = BucketName("second")
+    try:
+        info = namespace.head_bucket(second)
+    except BucketMissing:
+        assert death.scenario != "create_bucket", where
+        return
+    assert info.source == "s3" or not death.told("done"), where
+    assert keys(namespace, second) == []
+    namespace.delete_bucket(second)
+
+
+def the_store_can_be_emptied(namespace: Namespace, where: str) -> None:
+    for key in keys(namespace):
+        namespace.delete_object(BUCKET, key)
+    namespace.delete_bucket(BUCKET)
+    namespace.expire_uploads(1 << 62)
+    left = {path for path in tree(namespace.store) if not path.startswith(b".weka/")}
+    assert left == set(), where
+    assert not [path for path in tree(namespace.store) if path.startswith(b".weka/uploads/")][1:], where

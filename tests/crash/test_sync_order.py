@@ -1,0 +1,127 @@
+"""What a power cut needs: data and record synced before the name, changed directories before the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.scenarios import SCENARIOS, Ground
+from tests.unit.namespace.kit import BUCKET, memory_store
+from weka_mp.errors import IoFailure
+from weka_mp.namespace import Durability, Namespace, multipart
+from weka_mp.store.faulty import Call, Effect, Fault, FaultyStore
+
+CHANGES = ("put-new", "put-over", "put-odd-key", "put-directory", "put-directory-body", "put-directory-over")
+CHANGES += ("delete", "delete-directory", "copy", "complete-in-place", "complete-assembled", "create-bucket")
+NAMING = {"link": 1, "rename": 2, "mkdir": 0, "unlink": 0, "rmdir": 0}
+"""verb → which argument is the directory that it changes."""
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "MIN_PART_BYTES", 1000)
+
+
+class Recording(FaultyStore):
+    """Also notes the inode of the directory a call changes, and of the file that is given a name."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.changed: list[tuple[int, str, int]] = []
+        self.named: list[tuple[int, int]] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        call = super().__getattr__(verb)
+        if verb not in NAMING:
+            return call
+
+        def noted(*arguments: Any) -> Any:
+            directory = self.inner.attr(arguments[NAMING[verb]]).ino
+            if verb in {"link", "rename"}:
+                moved = (
+                    self.inner.attr(arguments[0]) if verb == "link" else self.inner.attr_at(*arguments[:2])
+                )
+                self.named.append((len(self.calls), moved.ino))
+            self.changed.append((len(self.calls), verb, directory))
+            return call(*arguments)
+
+        return noted
+
+
+def record(name: str, durability: Durability) -> tuple[Recording, set[int]]:
+    memory = memory_store()
+    store = Recording(memory)
+    ground = Ground(Namespace.open(store, durability=durability))  # type: ignore[arg-type]
+    ground.namespace.create_bucket(BUCKET)
+    SCENARIOS[name].prepare(ground)
+    store.begin()
+    store.changed.clear()
+    store.named.clear()
+    SCENARIOS[name].act(ground)
+    return store, control_inodes(memory)
+
+
+def control_inodes(memory: Any) -> set[int]:
+    """Directories of which nothing promised depends: the spool and uploads, which are swept."""
+    found = set()
+    control = memory.open_dir(memory.root(), b".weka")
+    for name in (b"spool", b"uploads"):
+        fd = memory.open_dir(control, name)
+        found.add(memory.attr(fd).ino)
+        found |= {entry.ino for entry in memory.entries(fd)}
+        memory.close(fd)
+    memory.close(control)
+    return found
+
+
+def positions(calls: list[Call], verbs: set[str], ino: int) -> Iterator[int]:
+    return (at for at, call in enumerate(calls) if call.verb in verbs and call.ino == ino)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_data_and_record_are_synced_before_the_name(name: str) -> None:
+    store, _ = record(name, Durability.COMMIT)
+    changing = {"write", "truncate", "copy", "set_xattr", "remove_xattr", "chown", "chmod", "utimens"}
+    for at, ino in store.named:
+        last_change = max((seen for seen in positions(store.calls, changing, ino) if seen < at), default=-1)
+        synced = [seen for seen in positions(store.calls, {"sync_file"}, ino) if last_change < seen < at]
+        assert synced or last_change < 0, (name, store.calls[at])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_changed_directory_is_synced_before_the_answer(name: str) -> None:
+    store, swept = record(name, Durability.COMMIT)
+    removed = {call.ino for call in store.calls if call.ino not in store.inner._inodes.live}  # type: ignore[attr-defined]
+    for at, verb, ino in store.changed:
+        synced = any(seen >= at for seen in positions(store.calls, {"sync_dir"}, ino))
+        assert synced or ino in swept or ino in removed, (name, verb, store.calls[at])
+
+
+def test_records_of_directories_are_synced_too() -> None:
+    for name in ("put-directory", "delete-directory"):
+        store, _ = record(name, Durability.COMMIT)
+        for at, call in enumerate(store.calls):
+            if call.verb in {"set_xattr", "remove_xattr"} and store.inner._inodes.live.get(call.ino):  # type: ignore[attr-defined]
+                assert any(
+                    seen > at for seen in positions(store.calls, {"sync_dir", "sync_file"}, call.ino or 0)
+                )
+
+
+@pytest.mark.parametrize("act", ["put-new", "put-over", "delete"])
+def test_relaxed_durability_waits_for_no_disk(act: str) -> None:
+    store, _ = record(act, Durability.RELAXED)
+    assert not [call for call in store.calls if call.verb.startswith("sync")]
+
+
+def test_a_failed_sync_fails_the_request() -> None:
+    for verb, make in (("sync_file", "put-new"), ("sync_dir", "put-new"), ("sync_dir", "delete")):
+        store = FaultyStore(memory_store())
+        ground = Ground(Namespace.open(store))  # type: ignore[arg-type]
+        ground.namespace.create_bucket(BUCKET)
+        SCENARIOS[make].prepare(ground)
+        store.begin(Fault(IoFailure, 1, verb, Effect.WHOLE))
+        act: Callable[[Ground], object] = SCENARIOS[make].act
+        with pytest.raises(IoFailure):
+            act(ground)

@@ -1,0 +1,129 @@
+"""Processes that die: each runs one scenario on one store and writes a line for everything it acknowledged.
+
+``python -m tests.crash.victim STORE SCENARIO`` runs one, with WEKA_MP_CRASH_AT set. With ``--many`` it reads
+lines ``STORE SCENARIO POINT``, forks a victim for each (the modules are loaded once) and answers each line
+with its wait status. What a victim acknowledges is appended to ``STORE.said``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from tests.unit.namespace.kit import BUCKET, md5_of, put
+from weka_mp.namespace import CompletedPart, Namespace, NewUpload, multipart
+from weka_mp.store import crashpoints
+from weka_mp.store.posix import PosixStore
+from weka_mp.values import BucketName
+
+OLD, NEW = b"the old content", b"the new and longer content"
+PART = bytes(1000)  # the tests lower the minimum size of parts to this
+multipart.MIN_PART_BYTES = len(PART)
+
+
+class Herald:
+    """Where this victim writes what it acknowledges."""
+
+    said = -1
+
+
+def acknowledge(what: str) -> None:
+    os.write(Herald.said, what.encode() + b"\n")
+
+
+def put_new(namespace: Namespace) -> None:
+    put(namespace, b"k", NEW)
+
+
+def put_deep(namespace: Namespace) -> None:
+    put(namespace, b"x/y/z/k", NEW)
+
+
+def overwrite(namespace: Namespace) -> None:
+    put(namespace, b"old/a/k", NEW)
+
+
+def delete(namespace: Namespace) -> None:
+    namespace.delete_object(BUCKET, b"old/a/k")
+
+
+def directory(namespace: Namespace) -> None:
+    put(namespace, b"dir/", NEW)
+
+
+def directory_over(namespace: Namespace) -> None:
+    put(namespace, b"olddir/", NEW)
+
+
+def directory_delete(namespace: Namespace) -> None:
+    namespace.delete_object(BUCKET, b"olddir/")
+
+
+def upload(namespace: Namespace, *numbers: int) -> None:
+    upload_id = namespace.create_upload(BUCKET, b"up/k", NewUpload())
+    acknowledge(f"upload {upload_id}")
+    parts = []
+    for number in numbers:
+        body = PART if number == 1 else NEW
+        with namespace.begin_part(BUCKET, b"up/k", upload_id, number, len(body)) as part:
+            part.write(body)
+            parts.append(CompletedPart(number, part.commit(bytes.fromhex(md5_of(body)), {})))
+            acknowledge(f"part {number}")
+    parts.sort(key=lambda part: part.number)
+    namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
+
+
+def upload_in_order(namespace: Namespace) -> None:
+    upload(namespace, 1, 2)
+
+
+def upload_backwards(namespace: Namespace) -> None:
+    upload(namespace, 2, 1)
+
+
+def create_bucket(namespace: Namespace) -> None:
+    namespace.create_bucket(BucketName("second"))
+
+
+ACTIONS: dict[str, Callable[[Namespace], None]] = {
+    action.__name__: action
+    for action in (
+        put_new,
+        put_deep,
+        overwrite,
+        delete,
+        directory,
+        directory_over,
+        directory_delete,
+        upload_in_order,
+        upload_backwards,
+        create_bucket,
+    )
+}
+
+
+def run(path: str, name: str) -> None:
+    Herald.said = os.open(f"{path}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with Namespace.open(PosixStore(path)) as namespace:
+        ACTIONS[name](namespace)
+        acknowledge("done")
+
+
+def run_many() -> None:
+    for line in sys.stdin:
+        path, name, point = line.split()
+        child = os.fork()
+        if child == 0:
+            crashpoints._AT = point  # what the environment gives to a process of its own
+            run(path, name)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        sys.stdout.write(f"{status}\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--many":
+        run_many()
+    else:
+        run(*sys.argv[1:])
