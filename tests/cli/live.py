@@ -88,10 +88,14 @@ def runs(pid: int) -> bool:
 
 
 @contextmanager
-def serving(store: Path, *arguments: str | Path, verb: str = "serve", **environ: str) -> Iterator[Live]:
+def serving(
+    store: Path, *arguments: str | Path, verb: str = "serve", default_admin: bool = False, **environ: str
+) -> Iterator[Live]:
     """``weka-mp verb store arguments…`` on free ports, with JSON logs; ended at the end in any case."""
     log = store.parent / "service.log"
-    options = ["--admin", "127.0.0.1:0", "--log-format", "json", "--log-file", str(log)]
+    options = ["--log-format", "json", "--log-file", str(log)]
+    if not default_admin:
+        options += ["--admin", "127.0.0.1:0"]
     if verb == "serve" and "--s3" not in arguments:
         options += ["--s3", "127.0.0.1:0"]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("WEKA_MP_")}

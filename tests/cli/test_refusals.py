@@ -113,10 +113,23 @@ def test_stores_that_cannot_be_served(tmp_path: Path, store: Path) -> None:
     assert done.returncode == 1 and not json.loads(done.stdout)["usable"]
 
 
-def test_a_store_without_extended_attributes() -> None:
-    # /proc takes no new directories, ramfs-like places no user attributes: either way it is no store.
-    done = weka_mp_command("serve", "/proc", "--s3", "127.0.0.1:0", "--admin", "none")
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("weka-mp: ")
+def test_a_store_without_extended_attributes(tmp_path: Path) -> None:
+    # In a mount namespace of its own: nothing is left behind, whatever happens.
+    script = f"mount -t ramfs ramfs {tmp_path} && exec {sys.executable} -m weka_mp"
+    for verb in ("serve", "doctor"):
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", f"{script} {verb} {tmp_path}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        if verb == "serve":
+            _refused(done, 1, "no user extended attributes")
+        else:
+            assert "unusable xattrs" in done.stdout and done.stdout.endswith("not usable\n")
 
 
 def test_mount_points_that_cannot_be_used(tmp_path: Path, store: Path) -> None:

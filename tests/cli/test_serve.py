@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +70,7 @@ def test_both_views_show_the_same_and_the_end_is_clean(live: Live, store: Path, 
     assert [record for record in live.records() if record["level"] in ("error", "critical")] == []
 
 
+@pytest.mark.slow
 def test_every_process_may_be_killed(live: Live, mount_point: Path) -> None:
     s3 = client_of(live)
     s3.create_bucket(Bucket="bucket")
@@ -89,6 +93,7 @@ def test_every_process_may_be_killed(live: Live, mount_point: Path) -> None:
     assert entry_at(str(mount_point)) is None
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_takes_all_with_it_and_a_new_one_starts_at_once(
     live: Live, store: Path, mount_point: Path
 ) -> None:
@@ -105,6 +110,7 @@ def test_a_killed_supervisor_takes_all_with_it_and_a_new_one_starts_at_once(
     assert entry_at(str(mount_point)) is None
 
 
+@pytest.mark.slow
 def test_killing_supervisor_and_mount_together_leaves_a_dead_mount_that_the_next_start_removes(
     live: Live, store: Path, mount_point: Path
 ) -> None:
@@ -134,6 +140,7 @@ def test_a_second_service_on_the_store_is_refused(live: Live, store: Path) -> No
     assert client_of(live).list_buckets()["Buckets"] == []
 
 
+@pytest.mark.slow
 def test_administration_of_a_running_service(live: Live, store: Path, mount_point: Path) -> None:
     assert live.get_admin("/health/live")[0] == 200
     status, content = live.get_admin("/health/ready")
@@ -158,6 +165,7 @@ def test_administration_of_a_running_service(live: Live, store: Path, mount_poin
     }
 
 
+@pytest.mark.slow
 def test_the_filler_finds_files_by_itself(live: Live, mount_point: Path) -> None:
     (mount_point / "bucket").mkdir()
     with open(mount_point / "bucket" / "odd", "wb") as file:
@@ -169,6 +177,7 @@ def test_the_filler_finds_files_by_itself(live: Live, mount_point: Path) -> None
     until(lambda: s3.head_object(Bucket="bucket", Key="odd")["ETag"] == expected, 30)
 
 
+@pytest.mark.slow
 def test_a_mount_alone_and_s3_alone(store: Path, mount_point: Path) -> None:
     with serving(store, mount_point, verb="mount") as mounted:
         assert mounted.words == [("mount", str(mount_point)), ("store", str(store))]
@@ -182,6 +191,7 @@ def test_a_mount_alone_and_s3_alone(store: Path, mount_point: Path) -> None:
         assert endpoint.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_busy_mount_point_and_a_taken_port(
     live: Live, store: Path, mount_point: Path, tmp_path: Path
 ) -> None:
@@ -201,3 +211,40 @@ def test_a_busy_mount_point_and_a_taken_port(
         )
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert reason in done.stderr
+
+
+@pytest.mark.slow
+def test_two_mounts_see_what_s3_wrote_at_once_and_one_unmounted_from_outside_comes_back(
+    store: Path, tmp_path: Path
+) -> None:
+    points = [tmp_path / "one", tmp_path / "two"]
+    for point in points:
+        point.mkdir()
+    arguments = [word for point in points for word in ("--mount", point)]
+    with serving(store, *arguments, "--attr-timeout", "3600") as live:
+        assert [path for word, path in live.words if word == "mount"] == [str(point) for point in points]
+        s3 = client_of(live)
+        s3.create_bucket(Bucket="bucket")
+        for content in (b"first", b"the second"):
+            s3.put_object(Bucket="bucket", Key="a", Body=content)
+            assert [(point / "bucket" / "a").read_bytes() for point in points] == [content] * 2
+        former = live.pid_of("mount-1")
+        assert former is not None
+        subprocess.run(["umount", "--lazy", points[1]], check=True)
+        live.wait_for_other("mount-1", former)
+        assert (points[1] / "bucket" / "a").read_bytes() == b"the second"
+        assert live.stop() == 0
+    assert [entry_at(str(point)) for point in points] == [None, None]
+
+
+@pytest.mark.slow
+def test_a_taken_default_admin_port_is_passed_over_with_a_warning(store: Path) -> None:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(socket.create_server(("127.0.0.1", 14000)))
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE  # somebody else has taken it: as good
+        with serving(store, default_admin=True) as live:
+            assert live.status()["admin"] is None
+            assert live.stop() == 0
+        assert any("14000 is taken" in str(record["message"]) for record in live.records())
