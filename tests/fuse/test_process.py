@@ -135,6 +135,9 @@ def test_file_handles_outlive_the_mount_process(mounted: Callable[..., Mount]) -
     (mount.path / "gone").write_bytes(b"")
     gone = _handle(mount.path / "gone")
     (mount.path / "gone").unlink()
+    store = mount.namespace.store
+    if not store.primitives.file_handles or len(store.handle_of(store.root())) != 12:
+        pytest.skip("file handles of this file system cannot be told from inode numbers")
     assert mount.stop() == 0
     mount.process = mount.start(1.0)
     fd = _open_handle(mount.path, file)

@@ -165,6 +165,9 @@ def test_a_number_of_an_earlier_process_is_found_by_handle(tmp_path: Path) -> No
     number = (tmp_path / "f").stat().st_ino
     table = _Table(tmp_path, PosixStore)
     try:
+        handles = table.store.primitives.file_handles
+        if not handles or len(table.store.handle_of(table.store.root())) != 12:
+            pytest.skip("file handles of this file system cannot be told from inode numbers")
         assert table.ino(number) == number
         assert table.nodes.get(number).generation == table.learn("f").generation
         with pytest.raises(Stale):
@@ -178,6 +181,8 @@ def test_a_reused_number_is_another_generation(tmp_path: Path) -> None:
     """The kernel still holds references to the old inode, and will forget them under the same number."""
     table = _Table(tmp_path, PosixStore)
     try:
+        if not table.store.primitives.file_handles:
+            pytest.skip("without file handles a reused number cannot be told")
         for _ in range(50):
             (tmp_path / "f").touch()
             node = table.learn("f")
