@@ -156,5 +156,5 @@ def test_the_key_is_logged_and_the_secret_never(endpoint, client, caplog):
     client.list_buckets()
     client.list_buckets()  # on the same connection: the first one is over and logged when this is answered
     records = [record for record in caplog.records if record.name == "weka_mp.access"]
-    assert records[0].access_key == ACCESS_KEY
+    assert records[0].fields["access_key"] == ACCESS_KEY
     assert endpoint.settings.root.secret_key not in repr(endpoint.settings)

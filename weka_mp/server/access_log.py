@@ -39,9 +39,12 @@ def write(record: RequestRecord) -> None:
         return
     key = None if record.key is None else record.key.decode("utf-8", "backslashreplace")
     fields = {
-        "request_id": record.request_id, "remote": record.remote, "method": record.method,
-        "operation": record.operation, "bucket": record.bucket, "key": key, "access_key": record.access_key,
+        "remote": record.remote, "method": record.method, "operation": record.operation,
+        "bucket": record.bucket, "key": key, "access_key": record.access_key,
         "status": record.status, "code": record.code, "bytes_in": record.received, "bytes_out": record.sent,
         "duration_ms": round(record.seconds * 1000, 3),
     }
-    _log.log(level, "%s %s %d", record.method, record.operation, record.status, extra=fields)
+    _log.log(
+        level, "%s %s %d", record.method, record.operation, record.status,
+        extra={"request_id": record.request_id, "fields": fields},
+    )

@@ -21,6 +21,7 @@ from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.post_object import FormCheck, FormUpload
 from weka_mp.gateway.reply import ObjectReply, Reply
 from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
+from weka_mp.observe.records import REQUEST_ID
 from weka_mp.offload import run_blocking
 from weka_mp.s3 import operations as op
 from weka_mp.s3.authentication import authenticate
@@ -64,6 +65,7 @@ class Exchange:
 
     async def run(self) -> None:
         """Answer, whatever happens. Raises PeerGone, and Truncated when the connection must be reset."""
+        REQUEST_ID.set(self.record.request_id)
         try:
             await self._answer()
         except S3Error as error:
