@@ -41,6 +41,8 @@ def test_a_tree_is_synced_in_and_equal_through_the_mount(bucket: Bucket, tmp_pat
     (bucket.path / "pkg1" / "sub 1" / "new by posix").write_bytes(b"new")
     (tmp_path / "tree" / "pkg2").rename(tmp_path / "tree" / "pkg-renamed")
     aws(bucket.service, "s3", "sync", "--delete", "--only-show-errors", tmp_path / "tree", s3_url(bucket))
+    # diff opened every directory, and those stay: they are POSIX callers' now.
+    run("find", bucket.path, "-depth", "-mindepth", "1", "-type", "d", "-empty", "-delete")
     run("diff", "-r", tmp_path / "tree", bucket.path)
 
 
