@@ -164,8 +164,8 @@ def test_every_answer_carries_its_ids(endpoint):
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory):
     limits = Limits(
-        head_seconds=0.3, idle_seconds=0.3, body_stall_seconds=0.3, send_stall_seconds=0.3,
-        linger_seconds=0.2, connections_per_address=4, stop_seconds=5,
+        head_seconds=1, idle_seconds=1, body_stall_seconds=1, send_stall_seconds=1, linger_seconds=0.5,
+        connections_per_address=20, stop_seconds=5,
     )
     with running_endpoint(tmp_path_factory.mktemp("hurried"), limits=limits) as endpoint:
         endpoint.client().create_bucket(Bucket="bucket")
@@ -207,7 +207,7 @@ def test_a_reader_that_does_not_read_is_cut_off(hurried):
 
 
 def test_one_address_gets_no_more_than_its_share(hurried):
-    socks = [hurried.connect() for _ in range(5)]
+    socks = [hurried.connect() for _ in range(21)]
     try:
         assert is_closed(socks[-1])
         assert hurried.metrics.refused >= 1

@@ -37,14 +37,27 @@ def write(record: RequestRecord) -> None:
     level = logging.WARNING if record.status >= 500 else logging.INFO
     if not _log.isEnabledFor(level):
         return
-    key = None if record.key is None else record.key.decode("utf-8", "backslashreplace")
-    fields = {
-        "remote": record.remote, "method": record.method, "operation": record.operation,
-        "bucket": record.bucket, "key": key, "access_key": record.access_key,
-        "status": record.status, "code": record.code, "bytes_in": record.received, "bytes_out": record.sent,
-        "duration_ms": round(record.seconds * 1000, 3),
-    }
-    _log.log(
-        level, "%s %s %d", record.method, record.operation, record.status,
-        extra={"request_id": record.request_id, "fields": fields},
+    # Made by hand: Logger.log would walk the stack for the caller's line, which is always this one.
+    entry = logging.LogRecord(
+        _log.name, level, __file__, 0, "%s %s %d", (record.method, record.operation, record.status), None
     )
+    entry.request_id = record.request_id
+    entry.fields = _fields(record)
+    _log.handle(entry)
+
+
+def _fields(record: RequestRecord) -> dict[str, object]:
+    """What the record knows, without what it does not."""
+    fields: dict[str, object] = {"remote": record.remote}
+    if record.bucket is not None:
+        fields["bucket"] = record.bucket
+    if record.key is not None:
+        fields["key"] = record.key.decode("utf-8", "backslashreplace")
+    if record.access_key is not None:
+        fields["access_key"] = record.access_key
+    if record.code is not None:
+        fields["code"] = record.code
+    return fields | {
+        "method": record.method, "operation": record.operation, "status": record.status,
+        "bytes_in": record.received, "bytes_out": record.sent, "duration_ms": round(record.seconds * 1000, 3),
+    }

@@ -20,7 +20,7 @@ def test_fields(caplog):
     assert logged.request_id == "ID"
     assert logged.fields == {
         "remote": "192.0.2.1", "method": "GET", "operation": "GetObject", "bucket": "b", "key": "ä\\xff",
-        "access_key": "KEY", "status": 200, "code": None, "bytes_in": 0, "bytes_out": 5,
+        "access_key": "KEY", "status": 200, "bytes_in": 0, "bytes_out": 5,
         "duration_ms": 12.346,
     }
 
