@@ -7,6 +7,11 @@ is exchanged for a read-only one, which lets read leases be granted, and the MD5
 still comes (a duplicate of the descriptor, a mapping) opens the inode for writing again. Whatever would
 have to wait (for a lease to be given back) raises WouldBlock unless `wait` is set; the caller then calls
 again from a thread that may block.
+
+The writer mark is set before the first write or truncation by an open file, and not by the open itself:
+every write passes through here, no lease can be granted (so no mark be lifted) while the descriptor is
+open, and an open that writes nothing (touch, an editor that only looks) leaves the ETag as it was. Where
+there are no leases a mark may be lifted at any time, so it is set before every write.
 """
 
 from __future__ import annotations
@@ -54,7 +59,7 @@ class OpenFile:
     holds `lock`, which FLUSH respects, and is done before RELEASE comes.
     """
 
-    __slots__ = ("access", "fd", "handle", "lock", "number", "rested", "spare", "uid")
+    __slots__ = ("access", "fd", "handle", "lock", "marked", "number", "rested", "spare", "uid")
 
     def __init__(self, handle: int, number: int, fd: Fd, access: int, uid: int) -> None:
         self.handle = handle
@@ -63,6 +68,7 @@ class OpenFile:
         self.access = access  # O_RDONLY, O_WRONLY or O_RDWR
         self.uid = uid
         self.rested = False
+        self.marked = False  # the writer mark was set since this file could last be written by
         self.spare: Fd | None = None  # the read-only descriptor of a writer that was roused
         self.lock = threading.Lock()
 
@@ -113,10 +119,8 @@ class OpenFiles:
         access = flags & os.O_ACCMODE
         fd = self._open_inode(number, access, wait)
         try:
-            if access != os.O_RDONLY:
-                mark_writer(self._store, fd)  # after the open, which no lease survives
-                if truncate:
-                    self._cut(fd, 0, uid)
+            if truncate and access != os.O_RDONLY:
+                self._cut(fd, 0, uid)
             attr = self._store.attr(fd)
             if not stat.S_ISREG(attr.mode):
                 raise IsDirectory("not a regular file")
@@ -131,15 +135,18 @@ class OpenFiles:
         fresh, node.seen = node.seen == stamp, stamp
         return file, fresh
 
-    def register(self, number: int, fd: Fd, access: int, uid: int, attr: Attr) -> OpenFile:
+    def register(
+        self, number: int, fd: Fd, access: int, uid: int, attr: Attr, *, created: bool = False
+    ) -> OpenFile:
         """Take `fd` over as one more open file of the inode, whose attributes were read after the open."""
         file = OpenFile(next(self._handles), number, fd, access, uid)
+        file.marked = created  # a new file has no record that a write could make untrue
         with self._lock:
             inode = self._inodes.setdefault(number, _Inode())
             if file.writable:
                 alone = not any(other.writable for other in inode.files)
                 inode.hash = WriteHash(attr.mtime_ns) if alone and attr.size == 0 else None
-                inode.dirty = True
+                inode.dirty = inode.dirty or created
             inode.files.append(file)
             self._files[file.handle] = file
         return file
@@ -186,6 +193,9 @@ class OpenFiles:
 
     def _write(self, file: OpenFile, data: bytes, offset: int) -> int:
         inode = self._inodes[file.number]
+        if not file.marked:
+            mark_writer(self._store, file.fd)
+            file.marked = self._store.primitives.leases
         inode.dirty = True
         hashing = inode.hash
         if hashing is None and file.uid == 0:
@@ -217,7 +227,6 @@ class OpenFiles:
             return
         fd = self._open_inode(number, os.O_WRONLY, wait)
         try:
-            mark_writer(self._store, fd)
             self._cut(fd, size, uid)
             attr = self._store.attr(fd)
         finally:
@@ -229,6 +238,7 @@ class OpenFiles:
 
     def _cut(self, fd: Fd, size: int, uid: int) -> None:
         mode = self._store.attr(fd).mode
+        mark_writer(self._store, fd)
         self._store.truncate(fd, size)
         self._drop_privileges(fd, mode, uid)
 
@@ -280,7 +290,8 @@ class OpenFiles:
             except NamespaceError as error:
                 _log.debug("a writer stays awake until it is released: %s", error)
                 return False
-        writing, file.fd, file.spare, file.rested = file.fd, reading, None, True
+        writing, file.fd, file.spare = file.fd, reading, None
+        file.rested, file.marked = True, False
         self._store.close(writing)
         return True
 
@@ -299,11 +310,6 @@ class OpenFiles:
     def _rouse(self, file: OpenFile, wait: bool) -> None:
         """Open the inode of a rested writer for writing again."""
         writing = self._store.reopen(file.fd, file.access if wait else file.access | os.O_NONBLOCK)
-        try:
-            mark_writer(self._store, writing)
-        except NamespaceError:
-            self._store.close(writing)
-            raise
         file.fd, file.spare, file.rested = writing, file.fd, False
 
     def release(self, handle: int) -> None:

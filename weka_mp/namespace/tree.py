@@ -206,7 +206,7 @@ class Tree:
             try:
                 attr = self._store.attr(fd)
                 node = self.nodes.learn(fd, attr, parent, name)
-                file = self.files.register(node.number, fd, access, caller.uid, attr)
+                file = self.files.register(node.number, fd, access, caller.uid, attr, created=True)
             except BaseException:
                 self._store.close(fd)
                 raise
