@@ -354,3 +354,18 @@ class TestPersistence:
             connection.next_event()
             assert b"Connection: close" in reply(connection, 403)
             assert not connection.start_next_cycle()
+
+
+def test_regression_empty_body_with_expect_gets_its_100() -> None:
+    """aws s3 sync hung after each empty file: botocore cannot go on from a final answer in place of the 100."""
+    connection = Connection()
+    connection.receive_data(
+        b"PUT /b/empty HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"
+    )
+    head = connection.next_event()
+    assert isinstance(head, RequestHead)
+    assert head.expect_continue
+    assert connection.send_continue() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert isinstance(connection.next_event(), BodyEnd)
+    connection.send_head(200, [], 0)
+    assert not connection.will_close
