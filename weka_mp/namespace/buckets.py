@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgpack
@@ -154,22 +154,49 @@ class Buckets:
         return (Change(store.attr(store.root()).ino, name.encode(), ino),)
 
 
-def _remove_directories(context: Context, directory: Fd) -> None:
-    """Everything below, as long as it is directories; raises NotEmpty or NotDirectory at anything else."""
-    for entry in context.store.entries(directory):
-        if entry.name == BODY_NAME:
-            continue  # of a directory object that is one no more
-        try:
-            inner = context.store.open_dir(directory, entry.name)
-        except (NotDirectory, Loop) as error:
-            raise NotEmpty(subject=entry.name) from error
-        try:
-            _remove_directories(context, inner)
-            # Under the lock of the entry: `PUT a/` makes a directory an object in two steps.
-            with context.locks.hold([(context.store.attr(directory).ino, entry.name)]):
-                record = read_record(context.store, inner)
+def _remove_directories(context: Context, top: Fd) -> None:
+    """Everything below, as long as it is directories; raises NotEmpty at anything else.
+
+    Deepest first, on a stack of its own: keys can have left a thousand directories in each other.
+    """
+    path: list[bytes] = []
+    pending = [_children(context, top, path)]
+    while True:
+        if pending[-1]:
+            path.append(pending[-1].pop())
+            pending.append(_children(context, top, path))
+        elif path:
+            pending.pop()
+            _remove_directory(context, top, path[:-1], path.pop())
+        else:
+            return
+
+
+def _children(context: Context, top: Fd, path: Sequence[bytes]) -> list[bytes]:
+    try:
+        directory = context.store.open_dir(top, b"/".join(path))
+    except (NotDirectory, Loop) as error:
+        raise NotEmpty(subject=path[-1]) from error
+    try:
+        # A body without a record belongs to a directory object that is one no more.
+        return [entry.name for entry in context.store.entries(directory) if entry.name != BODY_NAME]
+    finally:
+        context.store.close(directory)
+
+
+def _remove_directory(context: Context, top: Fd, above: Sequence[bytes], name: bytes) -> None:
+    store = context.store
+    holder = store.open_dir(top, b"/".join(above))
+    try:
+        # Under the lock of the entry: `PUT a/` makes a directory an object in two steps.
+        with context.locks.hold([(store.attr(holder).ino, name)]):
+            directory = store.open_dir(holder, name)
+            try:
+                record = read_record(store, directory)
                 if record is not None and record.directory:
-                    raise NotEmpty(subject=entry.name)
-                remove_empty(context, directory, entry.name, inner)
-        finally:
-            context.store.close(inner)
+                    raise NotEmpty(subject=name)
+                remove_empty(context, holder, name, directory)
+            finally:
+                store.close(directory)
+    finally:
+        store.close(holder)

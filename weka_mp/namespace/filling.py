@@ -87,26 +87,38 @@ def fill_paths(context: Context, paths: Iterable[bytes], stop: Callable[[], bool
     return report
 
 
-def _files(context: Context, directory: Fd, wanted: bytes) -> Iterator[tuple[Fd, bytes]]:
-    """Regular files below `directory`; on this level only names that begin with `wanted`."""
+def _files(context: Context, top: Fd, wanted: bytes) -> Iterator[tuple[Fd, bytes]]:
+    """Regular files below `top`; on its own level only names that begin with `wanted`.
+
+    On a stack of paths: the tree can be deeper than there are descriptors, or frames to recurse in.
+    """
     store = context.store
-    for entry in store.entries(directory):
-        component = component_of(entry.name, context.long_names.component)
-        if component is None or not component.startswith(wanted):
+    todo = [b""]
+    while todo:
+        path = todo.pop()
+        try:
+            directory = store.open_dir(top, path)
+        except _SKIPPED:
             continue
-        if entry.type in (0, stat.S_IFDIR):
-            try:
-                inner = store.open_dir(directory, entry.name)
-            except _SKIPPED:
-                inner = None
-            if inner is not None:
-                try:
-                    yield from _files(context, inner, b"")
-                finally:
-                    store.close(inner)
-                continue
-        if entry.type in (0, stat.S_IFREG):
-            yield directory, entry.name
+        try:
+            for entry in store.entries(directory):
+                component = component_of(entry.name, context.long_names.component)
+                if component is None or not (path or component.startswith(wanted)):
+                    continue
+                kind = entry.type or stat.S_IFMT(_mode(context, directory, entry.name))
+                if kind == stat.S_IFDIR:
+                    todo.append(path + b"/" + entry.name if path else entry.name)
+                elif kind == stat.S_IFREG:
+                    yield directory, entry.name
+        finally:
+            store.close(directory)
+
+
+def _mode(context: Context, directory: Fd, name: bytes) -> int:
+    try:
+        return context.store.attr_at(directory, name).mode
+    except NotFound:
+        return 0
 
 
 def _fill_one(

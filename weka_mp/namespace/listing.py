@@ -20,14 +20,17 @@ from weka_mp.errors import AccessDenied, Loop, NameTooLong, NotDirectory, NotFou
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import settle
-from weka_mp.namespace.keys import component_of, entry_path, name_of
+from weka_mp.namespace.keys import MAX_KEY_BYTES, component_of, entry_path, name_of
 from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import CommonPrefix, ListPage, ObjectInfo, ObjectSummary
+from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, Fd
 
 __all__ = ["Lister", "Row"]
 
 _CACHED_NAMES = 1_000_000  # in all directories together: about 200 MB at worst
+_OPEN_LEVELS = 32  # descriptors that one walk keeps, however deep it is
+_CLOSED = Fd(-1)
 _GONE = (NotFound, NotDirectory, Loop, NameTooLong, AccessDenied)
 
 
@@ -123,6 +126,55 @@ class _Query:
     after: bytes
 
 
+@dataclass(slots=True)
+class _Level:
+    """A directory on the way down: descriptor or _CLOSED, name, what its keys begin with, rows to come."""
+
+    fd: Fd
+    name: bytes
+    base: bytes
+    rows: Iterator[Row]
+
+
+class _Levels:
+    """The directories from `top` down to where the walk is; far above it they are closed until it returns."""
+
+    def __init__(self, store: Store, top: Fd, first: _Level) -> None:
+        self._store = store
+        self._top = top
+        self._levels = [first]
+
+    def last(self) -> _Level | None:
+        return self._levels[-1] if self._levels else None
+
+    def enter(self, level: _Level) -> None:
+        self._levels.append(level)
+        if len(self._levels) > _OPEN_LEVELS + 1:
+            above = self._levels[-1 - _OPEN_LEVELS]
+            self._store.close(above.fd)
+            above.fd = _CLOSED
+
+    def leave(self) -> None:
+        self._close(self._levels.pop())
+
+    def reopened(self, level: _Level) -> bool:
+        """Open the last level again, if it was closed; False when it is gone."""
+        if level.fd == _CLOSED:
+            try:
+                level.fd = self._store.open_dir(self._top, b"/".join(each.name for each in self._levels[1:]))
+            except _GONE:
+                return False
+        return True
+
+    def _close(self, level: _Level) -> None:
+        if level.fd not in (self._top, _CLOSED):
+            self._store.close(level.fd)
+
+    def close(self) -> None:
+        while self._levels:
+            self._close(self._levels.pop())
+
+
 class Lister:
     """Answers pages. One for each process; thread-safe."""
 
@@ -195,26 +247,42 @@ class Lister:
     def _below(
         self, directory: Fd, base: bytes, query: _Query
     ) -> Generator[_Found | CommonPrefix, None, None]:
-        for row in self._rows(directory, base, query):
-            key = base + row.sort_key
-            if row.type != stat.S_IFDIR:
-                if row.type == stat.S_IFREG or self._resolves(query.bucket, key):
-                    yield _Found(key, directory, row.name, query.bucket)
-                continue
-            try:
-                child = self._context.store.open_dir(directory, row.name)
-            except _GONE:
-                continue
-            try:
+        """Depth first, on a stack of its own: a key can be a thousand directories deep."""
+        store = self._context.store
+        levels = _Levels(store, directory, _Level(directory, b"", base, self._rows(directory, base, query)))
+        try:
+            while (level := levels.last()) is not None:
+                row = next(level.rows, None)
+                if row is None or not levels.reopened(level):
+                    levels.leave()
+                    continue
+                key = level.base + row.sort_key
+                if len(key) > MAX_KEY_BYTES:
+                    continue  # nobody could ask for it
+                if row.type != stat.S_IFDIR:
+                    if row.type == stat.S_IFREG or self._resolves(query.bucket, key):
+                        yield _Found(key, level.fd, row.name, query.bucket)
+                    continue
+                try:
+                    child = store.open_dir(level.fd, row.name)
+                except _GONE:
+                    continue
                 if query.delimiter == b"/":
-                    if key != query.after and self._has_key(child, key, query):
+                    if self._is_common_prefix(child, key, query):
                         yield CommonPrefix(key)
                     continue
+                levels.enter(_Level(child, row.name, key, self._rows(child, key, query)))
                 if key > query.after and self._is_object(child):
                     yield _Found(key, child, b"", query.bucket)
-                yield from self._below(child, key, query)
-            finally:
-                self._context.store.close(child)
+        finally:
+            levels.close()
+
+    def _is_common_prefix(self, child: Fd, key: bytes, query: _Query) -> bool:
+        """Whether keys lie below the directory that the marker does not stand for; closes the descriptor."""
+        try:
+            return key != query.after and self._has_key(child, key, query)
+        finally:
+            self._context.store.close(child)
 
     def _rows(self, directory: Fd, base: bytes, query: _Query) -> Iterator[Row]:
         """The rows that can hold keys which begin with the prefix and lie behind the marker."""
@@ -225,10 +293,10 @@ class Lister:
             rest = query.after[len(base) :]
             behind = bisect.bisect_right(rows, rest, key=_sort_key)
             holder = self._holder(rows, rest)
-            if holder is not None and holder.sort_key.startswith(wanted) and holder.sort_key != rest:
+            # A marker that is the directory itself: with a delimiter it stands for all that lies below it.
+            told = holder is not None and holder.sort_key == rest and query.delimiter == b"/"
+            if holder is not None and holder.sort_key.startswith(wanted) and not told:
                 yield holder
-            elif holder is not None and holder.sort_key == rest and query.delimiter != b"/":
-                yield holder  # the marker is the directory object itself: what lies below it comes next
             start = max(start, behind)
         elif base < query.after:
             return
