@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -100,3 +101,4 @@ def test_what_it_prints_works_and_a_second_start_finds_everything(tmp_path: Path
             assert process.wait(60) == 0
         assert entry_at(str(mount_point)) is None
     assert keys[0] == keys[1]
+    shutil.rmtree(os.path.dirname(keys[0]))  # outside the store, so no temporary folder takes it along
