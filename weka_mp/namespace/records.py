@@ -62,6 +62,14 @@ _KNOWN = {
     _PARTS,
     _DIRECTORY,
 }
+_TYPES: dict[int, type] = {
+    **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY), int),
+    **dict.fromkeys((_CHECKSUMS, _HEADERS, _USER, _TAGS), dict),
+    _SALT: bytes,
+    _OWNER: str,
+    _PARTS: list,
+}
+_TEXTS = {_CHECKSUMS, _HEADERS, _USER, _TAGS}
 
 CHECKSUM_IDS = {"CRC32": 1, "CRC32C": 2, "CRC64NVME": 3, "SHA1": 4, "SHA256": 5}
 _CHECKSUM_NAMES = {number: name for name, number in CHECKSUM_IDS.items()}
@@ -207,7 +215,22 @@ def decode(data: bytes) -> Record:
         raise ValueError(f"a damaged object record: {error!r}") from error
 
 
+def _check(found: dict[int, Any]) -> None:
+    """Types as written: a wrong one must be damage here and not an error wherever it is used."""
+    for number, value in found.items():
+        wanted = _TYPES.get(number)
+        if wanted is not None and type(value) is not wanted:
+            raise TypeError(f"field {number} is no {wanted.__name__}")
+    etag = found.get(_ETAG)
+    if etag is not None and type(etag) is not str and (type(etag) is not bytes or len(etag) != 16):
+        raise TypeError("the ETag is neither 16 bytes nor text")
+    for number in _TEXTS & found.keys():
+        if not all(type(value) is str for value in found[number].values()):
+            raise TypeError(f"field {number} holds something else than text")
+
+
 def _from_fields(found: dict[int, Any]) -> Record:
+    _check(found)
     etag = found.get(_ETAG)
     kind = found.get(_CHECKSUM_TYPE)
     headers = found.get(_HEADERS)
@@ -223,7 +246,9 @@ def _from_fields(found: dict[int, Any]) -> Record:
         user=found.get(_USER, _NOTHING),
         tags=found.get(_TAGS, _NOTHING),
         owner=found.get(_OWNER),
-        parts=PartSizes(tuple((count, size) for count, size in found[_PARTS])) if _PARTS in found else None,
+        parts=PartSizes(tuple((int(count), int(size)) for count, size in found[_PARTS]))
+        if _PARTS in found
+        else None,
         directory=found.get(_DIRECTORY, 0),
         extra={number: found[number] for number in unknown}
         if (unknown := found.keys() - _KNOWN)
@@ -236,7 +261,7 @@ def _headers_from(found: dict[int, str]) -> ContentHeaders:
         **{
             _HEADER_NAMES[number - 1]: value
             for number, value in found.items()
-            if number <= len(_HEADER_NAMES)
+            if 0 < number <= len(_HEADER_NAMES)
         }
     )
 

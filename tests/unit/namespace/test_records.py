@@ -1,0 +1,181 @@
+"""The object record byte by byte, as docs/STORAGE_FORMAT.md shows it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.namespace.kit import memory_store
+from weka_mp.errors import AttributeTooLarge, NoSpace
+from weka_mp.namespace.records import (
+    CHECKSUM_IDS,
+    RECORD_XATTR,
+    ContentHeaders,
+    PartSizes,
+    Record,
+    decode,
+    derived_etag,
+    encode,
+    read_record,
+    write_record,
+)
+from weka_mp.store.faulty import Fault, FaultyStore
+from weka_mp.values import InodeNo, Stamp
+
+HELLO = Record(
+    stamp=Stamp(5, 1700000000123456789, InodeNo(42)),
+    etag="5d41402abc4b2a76b9719d911017c592",
+    checksums={"CRC32": "NhCmhg=="},
+    checksum_type="FULL_OBJECT",
+    headers=ContentHeaders(content_type="text/plain"),
+    user={"colour": "blue"},
+    owner="root",
+)
+GOLDEN = {
+    "hello": (
+        HELLO,
+        "574b4f3189010502cf17979cfe3d85cd15032a04c4105d41402abc4b2a76b9719d911017c592068101a84e68436d68673d"
+        "3d0701088101aa746578742f706c61696e0981a6636f6c6f7572a4626c75650ba4726f6f74",
+    ),
+    "salt": (Record(salt=bytes(range(8))), "574b4f318105c4080001020304050607"),
+    "parts": (
+        Record(
+            stamp=Stamp(10485860, 1700000000000000001, InodeNo(7)),
+            etag="c0349ff0f24664d4628a41ccb35757c9-3",
+            parts=PartSizes(((2, 5242880), (1, 100))),
+        ),
+        "574b4f318501ce00a0006402cf17979cfe362a0001030704d92263303334396666306632343636346434363238613431"
+        "636362333537353763392d330f929202ce00500000920164",
+    ),
+    "directory": (
+        Record(stamp=Stamp(0, 1, InodeNo(2)), etag="d41d8cd98f00b204e9800998ecf8427e", directory=2),
+        "574b4f318501000201030204c410d41d8cd98f00b204e9800998ecf8427e1002",
+    ),
+}
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+RECORDS = st.builds(
+    Record,
+    stamp=st.none()
+    | st.builds(Stamp, st.integers(0, 1 << 50), st.integers(0, 1 << 62), st.integers(1, 1 << 60)),
+    etag=st.none() | st.just("0" * 32) | st.just("a" * 32 + "-10000"),
+    salt=st.binary(max_size=8),
+    checksums=st.dictionaries(st.sampled_from(sorted(CHECKSUM_IDS)), TEXT),
+    checksum_type=st.sampled_from([None, "FULL_OBJECT", "COMPOSITE"]),
+    headers=st.builds(ContentHeaders, *[st.none() | TEXT] * 7),
+    user=st.dictionaries(TEXT, TEXT, max_size=3),
+    tags=st.dictionaries(TEXT, TEXT, max_size=3),
+    owner=st.none() | TEXT.filter(bool),
+    parts=st.none() | st.lists(st.integers(0, 1 << 40), min_size=1, max_size=4).map(PartSizes.of),
+    directory=st.sampled_from([0, 1, 2]),
+)
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_golden_bytes(name: str) -> None:
+    record, golden = GOLDEN[name]
+    assert encode(record).hex() == golden
+    assert decode(bytes.fromhex(golden)) == record
+
+
+@given(RECORDS)
+def test_a_record_comes_back(record: Record) -> None:
+    assert decode(encode(record)) == record
+
+
+def test_fields_of_later_versions_are_kept() -> None:
+    data = b"WKO1" + msgpack.packb({11: "me", 12: "version", 99: [1, {"a": b"b"}]})
+    record = decode(data)
+    assert record.extra == {12: "version", 99: [1, {"a": b"b"}]}
+    assert encode(replace(record, owner="you")) == b"WKO1" + msgpack.packb(
+        {11: "you", 12: "version", 99: [1, {"a": b"b"}]}
+    )
+
+
+@given(st.binary(max_size=40) | st.binary(max_size=40).map(lambda data: b"WKO1" + data))
+def test_any_bytes_are_a_record_or_damaged(data: bytes) -> None:
+    try:
+        record = decode(data)
+    except ValueError:
+        return
+    assert decode(encode(record)) == record
+
+
+DAMAGE = [
+    *(
+        {number: value}
+        for number in (1, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16)
+        for value in ("x", -1, [7], {0: 0}, True)
+    ),
+    {1: 1},
+    {1: 1, 2: 2},
+    {8: {-10: "x"}},
+    {8: {0: "x"}},
+    {6: {9: "x"}},
+    {9: {"a": 1}},
+    {15: [[1]]},
+    {4: b"short"},
+]
+
+
+@pytest.mark.parametrize("fields", DAMAGE, ids=repr)
+def test_regression_wrong_types_are_damage_and_not_an_error_later(fields: dict[int, object]) -> None:
+    data = b"WKO1" + msgpack.packb(fields)
+    try:
+        record = decode(data)
+    except ValueError:
+        return
+    assert decode(encode(record)) == record
+    assert all(isinstance(value, str) for value in (*record.user.values(), *record.tags.values()))
+    assert isinstance(record.owner or "", str) and isinstance(record.salt, bytes)
+    assert type(record.directory) is int
+
+
+def test_a_damaged_record_is_taken_as_absent() -> None:
+    store = memory_store()
+    fd = store.open_file(store.root(), b"f", 0o102, 0o644)
+    for data in (b"", b"WKO2\x80", b"WKO1", b"WKO1\xc1", b"WKO1\x80\x80", b"WKO1" + msgpack.packb([1])):
+        store.set_xattr(fd, RECORD_XATTR, data)
+        assert read_record(store, fd) is None
+    write_record(store, fd, HELLO)
+    assert read_record(store, fd) == HELLO
+    store.close(fd)
+
+
+def test_a_record_that_does_not_fit_says_so() -> None:
+    """ext4 answers ENOSPC when an inode's attributes overflow: that is not a full disk."""
+    store = FaultyStore(memory_store(), Fault(NoSpace, 1, "set_xattr"), Fault(NoSpace, 2, "set_xattr"))
+    fd = store.open_file(store.root(), b"f", 0o102, 0o644)
+    with pytest.raises(AttributeTooLarge):
+        write_record(store, fd, replace(HELLO, user={"a": "x" * 2000}))  # type: ignore[arg-type]
+    with pytest.raises(NoSpace):
+        write_record(store, fd, HELLO)  # type: ignore[arg-type]
+    store.close(fd)
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=8))
+def test_parts_are_found_by_number(sizes: list[int]) -> None:
+    parts = PartSizes.of(sizes)
+    assert parts.count == len(sizes)
+    assert [parts.locate(number) for number in range(1, len(sizes) + 1)] == [
+        (sum(sizes[:at]), size) for at, size in enumerate(sizes)
+    ]
+    assert parts.locate(0) is None
+    assert parts.locate(len(sizes) + 1) is None
+
+
+def test_derived_tags_differ_by_every_part_of_the_stamp_and_the_salt() -> None:
+    stamps = [
+        Stamp(1, 2, InodeNo(3)),
+        Stamp(2, 2, InodeNo(3)),
+        Stamp(1, 3, InodeNo(3)),
+        Stamp(1, 2, InodeNo(4)),
+    ]
+    tags = {derived_etag(stamp, salt) for stamp in stamps for salt in (b"", b"a")}
+    assert len(tags) == 8
+    assert all(len(tag) == 34 and tag.endswith("-0") for tag in tags)
+    assert derived_etag(stamps[0], b"") == hashlib.md5(b"3,1,2,").hexdigest() + "-0"
