@@ -1,9 +1,10 @@
-"""What one operation costs through each door: wall and server CPU time, beside the backing directory in the same run.
+"""What one operation costs through each door, in wall and server CPU time, beside the backing directory.
 
     .venv/bin/python bench/doors.py [--count N] [--size BYTES] [--rounds N] [--json FILE] [-- SERVE OPTIONS]
 
-S3 requests are signed beforehand and sent over one keep-alive connection; the mount and the backing directory run the
-same Python loop. Medians of the rounds; the machine's load is printed, since it moves every figure.
+S3 requests are signed beforehand and sent over one keep-alive connection; the mount and the backing
+directory run the same Python loop in the same run. Medians of the rounds; the machine's load is printed,
+since it moves every figure.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from urllib.parse import urlsplit
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-
 from service import ACCESS_KEY, SECRET_KEY, Service, running
 
 _BUCKET = "bench"
@@ -113,7 +113,9 @@ def one_round(service: Service, count: int, size: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--size", type=int, default=4096, help="bytes of one object")
     parser.add_argument("--rounds", type=int, default=3)
@@ -124,8 +126,10 @@ def main() -> None:
         client.send(client.sign("PUT", f"/{_BUCKET}"))
         rounds = [one_round(service, arguments.count, arguments.size) for _ in range(arguments.rounds)]
     load = os.getloadavg()[0]
-    print(f"{platform.machine()} {os.cpu_count()} cores, kernel {platform.release()}, Python {platform.python_version()}, "
-          f"load {load:.1f}; {arguments.count} x {arguments.size} bytes, median of {arguments.rounds}")
+    print(
+        f"{platform.machine()} {os.cpu_count()} cores, kernel {platform.release()}, "
+        f"Python {platform.python_version()}, load {load:.1f}; {arguments.count} x {arguments.size} bytes, median of {arguments.rounds}"
+    )
     print(f"{'operation':34}{'wall µs':>10}{'server CPU µs':>16}")
     table = []
     for position, (name, _, _) in enumerate(rounds[0]):

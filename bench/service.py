@@ -20,7 +20,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running `weka-mp serve`: endpoint ``http://HOST:PORT``, store and mount directories, the supervisor's pid."""
+    """A running `weka-mp serve`: its endpoint ``http://HOST:PORT``, directories and the supervisor's pid."""
 
     endpoint: str
     store: Path
@@ -56,7 +56,10 @@ def running(*options: str) -> Iterator[Service]:
         store, mount = Path(top, "store"), Path(top, "mount")
         store.mkdir()
         mount.mkdir()
-        environment = os.environ | {"WEKA_MP_ROOT_ACCESS_KEY": ACCESS_KEY, "WEKA_MP_ROOT_SECRET_KEY": SECRET_KEY}
+        environment = os.environ | {
+            "WEKA_MP_ROOT_ACCESS_KEY": ACCESS_KEY,
+            "WEKA_MP_ROOT_SECRET_KEY": SECRET_KEY,
+        }
         command = [sys.executable, "-m", "weka_mp", "serve", str(store), "--mount", str(mount)]
         command += ["--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2", *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)

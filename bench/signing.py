@@ -31,7 +31,8 @@ KEY_URL = "http://127.0.0.1:9000/bucket/photos/2024/05/some%20image-0001.jpg"
 LIST_URL = "http://127.0.0.1:9000/bucket?list-type=2&prefix=photos%2F2024%2F&delimiter=%2F&max-keys=1000"
 USUAL_HEADERS = {
     "User-Agent": "Boto3/1.44 md/Botocore ua/2.1 os/linux lang/python#3.11 cfg/retry-mode#standard",
-    "Accept-Encoding": "identity", "amz-sdk-invocation-id": "01234567-89ab-cdef-0123-456789abcdef",
+    "Accept-Encoding": "identity",
+    "amz-sdk-invocation-id": "01234567-89ab-cdef-0123-456789abcdef",
     "amz-sdk-request": "attempt=1",
 }
 
@@ -78,7 +79,10 @@ def heads() -> Iterator[tuple[str, S3Request]]:
 def described() -> Iterator[None]:
     """Machine, versions and commit around the numbers, without which they mean little."""
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False,
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
         cwd=Path(weka_mp.__file__).parent,
     ).stdout.strip()
     print(f"weka_mp {weka_mp.__version__} {commit}, Python {platform.python_version()}, {platform.machine()}")
@@ -96,6 +100,7 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
     with described():
         for name, request in heads():
+
             def check(request: S3Request = request) -> object:
                 return authenticate(request, now=time.time(), lookup=lambda key: SECRET, region=REGION)
 
@@ -105,11 +110,12 @@ def main() -> None:
 
         def decode() -> None:
             decoder = ChunkedDecoder(
-                PayloadMode.STREAMING_UNSIGNED_TRAILER, size,
+                PayloadMode.STREAMING_UNSIGNED_TRAILER,
+                size,
                 declared_trailers=frozenset({"x-amz-checksum-crc32"}),
             )
             for at in range(0, len(wire), 262144):
-                decoder.feed(memoryview(wire)[at:at + 262144])
+                decoder.feed(memoryview(wire)[at : at + 262144])
             decoder.finish()
 
         print(f"{'aws-chunked framing':28} {size / microseconds(decode, seconds):8.1f} MB/s")

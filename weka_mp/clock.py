@@ -17,7 +17,7 @@ class Clock(Protocol):
         """The precise time."""
 
     def coarse_ns(self) -> int:
-        """The kernel's coarse time: what a file modified now would get on a file system with coarse stamps."""
+        """The kernel's coarse time: the mtime of a file modified now where stamps are coarse."""
 
 
 class RandomSource(Protocol):

@@ -357,7 +357,7 @@ class TestPersistence:
 
 
 def test_regression_empty_body_with_expect_gets_its_100() -> None:
-    """aws s3 sync hung after each empty file: botocore cannot go on from a final answer in place of the 100."""
+    """aws s3 sync hung after each empty file: botocore cannot go on from a final answer in place of 100."""
     connection = Connection()
     connection.receive_data(
         b"PUT /b/empty HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"
