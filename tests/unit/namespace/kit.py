@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from weka_mp.clock import Clock
 from weka_mp.errors import Exists, NamespaceError
 from weka_mp.namespace import Namespace, NewObject, Published, WriteConditions
 from weka_mp.store.memory import MemoryStore
@@ -43,8 +44,8 @@ class FixedClock:
         self.at_ns += ns
 
 
-def memory_store(**fewer: Any) -> MemoryStore:
-    return MemoryStore(replace(ALL_PRIMITIVES, **fewer))
+def memory_store(clock: Clock | None = None, **fewer: Any) -> MemoryStore:
+    return MemoryStore(replace(ALL_PRIMITIVES, **fewer), clock=clock)
 
 
 def md5_of(data: bytes) -> str:

@@ -214,8 +214,7 @@ def test_a_hash_made_while_writing_is_adopted_only_when_nothing_came_between(nam
 
 def test_without_leases_two_quiet_seconds_count_as_closed() -> None:
     clock = FixedClock()
-    store = memory_store(leases=False)
-    store._inodes._clock = clock
+    store = memory_store(clock, leases=False)
     with Namespace.open(store, clock=clock) as namespace:
         namespace.create_bucket(BUCKET)
         posix_write(store, b"k", OLD)
@@ -230,8 +229,7 @@ def test_without_leases_two_quiet_seconds_count_as_closed() -> None:
 
 def test_coarse_times_hide_no_second_change_in_one_tick() -> None:
     clock = FixedClock()
-    store = memory_store(change_grain_ns=10_000_000)
-    store._inodes._clock = clock
+    store = memory_store(clock, change_grain_ns=10_000_000)
     with Namespace.open(store, clock=clock) as namespace:
         namespace.create_bucket(BUCKET)
         posix_write(store, b"k", OLD)
