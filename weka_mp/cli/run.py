@@ -51,7 +51,8 @@ def command(context: click.Context, /, store: str | None, mountpoint: str | None
     if loaded.sources["admin"] == "default":
         config = replace(config, admin=_announced(config.admin, "administration"))
     if loaded.sources["log_level"] == "default" and config.log_file is None:
-        config = replace(config, log_level="warning")  # a line for each request would bury what is printed here
+        # A line for each request would bury what is printed here.
+        config = replace(config, log_level="warning")
     _serve(_without_mount_if_impossible(config, mountpoint))
 
 
