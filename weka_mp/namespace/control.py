@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from weka_mp.clock import Clock, RandomSource
@@ -25,7 +26,7 @@ NEW_PREFIX = b".new-"
 """Begins the names of files of the control area that are being written."""
 
 _log = logging.getLogger(__name__)
-_DIRECTORIES = (b"locks", b"spool", b"uploads", b"buckets", b"longnames")
+_DIRECTORIES = (b"spool", b"uploads", b"buckets", b"longnames")
 _FORMAT_FILE = b"format"
 
 
@@ -106,25 +107,36 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
     """Open the control area, making what is missing. Raises StoreUnusable with a one-line reason."""
     if not store.primitives.xattrs:
         raise StoreUnusable("the file system has no user extended attributes")
-    try:
-        control = _directory(store, store.root(), CONTROL_NAME)
-        opened = {name: _directory(store, control, name) for name in _DIRECTORIES}
-        store_id = _identify(ControlFiles(store, control, random), clock, random)
-        lock_file = store.open_file(opened[b"locks"], b"entries", os.O_RDWR | os.O_CREAT, 0o600)
-        store.close(opened[b"locks"])
-    except StoreUnusable:
-        raise
-    except NamespaceError as error:
-        raise StoreUnusable(f"the control area cannot be opened: {error}") from error
-    return ControlArea(
-        store_id,
-        control,
-        lock_file,
-        opened[b"spool"],
-        opened[b"uploads"],
-        opened[b"buckets"],
-        opened[b"longnames"],
-    )
+    with ExitStack() as stack:
+
+        def directory(at: Fd, name: bytes) -> Fd:
+            fd = _directory(store, at, name)
+            stack.callback(store.close, fd)
+            return fd
+
+        try:
+            control = directory(store.root(), CONTROL_NAME)
+            opened = {name: directory(control, name) for name in _DIRECTORIES}
+            store_id = _identify(ControlFiles(store, control, random), clock, random)
+            locks = _directory(store, control, b"locks")
+            try:
+                lock_file = store.open_file(locks, b"entries", os.O_RDWR | os.O_CREAT, 0o600)
+            finally:
+                store.close(locks)
+        except StoreUnusable:
+            raise
+        except NamespaceError as error:
+            raise StoreUnusable(f"the control area cannot be opened: {error}") from error
+        stack.pop_all()  # from here on they are the area's
+        return ControlArea(
+            store_id,
+            control,
+            lock_file,
+            opened[b"spool"],
+            opened[b"uploads"],
+            opened[b"buckets"],
+            opened[b"longnames"],
+        )
 
 
 def _directory(store: Store, at: Fd, name: bytes) -> Fd:

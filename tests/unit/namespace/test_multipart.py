@@ -105,7 +105,7 @@ def test_a_part_may_be_sent_again_in_another_size(any_namespace: Namespace) -> N
 
 
 def test_regression_one_part_sent_twice_at_once(any_namespace: Namespace) -> None:
-    """The slower one found the former file gone, failed, and took its own away although that was on record."""
+    """The slower one found the former file gone, failed, and took its own away, which was on record."""
     upload = Upload(any_namespace)
     first = upload.part(1, A)
     upload.part(2, B)

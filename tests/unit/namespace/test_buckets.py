@@ -1,0 +1,187 @@
+"""Buckets: directories whichever door made them, the registry beside them, and their deletion."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, posix_write, put, tree
+from weka_mp.errors import (
+    BucketExists,
+    BucketMissing,
+    BucketNotEmpty,
+    InvalidName,
+    ObjectChanged,
+    PreconditionFailed,
+    StoreUnusable,
+)
+from weka_mp.namespace import Namespace, NewMetadata, WriteConditions, is_bucket_name
+from weka_mp.namespace.etags import mark_writer
+from weka_mp.store.faulty import FaultyStore, Interference
+from weka_mp.store.memory import MemoryStore
+from weka_mp.values import BucketName
+
+OTHER = BucketName("other")
+
+
+def test_a_bucket_is_made_once(any_namespace: Namespace) -> None:
+    info, changes = any_namespace.create_bucket(OTHER, uid=3, gid=4, owner="me")
+    assert (info.name, info.source, info.owner) == (OTHER, "s3", "me")
+    assert [change.name for change in changes] == [b"other"]
+    assert any_namespace.head_bucket(OTHER) == info
+    with pytest.raises(BucketExists):
+        any_namespace.create_bucket(OTHER)
+    assert any_namespace.store.attr_at(any_namespace.store.root(), b"other").uid == 3
+    assert [found.name for found in any_namespace.list_buckets()] == ["bucket", "other"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ab", "a" * 64, "Upper", "a_b", "-ab", "ab-", "a..b", "1.2.3.4", "", ".weka", "a/b", "a\n", "äöü"],
+)
+def test_names_that_are_none(namespace: Namespace, name: str) -> None:
+    assert not is_bucket_name(name)
+    with pytest.raises(InvalidName):
+        namespace.create_bucket(BucketName(name))
+    for call in (namespace.head_bucket, namespace.delete_bucket, namespace.list_objects):
+        with pytest.raises(BucketMissing):
+            call(BucketName(name))
+
+
+def test_a_directory_made_over_posix_is_a_bucket(any_namespace: Namespace) -> None:
+    store = any_namespace.store
+    for name in (b"made", b"Not_One", b".hidden"):
+        store.mkdir(store.root(), name, 0o755)
+    store.symlink(b"made", store.root(), b"alink")
+    fd = store.open_file(store.root(), b"afile", 0o102, 0o644)
+    store.close(fd)
+    assert [found.name for found in any_namespace.list_buckets()] == ["bucket", "made"]
+    info = any_namespace.head_bucket(BucketName("made"))
+    assert info.source == "posix"
+    posix_write(store, b"k", b"x", BucketName("made"))
+    assert any_namespace.head_bucket(BucketName("made")).created_ns == info.created_ns
+    with pytest.raises(BucketExists):
+        any_namespace.create_bucket(BucketName("afile"))
+
+
+def test_a_rename_keeps_what_is_registered(any_namespace: Namespace) -> None:
+    info, _ = any_namespace.create_bucket(OTHER, owner="me")
+    root = any_namespace.store.root()
+    any_namespace.store.rename(root, b"other", root, b"renamed")
+    renamed = any_namespace.head_bucket(BucketName("renamed"))
+    assert (renamed.owner, renamed.created_ns, renamed.source) == ("me", info.created_ns, "s3")
+
+
+def test_a_reused_inode_number_inherits_nothing() -> None:
+    store = MemoryStore(reuse_inode_numbers=True)
+    with Namespace.open(store) as namespace:
+        info, _ = namespace.create_bucket(OTHER, owner="me")
+        store.rmdir(store.root(), b"other")
+        for attempt in range(100):
+            name = b"next%d" % attempt
+            store.mkdir(store.root(), name, 0o755)
+            if store.attr_at(store.root(), name).ino == info.ino:
+                break
+        found = namespace.head_bucket(BucketName(name.decode()))
+        assert (found.ino, found.owner, found.source) == (info.ino, None, "posix")
+
+
+def test_deletion_takes_empty_directories_and_nothing_else(any_namespace: Namespace) -> None:
+    store = any_namespace.store
+    put(any_namespace, b"a/b/c", b"x")
+    with pytest.raises(BucketNotEmpty):
+        any_namespace.delete_bucket(BUCKET)
+    any_namespace.delete_object(BUCKET, b"a/b/c")
+    at = store.open_dir(store.root(), b"bucket")
+    store.mkdir(at, b"empty", 0o755)
+    inner = store.open_dir(at, b"empty")
+    store.mkdir(inner, b"inner", 0o755)
+    store.symlink(b"nowhere", inner, b"dangling")
+    with pytest.raises(BucketNotEmpty):
+        any_namespace.delete_bucket(BUCKET)
+    store.unlink(inner, b"dangling")
+    store.close(inner)
+    store.close(at)
+    changes = any_namespace.delete_bucket(BUCKET)
+    assert [change.name for change in changes] == [b"bucket"]
+    with pytest.raises(BucketMissing):
+        any_namespace.delete_bucket(BUCKET)
+    assert not [path for path in tree(store) if path.startswith(b".weka/buckets/")][1:]
+    any_namespace.create_bucket(BUCKET)
+
+
+def test_regression_a_directory_object_made_meanwhile_keeps_its_bucket() -> None:
+    """It is made in two steps, and the deletion looked for objects before it took the directories away."""
+    memory = MemoryStore()
+    store = FaultyStore(memory)
+    with Namespace.open(store) as namespace, Namespace.open(memory) as other:  # type: ignore[arg-type]
+        namespace.create_bucket(BUCKET)
+        for nth in range(1, 4):
+            store.begin(Interference("entries", nth, lambda: put(other, b"d/", b"")))
+            with pytest.raises(BucketNotEmpty):
+                namespace.delete_bucket(BUCKET)
+            assert keys(other) == [b"d/"]
+            other.delete_object(BUCKET, b"d/")
+            posix_write(memory, b"x/y", b"")
+            other.delete_object(BUCKET, b"x/y")
+
+
+def test_copies(any_namespace: Namespace) -> None:
+    any_namespace.create_bucket(OTHER)
+    source = put(
+        any_namespace,
+        b"a/k",
+        b"data",
+        user={"x": "1"},
+        checksums={"CRC32": "rfMzYw=="},
+        checksum_type="FULL_OBJECT",
+    ).info
+    copied = any_namespace.copy_object(BUCKET, b"a/k", OTHER, b"b/k", owner="you").info
+    assert get(any_namespace, b"b/k", OTHER) == b"data"
+    assert (copied.etag, copied.user, copied.checksums, copied.owner) == (
+        source.etag,
+        {"x": "1"},
+        {"CRC32": "rfMzYw=="},
+        "you",
+    )
+    replaced = any_namespace.copy_object(
+        BUCKET, b"a/k", BUCKET, b"a/k", replace=NewMetadata(user={"y": "2"})
+    ).info
+    assert (replaced.etag, replaced.user, replaced.mtime_ns) == (source.etag, {"y": "2"}, source.mtime_ns)
+    posix_write(any_namespace.store, b"plain", b"posix")
+    assert any_namespace.copy_object(BUCKET, b"plain", BUCKET, b"c").info.etag == md5_of(b"posix")
+    with pytest.raises(PreconditionFailed):
+        any_namespace.copy_object(
+            BUCKET, b"a/k", OTHER, b"b/k", conditions=WriteConditions(if_none_match=True)
+        )
+
+
+def test_a_source_that_changes_is_not_copied(namespace: Namespace) -> None:
+    put(namespace, b"k", b"0123456789")
+    memory = namespace.store
+
+    def write() -> None:
+        fd = memory.open_file(memory.root(), b"bucket/k", 2)
+        mark_writer(memory, fd)
+        memory.write(fd, b"XX", 0)
+        memory.close(fd)
+
+    store = FaultyStore(memory, Interference("copy", 1, write))
+    with Namespace.open(store) as other, pytest.raises(ObjectChanged):  # type: ignore[arg-type]
+        other.copy_object(BUCKET, b"k", BUCKET, b"copy")
+    assert keys(namespace) == [b"k"]
+
+
+def test_a_store_is_opened_again_and_a_newer_one_refused(memory: MemoryStore) -> None:
+    with Namespace.open(memory) as first, Namespace.open(memory) as second:
+        assert first.store_id == second.store_id
+        assert len(first.store_id) == 32
+    control = memory.open_dir(memory.root(), b".weka")
+    fd = memory.open_file(control, b"format", 0o1001)
+    for text in (b'{"format": 2, "store_id": "x"}', b"junk", b"[]", b"{}"):
+        memory.truncate(fd, 0)
+        memory.write(fd, text, 0)
+        with pytest.raises(StoreUnusable):
+            Namespace.open(memory)
+    memory.close(fd)
+    memory.close(control)
+    assert memory.open_descriptors() == 0
