@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from weka_mp.errors import NotFound, ObjectChanged
+from weka_mp.errors import Busy, NotFound, ObjectChanged
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import settle
@@ -101,6 +103,26 @@ def _read_through(context: Context, fd: Fd, digest: ChunkDigest | None) -> bytes
     return md5.digest()
 
 
+@contextmanager
+def _without_leases(context: Context, fd: Fd) -> Iterator[None]:
+    """Nobody rewrites the record under a read lease meanwhile, as the filler and whoever lifts a mark do.
+
+    An open for writing, without a write: it waits for leases to be given back and keeps new ones away.
+    """
+    if not context.store.primitives.leases:
+        yield
+        return
+    try:
+        writer = context.store.reopen(fd, os.O_WRONLY)
+    except Busy:  # a program that runs: nothing can be opened for writing, and content cannot change either
+        yield
+        return
+    try:
+        yield
+    finally:
+        context.store.close(writer)
+
+
 def _rewrite_record(context: Context, request: CopyRequest) -> Published:
     """An object copied onto itself with new metadata: the record changes, the bytes stay where they are."""
     path = entry_path(request.key)
@@ -117,12 +139,13 @@ def _rewrite_record(context: Context, request: CopyRequest) -> Published:
                 if present is None:
                     raise NotFound(subject=request.key)
                 check_conditions(request.conditions, present)
-                old = read_record(context.store, fd) or Record()
-                write_record(
-                    context.store,
-                    fd,
-                    replace(old, headers=request.replace.headers, user=dict(request.replace.user)),
-                )
+                with _without_leases(context, fd):
+                    old = read_record(context.store, fd) or Record()
+                    write_record(
+                        context.store,
+                        fd,
+                        replace(old, headers=request.replace.headers, user=dict(request.replace.user)),
+                    )
                 context.store.sync_file(fd)
                 attr = context.store.attr(fd)
                 info = reading.describe(request.key, attr, settle(context.store, fd, attr, context.clock))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, posix_write, put, tree
@@ -153,6 +155,31 @@ def test_copies(any_namespace: Namespace) -> None:
         any_namespace.copy_object(
             BUCKET, b"a/k", OTHER, b"b/k", conditions=WriteConditions(if_none_match=True)
         )
+
+
+def test_regression_new_metadata_is_not_lost_to_the_filler(namespace: Namespace) -> None:
+    """Both read the record, change their part and write it; the filler does so under a lease."""
+    posix_write(namespace.store, b"k", b"posix")
+    memory = namespace.store
+    copied = threading.Event()
+
+    def rewrite() -> None:
+        with Namespace.open(memory) as other:
+            other.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"x": "1"}))
+        copied.set()
+
+    thread = threading.Thread(target=rewrite)
+
+    def start() -> None:
+        thread.start()
+        copied.wait(0.05)  # it cannot get through while the filler has its lease
+
+    store = FaultyStore(memory, Interference("set_xattr", 1, start))
+    with Namespace.open(store) as filler:  # type: ignore[arg-type]
+        filler.fill(BUCKET)
+    thread.join()
+    assert copied.is_set()
+    assert namespace.head_object(BUCKET, b"k").user == {"x": "1"}
 
 
 def test_a_source_that_changes_is_not_copied(namespace: Namespace) -> None:
