@@ -38,7 +38,8 @@ _log = logging.getLogger(__name__)
 _THREADS = 4  # a directory that is busy in the kernel holds up at most those that share its thread
 # how long an S3 worker waits for us; then it answers and we stop handing out cacheable replies
 _OVERDUE_SECONDS = 5.0
-_GONE = {errno.ENOENT}
+# ENOTDIR: the number belonged to a file that the kernel still knows, so it has cached nothing below it
+_GONE = {errno.ENOENT, errno.ENOTDIR}
 # unmounted meanwhile: its caches are gone too
 _ENDED = {errno.ENOTCONN, errno.ENODEV, errno.EBADF, errno.EINVAL}
 _STOP_SECONDS = 2.0
@@ -194,7 +195,7 @@ class Invalidation:
         for change in changes:
             inodes = tuple(self._nodes.known(change.old)) if change.old is not None else ()
             for number in inodes:
-                self._nodes.release_descriptor(number)
+                self._nodes.hold_removed(number)
             directories = self._nodes.known(change.parent)
             if not directories and not inodes:
                 self._skipped += 1

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from weka_mp.clock import Clock
@@ -21,6 +21,7 @@ from weka_mp.errors import (
     AttributeTooLarge,
     Exists,
     NamespaceError,
+    NoAttribute,
     NoSpace,
     NotSupported,
 )
@@ -141,7 +142,7 @@ def _lift_mark(store: Store, fd: Fd, record: Record) -> Record:
     """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
     fresh = record.voided(_salt())
     write_record(store, fd, fresh)
-    store.remove_xattr(fd, WRITER_XATTR)
+    _unmark(store, fd)
     return fresh
 
 
@@ -176,6 +177,12 @@ def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
     salt = _salt() if marked else old.salt
     write_record(store, fd, replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex()))
     if marked:
+        _unmark(store, fd)
+
+
+def _unmark(store: Store, fd: Fd) -> None:
+    """Read leases are shared: another process may have lifted the mark at the same time."""
+    with suppress(NoAttribute):
         store.remove_xattr(fd, WRITER_XATTR)
 
 

@@ -346,6 +346,32 @@ class Nodes:
             if cached is not None:
                 self._retire(cached)
 
+    def hold_removed(self, number: int) -> None:
+        """Someone else took away a name of this inode. If it was the last, pin it until the kernel forgets.
+
+        Otherwise its number could be reused while the kernel still refers to it. The kernel would then break
+        its old inode, and a caller between lookup and open would get EIO. The kernel forgets soon, since it
+        is told that the name is gone.
+        """
+        try:
+            held = self._take(number)
+        except Stale:
+            return  # the inode is gone already
+        try:
+            if self._store.attr(held.fd).nlink > 0:
+                return
+            with self._lock:
+                node = self._nodes.get(number)
+                if self._cache.get(number) is not held:
+                    return
+                del self._cache[number]
+                if node is not None and node.lookups > 0 and node.pin is None:
+                    node.pin = held
+                else:
+                    self._retire(held)
+        finally:
+            self._put(held)
+
     def release_unlinked(self) -> None:
         """Give up descriptors of inodes that were removed beside the mount: they would keep their space."""
         with self._lock:

@@ -278,3 +278,21 @@ def test_a_mark_without_room_is_said_in_the_record_itself(namespace: Namespace) 
     namespace.store.close(fd)
     info = namespace.head_object(BUCKET, b"k")
     assert dashed(info.etag) and info.user == {"a": "b"}
+
+
+def test_regression_two_workers_lift_one_mark(namespace: Namespace) -> None:
+    """Read leases are shared: the other was faster, which failed the request of the slower one."""
+    put(namespace, b"k", OLD)
+    memory = namespace.store
+    with opened(namespace, os.O_RDWR) as fd:
+        assert is_marked(memory, fd)
+
+    def other() -> None:
+        with Namespace.open(memory) as faster:  # type: ignore[arg-type]
+            assert dashed(etag(faster))
+
+    store = FaultyStore(memory, Interference("remove_xattr", 1, other))
+    with Namespace.open(store) as slower:  # type: ignore[arg-type]
+        assert dashed(etag(slower))
+    with opened(namespace, os.O_RDONLY) as fd:
+        assert not is_marked(memory, fd)

@@ -109,6 +109,36 @@ def test_a_removed_inode_is_stale(table: _Table) -> None:
         pass
 
 
+def test_regression_the_number_of_a_removed_inode_is_not_reused_before_the_kernel_forgot_it(
+    table: _Table,
+) -> None:
+    """A storm of PUTs made open(2) fail with EIO: the kernel breaks an inode whose number comes again."""
+    number = table.learn("a/b/f").number
+    assert table.ino(number) == number  # as after a lookup, its descriptor is cached
+    os.unlink(table.folder / "a/b/f")
+    table.nodes.hold_removed(number)
+    assert table.nodes.figures()["orphans"] == 1
+    for _ in range(50):
+        (table.folder / "a/b/f").touch()
+        assert os.stat(table.folder / "a/b/f").st_ino != number
+        os.unlink(table.folder / "a/b/f")
+    assert table.ino(number) == number
+    table.nodes.forget([(number, 1)])
+    assert table.nodes.figures()["orphans"] == 0
+    with pytest.raises(Stale), table.nodes.borrow(number):
+        pass
+
+
+def test_an_inode_that_has_another_name_is_not_held(table: _Table) -> None:
+    number = table.learn("a/b/f").number
+    assert table.ino(number) == number
+    os.link(table.folder / "a/b/f", table.folder / "other")
+    os.unlink(table.folder / "a/b/f")
+    table.nodes.hold_removed(number)
+    assert table.nodes.figures()["orphans"] == 0
+    assert table.ino(number) == number
+
+
 def test_another_inode_of_that_name_is_not_mistaken(table: _Table) -> None:
     number = table.learn("a/b/f").number
     table.nodes.release_descriptor(number)
