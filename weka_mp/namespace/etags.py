@@ -140,7 +140,9 @@ def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:
 
 def _lift_mark(store: Store, fd: Fd, record: Record) -> Record:
     """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
-    fresh = record.voided(_salt())
+    fresh = (read_record(store, fd) or record).voided(
+        _salt()
+    )  # its metadata may have changed since it was read
     write_record(store, fd, fresh)
     _unmark(store, fd)
     return fresh

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
 from weka_mp.errors import NoSpace, PreconditionFailed, WouldBlock
-from weka_mp.namespace import Namespace, WriteConditions
+from weka_mp.namespace import Namespace, NewMetadata, WriteConditions
 from weka_mp.namespace.etags import adopt_hash, is_marked, mark_writer, note_overwrite, retimed
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.values import Fd
@@ -278,6 +278,22 @@ def test_a_mark_without_room_is_said_in_the_record_itself(namespace: Namespace) 
     namespace.store.close(fd)
     info = namespace.head_object(BUCKET, b"k")
     assert dashed(info.etag) and info.user == {"a": "b"}
+
+
+def test_regression_lifting_a_mark_keeps_metadata_that_came_meanwhile(namespace: Namespace) -> None:
+    put(namespace, b"k", OLD)
+    memory = namespace.store
+    with opened(namespace, os.O_RDWR):
+        pass
+
+    def rewrite() -> None:
+        with Namespace.open(memory) as other:  # type: ignore[arg-type]
+            other.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"x": "1"}))
+
+    store = FaultyStore(memory, Interference("try_lease", 1, rewrite))
+    with Namespace.open(store) as slower:  # type: ignore[arg-type]
+        assert slower.head_object(BUCKET, b"k").user == {"x": "1"}
+    assert namespace.head_object(BUCKET, b"k").user == {"x": "1"}
 
 
 def test_regression_two_workers_lift_one_mark(namespace: Namespace) -> None:
