@@ -14,7 +14,7 @@ from tests.arch.python_sources import PACKAGE, ROOT, Source, package_sources, pa
 LEAVES = {"values", "errors", "clock", "ids", "kernels", "crc_reference", "crc_lanes"}
 """Modules that know no room: anybody may use them, they use each other alone."""
 
-WIRE = {f"{PACKAGE}.supervise.frames", f"{PACKAGE}.supervise.ipc"}
+WIRE = {f"{PACKAGE}.supervise.{name}" for name in ("frames", "ipc", "known_inodes")}
 """The wire between processes, a room `ipc` of its own: both ends use it, and it knows neither."""
 
 MAY_IMPORT: dict[str, set[str]] = {

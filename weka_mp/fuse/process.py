@@ -18,6 +18,7 @@ from weka_mp.namespace.open_files import OnDirty
 from weka_mp.namespace.tree import Tree
 from weka_mp.offload import run_blocking
 from weka_mp.supervise.ipc import serve_unix
+from weka_mp.supervise.known_inodes import KnownInodes, table_path
 
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace
@@ -48,7 +49,9 @@ def run_mount(
     Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
-    trio.run(_Mount(namespace, mountpoint, attr_timeout, on_dirty).serve, socket_path, on_ready, allow_other)
+    known = KnownInodes.create(table_path(socket_path))
+    mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known)
+    trio.run(mount.serve, socket_path, on_ready, allow_other)
 
 
 def _raise_file_limit() -> int:
@@ -71,7 +74,12 @@ class _Mount:
     """What lives as long as the mount."""
 
     def __init__(
-        self, namespace: Namespace, mountpoint: str, attr_timeout: float, on_dirty: OnDirty | None
+        self,
+        namespace: Namespace,
+        mountpoint: str,
+        attr_timeout: float,
+        on_dirty: OnDirty | None,
+        known: KnownInodes,
     ) -> None:
         self._namespace = namespace
         self._mountpoint = mountpoint
@@ -83,6 +91,7 @@ class _Mount:
             overrides=os.geteuid() == 0,
             on_dirty=on_dirty,
             descriptors=descriptors,
+            announce=known.add,
         )
         self._connected = trio.Event()
         self._notifier: Notifier | None = None

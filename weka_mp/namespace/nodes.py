@@ -18,7 +18,7 @@ import os
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from weka_mp.errors import (
@@ -97,12 +97,17 @@ def _generation(handle: bytes | None) -> int:
 class Nodes:
     """The table of nodes. Thread-safe; no lock is held during a system call that could wait."""
 
-    def __init__(self, store: Store, *, descriptors: int = 1024) -> None:
+    def __init__(
+        self, store: Store, *, descriptors: int = 1024, announce: Callable[[int], bool] = lambda ino: False
+    ) -> None:
+        """`announce` is told each inode number before the kernel is; True: what was read of it may be old."""
         self._store = store
+        self._announce = announce
         self._limit = descriptors
         self._lock = threading.Lock()
         root = store.attr(store.root())
         self._root_dev, self._root_ino = root.dev, root.ino
+        announce(root.ino)
         self._root = Node(ROOT, root, None, ROOT, b"")
         self._nodes: dict[int, Node] = {ROOT: self._root}
         self._cache: OrderedDict[int, _Descriptor] = OrderedDict()
@@ -152,6 +157,11 @@ class Nodes:
             found += [number for number in numbers if (node := self._nodes.get(number)) and node.lookups > 0]
         return found
 
+    def look(self, fd: Fd) -> Attr:
+        """Attributes to tell the kernel, read after the inode was announced."""
+        attr = self._store.attr(fd)
+        return self._store.attr(fd) if self._announce(attr.ino) else attr
+
     def learn(self, fd: Fd, attr: Attr, parent: int, name: bytes) -> Node:
         """The node of the inode behind `fd`, found in directory `parent` under `name`.
 
@@ -190,6 +200,7 @@ class Nodes:
         with self._lock:
             node = self._nodes.get(number)
             if node is not None:
+                self._announce(node.ino)
                 node.lookups += 1
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:

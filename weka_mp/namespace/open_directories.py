@@ -110,7 +110,7 @@ class OpenDirectories:
         except NotFound:
             return None
         try:
-            attr = self._store.attr(fd)
+            attr = self._nodes.look(fd)
             node = self._nodes.learn(fd, attr, directory.number, name)
         finally:
             self._store.close(fd)

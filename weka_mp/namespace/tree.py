@@ -89,10 +89,11 @@ class Tree:
         overrides: bool = True,
         on_dirty: OnDirty | None = None,
         descriptors: int = 1024,
+        announce: Callable[[int], bool] = lambda ino: False,
     ) -> None:
         self._store = store
         self._locks = locks
-        self.nodes = Nodes(store, descriptors=descriptors)
+        self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
         self.files = OpenFiles(store, self.nodes, clock, overrides=overrides, on_dirty=on_dirty)
         self.directories = OpenDirectories(store, self.nodes)
 
@@ -115,7 +116,7 @@ class Tree:
     def _found(self, directory: Fd, parent: int, name: bytes) -> Entry:
         fd = self._store.open_path(directory, name)
         try:
-            attr = self._store.attr(fd)
+            attr = self.nodes.look(fd)
             node = self.nodes.learn(fd, attr, parent, name)
         except BaseException:
             self._store.close(fd)
@@ -204,7 +205,7 @@ class Tree:
                     raise
                 return self._open_existing(directory, parent, name, flags, caller, wait)
             try:
-                attr = self._store.attr(fd)
+                attr = self.nodes.look(fd)
                 node = self.nodes.learn(fd, attr, parent, name)
                 file = self.files.register(node.number, fd, access, caller.uid, attr, created=True)
             except BaseException:
@@ -226,7 +227,7 @@ class Tree:
             self._check_allowed(directory, name, access)
         fd = self._store.open_path(directory, name)
         try:
-            attr = self._store.attr(fd)
+            attr = self.nodes.look(fd)
             number = self.nodes.learn(fd, attr, parent, name).number
         finally:
             self._store.close(fd)

@@ -4,6 +4,8 @@ A kernel may have cached names, attributes and pages of what an S3 request just 
 sent only after every mount process acknowledged (docs/SEMANTICS.md, 1), so that whoever saw the response
 sees the change on the mount. No lock is held meanwhile: a mount handler may itself wait for one.
 
+A mount whose kernel never heard of any inode concerned is not asked at all (supervise/known_inodes).
+
 Mounts are the sockets that match a glob in the runtime directory. A socket nobody listens on, or one
 that closes while we wait and cannot be reached again, belongs to a dead mount: its kernel caches died
 with it, so it counts as having acknowledged. The wait as a whole is bounded: a mount that has not
@@ -22,6 +24,7 @@ from typing import Final
 import trio
 
 from weka_mp.supervise.ipc import CallTimeout, Peer, PeerGone, RemoteFailure, connect_unix
+from weka_mp.supervise.known_inodes import KnownInodes, table_path
 from weka_mp.values import Change
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "Invalidator"]
@@ -62,6 +65,7 @@ class Invalidator:
         self._pattern = pattern
         self._seconds = seconds
         self._peers: dict[str, Peer] = {}
+        self._tables: dict[str, KnownInodes] = {}
         self._connecting: dict[str, trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
         self._on_late = on_late
@@ -81,7 +85,7 @@ class Invalidator:
         """Return when every living mount acknowledged, or after a bounded time (`on_late` is called then)."""
         if not changes or self._pattern is None:
             return
-        paths = _mount_sockets(self._pattern)
+        paths = [path for path in _mount_sockets(self._pattern) if self._concerns(path, changes)]
         if not paths:
             return
         message: Message = [[change.parent, change.name, change.old] for change in changes]
@@ -92,6 +96,30 @@ class Invalidator:
         async with trio.open_nursery() as nursery:
             for path in paths:
                 nursery.start_soon(self._ask, path, message, deadline)
+
+    def _concerns(self, path: str, changes: Sequence[Change]) -> bool:
+        """Whether that mount's kernel can have cached anything of what changed."""
+        known = self._table(table_path(path))
+        return known is None or any(
+            known.may_know(change.parent) or (change.old is not None and known.may_know(change.old))
+            for change in changes
+        )
+
+    def _table(self, path: str) -> KnownInodes | None:
+        """The table that lies there now: a mount that started again has another."""
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return None
+        known = self._tables.get(path)
+        if known is None or known.identity != (found.st_dev, found.st_ino):
+            if known is not None:
+                known.close()
+            known = KnownInodes.open(path)
+            if known is None:
+                return None
+            self._tables[path] = known
+        return known
 
     async def _ask(self, path: str, message: Message, deadline: float) -> None:
         """Two tries: a connection that has closed may only mean that the mount was started again."""
