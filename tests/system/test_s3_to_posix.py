@@ -227,17 +227,6 @@ def test_a_directory_that_a_posix_caller_opened_stays(bucket: Bucket) -> None:
     assert bucket.get("a/b/made") == b"x"
 
 
-@pytest.mark.xfail(
-    reason="mkdir(2) of a name that the kernel knows or finds is refused by the kernel: no request tells us"
-)
-def test_a_directory_that_mkdir_found_existing_stays(bucket: Bucket) -> None:
-    bucket.put("a/object", b"1")
-    (bucket.path / "a").mkdir(exist_ok=True)
-    bucket.delete("a/object")
-    (bucket.path / "a" / "made").write_bytes(b"x")
-    assert bucket.keys() == ["a/made"]
-
-
 def test_a_directory_object_is_a_directory_until_it_is_deleted(bucket: Bucket) -> None:
     bucket.put("folder/", b"")
     assert (bucket.path / "folder").is_dir()

@@ -21,7 +21,7 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
-from weka_mp.namespace.directories import set_implicit
+from weka_mp.namespace.directories import is_young, set_implicit
 from weka_mp.namespace.keys import EntryPath
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
@@ -167,7 +167,24 @@ class Context:
             except NotFound as error:
                 raise Vanished from error
         stack.callback(self.store.close, fd)
-        return Parent(fd, self.store.attr(fd).ino, (), bucket)
+        young = self._young_parents(bucket, path, fd, syncs)
+        return Parent(fd, self.store.attr(fd).ino, young, bucket)
+
+    def _young_parents(self, bucket: Fd, path: EntryPath, parent: Fd, syncs: SyncList) -> Changes:
+        """Entries on the way that a request still under way may have made: our answer cannot wait for its."""
+        changes: list[Change] = []
+        with ExitStack() as stack:
+            for depth in range(len(path.parents), 0, -1):
+                if not is_young(self.store, parent, self.clock.now_ns()):
+                    break
+                try:
+                    parent = self.store.open_dir(bucket, b"/".join(path.parents[: depth - 1]))
+                except (NotFound, NotDirectory, Loop):
+                    break  # renamed meanwhile: whoever did it announces it
+                stack.callback(self.store.close, parent)
+                syncs.add(parent)
+                changes.append(Change(self.store.attr(parent).ino, path.parents[depth - 1], None))
+        return tuple(changes)
 
     def _make_parents(
         self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int, stack: ExitStack
@@ -176,10 +193,12 @@ class Context:
         try:
             for name in path.parents:
                 change = self.make_directory(here, name, uid, gid)
+                inner = self.store.open_dir(here, name)
+                if change is None and is_young(self.store, inner, self.clock.now_ns()):
+                    change = Change(self.store.attr(here).ino, name, None)
                 if change is not None:
                     made.append(change)
                     syncs.add(here)
-                inner = self.store.open_dir(here, name)
                 self.store.close(here)
                 here = inner
             ino = self.store.attr(here).ino
@@ -206,7 +225,7 @@ class Context:
                 if (uid, gid) != (0, 0):
                     self.store.chown(fd, uid, gid)
                 if implicit:
-                    set_implicit(self.store, fd)
+                    set_implicit(self.store, fd, self.clock.now_ns())
             finally:
                 self.store.close(fd)
             return Change(self.store.attr(at).ino, name, None)

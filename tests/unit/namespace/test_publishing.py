@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.namespace.kit import (
     BUCKET,
+    FixedClock,
     get,
     in_threads,
     keys,
@@ -65,7 +66,8 @@ def test_an_object_and_its_metadata_come_back(any_namespace: Namespace) -> None:
     assert info.checksums == {"CRC32": "AAAAAA=="}
     assert (published.info.etag, published.info.mtime_ns) == (info.etag, info.mtime_ns)
     assert [change.name for change in published.changes] == [b"a", b"k"]
-    assert [change.name for change in put(any_namespace, b"a/k", OLD).changes] == [b"k"]
+    # The directory is young: whoever comes next announces it too.
+    assert [change.name for change in put(any_namespace, b"a/k", OLD).changes] == [b"a", b"k"]
 
 
 def test_if_none_match(any_namespace: Namespace) -> None:
@@ -311,3 +313,22 @@ def test_a_race_of_creators_has_one_winner(any_namespace: Namespace) -> None:
     works = [lambda n=n: put(any_namespace, b"a/k", b"%d" % n, only_new) for n in range(8)]
     outcomes = in_threads(*works)
     assert sum(isinstance(outcome, PreconditionFailed) for outcome in outcomes) == 7
+
+
+def test_regression_a_directory_that_another_request_just_made_is_announced_and_synced_too() -> None:
+    """The other may not have answered: a negative entry cached before it must not outlive our answer."""
+    clock = FixedClock()
+    store = FaultyStore(memory_store(clock))
+    with Namespace.open(store, clock=clock) as namespace:  # type: ignore[arg-type]
+        info, _ = namespace.create_bucket(BUCKET)
+        made = put(namespace, b"x/y/1").changes
+        inner = put(namespace, b"x/y/z/3").changes
+        store.begin()
+        beside = put(namespace, b"x/y/2").changes
+        above = {(change.parent, change.name) for change in made[:2]}
+        assert (info.ino, b"x") in above
+        assert above <= {(change.parent, change.name) for change in beside}
+        assert above <= {(change.parent, change.name) for change in inner}
+        assert [call.verb for call in store.calls].count("sync_dir") == 3
+        clock.advance(20 * 1_000_000_000)
+        assert len(put(namespace, b"x/y/4").changes) == 1
