@@ -128,7 +128,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(
         f"{platform.machine()} {os.cpu_count()} cores, kernel {platform.release()}, "
-        f"Python {platform.python_version()}, load {load:.1f}; {arguments.count} x {arguments.size} bytes, median of {arguments.rounds}"
+        f"Python {platform.python_version()}, load {load:.1f}; "
+        f"{arguments.count} x {arguments.size} bytes, median of {arguments.rounds}"
     )
     print(f"{'operation':34}{'wall µs':>10}{'server CPU µs':>16}")
     table = []
