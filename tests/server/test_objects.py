@@ -136,6 +136,30 @@ def test_copy(client, bucket):
     assert refused == ("PreconditionFailed", 412)
 
 
+def test_regression_a_copy_has_the_redirect_it_was_asked_for_and_inherits_none(client, bucket):
+    client.put_object(Bucket=bucket, Key="from", Body=b"data", WebsiteRedirectLocation="/old")
+    source = {"Bucket": bucket, "Key": "from"}
+    client.copy_object(Bucket=bucket, Key="without", CopySource=source)
+    assert "WebsiteRedirectLocation" not in client.head_object(Bucket=bucket, Key="without")
+    client.copy_object(Bucket=bucket, Key="with", CopySource=source, WebsiteRedirectLocation="/new")
+    assert client.head_object(Bucket=bucket, Key="with")["WebsiteRedirectLocation"] == "/new"
+    client.copy_object(Bucket=bucket, Key="from", CopySource=source, WebsiteRedirectLocation="/new")
+    assert client.head_object(Bucket=bucket, Key="from")["WebsiteRedirectLocation"] == "/new"
+
+
+@pytest.mark.parametrize(("source", "destination", "named"), [
+    ({"Bucket": "bucket", "Key": "none"}, "bucket", {"Code": "NoSuchKey", "Key": "none"}),
+    ({"Bucket": "nowhere", "Key": "k"}, "bucket", {"Code": "NoSuchBucket", "BucketName": "nowhere"}),
+    ({"Bucket": "bucket", "Key": "k"}, "elsewhere", {"Code": "NoSuchBucket", "BucketName": "elsewhere"}),
+])
+def test_regression_an_error_of_a_copy_names_what_is_missing(client, bucket, source, destination, named):
+    client.put_object(Bucket=bucket, Key="k", Body=b"data")
+    with pytest.raises(ClientError) as caught:
+        client.copy_object(Bucket=destination, Key="to", CopySource=source)
+    error = caught.value.response["Error"]
+    assert {name: error.get(name) for name in named} == named
+
+
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
 def test_checksums_are_kept(client, bucket, algorithm):
     put = client.put_object(Bucket=bucket, Key="k", Body=b"data", ChecksumAlgorithm=algorithm)

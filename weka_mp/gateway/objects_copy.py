@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from weka_mp.errors import NamespaceError
 from weka_mp.gateway.context import Context
+from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
 from weka_mp.gateway.reply import Reply, xml_reply
@@ -15,29 +18,48 @@ from weka_mp.s3.checksums import Algorithm, encode_digest, find_algorithm, new_h
 from weka_mp.s3.conditions import check_copy_source
 
 if TYPE_CHECKING:
-    from weka_mp.namespace.values import ObjectInfo
+    from weka_mp.namespace.values import ObjectInfo, Published
 
 __all__ = ["copy_object"]
 
 
 def copy_object(context: Context, operation: op.CopyObject) -> Reply:
-    """Copy by reflink or within the kernel, then publish. Raises S3Error and NamespaceError."""
+    """Copy by reflink or within the kernel, then publish. Raises S3Error and NamespaceError.
+
+    What is wrong before the source was opened is the source's fault and names the source.
+    """
+    source_opened = False
 
     def check_source(info: ObjectInfo) -> None:
+        nonlocal source_opened
+        source_opened = True
         check_copy_source(operation.source_conditions, info.accepted_etags, last_modified(info))
 
-    principal = context.principal
-    done = context.namespace.copy_object(
-        operation.source_bucket, operation.source_key, operation.bucket, operation.key,
-        replace=_metadata(operation), source_check=check_source,
-        conditions=namespace_conditions(operation.conditions), owner=principal.owner, uid=principal.uid,
-        gid=principal.gid, digest=_Digest.wanted(operation.checksum_algorithm),
-    )
+    try:
+        done = _copy(context, operation, check_source)
+    except NamespaceError as error:
+        spelt, is_defect = to_s3_error(error, operation.source_bucket, operation.source_key)
+        if source_opened or is_defect:
+            raise
+        raise spelt from error
     info = done.info
     result = xml_write.CopyResult(
         info.etag, last_modified(info), tuple(info.checksums.items()), info.checksum_type or ""
     )
     return xml_reply(xml_write.copy_object_result(result), changes=done.changes)
+
+
+def _copy(
+    context: Context, operation: op.CopyObject, check_source: Callable[[ObjectInfo], None]
+) -> Published:
+    principal = context.principal
+    return context.namespace.copy_object(
+        operation.source_bucket, operation.source_key, operation.bucket, operation.key,
+        replace=_metadata(operation), website_redirect=operation.metadata.website_redirect,
+        source_check=check_source, conditions=namespace_conditions(operation.conditions),
+        owner=principal.owner, uid=principal.uid, gid=principal.gid,
+        digest=_Digest.wanted(operation.checksum_algorithm),
+    )
 
 
 class _Digest:

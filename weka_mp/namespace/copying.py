@@ -45,6 +45,7 @@ class CopyRequest:
     bucket: BucketName
     key: bytes
     replace: NewMetadata | None
+    website_redirect: str | None
     source_check: Callable[[ObjectInfo], None]
     conditions: WriteConditions
     owner: str | None
@@ -79,7 +80,8 @@ def _publish(context: Context, request: CopyRequest, source: OpenObject, session
         md5 = _read_through(context, session.fd, digest)
         if digest is not None:
             checksums = {digest.name: digest.shown()}
-    metadata = request.replace or NewMetadata(info.headers, info.user)
+    kept = replace(info.headers, website_redirect=request.website_redirect)
+    metadata = request.replace or NewMetadata(kept, info.user)
     new = NewObject(
         md5=md5,
         headers=metadata.headers,

@@ -160,6 +160,7 @@ class Namespace:
         key: bytes,
         *,
         replace: NewMetadata | None = None,
+        website_redirect: str | None = None,
         source_check: Callable[[ObjectInfo], None] = lambda info: None,
         conditions: WriteConditions = _UNCONDITIONAL,
         owner: str | None = None,
@@ -167,8 +168,8 @@ class Namespace:
         gid: int = 0,
         digest: ChunkDigest | None = None,
     ) -> Published:
-        """`replace` None keeps the source's metadata; `source_check` raises what the caller wants raised
-        about the source.
+        """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never
+        inherits (S3 API); `source_check` raises what the caller wants raised about the source.
 
         `digest` is a checksum to compute and keep. Raises NotFound, BucketMissing, ObjectChanged and what a
         put raises.
@@ -181,6 +182,7 @@ class Namespace:
                 bucket,
                 key,
                 replace,
+                website_redirect,
                 source_check,
                 conditions,
                 owner,

@@ -25,7 +25,7 @@ from weka_mp.s3.request import Headers
 
 __all__ = [
     "CHECKSUM_ALGORITHMS", "HONOURED", "REFUSED", "checksum_algorithm", "checksum_type", "checksums",
-    "date_header", "object_metadata", "read_conditions", "refuse_unbuilt", "size_header",
+    "date_header", "object_metadata", "read_conditions", "refuse_conditions", "refuse_unbuilt", "size_header",
     "write_conditions",
 ]
 
@@ -246,14 +246,22 @@ def read_conditions(headers: Headers, prefix: str = "") -> ReadConditions:
 def write_conditions(headers: Headers) -> WriteConditions:
     """The conditions of a write. Raises S3Error NotImplemented for what S3 does not know for writes."""
     if_match, if_none_match = headers.get("if-match"), headers.get("if-none-match")
-    for name in ("if-modified-since", "if-unmodified-since"):
-        if name in headers:
-            raise not_implemented(name)
+    refuse_conditions(headers, "if-modified-since", "if-unmodified-since")
     if if_match is None and if_none_match is None:
         return NO_WRITE_CONDITIONS
     conditions = WriteConditions(if_match, if_none_match)
     require_usable_write_conditions(conditions)
     return conditions
+
+
+def refuse_conditions(headers: Headers, *names: str) -> None:
+    """Raise NotImplemented for the first of these conditions that is there.
+
+    An operation that does not know a condition must not do its work as if the condition held.
+    """
+    for name in names:
+        if name in headers:
+            raise not_implemented(name)
 
 
 def checksum_algorithm(headers: Headers) -> str | None:

@@ -12,6 +12,7 @@ from weka_mp.s3.headers_in import (
     date_header,
     object_metadata,
     read_conditions,
+    refuse_conditions,
     size_header,
     write_conditions,
 )
@@ -35,8 +36,20 @@ _SELF_COPY: Final = (
 )
 
 
+def _refuse_other_uploads(request: S3Request) -> None:
+    """Refuse what would replace the object where the client meant to add to it: a part that names no upload
+    (the uploadId of an UploadPart was lost), and the append of other stores."""
+    number = request.query_value("partNumber")
+    if number is not None:
+        raise invalid("A part number needs the uploadId of an upload", "partNumber", number)
+    if request.has_query("append"):
+        raise S3Error("NotImplemented", "Appending is not implemented.", details={"Parameter": "append"})
+
+
 def _put_object(request: S3Request, address: Address, body: bytes | None) -> op.PutObject:
     headers = request.headers
+    if request.query:
+        _refuse_other_uploads(request)
     bucket, key = bucket_of(address), key_of(address)
     return op.PutObject(bucket, key, object_metadata(headers), write_conditions(headers))
 
@@ -99,6 +112,7 @@ def _head_object(request: S3Request, address: Address, body: bytes | None) -> op
 def _delete_object(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObject:
     refuse_versions(request.query_value("versionId"))
     headers = request.headers
+    refuse_conditions(headers, "if-none-match", "if-modified-since", "if-unmodified-since")
     time_header = "x-amz-if-match-last-modified-time"
     last_modified = date_header(headers, time_header)
     if last_modified is None and time_header in headers:

@@ -13,6 +13,7 @@ from weka_mp.s3.headers_in import (
     checksum_type,
     checksums,
     object_metadata,
+    refuse_conditions,
     size_header,
     write_conditions,
 )
@@ -21,9 +22,13 @@ from weka_mp.s3.request import Address, S3Request
 
 __all__ = ["UPLOAD_PARSERS"]
 
+# What an upload depends on is said when it is completed (S3 API): before, there is nothing to depend on it.
+_CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+
 
 def _create_upload(request: S3Request, address: Address, body: bytes | None) -> op.CreateMultipartUpload:
     headers = request.headers
+    refuse_conditions(headers, *_CONDITIONS)
     algorithm, kind = checksum_algorithm(headers), checksum_type(headers)
     if kind is not None and algorithm is None:
         raise S3Error("InvalidRequest", "The x-amz-checksum-type header can only be used with the "
@@ -36,6 +41,7 @@ def _create_upload(request: S3Request, address: Address, body: bytes | None) -> 
 
 
 def _upload_part(request: S3Request, address: Address, body: bytes | None) -> op.UploadPart:
+    refuse_conditions(request.headers, *_CONDITIONS)
     number = part_number(request)
     if number is None:
         raise S3Error("InvalidArgument", details={"ArgumentName": "partNumber"})
