@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,49 @@ def test_opening_for_writing_without_writing_keeps_the_etag(mount: Mount, bucket
     (bucket / "u").write_bytes(b"untouched")
     subprocess.run(["sh", "-c", command], cwd=bucket, check=True, stderr=subprocess.DEVNULL)
     assert _head(mount, "u").etag == _md5(b"untouched")
+
+
+@pytest.mark.parametrize("true", [True, False])
+@pytest.mark.parametrize("opened_before", [True, False])
+@pytest.mark.parametrize("how", ["over", "truncate", "mmap"])
+def test_regression_what_is_overwritten_and_grows_is_no_growth(
+    mount: Mount, bucket: Path, how: str, opened_before: bool, true: bool
+) -> None:
+    """A GET took bytes of two contents for one, if the file was longer in the end."""
+    size = 3 * mmap.PAGESIZE
+    path = bucket / "o"
+    if true:
+        path.write_bytes(b"a" * size)
+    else:
+        with path.open("wb", buffering=0) as file:
+            os.pwrite(file.fileno(), b"aaaa", 1)  # out of order: no MD5
+            os.pwrite(file.fileno(), b"a" * size, 0)
+    with ExitStack() as stack:
+        writer = stack.enter_context(path.open("r+b", buffering=0)) if opened_before else None
+        if writer:
+            writer.write(b"a")
+        reader = stack.enter_context(mount.namespace.open_object(_BUCKET, b"o"))
+        assert reader.still_same()
+        writer = writer or stack.enter_context(path.open("r+b", buffering=0))
+        if how == "mmap":
+            with mmap.mmap(writer.fileno(), size) as area:
+                area[:] = b"b" * size
+                area.flush()
+        else:
+            os.ftruncate(writer.fileno(), 5 if how == "truncate" else size)
+            os.pwrite(writer.fileno(), b"b" * size, 0)
+        os.pwrite(writer.fileno(), b"c", size)
+        assert not reader.still_same()
+
+
+def test_what_only_grows_is_no_change(mount: Mount, bucket: Path) -> None:
+    for true in (True, False):
+        path = bucket / f"g-{true}"
+        path.write_bytes(b"abc")
+        with path.open("ab", buffering=0) as writer:
+            if not true:
+                writer.write(b"def")
+            with mount.namespace.open_object(_BUCKET, path.name.encode()) as reader:
+                writer.write(b"ghi")
+                assert reader.still_same()
+                assert reader.info.etag_is_true is true

@@ -33,10 +33,12 @@ __all__ = [
     "EtagState",
     "FillOutcome",
     "adopt_hash",
+    "changed_in_tick",
     "fill_file",
     "is_marked",
+    "mark_overwriter",
     "mark_writer",
-    "note_overwrite",
+    "only_grew",
     "retimed",
     "settle",
 ]
@@ -45,6 +47,7 @@ _log = logging.getLogger(__name__)
 _HASH_STEP = 1 << 20  # bytes hashed between two looks at the lease: about 1.5 ms of making a writer wait
 _QUIET_NS = 2_000_000_000  # where there are no leases: a file this long unchanged counts as closed
 _SALT_BYTES = 8
+_APPENDED, _OVERWRITTEN = b"1", b"2"  # values of the writer mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def mark_writer(store: Store, fd: Fd) -> None:
     if record is None or record.etag is None:
         return
     try:
-        store.set_xattr(fd, WRITER_XATTR, b"1", 1)  # XATTR_CREATE: a second writer changes nothing
+        store.set_xattr(fd, WRITER_XATTR, _APPENDED, 1)  # XATTR_CREATE: a second writer changes nothing
     except Exists:
         return
     except (NoSpace, AttributeTooLarge):
@@ -101,17 +104,26 @@ def mark_writer(store: Store, fd: Fd) -> None:
         write_record(store, fd, record.voided(_salt()))
 
 
-def note_overwrite(store: Store, fd: Fd) -> None:
-    """Before the first change of bytes that were there already: whoever reads them must not take it for
-    growth.
+def mark_overwriter(store: Store, fd: Fd) -> None:
+    """Before bytes that are there are changed or cut off by means of `fd`, which can write.
 
-    Gives the record a new salt (and makes one where there was none); what it said of the content is void
-    anyway.
+    Also for files without a record: whoever reads them must not take what comes for growth (`only_grew`).
     """
     try:
+        store.set_xattr(fd, WRITER_XATTR, _OVERWRITTEN)
+    except (NoSpace, AttributeTooLarge):
+        # No room for one more attribute: say it in the record itself, whose new salt readers notice.
         write_record(store, fd, (read_record(store, fd) or Record()).voided(_salt()))
-    except (NoSpace, AttributeTooLarge) as error:
-        _log.debug("inode %d: an overwrite cannot be noted: %s", store.attr(fd).ino, error)
+
+
+def only_grew(store: Store, fd: Fd, true: bool) -> bool:
+    """Whether an inode that was found longer than it had been still begins with the bytes it had.
+
+    `true`: its ETag was a true one, so whoever writes by the mount has left a mark; without one somebody
+    wrote beside both doors, and how is not known.
+    """
+    mark = store.find_xattr(fd, WRITER_XATTR)
+    return mark == _APPENDED or (mark is None and not true)
 
 
 @contextmanager
@@ -130,6 +142,12 @@ def _lease(store: Store, fd: Fd, clock: Clock) -> Iterator[bool]:
     finally:
         if granted:
             store.drop_lease(fd)
+
+
+def changed_in_tick(store: Store, attr: Attr, clock: Clock) -> bool:
+    """On coarse clocks a change that comes now may leave the change time as it is."""
+    grain = store.primitives.change_grain_ns
+    return grain > 0 and clock.now_ns() - attr.ctime_ns < grain
 
 
 def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:

@@ -8,7 +8,8 @@ still comes (a duplicate of the descriptor, a mapping) opens the inode for writi
 have to wait (for a lease to be given back) raises WouldBlock unless `wait` is set; the caller then calls
 again from a thread that may block.
 
-The writer mark is set before the first write or truncation by an open file, and not by the open itself:
+The writer mark is set before the first write or truncation by an open file, and once more before the first
+that changes or cuts off bytes which are there. The open itself sets none:
 every write passes through here, no lease can be granted (so no mark be lifted) while the descriptor is
 open, and an open that writes nothing (touch, an editor that only looks) leaves the ETag as it was. Where
 there are no leases a mark may be lifted at any time, so it is set before every write.
@@ -26,7 +27,7 @@ from contextlib import contextmanager
 
 from weka_mp.clock import Clock
 from weka_mp.errors import IsDirectory, NamespaceError, Stale, WouldBlock
-from weka_mp.namespace.etags import adopt_hash, mark_writer
+from weka_mp.namespace.etags import adopt_hash, mark_overwriter, mark_writer
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.write_hash import WriteHash
 from weka_mp.store.interface import Store
@@ -59,7 +60,7 @@ class OpenFile:
     holds `lock`, which FLUSH respects, and is done before RELEASE comes.
     """
 
-    __slots__ = ("access", "fd", "handle", "lock", "marked", "number", "rested", "spare", "uid")
+    __slots__ = ("access", "fd", "handle", "lock", "marked", "number", "overwrites", "rested", "spare", "uid")
 
     def __init__(self, handle: int, number: int, fd: Fd, access: int, uid: int) -> None:
         self.handle = handle
@@ -69,6 +70,7 @@ class OpenFile:
         self.uid = uid
         self.rested = False
         self.marked = False  # the writer mark was set since this file could last be written by
+        self.overwrites = False  # and says that bytes which were there changed
         self.spare: Fd | None = None  # the read-only descriptor of a writer that was roused
         self.lock = threading.Lock()
 
@@ -193,15 +195,13 @@ class OpenFiles:
 
     def _write(self, file: OpenFile, data: bytes, offset: int) -> int:
         inode = self._inodes[file.number]
-        if not file.marked:
-            mark_writer(self._store, file.fd)
-            file.marked = self._store.primitives.leases
         inode.dirty = True
         hashing = inode.hash
-        if hashing is None and file.uid == 0:
+        if hashing is None and file.uid == 0 and file.overwrites:
             self._store.write(file.fd, data, offset)
             return len(data)
         before = self._store.attr(file.fd)
+        self._mark(file, overwrites=offset < before.size)
         if hashing is not None and (
             inode.writers() != 1 or not hashing.fits(offset, before.size, before.mtime_ns)
         ):
@@ -211,6 +211,16 @@ class OpenFiles:
             hashing.wrote(data, self._store.attr(file.fd).mtime_ns)
         self._drop_privileges(file.fd, before.mode, file.uid)
         return len(data)
+
+    def _mark(self, file: OpenFile, *, overwrites: bool) -> None:
+        """Once each while the descriptor stays open: no lease, and so nobody who lifts marks, survives it."""
+        kept = self._store.primitives.leases
+        if overwrites and not file.overwrites:
+            mark_overwriter(self._store, file.fd)
+            file.marked = file.overwrites = kept
+        elif not file.marked:
+            mark_writer(self._store, file.fd)
+            file.marked = kept
 
     def _drop_privileges(self, fd: Fd, mode: int, uid: int) -> None:
         kept = privileges_kept(mode)
@@ -237,10 +247,13 @@ class OpenFiles:
             self._report_dirty(number)
 
     def _cut(self, fd: Fd, size: int, uid: int) -> None:
-        mode = self._store.attr(fd).mode
-        mark_writer(self._store, fd)
+        before = self._store.attr(fd)
+        if size < before.size:
+            mark_overwriter(self._store, fd)
+        else:
+            mark_writer(self._store, fd)
         self._store.truncate(fd, size)
-        self._drop_privileges(fd, mode, uid)
+        self._drop_privileges(fd, before.mode, uid)
 
     def _truncated(self, number: int, attr: Attr) -> None:
         inode = self._inodes.get(number)
@@ -291,7 +304,7 @@ class OpenFiles:
                 _log.debug("a writer stays awake until it is released: %s", error)
                 return False
         writing, file.fd, file.spare = file.fd, reading, None
-        file.rested, file.marked = True, False
+        file.rested, file.marked, file.overwrites = True, False, False
         self._store.close(writing)
         return True
 

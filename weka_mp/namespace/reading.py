@@ -23,7 +23,7 @@ from weka_mp.errors import (
     NotSupported,
 )
 from weka_mp.namespace.context import Context, is_bucket_name
-from weka_mp.namespace.etags import EtagState, is_marked, settle
+from weka_mp.namespace.etags import EtagState, changed_in_tick, is_marked, only_grew, settle
 from weka_mp.namespace.keys import BODY_NAME, EntryPath, entry_path
 from weka_mp.namespace.records import ContentHeaders, Record, read_record
 from weka_mp.namespace.values import ObjectInfo
@@ -58,6 +58,7 @@ class OpenObject:
     attr: Attr
     salt: bytes
     sealed: bool = False  # the body of a directory object: no door can write into it
+    in_tick: bool = False  # opened so soon after its last change that one more may have the same change time
 
     @property
     def size(self) -> int:
@@ -70,13 +71,13 @@ class OpenObject:
         did.
         """
         now = self.context.store.attr(self.fd)
-        if self.sealed or now.ctime_ns == self.attr.ctime_ns:
+        if self.sealed or (now.ctime_ns == self.attr.ctime_ns and not self.in_tick):
             return True
         record = read_record(self.context.store, self.fd)
         if (record.salt if record else b"") != self.salt:
             return False
         if now.size > self.attr.size:
-            return True
+            return only_grew(self.context.store, self.fd, self.info.etag_is_true)
         if Stamp.of(now) != self.info.stamp:
             return False
         if self.info.etag_is_true:
@@ -222,9 +223,9 @@ def open_object(context: Context, bucket: BucketName, key: bytes) -> OpenObject:
         state = settle(context.store, fd, attr, context.clock)
         if state.lifted:
             attr = context.store.attr(fd)
-        return OpenObject(
-            context, fd, describe(key, attr, state), attr, state.record.salt if state.record else b""
-        )
+        salt = state.record.salt if state.record else b""
+        in_tick = changed_in_tick(context.store, attr, context.clock)
+        return OpenObject(context, fd, describe(key, attr, state), attr, salt, in_tick=in_tick)
     except BaseException:
         context.store.close(fd)
         raise

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
 from weka_mp.errors import NoSpace, PreconditionFailed, WouldBlock
 from weka_mp.namespace import Namespace, NewMetadata, WriteConditions
-from weka_mp.namespace.etags import adopt_hash, is_marked, mark_writer, note_overwrite, retimed
+from weka_mp.namespace.etags import adopt_hash, is_marked, mark_overwriter, mark_writer, retimed
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.values import Fd
 
@@ -252,7 +252,7 @@ def test_a_reader_tells_growth_from_an_overwrite(namespace: Namespace) -> None:
         assert reader.still_same()
         store.write(fd, b"more", len(OLD))
         assert reader.still_same()
-        note_overwrite(store, fd)
+        mark_overwriter(store, fd)
         store.write(fd, b"X", 0)
         assert not reader.still_same()
 
@@ -312,3 +312,17 @@ def test_regression_two_workers_lift_one_mark(namespace: Namespace) -> None:
         assert dashed(etag(slower))
     with opened(namespace, os.O_RDONLY) as fd:
         assert not is_marked(memory, fd)
+
+
+def test_regression_a_reader_of_a_coarse_clock_notices_a_write_in_the_tick_it_was_opened_in() -> None:
+    clock = FixedClock()
+    store = memory_store(clock, change_grain_ns=10_000_000)
+    with Namespace.open(store, clock=clock) as namespace:
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"k", OLD)
+        with namespace.open_object(BUCKET, b"k") as reader:
+            before = store.attr(reader.fd)
+            with opened(namespace, os.O_WRONLY) as fd:
+                store.write(fd, NEW, 0)
+            assert store.attr(reader.fd).ctime_ns == before.ctime_ns
+            assert not reader.still_same()
