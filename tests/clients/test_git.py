@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import make_tree, run
-from tests.system.service import Bucket
+from tests.clients.programs import aws, make_tree, run, s3_url
+from tests.system.service import Bucket, weka_mp
 
 pytestmark = [pytest.mark.mount, pytest.mark.clients]
 
@@ -77,3 +77,17 @@ def test_git_sees_a_change_made_through_s3(bucket: Bucket) -> None:
     assert bucket.get("repository/file") == b"one\n"
     tag = bucket.etag("repository/file")
     assert "-" in tag or tag == hashlib.md5(b"one\n").hexdigest()
+
+
+def test_a_clone_is_synced_out_twice_with_true_etags(bucket: Bucket, origin: Path, tmp_path: Path) -> None:
+    clone, out = bucket.path / "clone", tmp_path / "out"
+    git(bucket.path, "clone", "-q", "--no-local", origin, clone)
+    aws(bucket.service, "s3", "sync", "--only-show-errors", s3_url(bucket, "clone"), out)
+    files = [path.relative_to(clone) for path in clone.rglob("*") if path.is_file()]
+    assert all((out / name).read_bytes() == (clone / name).read_bytes() for name in files)
+    assert sum(1 for path in out.rglob("*") if path.is_file()) == len(files) > 180
+    assert aws(bucket.service, "s3", "sync", "--no-progress", s3_url(bucket, "clone"), out) == ""
+    assert weka_mp("etag", "fill", "--wait", "--store", bucket.service.store, bucket.name).returncode == 0
+    for name in files:
+        assert bucket.etag(f"clone/{name}") == hashlib.md5((clone / name).read_bytes()).hexdigest()
+    assert aws(bucket.service, "s3", "sync", "--no-progress", s3_url(bucket, "clone"), out) == ""
