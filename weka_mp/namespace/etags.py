@@ -193,8 +193,8 @@ def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
     old = read_record(store, fd) or Record()
     marked = is_marked(store, fd)
     # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags must
-    # not match.
-    salt = _salt() if marked else old.salt
+    # not match. Where no ETag was recorded, `settle` gave them out under a lease despite the mark: they stay.
+    salt = _salt() if marked and old.etag is not None else old.salt
     write_record(store, fd, replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex()))
     if marked:
         _unmark(store, fd)

@@ -326,3 +326,18 @@ def test_regression_a_reader_of_a_coarse_clock_notices_a_write_in_the_tick_it_wa
                 store.write(fd, NEW, 0)
             assert store.attr(reader.fd).ctime_ns == before.ctime_ns
             assert not reader.still_same()
+
+
+def test_regression_a_tag_pinned_before_the_fill_stays_accepted_in_spite_of_a_mark(
+    namespace: Namespace,
+) -> None:
+    """A file written out of order has a mark and no record: its download by ranges got 412 after the fill."""
+    posix_write(namespace.store, b"k", OLD)
+    fd = namespace.store.open_file(namespace.store.root(), b"bucket/k", os.O_RDWR)
+    mark_overwriter(namespace.store, fd)
+    namespace.store.close(fd)
+    pinned = etag(namespace)
+    assert dashed(pinned)
+    assert namespace.fill(BUCKET).filled == 1
+    assert etag(namespace) == md5_of(OLD)
+    assert accepted(namespace, pinned)
