@@ -141,7 +141,7 @@ def _rewrite_record(context: Context, request: CopyRequest) -> Published:
                 if present is None:
                     raise NotFound(subject=request.key)
                 check_conditions(request.conditions, present)
-                with _without_leases(context, fd):
+                with _without_leases(context, fd), context.locks.hold_record(context.store.attr(fd).ino):
                     old = read_record(context.store, fd) or Record()
                     write_record(
                         context.store,

@@ -20,11 +20,16 @@ from weka_mp.values import Fd
 __all__ = ["EntryLocks"]
 
 _SPACE = (1 << 62) - 1  # offsets are signed 64 bits
+_RECORDS = 1 << 62  # above all entries
 
 
 def _offset(parent: int, name: bytes) -> int:
     digest = hashlib.blake2b(b"%d/" % parent + name, digest_size=8).digest()
     return int.from_bytes(digest, "big") & _SPACE
+
+
+def _offsets(entries: Iterable[tuple[int, bytes]]) -> list[int]:
+    return sorted({_offset(parent, name) for parent, name in entries})
 
 
 class EntryLocks:
@@ -41,18 +46,25 @@ class EntryLocks:
     @contextmanager
     def hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[None]:
         """Wait for all of them, run the block, release."""
-        with self._holding(entries, wait=True):
+        with self._holding(_offsets(entries), wait=True):
+            yield
+
+    @contextmanager
+    def hold_record(self, ino: int) -> Iterator[None]:
+        """Nobody else reads the inode's record, changes it and writes it back meanwhile. Taken after every
+        other lock or lease and kept for these three steps only, so that an event loop may wait for it.
+        """
+        with self._holding([_RECORDS | (ino & _SPACE)], wait=True):
             yield
 
     @contextmanager
     def try_hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[bool]:
         """Like `hold` but never waits: the block gets False when somebody else has one of them."""
-        with self._holding(entries, wait=False) as held:
+        with self._holding(_offsets(entries), wait=False) as held:
             yield held
 
     @contextmanager
-    def _holding(self, entries: Iterable[tuple[int, bytes]], *, wait: bool) -> Iterator[bool]:
-        offsets = sorted({_offset(parent, name) for parent, name in entries})
+    def _holding(self, offsets: list[int], *, wait: bool) -> Iterator[bool]:
         if not self._claim(offsets, wait):
             yield False
             return

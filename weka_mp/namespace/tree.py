@@ -181,7 +181,7 @@ class Tree:
         if change.mtime_ns is None or not stat.S_ISREG(before.mode):
             self._store.utimens(fd, atime, mtime)
             return
-        with retimed(self._store, fd):
+        with self._locks.hold_record(before.ino), retimed(self._store, fd):
             self._store.utimens(fd, atime, mtime)
         self.files.retimed(number, before, self._store.attr(fd))
 

@@ -11,8 +11,10 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, get, in_threads, keys, md5_of, put
 from weka_mp.errors import Conflict, NamespaceError, PreconditionFailed
-from weka_mp.namespace import Durability, Namespace, WriteConditions
+from weka_mp.namespace import Durability, Namespace, NewMetadata, WriteConditions
 from weka_mp.namespace.etags import mark_writer
+from weka_mp.namespace.nodes import ROOT
+from weka_mp.namespace.tree import AttrChange, Tree
 from weka_mp.store.posix import PosixStore
 
 ROUNDS = 25
@@ -198,3 +200,31 @@ def test_what_was_written_is_listed(store: str) -> None:
     in_processes(store, *[list_after_write] * 3)
     with opened(store) as namespace:
         assert len(keys(namespace)) == 3 * ROUNDS
+
+
+def new_metadata(namespace: Namespace, number: int) -> int:
+    """How often what was stored was not there any more."""
+    lost = 0
+    for turn in range(ROUNDS * 8):
+        user = {"turn": str(turn)}
+        namespace.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user=user))
+        lost += namespace.head_object(BUCKET, b"k").user != user
+    return lost
+
+
+def touch(namespace: Namespace, number: int) -> int:
+    """utimens on the mount, which rewrites the record to keep the ETag true."""
+    tree = Tree(namespace.store, namespace.locks, namespace.clock)
+    node = tree.lookup(tree.lookup(ROOT, b"bucket").number, b"k").number
+    for turn in range(ROUNDS * 40):
+        tree.change(node, AttrChange(mtime_ns=10**18 + turn))
+    tree.close()
+    return 0
+
+
+def test_regression_setting_times_loses_no_metadata(store: str) -> None:
+    with opened(store) as namespace:
+        put(namespace, b"k", b"content")
+    assert in_processes(store, new_metadata, touch, touch) == [0] * 3
+    with opened(store) as namespace:
+        assert namespace.head_object(BUCKET, b"k").etag == md5_of(b"content")
