@@ -79,6 +79,20 @@ def test_mistakes_are_named(client, bucket):
     assert failure(client.head_object, Bucket=bucket, Key="k") == ("404", 404)
 
 
+@pytest.mark.parametrize("options", [{}, {"ChecksumAlgorithm": "SHA256"}])
+def test_regression_a_repeated_completion_is_answered_again(client, bucket, options):
+    known, parts = upload(client, bucket, [os.urandom(PART), b"last"], **options)
+    first = client.complete_multipart_upload(**known, MultipartUpload={"Parts": parts})
+    again = client.complete_multipart_upload(**known, MultipartUpload={"Parts": parts})
+    shown = ("ETag", "ChecksumSHA256", "Location")
+    assert [again.get(name) for name in shown] == [first.get(name) for name in shown]
+    fewer = {"Parts": parts[:1]}
+    assert failure(client.complete_multipart_upload, **known, MultipartUpload=fewer) == ("NoSuchUpload", 404)
+    client.put_object(Bucket=bucket, Key="k", Body=b"other")
+    gone = failure(client.complete_multipart_upload, **known, MultipartUpload={"Parts": parts})
+    assert gone == ("NoSuchUpload", 404)
+
+
 def test_a_part_with_another_checksum(client, bucket):
     known, _ = upload(client, bucket, [b"x"], ChecksumAlgorithm="SHA256")
     other = failure(client.upload_part, **known, PartNumber=2, Body=b"y", ChecksumAlgorithm="CRC32C")

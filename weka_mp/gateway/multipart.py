@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from weka_mp.errors import NamespaceError, UploadMissing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions, stored_checksums
@@ -24,6 +27,10 @@ from weka_mp.s3.checksums import (
 )
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import PayloadDigest
+from weka_mp.values import Change
+
+if TYPE_CHECKING:
+    from weka_mp.namespace.values import ObjectInfo, Published
 
 __all__ = [
     "PartUpload", "abort_upload", "check_part_checksum", "complete_upload", "create_upload", "part_checksums",
@@ -96,7 +103,28 @@ def abort_upload(context: Context, operation: op.AbortMultipartUpload) -> Reply:
 
 
 def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> Reply:
-    """Publish the parts as the object. Raises S3Error and NamespaceError."""
+    """Publish the parts as the object. Raises S3Error and NamespaceError.
+
+    A completion that is repeated, since its answer was lost, is answered again (S3 API).
+    """
+    changes: Sequence[Change] = ()
+    try:
+        done = _complete(context, operation)
+        info, changes = done.info, done.changes
+    except UploadMissing:
+        completed = _completed_before(context, operation)
+        if completed is None:
+            raise
+        info = completed
+    location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
+    document = xml_write.complete_multipart_upload_result(xml_write.CompletedUpload(
+        location, operation.bucket, operation.key, info.etag, tuple(info.checksums.items()),
+        info.checksum_type or "",
+    ))
+    return xml_reply(document, changes=changes)
+
+
+def _complete(context: Context, operation: op.CompleteMultipartUpload) -> Published:
     upload = context.namespace.upload_info(operation.bucket, operation.key, operation.upload_id)
     _check_declared_type(operation, upload)
 
@@ -104,17 +132,30 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
         return _combined(operation, upload, parts)
 
     parts = [CompletedPart(part.number, part.etag, dict(part.checksums)) for part in operation.parts]
-    done = context.namespace.complete_upload(
+    return context.namespace.complete_upload(
         operation.bucket, operation.key, operation.upload_id, parts,
         namespace_conditions(operation.conditions), combine=combine, object_size=operation.object_size,
     )
-    info = done.info
-    location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
-    document = xml_write.complete_multipart_upload_result(xml_write.CompletedUpload(
-        location, operation.bucket, operation.key, info.etag, tuple(info.checksums.items()),
-        info.checksum_type or "",
-    ))
-    return xml_reply(document, changes=done.changes)
+
+
+def _completed_before(context: Context, operation: op.CompleteMultipartUpload) -> ObjectInfo | None:
+    """The object, where it is made of exactly these parts; None where it is missing or another.
+
+    An upload leaves nothing behind when it ends, but the object's ETag says which parts it was made of.
+    """
+    try:
+        digests = b"".join(bytes.fromhex(part.etag) for part in operation.parts)
+        info = context.namespace.head_object(operation.bucket, operation.key)
+    except (ValueError, NamespaceError):  # no tags of parts, or no such object: then the upload is missing
+        return None
+    etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(operation.parts)}"
+    checked = all(_is_shown(info.checksums.get(name, ""), value) for name, value in operation.checksums)
+    return info if info.etag == etag and checked else None
+
+
+def _is_shown(shown: str, value: str) -> bool:
+    """Whether a client means that checksum: a composite value may come without its number of parts."""
+    return value in (shown, shown.partition("-")[0])
 
 
 def _check_declared_type(operation: op.CompleteMultipartUpload, info: UploadInfo) -> None:
@@ -143,8 +184,7 @@ def _combined(
     for name, value in operation.checksums:
         if name != algorithm.value:
             raise _type_mismatch(algorithm.value, name)
-        # A composite value may come without its number of parts.
-        if value not in (shown, shown.partition("-")[0]):
+        if not _is_shown(shown, value):
             raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
     return {algorithm.value: shown}, kind.value
 

@@ -50,7 +50,6 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "EndpointNotFound": (400, "Direct requests to the correct endpoint."),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
-    "ExpectationFailed": (417, "The expectation given in the Expect header cannot be met."),
     "ExpiredToken": (400, "The provided token has expired."),
     "IllegalLocationConstraintException": (
         400,

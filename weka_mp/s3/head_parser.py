@@ -51,15 +51,14 @@ def _bad_request(message: str) -> S3Error:
 
 
 def parse_head(head: bytes) -> ParsedHead:
-    """Parse a head that ends in its empty line. Raises S3Error BadRequest, InvalidURI or
-    ExpectationFailed."""
+    """Parse a head that ends in its empty line. Raises S3Error BadRequest or InvalidURI."""
     return parse_plain_head(head) or parse_head_by_h11(head)
 
 
 def parse_plain_head(head: bytes) -> ParsedHead | None:
     """Parse a head of the plain shape; None for any other, about which nothing is said.
 
-    Raises S3Error InvalidURI or ExpectationFailed for what is well-formed HTTP and yet no request of S3.
+    Raises S3Error InvalidURI for what is well-formed HTTP and yet no request of S3.
     """
     line = _REQUEST_LINE.match(head)
     if line is None or _FIELDS.fullmatch(head, line.end()) is None:
@@ -108,11 +107,11 @@ def _finish(
     expectation = headers.get("expect")
     expects = False
     if expectation is not None and http_1_1:
-        if expectation.lower() != "100-continue":
-            raise S3Error("ExpectationFailed")
+        # Expectations that nobody knows are passed over; RFC 9110, 10.1.1, leaves that to the server.
         # A client that announces an empty body waits as well. RFC 9110 lets a server skip the interim answer
         # then, but awscli takes the next answer of the connection apart wrongly after one without it.
-        expects = chunked or "content-length" in headers
+        expected = {member.strip().lower() for member in expectation.split(",")}
+        expects = "100-continue" in expected and (chunked or "content-length" in headers)
     keep_alive = http_1_1
     connection = headers.get("connection")
     if connection is not None:

@@ -229,7 +229,11 @@ def authenticate_v2(
     _expiry(parameters["Expires"], now)
     access_key = parameters["AWSAccessKeyId"]
     secret = find_secret(lookup, access_key)
-    moved = _hoisted(request, AuthKind.QUERY_V2)
+    # Who uses the URL may send a header that stands in it as well: it was signed once.
+    moved = [
+        (name, value) for name, value in _hoisted(request, AuthKind.QUERY_V2)
+        if request.headers.get(name) != value
+    ]
     text = string_to_sign(
         request, date=parameters["Expires"], virtual_bucket=virtual_bucket, hoisted=moved
     )

@@ -246,8 +246,11 @@ def _is_bucket_name(name: str) -> bool:
 
 
 def check_bucket_name(name: str) -> None:
-    """Refuse a name that no new bucket may have. Raises S3Error InvalidBucketName."""
-    if not _is_bucket_name(name):
+    """Refuse a name that no new bucket may have. Raises S3Error InvalidBucketName.
+
+    Every label between dots must be one of a host name (RFC 1123, 2.1), or the virtual-hosted style fails.
+    """
+    if not _is_bucket_name(name) or ".-" in name or "-." in name:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
 
 

@@ -146,7 +146,7 @@ def _request_time(request: S3Request) -> tuple[str, int]:
         moment = parse_date_header(text)
         if moment is None:
             moment = parse_basic_iso(text.strip())
-        if moment is not None:
+        if moment is not None and moment >= 0:  # a time before the epoch is no clock that is wrong
             return ("" if stamp is not None else text.strip()), moment
     raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
 

@@ -147,6 +147,11 @@ class TestBucketNames:
         assert code_of(check_bucket_name, name) == "InvalidBucketName"
         assert code_of(require_bucket_name, name) in ("InvalidBucketName", "NoSuchBucket")
 
+    @pytest.mark.parametrize("name", ["foo.-bar", "foo-.bar"])
+    def test_regression_every_label_of_a_new_bucket_is_one_of_a_host(self, name: str) -> None:
+        assert code_of(check_bucket_name, name) == "InvalidBucketName"
+        require_bucket_name(name)
+
     def test_a_once_legal_name_is_only_missing(self) -> None:
         assert code_of(require_bucket_name, "My_Bucket") == "NoSuchBucket"
         assert code_of(require_bucket_name, "a$b") == "InvalidBucketName"

@@ -77,6 +77,7 @@ def test_off_by_default_in_the_header():
 @pytest.mark.parametrize(("name", "value", "code"), [
     ("date", None, "AccessDenied"),
     ("date", "whenever", "AccessDenied"),
+    pytest.param("date", "Tue, 07 Jul 1950 21:53:04 GMT", "AccessDenied", id="regression before the epoch"),
     ("date", "Tue, 14 Nov 2023 22:30:20 GMT", "RequestTimeTooSkewed"),
     ("authorization", "AWS nonsense", "InvalidArgument"),
     ("authorization", "AWS nobody:AAAA", "InvalidAccessKeyId"),
