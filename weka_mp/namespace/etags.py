@@ -81,6 +81,16 @@ def _salt() -> bytes:
     return secrets.token_bytes(_SALT_BYTES)
 
 
+def _salt_after(record: Record) -> bytes:
+    """The salt once the record's ETag is void: never one it had, and the same for all who void it at once.
+
+    Read leases are shared, so two processes may lift one mark; both must hand out the same derived tag.
+    """
+    if record.etag is None:
+        return record.salt
+    return hashlib.blake2b(record.salt + record.etag.encode(), digest_size=_SALT_BYTES).digest()
+
+
 def is_marked(store: Store, fd: Fd) -> bool:
     """Whether a writer opened this inode since its ETag was written."""
     return store.find_xattr(fd, WRITER_XATTR) is not None
@@ -158,34 +168,35 @@ def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:
 
 def _lift_mark(store: Store, fd: Fd, record: Record) -> Record:
     """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
-    fresh = (read_record(store, fd) or record).voided(
-        _salt()
-    )  # its metadata may have changed since it was read
+    found = read_record(store, fd) or record  # its metadata may have changed since it was read
+    fresh = found.voided(_salt_after(found))
     write_record(store, fd, fresh)
     _unmark(store, fd)
     return fresh
 
 
-def settle(store: Store, fd: Fd, attr: Attr, clock: Clock, record: Record | None = None) -> EtagState:
+def settle(store: Store, fd: Fd, attr: Attr, clock: Clock) -> EtagState:
     """The ETag of the inode behind the read-only descriptor `fd`, whose attributes were `attr` a moment ago.
 
-    `record` spares the read when the caller has it. Raises what the store raises.
+    Raises what the store raises.
     """
-    if record is None:
-        record = read_record(store, fd)
-    marked = record is not None and record.etag is not None and is_marked(store, fd)
+    # The mark first: who lifts one voids the record before, so a record read after a missing mark is not the
+    # one that the mark was about.
+    marked = is_marked(store, fd)
+    record = read_record(store, fd)
     if record is not None and not marked and record.describes(attr):
         return EtagState(ETag(record.etag or ""), record, True)
+    lifting = marked and record is not None and record.etag is not None
     with _lease(store, fd, clock) as alone:
         if not alone:
-            return EtagState(_nonce(), record, False, stable=False, lifted=marked)
-        if marked and record is not None:
+            return EtagState(_nonce(), record, False, stable=False, lifted=lifting)
+        if lifting and record is not None:
             record = _lift_mark(store, fd, record)
         now = store.attr(fd)
         if (now != attr and Stamp.of(now) != Stamp.of(attr)) or _too_fresh(store, now, clock):
-            return EtagState(_nonce(), record, False, stable=False, lifted=marked)
+            return EtagState(_nonce(), record, False, stable=False, lifted=lifting)
         etag = derived_etag(Stamp.of(now), record.salt if record else b"")
-        return EtagState(etag, record, False, lifted=marked)
+        return EtagState(etag, record, False, lifted=lifting)
 
 
 def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
@@ -194,7 +205,7 @@ def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
     marked = is_marked(store, fd)
     # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags must
     # not match. Where no ETag was recorded, `settle` gave them out under a lease despite the mark: they stay.
-    salt = _salt() if marked and old.etag is not None else old.salt
+    salt = _salt_after(old) if marked else old.salt
     write_record(store, fd, replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex()))
     if marked:
         _unmark(store, fd)
@@ -225,8 +236,9 @@ def fill_file(store: Store, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> F
     """Give the file behind the read-only `fd` its MD5 ETag: lease, stat, hash while the lease is whole, stat,
     record.
     """
+    marked = is_marked(store, fd)
     record = read_record(store, fd)
-    if record is not None and record.describes(store.attr(fd)) and not is_marked(store, fd):
+    if record is not None and not marked and record.describes(store.attr(fd)):
         return FillOutcome.ALREADY
     with _lease(store, fd, clock) as alone:
         before = store.attr(fd)
@@ -255,8 +267,9 @@ def retimed(store: Store, fd: Fd) -> Iterator[None]:
     Without this, writing and then restoring the old mtime would bring the old ETag back. `fd` may be O_PATH.
     """
     try:
+        marked = is_marked(store, fd)  # before the record, as in `settle`
         record = read_record(store, fd)
-        valid = record is not None and record.describes(store.attr(fd)) and not is_marked(store, fd)
+        valid = record is not None and not marked and record.describes(store.attr(fd))
         if not valid:
             write_record(store, fd, (record or Record()).voided(_salt()))
     except NamespaceError as error:

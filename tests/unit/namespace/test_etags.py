@@ -341,3 +341,33 @@ def test_regression_a_tag_pinned_before_the_fill_stays_accepted_in_spite_of_a_ma
     assert namespace.fill(BUCKET).filled == 1
     assert etag(namespace) == md5_of(OLD)
     assert accepted(namespace, pinned)
+
+
+def test_regression_two_who_lift_one_mark_hand_out_the_same_tag() -> None:
+    """Read leases are shared: the second voids what the first voided, and a client may hold either's tag."""
+    tags = set()
+    for verb in ("find_xattr", "set_xattr", "remove_xattr"):
+        for nth in (1, 2):
+            store = FaultyStore(memory_store())
+            with Namespace.open(store) as namespace:  # type: ignore[arg-type]
+                namespace.create_bucket(BUCKET)
+                put(namespace, b"k", b"old")
+                with namespace.open_object(BUCKET, b"k") as found:
+                    writing = store.reopen(found.fd, os.O_WRONLY)
+                    mark_writer(store, writing)  # type: ignore[arg-type]
+                    store.write(writing, b"new", 0)
+                    store.close(writing)
+                other: list[str] = []
+                store.begin(
+                    Interference(
+                        verb,
+                        nth,
+                        lambda found=other, of=namespace: found.append(of.head_object(BUCKET, b"k").etag),
+                    )
+                )
+                own = namespace.head_object(BUCKET, b"k").etag
+                store.begin()
+                later = namespace.head_object(BUCKET, b"k").etag
+                tags = {own, later, *other}
+                assert len(tags) == 1, (verb, nth, tags)
+                assert own.endswith("-0")
