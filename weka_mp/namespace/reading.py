@@ -73,6 +73,7 @@ class OpenObject:
         now = self.context.store.attr(self.fd)
         if self.sealed or (now.ctime_ns == self.attr.ctime_ns and not self.in_tick):
             return True
+        marked = is_marked(self.context.store, self.fd)  # before the record, as in `etags.settle`
         record = read_record(self.context.store, self.fd)
         if (record.salt if record else b"") != self.salt:
             return False
@@ -81,7 +82,7 @@ class OpenObject:
         if Stamp.of(now) != self.info.stamp:
             return False
         if self.info.etag_is_true:
-            return record is not None and record.describes(now) and not is_marked(self.context.store, self.fd)
+            return record is not None and record.describes(now) and not marked
         return True
 
     def close(self) -> None:
