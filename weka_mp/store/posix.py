@@ -83,8 +83,12 @@ class PosixStore:
             self._root = os.open(self.path, DIRECTORY)
         except OSError as error:
             raise StoreUnusable(f"{os.fsdecode(self.path)}: {error.strerror}") from error
-        self._has_openat2 = self._find_openat2()
-        self.primitives = probe(self._root)
+        try:
+            self._has_openat2 = self._find_openat2()
+            self.primitives = probe(self._root)
+        except BaseException:
+            os.close(self._root)
+            raise
 
     def _find_openat2(self) -> bool:
         try:

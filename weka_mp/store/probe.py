@@ -23,7 +23,7 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2)
 _GRAIN_NS = (
     10_000_000  # the longest tick of a kernel (CONFIG_HZ=100): coarse stamps never stand still for longer
 )
-_XATTR_STEPS = (1024, 3500, 16_000, 60_000)
+_XATTR_STEPS = (256, 900, 3500, 16_000, 60_000)  # ext4 holds a little less than a block, of 1 or 4 KiB
 _XATTR = "user.weka.probe"
 _PROBE_NAME = b".weka~probe-%d-%s"
 
@@ -48,6 +48,8 @@ def probe(root: int) -> Primitives:
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
     try:
         return _probe_in(directory)
+    except OSError as error:  # full, or failing: what the file system can do cannot be told
+        raise StoreUnusable(f"the store cannot be written: {error.strerror}") from error
     finally:
         os.close(directory)
         shutil.rmtree(name, dir_fd=root)
