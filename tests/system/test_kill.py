@@ -177,6 +177,29 @@ def test_files_written_through_a_killed_mount_keep_what_was_synced(tmp_path: Pat
             assert "-" in tag or tag == hashlib.md5(body).hexdigest()
 
 
+def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_path: Path) -> None:
+    """It was taken away first: what was written meanwhile went into the directory below and was lost."""
+    with running(tmp_path, quiet=False) as service:
+        place = service.mount
+        assert place is not None
+        service.make_bucket()
+        kill_one(service, "mount")
+        bare = 0
+
+        def is_back() -> bool:
+            nonlocal bare
+            try:
+                entries = os.listdir(place)
+            except OSError as error:
+                assert error.errno in (errno.ENOTCONN, errno.ECONNABORTED), error
+                return False
+            bare += not entries
+            return bool(entries)
+
+        wait_until("the mount", RECOVERY_SECONDS, is_back, pause=0.02)
+        assert bare <= 1, "the directory below lay open"
+
+
 def test_a_write_under_way_when_the_mount_died_leaves_no_wrong_etag(tmp_path: Path) -> None:
     with running(tmp_path, quiet=False) as service:
         bucket = service.make_bucket()

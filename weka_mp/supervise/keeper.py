@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -36,21 +36,15 @@ class StartFailed(Exception):
         self.part = part
 
 
-async def _nothing() -> None:
-    await trio.lowlevel.checkpoint()
-
-
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to run one child. `prepare` runs before every start (say, sweeping what the former one left);
-    `grace` is how many seconds it may take to stop before it is killed."""
+    """How to run one child. `grace` is how many seconds it may take to stop before it is killed."""
 
     name: str
     kind: str
     plan: Mapping[str, object]
     pass_fds: Sequence[int] = ()
     grace: float = 10.0
-    prepare: Callable[[], Awaitable[None]] = _nothing
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     module: str = CHILD_MODULE
 
@@ -122,7 +116,6 @@ class Keeper:
 
     async def _run_once(self, first: trio.TaskStatus[None] | None) -> int | None:
         """One life of the child; the return code, None when it could not be started."""
-        await self.spec.prepare()
         was_ready = trio.Event()
         try:
             child = start_child(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from weka_mp.config import Config
@@ -62,12 +62,12 @@ def mount_spec(
     index: int,
     path: str,
     *,
-    prepare: Callable[[], Awaitable[None]],
     handlers: Mapping[str, Handler],
 ) -> ChildSpec:
-    """The process of one mount point;
+    """The process of one mount point; `handlers` take its hints.
 
-    `prepare` takes away what a dead one left, `handlers` take its hints.
+    It takes away what a dead one left, at the last moment: until then the dead mount refuses those who would
+    otherwise write into the directory below it.
     """
     plan = {
         "mount_point": path,
@@ -75,7 +75,7 @@ def mount_spec(
         "socket": places.mount_socket(index),
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
-    return replace(spec, prepare=prepare, handlers=handlers)
+    return replace(spec, handlers=handlers)
 
 
 def background_spec(config: Config, places: Places) -> ChildSpec:

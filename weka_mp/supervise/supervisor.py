@@ -136,11 +136,7 @@ async def _prepare(
         if credentials is not None
         else [],
         mounts=[
-            keep(
-                plans.mount_spec(
-                    config, children, index, path, prepare=partial(_sweep_mount, path), handlers=hints
-                )
-            )
+            keep(plans.mount_spec(config, children, index, path, handlers=hints))
             for index, path in enumerate(real_mounts)
         ],
         background=background,
@@ -210,7 +206,7 @@ async def _pass_hints_on(background: Keeper, args: object) -> None:
 
 
 async def _sweep_mount(path: str) -> None:
-    """Take away the mount of a process that was killed: its successor mounts afresh."""
+    """Take away the mount of a process that was killed."""
     while mounts.is_dead(path):
         reason = mounts.detach(path)
         if reason is not None:
