@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +39,24 @@ def test_a_change_past_both_doors_is_seen_when_the_time_out_is_over(tmp_path: Pa
         (service.store / bucket.name / "object").write_bytes(b"longer than before")
         wait_until("the new size", 5, lambda: (bucket.path / "object").stat().st_size == 18)
         assert (bucket.path / "object").read_bytes() == b"longer than before"
+
+
+def test_regression_a_shell_keeps_its_working_directory(bucket: Bucket) -> None:
+    """The entry of a directory was taken from the kernel although nothing had become of it: getcwd failed."""
+    bucket.put("a/b/first")
+    with subprocess.Popen(
+        ["/bin/sh", "-c", "while read line; do /bin/pwd; done"], cwd=bucket.path / "a/b",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    ) as shell:
+        assert shell.stdin is not None and shell.stdout is not None
+        for key in ("a/b/second", "a/other", "a/b/c/third", "a/b/", "a/b/c/"):
+            bucket.put(key)
+            shell.stdin.write("\n")
+            assert shell.stdout.readline() == f"{bucket.path}/a/b\n", key
+        bucket.delete("a/b/")
+        shell.stdin.write("\n")
+        assert shell.stdout.readline() == f"{bucket.path}/a/b\n"
+        shell.stdin.close()
 
 
 def test_every_kind_of_change_is_seen_on_every_mount(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ Rules, each of which prevents a deadlock or a stale cache:
   will be made after this moment (see `operations`). It does not know it: nothing below can be cached, and
   the change is skipped.
 - Nothing is locked while a notification is under way.
+- The entry of a directory that is still the one the kernel knows stays: INVAL_ENTRY would unhash it, and
+  getcwd(2) would fail for everybody who is in it.
 """
 
 from __future__ import annotations
@@ -200,7 +202,8 @@ class Invalidation:
             if not directories and not inodes:
                 self._skipped += 1
             for directory in directories:
-                forget = _Forget(directory if change.name else 0, change.name, inodes)
+                name = b"" if self._nodes.stands(directory, change.name) else change.name
+                forget = _Forget(directory if change.name else 0, name, inodes)
                 plan.setdefault(directory, []).append(forget)
             if inodes and not directories:
                 plan.setdefault(inodes[0], []).append(_Forget(0, b"", inodes))

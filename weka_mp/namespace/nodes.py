@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import struct
 import threading
 from collections import OrderedDict
@@ -193,6 +194,26 @@ class Nodes:
             return self._store.handle_of(fd)
         except _NO_HANDLES:
             return None
+
+    def stands(self, parent: int, name: bytes) -> bool:
+        """Whether the directory that has this name now is the one that the kernel was told of under it."""
+        try:
+            with self.borrow(parent) as at:
+                fd = self._store.open_path(at, name)
+        except NamespaceError:
+            return False
+        try:
+            attr = self._store.attr(fd)
+            node = self._nodes.get(self.number_of(attr))
+            return (
+                stat.S_ISDIR(attr.mode)
+                and node is not None
+                and node.lookups > 0
+                and (node.parent, node.name) == (parent, name)
+                and (node.dev, node.ino, node.handle) == (attr.dev, attr.ino, self._handle(fd, attr))
+            )
+        finally:
+            self._store.close(fd)
 
     # ---- the kernel's references
     def count(self, number: int) -> None:

@@ -12,10 +12,6 @@ from weka_mp.supervise.plans import Places, background_spec, mount_spec, worker_
 PLACES = Places("/store", "/run/x", 9)
 
 
-async def _nothing() -> None:
-    return
-
-
 def test_workers_share_the_sockets_and_get_the_keys() -> None:
     config = load({"workers": "3", "domain": "a.b", "sigv2": True, "no_native": True}, {}).config
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -32,8 +28,8 @@ def test_workers_share_the_sockets_and_get_the_keys() -> None:
 
 def test_mounts_and_background_get_no_keys() -> None:
     config = load({"attr_timeout": "0"}, {}).config
-    mount = mount_spec(config, PLACES, 1, "/m", prepare=_nothing, handlers={})
-    assert (mount.name, mount.kind, mount.prepare) == ("mount-1", "mount", _nothing)
+    mount = mount_spec(config, PLACES, 1, "/m", handlers={})
+    assert (mount.name, mount.kind) == ("mount-1", "mount")
     assert mount.plan["socket"] == "/run/x/mount-1.sock" and mount.plan["attr_timeout"] == 0.0
     background = background_spec(config, PLACES)
     for spec in (mount, background):
