@@ -193,14 +193,15 @@ class Context:
         try:
             for name in path.parents:
                 change = self.make_directory(here, name, uid, gid)
-                inner = self.store.open_dir(here, name)
-                if change is None and is_young(self.store, inner, self.clock.now_ns()):
-                    change = Change(self.store.attr(here).ino, name, None)
-                if change is not None:
-                    made.append(change)
-                    syncs.add(here)
-                self.store.close(here)
-                here = inner
+                above, here = here, self.store.open_dir(here, name)
+                try:
+                    if change is None and is_young(self.store, here, self.clock.now_ns()):
+                        change = Change(self.store.attr(above).ino, name, None)
+                    if change is not None:
+                        made.append(change)
+                        syncs.add(above)
+                finally:
+                    self.store.close(above)
             ino = self.store.attr(here).ino
         except (NotDirectory, Loop) as error:
             self.store.close(here)
