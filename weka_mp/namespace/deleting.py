@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from weka_mp.errors import NamespaceError, NotFound
 from weka_mp.namespace.context import Changes, Context, Parent, SyncList
 from weka_mp.namespace.directory_objects import remove_directory_object
-from weka_mp.namespace.keys import entry_path
+from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import check_conditions
 from weka_mp.namespace.pruning import prune
 from weka_mp.namespace.publishing import examined, unwritten
@@ -59,18 +59,32 @@ def _delete(
     parent = context.find_parent(bucket, path)
     if parent is None:
         check_conditions(conditions, None)
-        return Deleted(False, ())
+        return Deleted(False, _announce_absence(context, bucket, path, syncs))
     try:
         remove = remove_directory_object if path.is_directory else _remove_file
         with context.locks.hold([(parent.ino, path.name)]):
             changes = remove(context, parent, path.name, key, conditions, syncs)
-        if not changes:
-            return Deleted(False, ())
         syncs.add(parent.fd)
+        if not changes:
+            return Deleted(False, (Change(parent.ino, path.name, None),))
         reach(CrashPoint.UNLINKED)
     finally:
         context.store.close(parent.fd)
     return Deleted(True, changes + prune(context, bucket, path, syncs))
+
+
+def _announce_absence(context: Context, bucket: Fd, path: EntryPath, syncs: SyncList) -> Changes:
+    """What was not there may have gone by a request still under way: our answer cannot wait for its.
+
+    So it is synced and announced as if it had gone by ours.
+    """
+    for depth in range(len(path.parents) - 1, -1, -1):
+        holder = context.find_parent(bucket, path._replace(parents=path.parents[:depth]))
+        if holder is not None:
+            syncs.add(holder.fd)
+            context.store.close(holder.fd)
+            return (Change(holder.ino, path.parents[depth], None),)
+    return ()
 
 
 def _remove_file(

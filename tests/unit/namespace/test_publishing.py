@@ -32,7 +32,7 @@ from weka_mp.namespace import ContentHeaders, Namespace, NewObject, WriteConditi
 from weka_mp.namespace.etags import mark_writer
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
-from weka_mp.values import BucketName
+from weka_mp.values import BucketName, Change
 
 OLD, NEW = b"old", b"new content"
 
@@ -332,3 +332,22 @@ def test_regression_a_directory_that_another_request_just_made_is_announced_and_
         assert [call.verb for call in store.calls].count("sync_dir") == 3
         clock.advance(20 * 1_000_000_000)
         assert len(put(namespace, b"x/y/4").changes) == 1
+
+
+def test_regression_a_key_that_another_delete_took_is_announced_too(namespace: Namespace) -> None:
+    """Its answer may come first, and nothing had told the mounts then, nor the disk."""
+    put(namespace, b"a/b/k", OLD)
+    put(namespace, b"a/other", OLD)
+    store = namespace.store
+    bucket = store.open_dir(store.root(), b"bucket")
+    holder = store.open_dir(bucket, b"a")
+    inner = store.open_dir(holder, b"b")
+    bucket_ino, holder_ino, inner_ino = (store.attr(fd).ino for fd in (bucket, holder, inner))
+    for fd in (bucket, holder, inner):
+        store.close(fd)
+    first = namespace.delete_object(BUCKET, b"a/b/none")
+    assert first.changes == (Change(inner_ino, b"none", None),) and not first.existed
+    assert namespace.delete_object(BUCKET, b"a/b/k").existed
+    second = namespace.delete_object(BUCKET, b"a/b/k")
+    assert second.changes == (Change(holder_ino, b"b", None),) and not second.existed
+    assert namespace.delete_object(BUCKET, b"x/y/z").changes == (Change(bucket_ino, b"x", None),)
