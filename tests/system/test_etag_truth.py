@@ -68,7 +68,7 @@ def test_readers_during_large_writes_in_place(bucket: Bucket) -> None:
         if looks_like_md5(tag):
             assert tag == md5(body), "a bare MD5 with a body of another"
     assert writer.returncode == 0
-    assert served + aborted >= 2
+    assert served >= 1
     last = bytes([65 + rounds - 1]) * size
     assert bucket.get("object") == last
     assert bucket.etag("object") != first
