@@ -116,6 +116,7 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
         if completed is None:
             raise
         info = completed
+        changes = context.namespace.reaffirm(operation.bucket, operation.key)  # the first may have died
     location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
     document = xml_write.complete_multipart_upload_result(xml_write.CompletedUpload(
         location, operation.bucket, operation.key, info.etag, tuple(info.checksums.items()),

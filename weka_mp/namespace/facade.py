@@ -7,7 +7,7 @@ from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import NamespaceError
-from weka_mp.namespace import copying, deleting, filling, publishing, reading, sweeping
+from weka_mp.namespace import copying, deleting, filling, naming, publishing, reading, sweeping
 from weka_mp.namespace.buckets import Buckets
 from weka_mp.namespace.context import Changes, Context, Durability
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
@@ -232,6 +232,10 @@ class Namespace:
     ) -> Published:
         """See `weka_mp.namespace.multipart.Multipart.complete`."""
         return self._multipart.complete(bucket, key, upload_id, parts, conditions, combine, object_size)
+
+    def reaffirm(self, bucket: BucketName, key: bytes) -> Changes:
+        """Sync and announce a name once more whose maker was never answered. Raises BucketMissing."""
+        return naming.reaffirm(self.context, bucket, key)
 
     def abort_upload(self, bucket: BucketName, key: bytes, upload_id: str) -> None:
         """Raises UploadMissing, BucketMissing."""

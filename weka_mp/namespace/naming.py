@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 
 from weka_mp.errors import CrossDevice, Exists, NamespaceError, NotFound, PreconditionFailed
-from weka_mp.namespace.context import Context, Parent, Vanished
-from weka_mp.namespace.keys import staging_name
+from weka_mp.namespace.context import Changes, Context, Parent, Vanished
+from weka_mp.namespace.keys import entry_path, staging_name
 from weka_mp.namespace.values import ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
-from weka_mp.values import Change, Fd
+from weka_mp.values import BucketName, Change, Fd
 
-__all__ = ["Staged", "check_conditions", "create_entry", "discard_name", "replace_entry"]
+__all__ = ["Staged", "check_conditions", "create_entry", "discard_name", "reaffirm", "replace_entry"]
 
 RENAME_NOREPLACE = 1  # rename(2)
 NOWHERE = Fd(-1)
@@ -105,3 +105,24 @@ def discard_name(context: Context, directory: Fd, name: bytes) -> None:
     except NamespaceError as error:
         if not isinstance(error, NotFound):
             _log.warning("a staged file stays for the sweep: %s", error)
+
+
+def reaffirm(context: Context, bucket: BucketName, key: bytes) -> Changes:
+    """Make sure of a name that a request which was never answered gave: sync it and announce it once more.
+
+    Raises BucketMissing.
+    """
+    path = entry_path(key)
+    changes: list[Change] = []
+    with context.bucket(bucket) as bucket_fd, context.syncs() as syncs:
+        for depth, name in enumerate((*path.parents, path.name)):
+            holder = context.find_parent(bucket_fd, path._replace(parents=path.parents[:depth]))
+            if holder is None:
+                break  # it went away meanwhile: whoever took it announces that
+            try:
+                syncs.add(holder.fd)
+                changes.append(Change(holder.ino, name, None))
+            finally:
+                context.store.close(holder.fd)
+        syncs.flush()
+    return tuple(changes)

@@ -18,7 +18,7 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import ReadConditions, WriteConditions
 
 __all__ = [
-    "ReadDecision", "check_copy_source", "check_delete", "check_read", "check_write", "etag_matches",
+    "ReadDecision", "check_copy_source", "check_read", "etag_matches",
     "parse_etags", "require_usable_write_conditions",
 ]
 
@@ -92,41 +92,3 @@ def require_usable_write_conditions(conditions: WriteConditions) -> None:
         raise S3Error("NotImplemented", details={"Header": "If-None-Match"})
     if conditions.if_none_match is not None and conditions.if_match is not None:
         raise S3Error("NotImplemented", details={"Header": "If-Match"})
-
-
-def check_write(conditions: WriteConditions, etags: Collection[str] | None) -> None:
-    """Decide a write against the object as it is now; `etags` is None where there is none.
-
-    Raises S3Error PreconditionFailed, or NoSuchKey for If-Match on nothing.
-    """
-    if conditions.if_none_match is not None and etags is not None:
-        raise _failed("If-None-Match")
-    if conditions.if_match is not None:
-        if etags is None:
-            raise S3Error("NoSuchKey")
-        if not etag_matches(conditions.if_match, etags, weak=False):
-            raise _failed("If-Match")
-
-
-def check_delete(
-    if_match: str | None,
-    if_match_size: int | None,
-    if_match_last_modified: int | None,
-    etags: Collection[str] | None,
-    size: int,
-    last_modified: int,
-) -> None:
-    """Decide a conditional delete; every given condition must hold. Raises PreconditionFailed or NoSuchKey.
-
-    etags is None where there is no object; size in bytes, last_modified in seconds since the epoch.
-    """
-    if if_match is None and if_match_size is None and if_match_last_modified is None:
-        return
-    if etags is None:
-        raise S3Error("NoSuchKey")
-    if if_match is not None and not etag_matches(if_match, etags, weak=False):
-        raise _failed("If-Match")
-    if if_match_size is not None and if_match_size != size:
-        raise _failed("x-amz-if-match-size")
-    if if_match_last_modified is not None and if_match_last_modified != last_modified:
-        raise _failed("x-amz-if-match-last-modified-time")

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from tests.unit.namespace.kit import BUCKET, get, in_threads, keys, md5_of, put, tree
+from tests.unit.namespace.kit import BUCKET, get, in_threads, keys, md5_of, memory_store, put, tree
 from weka_mp.errors import (
     BucketMissing,
     InvalidArgument,
@@ -263,3 +263,17 @@ def test_two_completions_at_once_publish_once(any_namespace: Namespace) -> None:
     outcomes = in_threads(*[lambda: upload.complete(*parts)] * 4)
     assert sum(isinstance(outcome, UploadMissing) for outcome in outcomes) == 3
     assert get(any_namespace, KEY) == A + B
+
+
+def test_reaffirming_a_name_syncs_and_announces_every_entry_on_its_way() -> None:
+    """For a completion that is repeated since its first answer was lost, perhaps with its worker."""
+    store = FaultyStore(memory_store())
+    with Namespace.open(store) as namespace:  # type: ignore[arg-type]
+        info, _ = namespace.create_bucket(BUCKET)
+        put(namespace, b"a/b/k", b"1")
+        store.begin()
+        changes = namespace.reaffirm(BUCKET, b"a/b/k")
+        assert [change.name for change in changes] == [b"a", b"b", b"k"]
+        assert changes[0].parent == info.ino
+        assert [call.verb for call in store.calls].count("sync_dir") == 3
+        assert [change.name for change in namespace.reaffirm(BUCKET, b"a/gone/k")] == [b"a", b"gone"]

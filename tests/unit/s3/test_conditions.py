@@ -7,9 +7,7 @@ import pytest
 from weka_mp.s3.conditions import (
     ReadDecision,
     check_copy_source,
-    check_delete,
     check_read,
-    check_write,
     parse_etags,
     require_usable_write_conditions,
 )
@@ -66,21 +64,6 @@ def test_no_tag_matches_an_object_that_is_being_written() -> None:
     assert outcome(check_read, ReadConditions(if_none_match='"d-1"'), frozenset(), NOW) == "PROCEED"
 
 
-@pytest.mark.parametrize(("conditions", "etags", "expected"), [
-    (WriteConditions(), None, "PROCEED"),
-    (WriteConditions(), ETAGS, "PROCEED"),
-    (WriteConditions(if_none_match="*"), None, "PROCEED"),
-    (WriteConditions(if_none_match="*"), ETAGS, "PreconditionFailed If-None-Match"),
-    (WriteConditions(if_match='"d-1"'), ETAGS, "PROCEED"),
-    (WriteConditions(if_match="*"), ETAGS, "PROCEED"),
-    (WriteConditions(if_match='"x"'), ETAGS, "PreconditionFailed If-Match"),
-    (WriteConditions(if_match='"x"'), None, "NoSuchKey"),
-    (WriteConditions(if_match="*"), None, "NoSuchKey"),
-])
-def test_writes(conditions: WriteConditions, etags: frozenset[str] | None, expected: str) -> None:
-    assert outcome(check_write, conditions, etags) == expected
-
-
 @pytest.mark.parametrize(("conditions", "expected"), [
     (WriteConditions(if_none_match="*"), "PROCEED"),
     (WriteConditions(if_match='"a"'), "PROCEED"),
@@ -89,19 +72,6 @@ def test_writes(conditions: WriteConditions, etags: frozenset[str] | None, expec
 ])
 def test_what_s3_does_not_know_for_writes(conditions: WriteConditions, expected: str) -> None:
     assert outcome(require_usable_write_conditions, conditions) == expected
-
-
-@pytest.mark.parametrize(("etag", "size", "time", "exists", "expected"), [
-    (None, None, None, False, "PROCEED"),
-    ('"d-1"', 5, NOW, True, "PROCEED"),
-    ("*", None, None, True, "PROCEED"),
-    ("*", None, None, False, "NoSuchKey"),
-    ('"x"', None, None, True, "PreconditionFailed If-Match"),
-    (None, 6, None, True, "PreconditionFailed x-amz-if-match-size"),
-    (None, None, 7, True, "PreconditionFailed x-amz-if-match-last-modified-time"),
-])
-def test_deletes(etag: str | None, size: int | None, time: int | None, exists: bool, expected: str) -> None:
-    assert outcome(check_delete, etag, size, time, ETAGS if exists else None, 5, NOW) == expected
 
 
 def test_lists_of_tags() -> None:
