@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
-from weka_mp.namespace.directories import is_young, set_implicit
+from weka_mp.namespace.directories import Age, age_of, set_implicit
 from weka_mp.namespace.keys import EntryPath
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
@@ -33,6 +33,7 @@ __all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished",
 Changes = tuple[Change, ...]
 
 FILE_MODE = 0o644
+_MAX_SETTLED = 16_384  # young directories remembered: some 2 MB
 _MAX_WAITING = 64
 DIRECTORY_MODE = 0o755
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
@@ -57,34 +58,59 @@ class Vanished(Exception):
     """The parent directory was removed, or the name appeared, between two steps: begin again."""
 
 
+class Settled:
+    """Young directories whose entries this process has synced: once is enough. Thread-safe, bounded."""
+
+    def __init__(self) -> None:
+        self._births: set[tuple[int, bytes]] = set()
+
+    def __contains__(self, birth: tuple[int, bytes]) -> bool:
+        return birth in self._births
+
+    def update(self, births: Iterable[tuple[int, bytes]]) -> None:
+        """Their entries are on the disk."""
+        if len(self._births) >= _MAX_SETTLED:
+            self._births.clear()
+        self._births.update(births)
+
+
 class SyncList:
     """Directories that must reach the disk before the answer; each is synced once. Owns its descriptors."""
 
-    def __init__(self, store: Store, durability: Durability) -> None:
+    def __init__(self, store: Store, durability: Durability, settled: Settled) -> None:
         self._store = store
         self._wanted = durability is Durability.COMMIT
+        self._settled = settled
         self._directories: dict[tuple[int, int], Fd] = {}
+        self._births: list[tuple[int, bytes]] = []
 
-    def add(self, directory: Fd) -> None:
-        """Remember a directory; the caller keeps its own descriptor."""
+    def add(self, directory: Fd, child: Age | None = None) -> None:
+        """Remember a directory; the caller keeps its own descriptor.
+
+        `child`: it is only for the entry of that young directory, which may be known to be on the disk.
+        """
         if not self._wanted:
             return
-        attr = self._store.attr(directory)
-        if (attr.dev, attr.ino) in self._directories:
+        if child is not None and child.birth is not None and child.birth in self._settled:
             return
-        if (
-            len(self._directories) >= _MAX_WAITING
-        ):  # a key of a thousand components must not take all descriptors
-            self.flush()
-            self.close()
-        self._directories[attr.dev, attr.ino] = self._store.dup(directory)
+        attr = self._store.attr(directory)
+        if (attr.dev, attr.ino) not in self._directories:
+            if len(self._directories) >= _MAX_WAITING:
+                # A key of a thousand components must not take all descriptors.
+                self.flush()
+                self.close()
+            self._directories[attr.dev, attr.ino] = self._store.dup(directory)
+        if child is not None and child.birth is not None:
+            self._births.append(child.birth)
 
     def flush(self) -> None:
         """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were
         clean.
         """
+        births, self._births = self._births, []
         for directory in self._directories.values():
             self._store.sync_dir(directory)
+        self._settled.update(births)
 
     def close(self) -> None:
         while self._directories:
@@ -113,6 +139,7 @@ class Context:
     long_names: LongNames
     control: Fd
     spool: Fd
+    settled: Settled
 
     def open_bucket(self, bucket: BucketName) -> Fd:
         """The bucket's directory. Raises BucketMissing."""
@@ -175,14 +202,15 @@ class Context:
         changes: list[Change] = []
         with ExitStack() as stack:
             for depth in range(len(path.parents), 0, -1):
-                if not is_young(self.store, parent, self.clock.now_ns()):
+                age = age_of(self.store, parent, self.clock.now_ns())
+                if not age.young:
                     break
                 try:
                     parent = self.store.open_dir(bucket, b"/".join(path.parents[: depth - 1]))
                 except (NotFound, NotDirectory, Loop):
                     break  # renamed meanwhile: whoever did it announces it
                 stack.callback(self.store.close, parent)
-                syncs.add(parent)
+                syncs.add(parent, age)
                 changes.append(Change(self.store.attr(parent).ino, path.parents[depth - 1], None))
         return tuple(changes)
 
@@ -195,11 +223,12 @@ class Context:
                 change = self.make_directory(here, name, uid, gid)
                 above, here = here, self.store.open_dir(here, name)
                 try:
-                    if change is None and is_young(self.store, here, self.clock.now_ns()):
+                    age = age_of(self.store, here, self.clock.now_ns())
+                    if change is None and age.young:
                         change = Change(self.store.attr(above).ino, name, None)
                     if change is not None:
                         made.append(change)
-                        syncs.add(above)
+                        syncs.add(above, age)
                 finally:
                     self.store.close(above)
             ino = self.store.attr(here).ino
@@ -240,7 +269,7 @@ class Context:
         """A list of directories to sync, closed at the end; the block calls `flush` once it has released its
         locks.
         """
-        found = SyncList(self.store, self.durability)
+        found = SyncList(self.store, self.durability, self.settled)
         try:
             yield found
         finally:

@@ -4,12 +4,14 @@ a/`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from weka_mp.errors import NoAttribute, NotSupported, PermissionRefused
 from weka_mp.namespace.records import IMPLICIT_XATTR
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["clear_implicit", "is_implicit", "is_young", "set_implicit"]
+__all__ = ["Age", "age_of", "clear_implicit", "is_implicit", "set_implicit"]
 
 _YOUNG_NS = 15_000_000_000
 """Longer than a request takes from making a directory to its answer: after that it is durable and known."""
@@ -20,14 +22,25 @@ def set_implicit(store: Store, directory: Fd, made_ns: int = 0) -> None:
     store.set_xattr(directory, IMPLICIT_XATTR, b"%d" % made_ns)
 
 
-def is_young(store: Store, directory: Fd, now_ns: int) -> bool:
-    """Whether another request may have made the directory and not yet synced or announced it.
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Whether another request may have made a directory and not yet synced or announced it.
 
-    Whoever relies on such a directory syncs and announces it too. One without a mark may be about to get it.
+    Whoever relies on a young one syncs and announces it too. `birth` tells it from every other directory that
+    had or will have its inode number; None where there is no mark (it may be about to get one).
     """
+
+    young: bool
+    birth: tuple[int, bytes] | None
+
+
+def age_of(store: Store, directory: Fd, now_ns: int) -> Age:
+    """By the time in the mark, else by the last change."""
     mark = store.find_xattr(directory, IMPLICIT_XATTR)
-    made_ns = int(mark) if mark is not None and mark.isdigit() else store.attr(directory).ctime_ns
-    return abs(now_ns - made_ns) < _YOUNG_NS
+    attr = store.attr(directory)
+    marked = mark is not None and mark.isdigit()
+    made_ns = int(mark or b"0") if marked else attr.ctime_ns
+    return Age(abs(now_ns - made_ns) < _YOUNG_NS, (attr.ino, mark) if marked and mark is not None else None)
 
 
 def is_implicit(store: Store, directory: Fd) -> bool:

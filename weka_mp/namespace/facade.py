@@ -9,7 +9,7 @@ from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import NamespaceError
 from weka_mp.namespace import copying, deleting, filling, naming, publishing, reading, sweeping
 from weka_mp.namespace.buckets import Buckets
-from weka_mp.namespace.context import Changes, Context, Durability
+from weka_mp.namespace.context import Changes, Context, Durability, Settled
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.copying import ChunkDigest, CopyRequest
 from weka_mp.namespace.filling import FillReport
@@ -80,6 +80,7 @@ class Namespace:
             LongNames(store, area.longnames),
             area.root,
             area.spool,
+            Settled(),
         )
         namespace = cls(context, area)
         if sweep:
@@ -113,6 +114,10 @@ class Namespace:
     ) -> tuple[BucketInfo, Changes]:
         """Raises InvalidName, BucketExists."""
         return self._buckets.create(name, uid=uid, gid=gid, owner=owner)
+
+    def settle_bucket(self, name: BucketName) -> Changes:
+        """Make an existing bucket durable and known to every view. Raises BucketMissing."""
+        return self._buckets.settle(name)
 
     def delete_bucket(self, name: BucketName) -> Changes:
         """Raises BucketMissing, BucketNotEmpty. Uploads into it are aborted."""
