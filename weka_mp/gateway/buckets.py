@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from weka_mp.errors import BucketExists
+from weka_mp.errors import BucketExists, BucketMissing
 from weka_mp.gateway.context import Context, owner
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
@@ -38,7 +38,8 @@ def list_buckets(context: Context, operation: op.ListBuckets) -> Reply:
 
 
 def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
-    """200 with its location. Raises S3Error for a wrong region, or BucketAlreadyOwnedByYou.
+    """200 with its location. Raises S3Error for a wrong region, BucketAlreadyOwnedByYou, or
+    BucketAlreadyExists when a file or a link has the name.
 
     In us-east-1 making a bucket that one owns succeeds again, as it always has (S3 API, CreateBucket).
     """
@@ -47,10 +48,13 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
     principal = context.principal
     try:
         _, changes = context.namespace.create_bucket(operation.bucket, uid=principal.uid, gid=principal.gid)
-    except BucketExists:
+    except BucketExists as error:
+        try:
+            changes = context.namespace.settle_bucket(operation.bucket)
+        except BucketMissing:
+            raise S3Error("BucketAlreadyExists", details={"BucketName": operation.bucket}) from error
         if context.site.region != _CLASSIC_REGION:
             raise
-        return Reply(200, location)
     return Reply(200, location, changes=changes)
 
 

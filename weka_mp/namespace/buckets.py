@@ -103,7 +103,7 @@ class Buckets:
     def create(
         self, name: BucketName, *, uid: int, gid: int, owner: str | None
     ) -> tuple[BucketInfo, Changes]:
-        """Raises InvalidName, BucketExists."""
+        """Raises InvalidName, BucketExists (also when something that is no directory has the name)."""
         if not is_bucket_name(name):
             raise InvalidName("not a valid bucket name", subject=name)
         store = self._context.store
@@ -126,6 +126,18 @@ class Buckets:
             return self._info(name, fd), (Change(store.attr(store.root()).ino, name.encode(), None),)
         finally:
             store.close(fd)
+
+    def settle(self, name: BucketName) -> Changes:
+        """Make a bucket that is there durable, as `create` would have, and tell it.
+
+        The request that made it may have died before it did either. Raises BucketMissing.
+        """
+        store = self._context.store
+        with self._context.bucket(name) as fd, self._context.syncs() as syncs:
+            syncs.add(fd)
+            syncs.add(store.root())
+            syncs.flush()
+        return (Change(store.attr(store.root()).ino, name.encode(), None),)
 
     def delete(self, name: BucketName, forget: Callable[[InodeNo], None]) -> Changes:
         """Remove a bucket that holds no object; empty directories in it go too.
