@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import selectors
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.system.service import ACCESS_KEY, PROGRAM, Bucket, is_mounted, running, weka_mp
+from tests.system.waiting import wait_until
 
 pytestmark = pytest.mark.mount
 
@@ -167,6 +170,26 @@ def test_the_mount_command(tmp_path: Path, store: Path) -> None:
     assert process.communicate(timeout=45)[0] == ""
     assert process.returncode == 0
     assert not is_mounted(tmp_path / "mnt")
+
+
+@pytest.mark.parametrize("module", ["weka_mp", "weka_mp.cli.run"])
+@pytest.mark.parametrize("output", ["closed", "full"])
+def test_a_standard_output_that_takes_nothing_ends_no_service(
+    tmp_path: Path, store: Path, module: str, output: str
+) -> None:
+    log = tmp_path / "log"
+    verb = ["serve", store] if module == "weka_mp" else [store, tmp_path / "mnt"]
+    redirection = {"closed": ">&-", "full": ">/dev/full"}[output]
+    process = subprocess.Popen(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", module, *verb, *NO_PORTS,
+         "--log-file", log],
+        stderr=subprocess.PIPE, text=True,
+    )
+    # The warning comes after the service is ready.
+    wait_until("the warning", 60, lambda: log.exists() and "standard output" in log.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=45)[1] == ""
+    assert process.returncode == 0
 
 
 def test_a_directory_is_adopted_and_left_as_it_was(tmp_path: Path, store: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from weka_mp.cli.refusals import Refusal
-from weka_mp.cli.running import open_log, print_ready, run
+from weka_mp.cli.running import open_log, print_lines, print_ready, run
 from weka_mp.cli.settings import configuration, configuration_options
 from weka_mp.config import Address, Config
 from weka_mp.errors import StoreUnusable
@@ -109,7 +109,7 @@ def _serve(config: Config) -> None:
 
     def report(started: Started) -> None:
         print_ready(started)
-        click.echo("\n".join(instructions(started, config.region)))
+        print_lines(*instructions(started, config.region))
 
     sink = open_log(config)
     try:

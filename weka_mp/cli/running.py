@@ -17,7 +17,7 @@ from weka_mp.supervise.keeper import StartFailed
 from weka_mp.supervise.service import Views
 from weka_mp.supervise.supervisor import Started, run_service
 
-__all__ = ["print_ready", "ready_line", "run_in_foreground"]
+__all__ = ["print_lines", "print_ready", "ready_line", "run_in_foreground"]
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,18 @@ def ready_line(views: Views) -> str:
 
 
 def print_ready(started: Started) -> None:
-    """The one line on standard output. Nobody reading it is no reason to stop."""
+    """The one line on standard output."""
+    print_lines(ready_line(started.views))
+
+
+def print_lines(*lines: str) -> None:
+    """Write to standard output now. That it is closed, full or read by nobody is no reason to stop."""
+    if sys.stdout is None:  # it was closed when the program began
+        log.warning("there is no standard output")
+        return
     try:
-        sys.stdout.buffer.write(os.fsencode(ready_line(started.views)) + b"\n")
+        sys.stdout.buffer.write(b"".join(os.fsencode(line) + b"\n" for line in lines))
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        log.warning("nobody reads the standard output")
+    except OSError as error:
+        log.warning("standard output: %s", error.strerror)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes it again when it ends
