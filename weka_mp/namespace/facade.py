@@ -119,10 +119,6 @@ class Namespace:
         """Make an existing bucket durable and known to every view. Raises BucketMissing."""
         return self._buckets.settle(name)
 
-    def settle_bucket(self, name: BucketName) -> Changes:
-        """Make an existing bucket durable and known to every view. Raises BucketMissing."""
-        return self._buckets.settle(name)
-
     def delete_bucket(self, name: BucketName) -> Changes:
         """Raises BucketMissing, BucketNotEmpty. Uploads into it are aborted."""
         return self._buckets.delete(name, self._multipart.forget_bucket)
