@@ -102,3 +102,30 @@ def test_what_it_prints_works_and_a_second_start_finds_everything(tmp_path: Path
         assert entry_at(str(mount_point)) is None
     assert keys[0] == keys[1]
     shutil.rmtree(os.path.dirname(keys[0]))  # outside the store, so no temporary folder takes it along
+
+
+def test_regression_a_mount_point_inside_the_store_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    """It was made first, and stayed in the user's directory as an empty bucket."""
+    store = tmp_path / "store"
+    store.mkdir()
+    command = [sys.executable, "-m", "weka_mp.cli.run", str(store), str(store / "mnt")]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1
+    assert refused.stderr.strip().endswith("the mount point lies inside the store")
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert list(store.iterdir()) == []
+
+
+def test_regression_an_output_that_takes_no_more_brings_no_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        failed = subprocess.run(
+            [sys.executable, "-m", "weka_mp", "config", "check"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert "cannot be written" in failed.stderr

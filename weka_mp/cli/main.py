@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Final
 
 import click
@@ -45,4 +46,9 @@ def cli(store: str | None) -> None:
 
 def main() -> None:
     """The entry point of the program."""
-    cli.main(prog_name="weka-mp")
+    try:
+        cli.main(prog_name="weka-mp")
+    except OSError as error:
+        # Commands turn their own errors into refusals; what comes here is an output that takes no more.
+        sys.stderr.write(f"weka-mp: the output cannot be written: {error.strerror}\n")
+        sys.exit(1)

@@ -15,9 +15,11 @@ import click
 
 from weka_mp.cli.refusals import Refusal
 from weka_mp.cli.running import open_log, print_lines, print_ready, run
+from weka_mp.cli.services import find_service
 from weka_mp.cli.settings import configuration, configuration_options
 from weka_mp.config import Address, Config
 from weka_mp.errors import StoreUnusable
+from weka_mp.supervise.checks import is_beneath
 from weka_mp.supervise.credentials import ACCESS_VARIABLE, SECRET_VARIABLE, RootCredentials
 from weka_mp.supervise.keeper import StartFailed
 from weka_mp.supervise.listeners import AddressTaken, listen, reachable
@@ -44,6 +46,7 @@ def command(context: click.Context, /, store: str | None, mountpoint: str | None
         os.makedirs(store, exist_ok=True)
     if mountpoint is None:
         mountpoint = os.path.join(os.path.dirname(os.path.abspath(store)), "mnt")
+    _check(store, mountpoint)
     loaded = configuration(context, {**flags, "store": store, "mount": [mountpoint]})
     config = loaded.config
     if loaded.sources["s3"] == "default":
@@ -54,6 +57,15 @@ def command(context: click.Context, /, store: str | None, mountpoint: str | None
         # A line for each request would bury what is printed here.
         config = replace(config, log_level="warning")
     _serve(_without_mount_if_impossible(config, mountpoint))
+
+
+def _check(store: str, mountpoint: str) -> None:
+    """Refuse, before anything is made, what could only be misread later. Raises Refusal."""
+    real_store, real_mount = os.path.realpath(store), os.path.realpath(mountpoint)
+    if is_beneath(real_mount, real_store):
+        raise Refusal(f"{mountpoint}: the mount point lies inside the store")
+    if os.path.isdir(store) and find_service(store) is not None:
+        raise Refusal(f"{store}: this store is served already")
 
 
 def _own_store() -> str:

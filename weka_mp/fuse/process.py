@@ -51,7 +51,10 @@ def run_mount(
     os.umask(0)  # the kernel has applied the caller's
     known = KnownInodes.create(table_path(socket_path))
     mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known)
-    trio.run(mount.serve, socket_path, on_ready, allow_other)
+    try:
+        trio.run(mount.serve, socket_path, on_ready, allow_other)
+    finally:
+        known.remove(table_path(socket_path))
 
 
 def _raise_file_limit() -> int:

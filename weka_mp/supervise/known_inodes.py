@@ -71,6 +71,16 @@ class KnownInodes:
         byte, bit = _place(ino)
         return bool(self._bits[byte] & bit)
 
+    def remove(self, path: str) -> None:
+        """The mount is over: the table at `path` goes, unless a successor put its own there."""
+        try:
+            found = os.stat(path)
+            if (found.st_dev, found.st_ino) == self.identity:
+                os.unlink(path)
+        except FileNotFoundError:
+            pass  # the runtime directory was cleared
+        self.close()
+
     def close(self) -> None:
         """Give the mapping back."""
         self._bits.close()

@@ -51,3 +51,13 @@ def test_never_a_wrong_no(tmp_path_factory, inodes: set[int]) -> None:  # type: 
         table.add(ino)
     assert all(table.may_know(ino) for ino in inodes)
     table.close()
+
+
+def test_a_table_goes_with_its_mount_but_not_with_a_former_one(tmp_path: Path) -> None:
+    path = str(tmp_path / "t")
+    first = KnownInodes.create(path)
+    second = KnownInodes.create(path)
+    first.remove(path)
+    assert (tmp_path / "t").exists()
+    second.remove(path)
+    assert not (tmp_path / "t").exists()
