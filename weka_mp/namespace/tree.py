@@ -211,6 +211,8 @@ class Tree:
             except BaseException:
                 self._store.close(fd)
                 raise
+            # Like every inode that was looked up: pinned, its number is not reused while the kernel knows it.
+            self.nodes.keep_open(node.number, self._store.reopen(fd, os.O_PATH))
             clear_implicit(self._store, directory)
         node.seen = (attr.size, attr.mtime_ns)
         return file, node.number
