@@ -7,7 +7,7 @@ import random
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "RandomSource", "SystemClock", "SystemRandom"]
+__all__ = ["Clock", "RandomSource", "SeededRandom", "SystemClock", "SystemRandom"]
 
 
 class Clock(Protocol):
@@ -48,3 +48,16 @@ class SystemRandom:
 
     def below(self, limit: int) -> int:
         return random.randrange(limit)
+
+
+class SeededRandom:
+    """The same tokens and digits for the same seed: for measurements that must repeat each other."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def token(self, size: int) -> str:
+        return self._random.randbytes(size).hex()
+
+    def below(self, limit: int) -> int:
+        return self._random.randrange(limit)

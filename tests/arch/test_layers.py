@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipc": LEAVES,
     "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc"},
     "server": LEAVES | {"gateway", "namespace", "store", "s3", "iam", "offload", "observe", "config", "ipc"},
+    "bench": LEAVES | {"s3"},
     "control": LEAVES | {"gateway", "namespace", "store", "iam", "observe", "config", "ipc"},
     "supervise": LEAVES
     | {"fuse", "server", "control", "gateway", "namespace", "store", "iam", "observe", "config", "ipc"},

@@ -13,6 +13,7 @@ import weka_mp
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: Final = {
+    "bench": "bench_cmd",
     "config": "config_cmd",
     "doctor": "doctor_cmd",
     "etag": "etag_cmd",
