@@ -158,3 +158,31 @@ def test_the_key_is_logged_and_the_secret_never(endpoint, client, caplog):
     records = [record for record in caplog.records if record.name == "weka_mp.access"]
     assert records[0].fields["access_key"] == ACCESS_KEY
     assert endpoint.settings.root.secret_key not in repr(endpoint.settings)
+
+
+def test_a_stranger_may_not_choose_the_headers_of_an_answer(endpoint, client, bucket):
+    client.put_object(Bucket=bucket, Key="key", Body=b"private")
+    for method in ("GET", "HEAD"):
+        request = f"{method} /bucket/key?response-content-type=text/html HTTP/1.1\r\nHost: s3.example\r\n\r\n"
+        answer = send(endpoint, request.encode())
+        assert answer.status == 400
+        assert answer.code == ("" if method == "HEAD" else "InvalidRequest")
+
+
+@pytest.mark.parametrize("call", ["get_object", "head_object", "delete_object", "put_object"])
+def test_the_owner_that_a_client_expects(client, bucket, call):
+    client.put_object(Bucket=bucket, Key="key", Body=b"x")
+    operation = getattr(client, call)
+    owner = client.list_buckets()["Owner"]["ID"]
+    arguments = {"Bucket": bucket, "Key": "key"}
+    assert failure(operation, **arguments, ExpectedBucketOwner="111122223333")[1] == 403
+    assert failure(operation, **arguments, ExpectedBucketOwner="nobody")[1] == 400
+    operation(**arguments, ExpectedBucketOwner=owner)
+
+
+def test_the_owner_that_a_copy_expects_of_its_source(client, bucket):
+    client.put_object(Bucket=bucket, Key="key", Body=b"x")
+    copy = {"Bucket": bucket, "Key": "to", "CopySource": {"Bucket": bucket, "Key": "key"}}
+    refused = failure(client.copy_object, **copy, ExpectedSourceBucketOwner="111122223333")
+    assert refused == ("AccessDenied", 403)
+    client.copy_object(**copy, ExpectedSourceBucketOwner="000000000001")

@@ -200,3 +200,39 @@ def test_what_is_not_built_says_so_by_name(client, bucket):
         client.get_bucket_versioning(Bucket=bucket)
     assert caught.value.response["Error"]["Code"] == "NotImplemented"
     assert "GetBucketVersioning" in caught.value.response["Error"]["Message"]
+
+
+def test_each_entry_of_a_deletion_has_its_own_conditions(client, bucket):
+    for key in ("tag", "size", "time", "all", "wrong-tag", "wrong-size", "wrong-time", "list"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    head = client.head_object(Bucket=bucket, Key="all")
+    tag, moment = head["ETag"], head["LastModified"]
+    times = {key: client.head_object(Bucket=bucket, Key=key)["LastModified"] for key in ("time", "all")}
+    objects = [
+        {"Key": "tag", "ETag": tag}, {"Key": "size", "Size": 1},
+        {"Key": "time", "LastModifiedTime": times["time"]},
+        {"Key": "all", "ETag": tag.strip('"'), "Size": 1, "LastModifiedTime": times["all"]},
+        {"Key": "wrong-tag", "ETag": '"0"'}, {"Key": "wrong-size", "Size": 2, "ETag": tag},
+        {"Key": "wrong-time", "LastModifiedTime": moment.replace(year=2001)},
+        {"Key": "list", "ETag": f'{tag}, "0"'}, {"Key": "none", "ETag": tag}, {"Key": "gone", "Size": 3},
+    ]
+    answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects})
+    assert [row["Key"] for row in answer["Deleted"]] == ["tag", "size", "time", "all", "gone"]
+    assert {row["Key"]: row["Code"] for row in answer["Errors"]} == {
+        "wrong-tag": "PreconditionFailed", "wrong-size": "PreconditionFailed",
+        "wrong-time": "PreconditionFailed", "list": "NotImplemented", "none": "NoSuchKey",
+    }
+    left = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert left == ["list", "wrong-size", "wrong-tag", "wrong-time"]
+
+
+def test_conditions_of_a_deletion(client, bucket):
+    tag = client.put_object(Bucket=bucket, Key="k", Body=b"12")["ETag"]
+    moment = client.head_object(Bucket=bucket, Key="k")["LastModified"]
+    delete = {"Bucket": bucket, "Key": "k"}
+    early = moment.replace(year=2001)
+    for wrong in ({"IfMatch": '"0"'}, {"IfMatchSize": 1}, {"IfMatchLastModifiedTime": early}):
+        assert failure(client.delete_object, **delete, **wrong) == ("PreconditionFailed", 412)
+    client.delete_object(**delete, IfMatch=tag, IfMatchSize=2, IfMatchLastModifiedTime=moment)
+    assert failure(client.delete_object, **delete, IfMatch="*") == ("NoSuchKey", 404)
+    client.delete_object(**delete, IfMatchSize=7)  # where there is nothing, nothing has another size

@@ -6,15 +6,19 @@ policies will be decided here too.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.request import Address
+from weka_mp.s3.request import Address, Headers
 from weka_mp.s3.routing import OperationName
 
-__all__ = ["ANONYMOUS", "Principal", "authorize"]
+__all__ = ["ANONYMOUS", "Principal", "authorize", "check_expected_owners"]
 
+_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}|[0-9a-f]{64}", re.ASCII)
+_OWNER_HEADERS: Final = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
+_ACCOUNT_DIGITS: Final = 12  # of the short form of an account's id
 _NOBODY: Final = 65534  # the kernel's overflow uid and gid
 
 
@@ -44,3 +48,18 @@ def authorize(principal: Principal, operation: OperationName, address: Address) 
     if principal.is_root and principal.account is not None:
         return
     raise S3Error("AccessDenied")
+
+
+def check_expected_owners(headers: Headers, account: str) -> None:
+    """Refuse a request whose client expects the bucket, or the source's bucket, to be somebody else's.
+
+    account: the canonical user id of the one who owns every bucket; clients name it as ListBuckets shows it,
+    or by its last 12 digits, the form of AWS's account ids. Raises S3Error InvalidBucketOwnerAWSAccountID for
+    what is neither, AccessDenied for another's (S3 user guide, "Verifying bucket ownership").
+    """
+    for header in _OWNER_HEADERS:
+        for expected in headers.get_all(header):
+            if _ACCOUNT_ID.fullmatch(expected) is None:
+                raise S3Error("InvalidBucketOwnerAWSAccountID", details={"ExpectedBucketOwner": expected})
+            if expected not in (account, account[-_ACCOUNT_DIGITS:]):
+                raise S3Error("AccessDenied")

@@ -12,6 +12,7 @@ from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace.values import Deleted, WriteConditions
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
+from weka_mp.s3.errors import S3Error
 
 __all__ = ["delete_object", "delete_objects"]
 
@@ -25,10 +26,17 @@ def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
 
 def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     """Each entry on its own: 200 with a row for each, only those that failed when the client wants quiet."""
-    entries = [
-        (entry.key, _conditions(entry.etag, entry.size, entry.last_modified)) for entry in operation.entries
-    ]
-    outcomes, changes = context.namespace.delete_objects(operation.bucket, entries)
+    refused: dict[int, S3Error] = {}
+    entries = []
+    for at, entry in enumerate(operation.entries):
+        try:
+            entries.append((entry.key, _conditions(entry.etag, entry.size, entry.last_modified)))
+        except S3Error as error:  # a condition that cannot be read is its entry's fault alone
+            refused[at] = error
+    done, changes = context.namespace.delete_objects(operation.bucket, entries)
+    outcomes: list[Deleted | NamespaceError | S3Error] = list(done)
+    for at, refusal in refused.items():
+        outcomes.insert(at, refusal)
     return xml_reply(_document(operation, outcomes), changes=changes)
 
 
@@ -38,13 +46,14 @@ def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteCo
     return WriteConditions(wanted_tag(tag), False, size, mtime)
 
 
-def _document(operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError]) -> bytes:
+def _document(operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]) -> bytes:
     deleted: list[bytes] = []
     failed: list[xml_write.DeleteFailure] = []
     for entry, outcome in zip(operation.entries, outcomes, strict=True):
         if isinstance(outcome, NamespaceError):
-            error, _ = to_s3_error(outcome, operation.bucket, entry.key)
-            failed.append(xml_write.DeleteFailure(entry.key, error.code, error.message))
+            outcome, _ = to_s3_error(outcome, operation.bucket, entry.key)
+        if isinstance(outcome, S3Error):
+            failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message))
         elif not operation.quiet:
             deleted.append(entry.key)
     return xml_write.delete_result(deleted, failed)

@@ -10,7 +10,7 @@ from weka_mp.gateway.object_fields import checksum_fields, last_modified, object
 from weka_mp.gateway.reply import Fields, ObjectReply, Reply
 from weka_mp.s3.conditions import ReadDecision, check_read
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.operations import NO_READ_CONDITIONS, GetObject, HeadObject
+from weka_mp.s3.operations import NO_READ_CONDITIONS, GetObject, HeadObject, ReadObject
 from weka_mp.s3.ranges import ByteRange, if_range_holds, resolve
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
     """
     opened = context.namespace.open_object(operation.bucket, operation.key)
     try:
-        answer = _decide(context, operation, opened.info)
+        answer = _decide(operation, opened.info)
         if answer.status == _NOT_MODIFIED:
             opened.close()
             return Reply(_NOT_MODIFIED, answer.fields)
@@ -52,17 +52,13 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
 
 def head_object(context: Context, operation: HeadObject) -> Reply:
     """The same decision without a body. Raises as `get_object` does."""
-    answer = _decide(context, operation, context.namespace.head_object(operation.bucket, operation.key))
+    answer = _decide(operation, context.namespace.head_object(operation.bucket, operation.key))
     if answer.status == _NOT_MODIFIED:
         return Reply(_NOT_MODIFIED, answer.fields)
     return Reply(answer.status, answer.fields, length=answer.length)
 
 
-def _decide(context: Context, operation: GetObject | HeadObject, info: ObjectInfo) -> _Answer:
-    if operation.response_overrides and context.principal.account is None:
-        raise S3Error(
-            "InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests."
-        )
+def _decide(operation: ReadObject, info: ObjectInfo) -> _Answer:
     if operation.conditions is not NO_READ_CONDITIONS:
         decision = check_read(operation.conditions, info.accepted_etags, last_modified(info))
         if decision is ReadDecision.NOT_MODIFIED:
@@ -78,7 +74,7 @@ def _decide(context: Context, operation: GetObject | HeadObject, info: ObjectInf
     return _partial(info, fields, selected)
 
 
-def _range(operation: GetObject | HeadObject, info: ObjectInfo) -> ByteRange | None:
+def _range(operation: ReadObject, info: ObjectInfo) -> ByteRange | None:
     if operation.range is None:
         return None
     if not if_range_holds(operation.if_range, info.accepted_etags, last_modified(info)):
@@ -86,7 +82,7 @@ def _range(operation: GetObject | HeadObject, info: ObjectInfo) -> ByteRange | N
     return resolve(operation.range, info.size)
 
 
-def _part(operation: GetObject | HeadObject, info: ObjectInfo, fields: list[tuple[str, str]]) -> _Answer:
+def _part(operation: ReadObject, info: ObjectInfo, fields: list[tuple[str, str]]) -> _Answer:
     """One part of what was uploaded in parts; an object that was not is its own part 1 (partNumber)."""
     if operation.range is not None:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")

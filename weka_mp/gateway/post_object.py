@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from weka_mp.gateway.authorize import Principal, authorize
+from weka_mp.gateway.authorize import Principal, authorize, check_expected_owners
 from weka_mp.gateway.context import Context, Site
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import ObjectUpload, upload_fields
@@ -93,6 +93,7 @@ class FormUpload:
         if form.tagging is not None:
             raise S3Error("NotImplemented", "Tags are not implemented.", details={"Header": "tagging"})
         refuse_unbuilt(form.headers)
+        check_expected_owners(form.headers, self._site.account)
         operation = op.PutObject(
             self._bucket, form.key, object_metadata(form.headers), op.NO_WRITE_CONDITIONS
         )

@@ -10,7 +10,7 @@ with Namespace.open(PosixStore("/srv/data")) as namespace:
         session.publish(NewObject(md5=hashlib.md5(b"hello").digest()))
 """
 
-from weka_mp.namespace.context import Changes, Durability, is_bucket_name
+from weka_mp.namespace.context import Changes, Durability
 from weka_mp.namespace.copying import ChunkDigest
 from weka_mp.namespace.facade import Namespace
 from weka_mp.namespace.filling import FillReport
@@ -60,5 +60,4 @@ __all__ = [
     "StoredPart",
     "UploadInfo",
     "WriteConditions",
-    "is_bucket_name",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgpack
 
+from weka_mp.bucket_names import is_bucket_name, is_new_bucket_name
 from weka_mp.errors import (
     BucketExists,
     BucketMissing,
@@ -27,7 +28,7 @@ from weka_mp.errors import (
     NotSupported,
     PermissionRefused,
 )
-from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context, is_bucket_name
+from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.keys import BODY_NAME
 from weka_mp.namespace.listing import Lister
@@ -104,7 +105,7 @@ class Buckets:
         self, name: BucketName, *, uid: int, gid: int, owner: str | None
     ) -> tuple[BucketInfo, Changes]:
         """Raises InvalidName, BucketExists (also when something that is no directory has the name)."""
-        if not is_bucket_name(name):
+        if not is_new_bucket_name(name):
             raise InvalidName("not a valid bucket name", subject=name)
         store = self._context.store
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.clock import Clock, RandomSource
 from weka_mp.errors import (
     BucketMissing,
@@ -28,7 +28,7 @@ from weka_mp.namespace.longnames import LongNames
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, Change, Fd, InodeNo
 
-__all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished", "is_bucket_name"]
+__all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished"]
 
 Changes = tuple[Change, ...]
 
@@ -36,8 +36,6 @@ FILE_MODE = 0o644
 _MAX_SETTLED = 16_384  # young directories remembered: some 2 MB
 _MAX_WAITING = 64
 DIRECTORY_MODE = 0o755
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+\Z")
 
 
 class Durability(enum.Enum):
@@ -45,13 +43,6 @@ class Durability(enum.Enum):
 
     COMMIT = "commit"
     RELAXED = "relaxed"
-
-
-def is_bucket_name(name: str) -> bool:
-    """AWS, "Bucket naming rules": 3 to 63 of a-z, 0-9, '.', '-', alphanumeric at both ends, no address, no
-    '..'.
-    """
-    return _BUCKET_NAME.match(name) is not None and ".." not in name and not _ADDRESS.match(name)
 
 
 class Vanished(Exception):

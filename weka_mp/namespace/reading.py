@@ -12,19 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.errors import (
     BucketMissing,
-    CrossDevice,
     IsDirectory,
     Loop,
     NameTooLong,
     NotDirectory,
     NotFound,
-    NotSupported,
 )
-from weka_mp.namespace.context import Context, is_bucket_name
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import EtagState, changed_in_tick, is_marked, only_grew, settle
 from weka_mp.namespace.keys import BODY_NAME, EntryPath, entry_path
+from weka_mp.namespace.links import resolve
 from weka_mp.namespace.records import ContentHeaders, Record, read_record
 from weka_mp.namespace.values import ObjectInfo
 from weka_mp.store.interface import Store
@@ -187,20 +187,13 @@ def _regular(
 
 
 def _open_link(context: Context, bucket: Fd, path: bytes) -> Fd | None:
-    parent, _, name = path.rpartition(b"/")
-    store = context.store
-    try:
-        directory = store.open_dir(bucket, parent)
-    except (NotFound, NotDirectory, Loop):
+    target = resolve(context.store, bucket, path)
+    if target is None:
         return None
     try:
-        if not stat.S_ISLNK(store.attr_at(directory, name).mode):
-            return None
-        return store.open_following(bucket, path)
-    except (NotFound, NotDirectory, Loop, CrossDevice, NameTooLong, NotSupported, IsDirectory):
+        return context.store.open_file(bucket, target, os.O_RDONLY)
+    except (NotFound, NotDirectory, Loop, NameTooLong, IsDirectory):
         return None
-    finally:
-        store.close(directory)
 
 
 def open_object(context: Context, bucket: BucketName, key: bytes) -> OpenObject:

@@ -117,9 +117,8 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
             "x-amz-tagging", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
             "x-amz-object-lock-legal-hold", "x-amz-object-lock-event-hold",
             "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years",
-            "x-amz-object-annotation-directive", "x-amz-object-if-match", "x-amz-expected-bucket-owner",
-            "x-amz-source-expected-bucket-owner", "x-amz-mfa", "x-amz-write-offset-bytes",
-            "x-amz-optional-object-attributes", "x-amz-if-match-initiated-time",
+            "x-amz-object-annotation-directive", "x-amz-object-if-match", "x-amz-mfa",
+            "x-amz-write-offset-bytes", "x-amz-optional-object-attributes", "x-amz-if-match-initiated-time",
             *(f"x-amz-checksum-{name.lower()}" for name in _UNBUILT_CHECKSUMS),
         ),
         _refuse,
@@ -136,6 +135,8 @@ HONOURED: Final = frozenset({
     "x-amz-copy-source-if-unmodified-since", "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
     "x-amz-meta-", "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm",
     "x-amz-website-redirect-location",
+    # Compared with the owner when the request is authorized.
+    "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner",
     # Buckets here are never "requester pays", where S3 gives this header no effect.
     "x-amz-request-payer",
     *(header for _, header in _CHECKSUM_HEADERS),

@@ -17,7 +17,7 @@ __all__ = [
     "CompleteMultipartUpload", "CompletedPart", "CopyObject", "CreateBucket", "CreateMultipartUpload",
     "DeleteBucket", "DeleteEntry", "DeleteObject", "DeleteObjects", "GetBucketLocation", "GetObject",
     "HeadBucket", "HeadObject", "ListBuckets", "ListObjects", "ListObjectsV2", "ObjectMetadata",
-    "Operation", "PostObject", "PutObject", "ReadConditions", "UploadPart", "WriteConditions",
+    "Operation", "PostObject", "PutObject", "ReadConditions", "ReadObject", "UploadPart", "WriteConditions",
 ]
 
 
@@ -153,10 +153,11 @@ class PostObject:
 
 
 @dataclass(frozen=True, slots=True)
-class GetObject:
-    """GET /bucket/key. response_overrides: (header name, value) to send instead of the object's own.
+class ReadObject:
+    """What GetObject and HeadObject share.
 
-    if_range and range are as sent. Overrides are for signed requests only.
+    response_overrides: (header name, value) to send instead of the object's own. if_range and range are as
+    sent. Overrides are for signed requests only.
     """
 
     permission: ClassVar[str] = "s3:GetObject"
@@ -171,18 +172,13 @@ class GetObject:
 
 
 @dataclass(frozen=True, slots=True)
-class HeadObject:
-    """HEAD /bucket/key, with all that GetObject knows."""
+class GetObject(ReadObject):
+    """GET /bucket/key."""
 
-    permission: ClassVar[str] = "s3:GetObject"
-    bucket: BucketName
-    key: ObjectKey
-    range: str | None
-    if_range: str | None
-    conditions: ReadConditions
-    part_number: int | None
-    checksum_mode: bool
-    response_overrides: tuple[tuple[str, str], ...]
+
+@dataclass(frozen=True, slots=True)
+class HeadObject(ReadObject):
+    """HEAD /bucket/key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from weka_mp.s3 import operations as op
 from weka_mp.s3.errors import S3Error
@@ -20,7 +20,7 @@ from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, refus
 from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
 from weka_mp.values import BucketName, ObjectKey
 
-__all__ = ["OBJECT_PARSERS"]
+__all__ = ["OBJECT_PARSERS", "refuse_unsigned_overrides"]
 
 _OVERRIDES: Final = tuple(
     (f"response-{header.lower()}", header)
@@ -34,6 +34,9 @@ _SELF_COPY: Final = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the "
     "object's metadata, storage class, website redirect location or encryption attributes."
 )
+
+
+_Read = TypeVar("_Read", bound=op.ReadObject)
 
 
 def _refuse_other_uploads(request: S3Request) -> None:
@@ -72,6 +75,16 @@ def _overrides(request: S3Request) -> tuple[tuple[str, str], ...]:
     )
 
 
+def refuse_unsigned_overrides(request: S3Request) -> None:
+    """A read that nobody signed may not choose the headers of its answer (S3 API, GetObject).
+
+    Said before anything else of such a request is decided. Raises S3Error InvalidRequest.
+    """
+    if any(request.has_query(parameter) for parameter, _ in _OVERRIDES):
+        message = "Request specific response headers cannot be used for anonymous GET requests."
+        raise S3Error("InvalidRequest", message)
+
+
 def _checksum_mode(headers: Headers) -> bool:
     value = headers.get("x-amz-checksum-mode")
     if value is not None and value.upper() != "ENABLED":
@@ -79,14 +92,7 @@ def _checksum_mode(headers: Headers) -> bool:
     return value is not None
 
 
-_ReadFields = tuple[
-    BucketName, ObjectKey, str | None, str | None, op.ReadConditions, int | None, bool,
-    tuple[tuple[str, str], ...],
-]
-
-
-def _read_fields(request: S3Request, address: Address) -> _ReadFields:
-    """What GetObject and HeadObject share, in the order of their fields."""
+def _read_object(kind: type[_Read], request: S3Request, address: Address) -> _Read:
     headers = request.headers
     part = None
     if request.query:
@@ -95,18 +101,18 @@ def _read_fields(request: S3Request, address: Address) -> _ReadFields:
     byte_range = headers.get("range")
     if part is not None and byte_range is not None:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
-    return (
+    return kind(
         bucket_of(address), key_of(address), byte_range, headers.get("if-range"),
         read_conditions(headers), part, _checksum_mode(headers), _overrides(request),
     )
 
 
 def _get_object(request: S3Request, address: Address, body: bytes | None) -> op.GetObject:
-    return op.GetObject(*_read_fields(request, address))
+    return _read_object(op.GetObject, request, address)
 
 
 def _head_object(request: S3Request, address: Address, body: bytes | None) -> op.HeadObject:
-    return op.HeadObject(*_read_fields(request, address))
+    return _read_object(op.HeadObject, request, address)
 
 
 def _delete_object(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObject:

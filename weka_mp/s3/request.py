@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from weka_mp.bucket_names import is_bucket_name, is_new_bucket_name
 from weka_mp.s3.errors import S3Error
 from weka_mp.values import BucketName, ObjectKey
 
@@ -24,11 +25,7 @@ MAX_KEY_BYTES: Final = 1024  # bytes of UTF-8, S3's limit of a key
 
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-_BUCKET_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 _LEGACY_BUCKET_NAME: Final = re.compile(r"[A-Za-z0-9._-]{3,255}", re.ASCII)
-_IP_ADDRESS: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
-_RESERVED_PREFIXES: Final = ("xn--", "sthree-")
-_RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 class Headers:
@@ -234,23 +231,9 @@ def address(request: S3Request, domains: tuple[str, ...]) -> Address:
     return Address(BucketName(_decode_text(raw_bucket)), decode_key(raw_key) if raw_key else None, False)
 
 
-def _is_bucket_name(name: str) -> bool:
-    return (
-        3 <= len(name) <= 63
-        and _BUCKET_NAME.fullmatch(name) is not None
-        and ".." not in name
-        and _IP_ADDRESS.fullmatch(name) is None
-        and not name.startswith(_RESERVED_PREFIXES)
-        and not name.endswith(_RESERVED_SUFFIXES)
-    )
-
-
 def check_bucket_name(name: str) -> None:
-    """Refuse a name that no new bucket may have. Raises S3Error InvalidBucketName.
-
-    Every label between dots must be one of a host name (RFC 1123, 2.1), or the virtual-hosted style fails.
-    """
-    if not _is_bucket_name(name) or ".-" in name or "-." in name:
+    """Refuse a name that no new bucket may have. Raises S3Error InvalidBucketName."""
+    if not is_new_bucket_name(name):
         raise S3Error("InvalidBucketName", details={"BucketName": name})
 
 
@@ -260,6 +243,6 @@ def require_bucket_name(name: str) -> None:
     Names that S3 once allowed (upper case, underscores, up to 255) are well-formed, so nothing but the bucket
     is missing: NoSuchBucket. Others raise InvalidBucketName, as S3 does.
     """
-    if not _is_bucket_name(name):
+    if not is_bucket_name(name):
         code = "NoSuchBucket" if _LEGACY_BUCKET_NAME.fullmatch(name) else "InvalidBucketName"
         raise S3Error(code, details={"BucketName": name})

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from weka_mp.errors import NamespaceError
-from weka_mp.gateway.authorize import authorize
+from weka_mp.gateway.authorize import authorize, check_expected_owners
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.dispatch import INLINE, dispatch
 from weka_mp.gateway.error_map import to_s3_error
@@ -30,6 +30,7 @@ from weka_mp.s3.connection import Connection, RequestHead
 from weka_mp.s3.credentials import Authentication
 from weka_mp.s3.errors import S3Error, render_error, reply_has_body
 from weka_mp.s3.parse import parse
+from weka_mp.s3.parse_objects import refuse_unsigned_overrides
 from weka_mp.s3.payload import BodyReader
 from weka_mp.s3.presign import effective_headers
 from weka_mp.s3.request import Address, S3Request, address
@@ -114,10 +115,13 @@ class Exchange:
         name = route(request, where)
         self.record.operation = name
         self.record.access_key = authentication.access_key
+        if authentication.access_key is None and name in ("GetObject", "HeadObject"):
+            refuse_unsigned_overrides(request)
         if name == "PostObject":  # its form says who sends it: authorized once that was read
             await self._send(await self._form(where))
             return
         context = self._authorized(authentication.access_key, name, where)
+        check_expected_owners(request.headers, context.site.account)
         operation = parse(request, where, name, await self._document(name, authentication))
         if isinstance(operation, op.GetObject):
             await self._send_object(context, operation)

@@ -24,7 +24,7 @@ _WITHOUT_DESCRIPTOR = frozenset({"close", "acting_as"})  # of an inode that is w
 _TAKES = frozenset({"lock", "try_lease"})
 _RELEASES = frozenset({"close", "unlock", "drop_lease"})
 _OPENERS = frozenset(
-    {"open_dir", "open_file", "open_following", "open_path", "reopen", "dup", "open_handle", "create_unnamed"}
+    {"open_dir", "open_file", "open_path", "reopen", "dup", "open_handle", "create_unnamed"}
 )
 
 

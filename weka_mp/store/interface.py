@@ -72,9 +72,6 @@ class Store(Protocol):
     def open_file(self, at: Fd, path: bytes, flags: int, mode: int = 0o666) -> Fd:
         """O_NOFOLLOW, O_CLOEXEC and O_NONBLOCK are added; never blocks on a fifo."""
 
-    def open_following(self, at: Fd, path: bytes) -> Fd:
-        """Open read-only, symbolic links allowed but never leaving `at` (RESOLVE_BENEATH | NO_MAGICLINKS)."""
-
     def open_path(self, at: Fd, name: bytes) -> Fd:
         """An O_PATH | O_NOFOLLOW descriptor of whatever the name is."""
 

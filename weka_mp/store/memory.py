@@ -44,7 +44,6 @@ from weka_mp.store.memory_inodes import (
     refuse_cycle,
     refuse_replacing,
     walk,
-    walk_following,
 )
 from weka_mp.values import Attr, Fd
 
@@ -159,10 +158,6 @@ class MemoryStore:
                 raise NotFound(subject=path)
             inode = self._make(here, name, stat.S_IFREG | mode & 0o7777)
             return self._open(inode, flags & ~os.O_TRUNC)
-
-    def open_following(self, at: Fd, path: bytes) -> Fd:
-        with self._changed:
-            return self._open(walk_following(self._inode(at), path), os.O_RDONLY)
 
     def open_path(self, at: Fd, name: bytes) -> Fd:
         with self._changed:

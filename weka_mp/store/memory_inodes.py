@@ -34,10 +34,9 @@ __all__ = [
     "refuse_cycle",
     "refuse_replacing",
     "walk",
-    "walk_following",
 ]
 
-_MAX_NAME, _MAX_LINKS_FOLLOWED = 255, 40
+_MAX_NAME = 255
 _DEVICE = 1
 
 ALL_PRIMITIVES = Primitives(
@@ -282,31 +281,6 @@ def walk(at: Inode, path: bytes) -> tuple[Inode, bytes]:
             raise Loop(subject=path)
         here = directory_of(child)
     return here, checked_name(parts[-1]) if parts else b""
-
-
-def walk_following(at: Inode, path: bytes) -> Inode:
-    """Resolve with links, never above `at` (openat2(2), RESOLVE_BENEATH)."""
-    here, todo, followed = directory_of(at), _parts(path), 0
-    while todo:
-        part = todo.pop(0)
-        if part == b"..":
-            if here is at or here.parent is None:
-                raise CrossDevice(subject=path)
-            here = here.parent
-            continue
-        child = directory_of(here).children.get(checked_name(part))
-        if child is None:
-            raise NotFound(subject=path)
-        if child.kind != stat.S_IFLNK:
-            here = child
-            continue
-        followed += 1
-        if followed > _MAX_LINKS_FOLLOWED:
-            raise Loop(subject=path)
-        if child.target.startswith(b"/"):
-            raise CrossDevice(subject=path)
-        todo = _parts(child.target) + todo
-    return here
 
 
 def refuse_cycle(moved: Inode, target: Inode) -> None:

@@ -26,7 +26,6 @@ from weka_mp.values import Attr, Fd, InodeNo
 __all__ = ["PosixStore"]
 
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_FOLLOW = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
 _COPY_STEP = 1 << 30
 _READ_STEP = 1 << 20
 _FLOCK = struct.Struct("hhqqi4x")
@@ -122,11 +121,6 @@ class PosixStore:
 
     def open_file(self, at: Fd, path: bytes, flags: int, mode: int = 0o666) -> Fd:
         return self._open(at, path, flags | _FILE, mode, STRICT)
-
-    def open_following(self, at: Fd, path: bytes) -> Fd:
-        if not self._has_openat2:
-            raise NotSupported("symbolic links need openat2(2)", subject=path)
-        return self._open(at, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0, _FOLLOW)
 
     def open_path(self, at: Fd, name: bytes) -> Fd:
         return self._open(at, name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, STRICT)

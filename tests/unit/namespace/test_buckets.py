@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, posix_write, put, tree
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.errors import (
     BucketExists,
     BucketMissing,
@@ -16,7 +17,7 @@ from weka_mp.errors import (
     PreconditionFailed,
     StoreUnusable,
 )
-from weka_mp.namespace import Namespace, NewMetadata, WriteConditions, is_bucket_name
+from weka_mp.namespace import Namespace, NewMetadata, WriteConditions
 from weka_mp.namespace.etags import mark_writer
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
@@ -38,7 +39,8 @@ def test_a_bucket_is_made_once(any_namespace: Namespace) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["ab", "a" * 64, "Upper", "a_b", "-ab", "ab-", "a..b", "1.2.3.4", "", ".weka", "a/b", "a\n", "äöü"],
+    ["ab", "a" * 64, "Upper", "a_b", "-ab", "ab-", "a..b", "1.2.3.4", "", ".weka", "a/b", "a\n", "äöü",
+     "xn--ab", "sthree-ab", "ab-s3alias", "ab--ol-s3", "ab.mrap", "ab--x-s3", "ab--table-s3"],
 )
 def test_names_that_are_none(namespace: Namespace, name: str) -> None:
     assert not is_bucket_name(name)
