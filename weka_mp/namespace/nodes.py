@@ -1,14 +1,12 @@
 """Nodes: what the kernel calls the inodes of the store, and the way back from such a number to the inode.
 
-A node's number is the inode number of the backing file system; the root is 1. Inodes of another device
-below the root, and the few numbers that would clash, get one with the top bit set. A node is reached
-again by its file handle (open_by_handle_at(2)), or, where there are none or they are not permitted, by
-its parent and name. Descriptors are only a cache: a million nodes need no million descriptors. The
-exceptions are orphans, inodes whose last name went away while the kernel still refers to them: they are
-pinned by a descriptor until the kernel forgets them, which also keeps their numbers from being reused.
+A node has a number (`node_numbers`) and is reached again by its file handle (open_by_handle_at(2)), or, where
+there are none or they are not permitted, by its parent and name. Descriptors are only a cache: a million
+nodes need no million descriptors. The exceptions are orphans, inodes whose last name went away while the
+kernel still refers to them: they are pinned by a descriptor until the kernel forgets them.
 
-The generation told to the kernel comes from the file handle, so that a reused inode number is seen as
-another inode.
+The file handle also is what tells an inode from another that had its number before. It makes the generation
+told to the kernel, and a node keeps its number from others for as long as the kernel refers to it.
 """
 
 from __future__ import annotations
@@ -31,15 +29,13 @@ from weka_mp.errors import (
     PermissionRefused,
     Stale,
 )
+from weka_mp.namespace.descriptors import Descriptor, Descriptors
+from weka_mp.namespace.node_numbers import ROOT, NodeNumbers
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, InodeNo
 
 __all__ = ["ROOT", "Node", "Nodes"]
 
-ROOT = 1
-"""The number of the store's root, by definition of the FUSE protocol (FUSE_ROOT_ID)."""
-
-_TABLE_BIT = 1 << 63
 _PATH = os.O_PATH | os.O_NOFOLLOW
 _REMEMBERED = 1 << 17  # ways back kept after FORGET: about 20 MiB; NFS handles outlive the kernel's interest
 _INO32_GEN = (
@@ -54,8 +50,7 @@ class Node:
 
     __slots__ = (
         "dev",
-        "generation",
-        "handle",
+        "identity",
         "ino",
         "lookups",
         "name",
@@ -65,34 +60,21 @@ class Node:
         "seen",
     )
 
-    def __init__(self, number: int, attr: Attr, handle: bytes | None, parent: int, name: bytes) -> None:
+    def __init__(self, number: int, attr: Attr, identity: bytes, parent: int, name: bytes) -> None:
         self.number = number
         self.ino = attr.ino
         self.dev = attr.dev
-        self.handle = handle
-        self.generation = _generation(handle)
+        self.identity = identity  # its file handle, or the little that there is instead
         self.parent = parent
         self.name = name
         self.lookups = 0
-        self.pin: _Descriptor | None = None
+        self.pin: Descriptor | None = None
         self.seen: tuple[int, int] | None = None  # size and mtime_ns that the kernel's cached pages show
 
-
-class _Descriptor:
-    """A cached O_PATH descriptor; it is closed when it was given up and nobody uses it any more."""
-
-    __slots__ = ("fd", "given_up", "users")
-
-    def __init__(self, fd: Fd) -> None:
-        self.fd = fd
-        self.users = 0
-        self.given_up = False
-
-
-def _generation(handle: bytes | None) -> int:
-    if handle is None:
-        return 0
-    return int.from_bytes(hashlib.blake2b(handle, digest_size=4).digest(), "big")
+    @property
+    def generation(self) -> int:
+        """What FUSE tells with the number: 32 bits that differ from a former inode's with that number."""
+        return int.from_bytes(hashlib.blake2b(self.identity, digest_size=4).digest(), "big")
 
 
 class Nodes:
@@ -104,19 +86,18 @@ class Nodes:
         """`announce` is told each inode number before the kernel is; True: what was read of it may be old."""
         self._store = store
         self._announce = announce
-        self._limit = descriptors
         self._lock = threading.Lock()
         root = store.attr(store.root())
         self._root_dev, self._root_ino = root.dev, root.ino
         announce(root.ino)
-        self._root = Node(ROOT, root, None, ROOT, b"")
+        self._root = Node(ROOT, root, b"", ROOT, b"")
         self._nodes: dict[int, Node] = {ROOT: self._root}
-        self._cache: OrderedDict[int, _Descriptor] = OrderedDict()
-        self._remembered: OrderedDict[int, tuple[bytes | None, int, bytes]] = OrderedDict()
-        self._table: dict[tuple[int, int], int] = {}
-        self._handles = self._handles_work()
+        self._numbers = NodeNumbers(root)
+        self._descriptors = Descriptors(store, descriptors)
+        self._remembered: OrderedDict[int, tuple[int, bytes, int, bytes]] = OrderedDict()
+        self._handles = self._handles_open()
 
-    def _handles_work(self) -> bool:
+    def _handles_open(self) -> bool:
         try:
             handle = self._store.handle_of(self._store.root())
             self._store.close(self._store.open_handle(handle, _PATH))
@@ -127,13 +108,11 @@ class Nodes:
     # ---- identity
     def number_of(self, attr: Attr) -> int:
         """The number of the inode with these attributes, whether it is known or not."""
-        if attr.dev == self._root_dev:
-            if attr.ino == self._root_ino:
-                return ROOT
-            if ROOT < attr.ino < _TABLE_BIT:
-                return attr.ino
-        with self._lock:
-            return self._table.setdefault((attr.dev, attr.ino), _TABLE_BIT | (len(self._table) + 1))
+        return self._numbers.of(attr.dev, attr.ino)
+
+    def _number_behind(self, fd: Fd) -> int:
+        attr = self._store.attr(fd)
+        return self._numbers.of(attr.dev, attr.ino, self._identity(fd, attr))
 
     def ino_of(self, number: int) -> InodeNo:
         """The backing inode number. Raises Stale."""
@@ -146,54 +125,57 @@ class Nodes:
         """
         if ino == self._root_ino:
             return [ROOT]
-        node = self._nodes.get(ino)
-        found = (
-            [ino]
-            if node is not None and node.lookups > 0 and node.dev == self._root_dev and ino != ROOT
-            else []
-        )
-        if self._table:
-            with self._lock:
-                numbers = [number for (_, other), number in self._table.items() if other == ino]
-            found += [number for number in numbers if (node := self._nodes.get(number)) and node.lookups > 0]
-        return found
+        return [
+            number
+            for number in self._numbers.with_ino(ino)
+            if (node := self._nodes.get(number)) is not None and node.lookups > 0 and node.ino == ino
+        ]
 
     def look(self, fd: Fd) -> Attr:
         """Attributes to tell the kernel, read after the inode was announced."""
         attr = self._store.attr(fd)
         return self._store.attr(fd) if self._announce(attr.ino) else attr
 
+    def find(self, directory: Fd, parent: int, name: bytes) -> tuple[Node, Attr]:
+        """The node of what `name` is in the directory behind `directory`, whose number is `parent`."""
+        fd = self._store.open_path(directory, name)
+        try:
+            attr = self.look(fd)
+            node = self.learn(fd, attr, parent, name)
+        except BaseException:
+            self._store.close(fd)
+            raise
+        self.keep_open(node.number, fd)
+        return node, attr
+
     def learn(self, fd: Fd, attr: Attr, parent: int, name: bytes) -> Node:
         """The node of the inode behind `fd`, found in directory `parent` under `name`.
 
         `fd` stays the caller's.
         """
-        number = self.number_of(attr)
-        if number == ROOT:
+        if self._numbers.first(attr.dev, attr.ino) == ROOT:
             return self._root
-        handle = self._handle(fd, attr)
+        identity = self._identity(fd, attr)
         with self._lock:
+            number = self._numbers.of(attr.dev, attr.ino, identity)
             node = self._nodes.get(number)
-            if node is None or node.handle != handle or node.dev != attr.dev:
-                fresh = Node(number, attr, handle, parent, name)
-                if (
-                    node is not None
-                ):  # a reused number: the kernel will still forget what it held of the old inode
-                    fresh.lookups = node.lookups
-                    self._give_up(number, node)
-                self._nodes[number] = node = fresh
+            if node is None or node.identity != identity:
+                if node is not None and node.lookups > 0:
+                    number = self._numbers.add_later(attr.dev, attr.ino, identity)
+                elif node is not None:
+                    self._give_up(node)
+                node = self._nodes[number] = Node(number, attr, identity, parent, name)
             else:
                 node.parent, node.name = parent, name
             self._remembered.pop(number, None)
             return node
 
-    def _handle(self, fd: Fd, attr: Attr) -> bytes | None:
-        if not self._handles or attr.dev != self._root_dev:
-            return None
+    def _identity(self, fd: Fd, attr: Attr) -> bytes:
+        """A file handle; where there are none the type, since a kernel breaks an inode whose type changes."""
         try:
             return self._store.handle_of(fd)
         except _NO_HANDLES:
-            return None
+            return b"%o" % stat.S_IFMT(attr.mode)
 
     def stands(self, parent: int, name: bytes) -> bool:
         """Whether the directory that has this name now is the one that the kernel was told of under it."""
@@ -204,13 +186,14 @@ class Nodes:
             return False
         try:
             attr = self._store.attr(fd)
-            node = self._nodes.get(self.number_of(attr))
+            identity = self._identity(fd, attr)
+            node = self._nodes.get(self._numbers.of(attr.dev, attr.ino, identity))
             return (
                 stat.S_ISDIR(attr.mode)
                 and node is not None
                 and node.lookups > 0
                 and (node.parent, node.name) == (parent, name)
-                and (node.dev, node.ino, node.handle) == (attr.dev, attr.ino, self._handle(fd, attr))
+                and (node.dev, node.ino, node.identity) == (attr.dev, attr.ino, identity)
             )
         finally:
             self._store.close(fd)
@@ -237,12 +220,15 @@ class Nodes:
 
     def _drop(self, node: Node) -> None:
         orphan = node.pin is not None
-        self._give_up(node.number, node)
+        self._give_up(node)
         del self._nodes[node.number]
-        if not orphan:
-            self._remembered[node.number] = (node.handle, node.parent, node.name)
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
+        if orphan:
+            self._numbers.forget_later(node.number)
+            return
+        self._remembered[node.number] = (node.dev, node.identity, node.parent, node.name)
+        while len(self._remembered) > _REMEMBERED:
+            number, _ = self._remembered.popitem(last=False)
+            self._numbers.forget_later(number)
 
     def get(self, number: int) -> Node:
         """The node, found again if it was forgotten. Raises Stale."""
@@ -250,16 +236,16 @@ class Nodes:
         return node if node is not None else self._find_again(number)
 
     def _find_again(self, number: int) -> Node:
-        handle, parent, name = self._remembered.get(number, (None, ROOT, b""))
-        if handle is None and not name:
-            handle = self._guess(number)
+        remembered = self._remembered.get(number)
+        dev, identity, parent, name = remembered or (self._root_dev, self._guess(number), ROOT, b"")
         try:
-            fd = self._open_by(handle, parent, name)
+            fd = self._open_by(dev, identity, parent, name)
         except NamespaceError as error:
             raise Stale("this inode is gone") from error
         try:
             attr = self._store.attr(fd)
-            if self.number_of(attr) != number:
+            found = self._identity(fd, attr)
+            if self._numbers.of(attr.dev, attr.ino, found) != number or (remembered and found != identity):
                 raise Stale("this inode is gone")
             return self.learn(fd, attr, parent, name)
         finally:
@@ -298,92 +284,62 @@ class Nodes:
         try:
             yield held.fd
         finally:
-            self._put(held)
+            self._descriptors.put(held)
 
-    def _take(self, number: int) -> _Descriptor:
+    def _take(self, number: int) -> Descriptor:
         node = self.get(number)
         with self._lock:
-            held = node.pin or self._cache.get(number)
-            if held is not None:
-                held.users += 1
-                if held is not node.pin:
-                    self._cache.move_to_end(number)
-                return held
-        held = _Descriptor(self._reopen(node))
-        held.users = 1
-        with self._lock:
-            self._keep(number, held)
-        return held
+            if node.pin is not None:
+                return self._descriptors.use(node.pin)
+        return self._descriptors.take(number) or self._descriptors.add(number, self._reopen(node))
 
     def _reopen(self, node: Node) -> Fd:
         try:
-            fd = self._open_by(node.handle, node.parent, node.name)
+            fd = self._open_by(node.dev, node.identity, node.parent, node.name)
         except NotFound as error:
             raise Stale("this inode is gone") from error
-        if node.handle is None:
-            attr = self._store.attr(fd)
-            if (attr.dev, attr.ino) != (node.dev, node.ino):
-                self._store.close(fd)
-                raise Stale("another inode has this name now")
+        attr = self._store.attr(fd)
+        if (attr.dev, attr.ino, self._identity(fd, attr)) != (node.dev, node.ino, node.identity):
+            self._store.close(fd)
+            raise Stale("another inode has this name now")
         return fd
 
-    def _open_by(self, handle: bytes | None, parent: int, name: bytes) -> Fd:
-        if handle is not None:
-            return self._store.open_handle(handle, _PATH)
+    def _open_by(self, dev: int, identity: bytes, parent: int, name: bytes) -> Fd:
+        if self._handles and dev == self._root_dev:
+            return self._store.open_handle(identity, _PATH)
         if not name:
             raise Stale("no way back to this inode")
         with self.borrow(parent) as directory:
             return self._store.open_path(directory, name)
 
     def keep_open(self, number: int, fd: Fd) -> None:
-        """Hand over an O_PATH descriptor of that node: the next use will want it."""
+        """Hand over an O_PATH descriptor of that node: the next use will want it.
+
+        While it is kept, the inode that the kernel was told of is there, removed or not, as it is for a
+        caller between lookup and open on any local file system.
+        """
         with self._lock:
-            held = _Descriptor(fd)
-            if number == ROOT or number not in self._nodes or number in self._cache:
+            node = self._nodes.get(number)
+            if number == ROOT or node is None or node.pin is not None:
                 self._store.close(fd)
             else:
-                self._keep(number, held)
+                self._descriptors.offer(number, fd)
 
-    def _keep(self, number: int, held: _Descriptor) -> None:
-        former = self._cache.pop(number, None)
-        if former is not None:
-            self._retire(former)
-        self._cache[number] = held
-        while len(self._cache) > self._limit:
-            self._retire(self._cache.popitem(last=False)[1])
-
-    def _put(self, held: _Descriptor) -> None:
-        with self._lock:
-            held.users -= 1
-            if held.given_up and held.users == 0:
-                self._store.close(held.fd)
-
-    def _retire(self, held: _Descriptor) -> None:
-        held.given_up = True
-        if held.users == 0:
-            self._store.close(held.fd)
-
-    def _give_up(self, number: int, node: Node) -> None:
-        cached = self._cache.pop(number, None)
-        if cached is not None:
-            self._retire(cached)
+    def _give_up(self, node: Node) -> None:
+        self._descriptors.drop(node.number)
         if node.pin is not None:
-            self._retire(node.pin)
+            self._descriptors.retire(node.pin)
             node.pin = None
 
     def release_descriptor(self, number: int) -> None:
         """Do not keep the inode's space because of our cache: its name was taken away by another process."""
-        with self._lock:
-            cached = self._cache.pop(number, None)
-            if cached is not None:
-                self._retire(cached)
+        self._descriptors.drop(number)
 
     def hold_removed(self, number: int) -> None:
         """Someone else took away a name of this inode. If it was the last, pin it until the kernel forgets.
 
-        Otherwise its number could be reused while the kernel still refers to it. The kernel would then break
-        its old inode, and a caller between lookup and open would get EIO. The kernel forgets soon, since it
-        is told that the name is gone.
+        A caller between lookup and open then finds the inode that it looked up. The kernel forgets soon,
+        since it is told that the name is gone.
         """
         try:
             held = self._take(number)
@@ -394,50 +350,43 @@ class Nodes:
                 return
             with self._lock:
                 node = self._nodes.get(number)
-                if self._cache.get(number) is not held:
-                    return
-                del self._cache[number]
-                if node is not None and node.lookups > 0 and node.pin is None:
+                if node is None or node.lookups == 0 or node.pin is not None:
+                    self._descriptors.drop(number)
+                elif self._descriptors.detach(number, held):
                     node.pin = held
-                else:
-                    self._retire(held)
         finally:
-            self._put(held)
+            self._descriptors.put(held)
 
     def release_unlinked(self) -> None:
         """Give up descriptors of inodes that were removed beside the mount: they would keep their space."""
-        with self._lock:
-            numbers = list(self._cache)
-        for number in numbers:
-            with self._lock:
-                held = self._cache.get(number)
-                if held is None:
-                    continue
-                held.users += 1
+        for number in self._descriptors.numbers():
+            held = self._descriptors.take(number)
+            if held is None:
+                continue
             try:
                 if self._store.attr(held.fd).nlink == 0:
-                    self.release_descriptor(number)
+                    self._descriptors.drop(number)
             finally:
-                self._put(held)
+                self._descriptors.put(held)
 
     # ---- names
-    def orphaned(self, number: int, fd: Fd) -> bool:
+    def orphaned(self, fd: Fd) -> bool:
         """The inode behind `fd` lost its last name.
 
         True: the kernel still refers to it and `fd` is ours now.
         """
+        number = self._number_behind(fd)
         with self._lock:
             node = self._nodes.get(number)
             if node is None or node.lookups == 0 or node.pin is not None:
                 return False
-            cached = self._cache.pop(number, None)
-            if cached is not None:
-                self._retire(cached)
-            node.pin = _Descriptor(fd)
+            self._descriptors.drop(number)
+            node.pin = Descriptor(fd)
             return True
 
-    def moved(self, number: int, parent: int, name: bytes) -> None:
-        """A rename gave the inode this name."""
+    def moved(self, fd: Fd, parent: int, name: bytes) -> None:
+        """A rename gave the inode behind `fd` this name."""
+        number = self._number_behind(fd)
         with self._lock:
             node = self._nodes.get(number)
             if node is not None and number != ROOT:
@@ -464,7 +413,7 @@ class Nodes:
             pins = sum(1 for node in self._nodes.values() if node.pin is not None)
             return {
                 "nodes": len(self._nodes),
-                "descriptors": len(self._cache),
+                "descriptors": len(self._descriptors),
                 "orphans": pins,
                 "remembered": len(self._remembered),
             }
@@ -473,4 +422,4 @@ class Nodes:
         """Close every descriptor."""
         with self._lock:
             for node in self._nodes.values():
-                self._give_up(node.number, node)
+                self._give_up(node)

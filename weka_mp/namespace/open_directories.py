@@ -106,14 +106,9 @@ class OpenDirectories:
 
     def _listed(self, directory: _OpenDirectory, name: bytes, position: int) -> Listed | None:
         try:
-            fd = self._store.open_path(directory.fd, name)
+            node, attr = self._nodes.find(directory.fd, directory.number, name)
         except NotFound:
             return None
-        try:
-            attr = self._nodes.look(fd)
-            node = self._nodes.learn(fd, attr, directory.number, name)
-        finally:
-            self._store.close(fd)
         return Listed(name, node.number, node.generation, attr, position)
 
     def sync(self, handle: int) -> None:

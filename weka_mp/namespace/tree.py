@@ -27,6 +27,7 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
     ReservedName,
+    Stale,
     WouldBlock,
 )
 from weka_mp.namespace import mount_xattrs
@@ -114,14 +115,7 @@ class Tree:
             return self._found(directory, parent, name)
 
     def _found(self, directory: Fd, parent: int, name: bytes) -> Entry:
-        fd = self._store.open_path(directory, name)
-        try:
-            attr = self.nodes.look(fd)
-            node = self.nodes.learn(fd, attr, parent, name)
-        except BaseException:
-            self._store.close(fd)
-            raise
-        self.nodes.keep_open(node.number, fd)
+        node, attr = self.nodes.find(directory, parent, name)
         return self._counted(Entry(node.number, node.generation, attr))
 
     def _counted(self, entry: Entry) -> Entry:
@@ -227,12 +221,7 @@ class Tree:
         access = flags & os.O_ACCMODE
         with self._store.acting_as(caller.uid, caller.gid, caller.groups):
             self._check_allowed(directory, name, access)
-        fd = self._store.open_path(directory, name)
-        try:
-            attr = self.nodes.look(fd)
-            number = self.nodes.learn(fd, attr, parent, name).number
-        finally:
-            self._store.close(fd)
+        number = self.nodes.find(directory, parent, name)[0].number
         file, _ = self.files.open(number, flags, caller.uid, truncate=bool(flags & os.O_TRUNC), wait=wait)
         return file, number
 
@@ -248,19 +237,35 @@ class Tree:
         if not creatable(name):
             raise ReservedName(subject=name)
 
-    def _made(self, parent: int, name: bytes, caller: Caller, make: Callable[[Fd], None]) -> Entry:
+    def _made(
+        self, parent: int, name: bytes, kind: int, caller: Caller, make: Callable[[Fd], None]
+    ) -> Entry:
         self._check_creatable(name)
         with self.nodes.borrow(parent) as directory:
             with self._store.acting_as(caller.uid, caller.gid, caller.groups):
                 make(directory)
             clear_implicit(self._store, directory)
-            return self._found(directory, parent, name)
+            return self._found_as(directory, parent, name, kind)
+
+    def _found_as(self, directory: Fd, parent: int, name: bytes, kind: int) -> Entry:
+        """Raises Stale, whereupon the kernel asks once more, when somebody replaced what was just made.
+
+        A reply with another type would be EIO for the caller.
+        """
+        try:
+            node, attr = self.nodes.find(directory, parent, name)
+        except NotFound as error:
+            raise Stale("it was taken away again") from error
+        if stat.S_IFMT(attr.mode) != kind:
+            raise Stale("something else has the name by now")
+        return self._counted(Entry(node.number, node.generation, attr))
 
     def make_directory(self, parent: int, name: bytes, mode: int, caller: Caller) -> Entry:
         """mkdir(2)."""
         try:
+            kept = mode & _PERMISSIONS
             return self._made(
-                parent, name, caller, lambda at: self._store.mkdir(at, name, mode & _PERMISSIONS)
+                parent, name, stat.S_IFDIR, caller, lambda at: self._store.mkdir(at, name, kept)
             )
         except Exists:
             self._claim(parent, name)
@@ -280,12 +285,15 @@ class Tree:
 
     def make_node(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Entry:
         """mknod(2): a file, fifo, socket or device."""
-        kept = stat.S_IFMT(mode) | mode & _PERMISSIONS
-        return self._made(parent, name, caller, lambda at: self._store.mknod(at, name, kept, rdev))
+        kind = stat.S_IFMT(mode) or stat.S_IFREG
+        kept = kind | mode & _PERMISSIONS
+        return self._made(parent, name, kind, caller, lambda at: self._store.mknod(at, name, kept, rdev))
 
     def make_symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> Entry:
         """symlink(2)."""
-        return self._made(parent, name, caller, lambda at: self._store.symlink(target, at, name))
+        return self._made(
+            parent, name, stat.S_IFLNK, caller, lambda at: self._store.symlink(target, at, name)
+        )
 
     def link(self, number: int, parent: int, name: bytes) -> Entry:
         """link(2): one more name for an inode."""
@@ -340,7 +348,7 @@ class Tree:
         """A name of the inode behind the O_PATH `fd`, which is ours, was taken away."""
         attr = self._store.attr(fd)
         gone = attr.nlink == 0 or stat.S_ISDIR(attr.mode)
-        if not gone or not self.nodes.orphaned(self.nodes.number_of(attr), fd):
+        if not gone or not self.nodes.orphaned(fd):
             self._store.close(fd)
 
     def _remove_hidden(self, parent: Fd, name: bytes) -> None:
@@ -382,9 +390,9 @@ class Tree:
                     if replaced is not None:
                         self._store.close(replaced)
                     raise
-                self._note_move(moving, to_parent, to_name)
+                self.nodes.moved(moving, to_parent, to_name)
                 if replaced is not None and flags == EXCHANGE:
-                    self._note_move(replaced, parent, name)
+                    self.nodes.moved(replaced, parent, name)
                 if replaced is not None:
                     self._let_go_if_replaced(replaced, flags)
             finally:
@@ -406,9 +414,6 @@ class Tree:
                 raise
             self._remove_hidden(target, to_name)
             self._store.rename(source, name, target, to_name, flags)
-
-    def _note_move(self, fd: Fd, parent: int, name: bytes) -> None:
-        self.nodes.moved(self.nodes.number_of(self._store.attr(fd)), parent, name)
 
     def _let_go_if_replaced(self, fd: Fd, flags: int) -> None:
         if flags == EXCHANGE:

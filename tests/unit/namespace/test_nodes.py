@@ -53,6 +53,15 @@ def table(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[_Table]:
     made.store.shutdown()
 
 
+@pytest.fixture
+def handled(tmp_path: Path) -> Iterator[_Table]:
+    """One with file handles."""
+    made = _Table(tmp_path, PosixStore)
+    yield made
+    made.nodes.close()
+    made.store.shutdown()
+
+
 def test_numbers_are_the_stores_and_the_root_is_1(table: _Table) -> None:
     assert table.learn("a/b/f").number == (table.folder / "a/b/f").stat().st_ino
     root = table.store.attr(table.store.root())
@@ -94,7 +103,9 @@ def test_a_node_follows_a_rename(table: _Table) -> None:
     node = table.learn("a/b")
     inner = table.learn("a/b/f")
     os.rename(table.folder / "a/b", table.folder / "moved")
-    table.nodes.moved(node.number, ROOT, b"moved")
+    fd = table.store.open_path(table.store.root(), b"moved")
+    table.nodes.moved(fd, ROOT, b"moved")
+    table.store.close(fd)
     for number in (node.number, inner.number):
         table.nodes.release_descriptor(number)
         assert table.ino(number) == number
@@ -152,7 +163,7 @@ def test_an_orphan_stays_until_it_is_forgotten(table: _Table) -> None:
     number = table.learn("a/b/f").number
     fd = table.store.open_path(table.store.root(), b"a/b/f")
     os.unlink(table.folder / "a/b/f")
-    assert table.nodes.orphaned(number, fd)
+    assert table.nodes.orphaned(fd)
     assert table.ino(number) == number
     table.nodes.forget([(number, 1)])
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -163,7 +174,7 @@ def test_an_orphan_stays_until_it_is_forgotten(table: _Table) -> None:
 
 def test_what_the_kernel_does_not_know_is_no_orphan(table: _Table) -> None:
     fd = table.store.open_path(table.store.root(), b"a/b/f")
-    assert not table.nodes.orphaned(12345, fd)
+    assert not table.nodes.orphaned(fd)
     table.store.close(fd)
 
 
@@ -207,25 +218,67 @@ def test_a_number_of_an_earlier_process_is_found_by_handle(tmp_path: Path) -> No
         table.store.shutdown()
 
 
-def test_a_reused_number_is_another_generation(tmp_path: Path) -> None:
-    """The kernel still holds references to the old inode, and will forget them under the same number."""
-    table = _Table(tmp_path, PosixStore)
+def _reuse(table: _Table) -> tuple[Node, Node]:
+    """A node of a removed file, and that of a new one which got its inode number."""
+    for attempt in range(50):
+        (table.folder / "old").touch()
+        old = table.learn("old")
+        table.nodes.release_descriptor(old.number)
+        os.unlink(table.folder / "old")
+        (table.folder / f"new{attempt}").touch()
+        if (table.folder / f"new{attempt}").stat().st_ino == old.ino:
+            return old, table.learn(f"new{attempt}")
+        table.nodes.forget([(old.number, old.lookups)])
+    pytest.skip("this file system reuses no inode number soon")
+
+
+def test_regression_a_number_that_the_kernel_uses_is_not_given_to_another_inode(handled: _Table) -> None:
+    """It was given with another generation: the kernel broke the old inode, and calls failed with EIO."""
+    old, new = _reuse(handled)
+    assert (old.ino, old.lookups, new.lookups) == (new.ino, 1, 1)
+    assert new.number != old.number
+    assert new.generation != old.generation
+    assert sorted(handled.nodes.known(old.ino)) == sorted([old.number, new.number])
+    with pytest.raises(Stale), handled.nodes.borrow(old.number):
+        pass
+    assert handled.ino(new.number) == new.ino
+    handled.nodes.forget([(old.number, 1)])
+    path = handled.nodes.path_of(new.number).decode()
+    assert handled.learn(path).number == new.number, "a number stays while the kernel knows the inode by it"
+    handled.nodes.forget([(new.number, 2)])
+    assert handled.nodes.known(old.ino) == []
+    assert handled.ino(new.number) == new.ino, "a handle of NFS may still name it so"
+    assert handled.learn(path).number == new.number
+    handled.nodes.release_descriptor(new.number)
+    os.unlink(handled.folder / path)
+    with pytest.raises(Stale), handled.nodes.borrow(new.number):
+        pass
+
+
+def test_a_number_that_nobody_uses_goes_to_the_next_inode(handled: _Table) -> None:
+    old, new = _reuse(handled)
+    handled.nodes.forget([(old.number, 1), (new.number, 1)])
+    os.unlink(handled.folder / os.fsdecode(new.name))
+    handled.nodes.release_unlinked()
+    for index in range(50):
+        path = handled.folder / f"third{index}"
+        path.touch()
+        if path.stat().st_ino == old.ino:
+            assert handled.learn(path.name).number == old.ino
+            return
+    pytest.skip("this file system reuses no inode number soon")
+
+
+def test_without_handles_a_number_is_not_given_to_another_type(tmp_path: Path) -> None:
+    table = _Table(tmp_path, _NoHandles)
     try:
-        if not table.store.primitives.file_handles:
-            pytest.skip("without file handles a reused number cannot be told")
-        for _ in range(50):
-            (tmp_path / "f").touch()
-            node = table.learn("f")
-            table.nodes.release_descriptor(node.number)
-            os.unlink(tmp_path / "f")
-            (tmp_path / "g").touch()
-            again = table.learn("g")
-            if again.number == node.number:
-                assert again.generation != node.generation
-                assert again.lookups == node.lookups + 1
-                return
-            os.unlink(tmp_path / "g")
-        pytest.skip("this file system reuses no inode number soon")
+        (tmp_path / "old").touch()
+        old = table.learn("old")
+        (tmp_path / "new").mkdir()
+        fd = table.store.open_path(table.store.root(), b"new")
+        attr = table.store.attr(fd)._replace(ino=old.ino)
+        assert table.nodes.learn(fd, attr, ROOT, b"new").number != old.number
+        table.store.close(fd)
     finally:
         table.nodes.close()
         table.store.shutdown()

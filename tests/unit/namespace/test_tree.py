@@ -281,3 +281,22 @@ def test_pages_are_kept_while_nothing_changed(rig: _Rig) -> None:
         other.write(b"more")
     assert not fresh()
     assert fresh()
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_what_was_replaced_as_soon_as_it_was_made_is_asked_for_again(
+    rig: _Rig, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    """A reply with another type than was asked for would be EIO; Stale makes the kernel ask once more."""
+    make = PosixStore.mkdir
+
+    def mkdir(store: PosixStore, at: Fd, name: bytes, mode: int) -> None:
+        make(store, at, name, mode)
+        (rig.folder / "d").rmdir()
+        if replaced:
+            (rig.folder / "d").touch()
+
+    monkeypatch.setattr(PosixStore, "mkdir", mkdir)
+    with pytest.raises(Stale):
+        rig.tree.make_directory(ROOT, b"d", 0o755, _ROOT_USER)
+    assert rig.tree.nodes.known((rig.folder / "d").stat().st_ino if replaced else 2) == []
