@@ -3,9 +3,9 @@
 It is the inode number of the backing file system, so that stat(2) shows the same on both sides of the mount
 and after any restart; the store's root is 1, by definition of the FUSE protocol. Two kinds have *own*
 numbers, with the top bit set: inodes that such a number does not tell apart (of another file system below
-the root, or in the way of the root's), and *later incarnations*: a file that was given the inode number of a removed
-one while the kernel still refers to that. A number that is taken from an inode the kernel knows makes it
-break that inode, and every call under way on it fails with EIO (fs/fuse/inode.c, fuse_iget).
+the root, or in the way of the root's), and *later incarnations*: a file that was given the inode number of
+a removed one while the kernel still refers to that. A number that is taken from an inode the kernel knows
+makes it break that inode, and every call under way on it fails with EIO (fs/fuse/inode.c, fuse_iget).
 """
 
 from __future__ import annotations
