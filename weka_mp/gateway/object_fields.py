@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.gateway.reply import Fields
 from weka_mp.s3.dates import format_http_date
 from weka_mp.s3.headers_out import DEFAULT_CONTENT_TYPE, encode_text, override
+from weka_mp.s3.request import is_field_name
 
 if TYPE_CHECKING:
     from weka_mp.namespace import ObjectInfo
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["checksum_fields", "last_modified", "object_fields", "quoted", "validator_fields"]
 
 _NANOSECONDS: Final = 1_000_000_000
-# RFC 9110, 5.6.2; the mount lets names be set that are none.
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _CONTENT: Final = (
     ("Cache-Control", "cache_control"),
     ("Content-Disposition", "content_disposition"),
@@ -64,7 +62,7 @@ def object_fields(info: ObjectInfo, overrides: Fields) -> list[tuple[str, str]]:
 def _user_fields(user: Mapping[str, str]) -> list[tuple[str, str]]:
     """x-amz-meta-* for every name that can be a header's; S3 tells only how many others there are."""
     fields = [
-        (f"x-amz-meta-{name}", encode_text(value)) for name, value in user.items() if _TOKEN.fullmatch(name)
+        (f"x-amz-meta-{name}", encode_text(value)) for name, value in user.items() if is_field_name(name)
     ]
     if len(fields) < len(user):
         fields.append(("x-amz-missing-meta", str(len(user) - len(fields))))

@@ -218,6 +218,8 @@ def decode(data: bytes) -> Record:
 def _check(found: dict[int, Any]) -> None:
     """Types as written: a wrong one must be damage here and not an error wherever it is used."""
     for number, value in found.items():
+        if type(number) is not int:
+            raise TypeError("a field without a number")
         wanted = _TYPES.get(number)
         if wanted is not None and type(value) is not wanted:
             raise TypeError(f"field {number} is no {wanted.__name__}")

@@ -11,8 +11,9 @@ Reading and writing are two small machines, each a table below; a step that is n
 of the caller and raises ConnectionMisuse. What a client does wrong is an event, Malformed, with the error
 to answer.
 
-Heads are parsed by head_parser, chunked bodies by h11; bodies with a length are cut from what was received
-without a copy, and replies are written here (h11's writer costs as much as its parser and would add nothing).
+Heads are parsed by head_parser, chunked bodies by chunked_body; both kinds of body are cut from what was
+received without a copy. Replies are written here (h11's writer costs as much as its parser and would add
+nothing).
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
 
-import h11
-
+from weka_mp.s3.chunked_body import ChunkReader
 from weka_mp.s3.errors import S3Error, reply_has_body
 from weka_mp.s3.head_parser import ParsedHead, parse_head
 from weka_mp.s3.request import S3Request
@@ -140,7 +140,7 @@ class Connection:
     """One client connection. Not thread-safe; holds at most one head or one received block of a body."""
 
     __slots__ = (
-        "_buffer", "_chunk_parser", "_continue_due", "_discarding", "_eof", "_head", "_keep_alive", "_left",
+        "_buffer", "_chunks", "_continue_due", "_discarding", "_eof", "_head", "_keep_alive", "_left",
         "_position", "_reading", "_reply_left", "_writing",
     )
 
@@ -152,7 +152,7 @@ class Connection:
         self._writing = Writing.NOTHING
         self._head: ParsedHead | None = None
         self._left = 0  # bytes of the request's body still to come
-        self._chunk_parser: h11.Connection | None = None
+        self._chunks = ChunkReader()
         self._reply_left = 0  # bytes of the reply's body still to be sent
         self._keep_alive = True
         self._continue_due = False
@@ -224,7 +224,7 @@ class Connection:
     def _incomplete_head(self, buffer: bytes, start: int) -> Event:
         # A first byte that begins no method (TLS on the plain port, binary noise) or lines without carriage
         # returns will never become a head: say so now instead of waiting for the limit or a time-out.
-        bare = buffer.find(b"\n", start)
+        bare = buffer.find(b"\n", start, start + MAX_HEAD)
         if not 0x21 <= buffer[start] <= 0x7E and buffer[start:start + 1] != b"\r":
             return self._malformed(S3Error("BadRequest", "This is not an HTTP request."))
         if bare == start or (bare > start and buffer[bare - 1:bare] != b"\r"):
@@ -240,7 +240,7 @@ class Connection:
         self._writing = Writing.NOTHING
         if head.content_length is None:
             self._reading = Reading.CHUNKS
-            self._chunk_parser = _chunk_parser()
+            self._chunks = ChunkReader()
         else:
             self._reading = Reading.LENGTH
             self._left = head.content_length
@@ -261,22 +261,15 @@ class Connection:
         return BodyData(data)
 
     def _read_chunks(self) -> Event:
-        parser = self._chunk_parser
-        if parser is None:
-            raise ConnectionMisuse("no chunked body is being read")
+        if self._position < len(self._buffer):
+            self._continue_due = False
         try:
-            if self._position < len(self._buffer):
-                self._continue_due = False
-                parser.receive_data(self._buffer[self._position:])
-                self._position = len(self._buffer)
-            event = parser.next_event()
-        except h11.RemoteProtocolError as error:
-            return self._malformed(S3Error("BadRequest", f"The chunked body is malformed: {error}"))
-        if isinstance(event, h11.Data):
-            return BodyData(memoryview(event.data))
-        if isinstance(event, h11.EndOfMessage):
-            self._buffer, self._position = parser.trailing_data[0], 0
-            self._chunk_parser = None
+            data, self._position = self._chunks.read(self._buffer, self._position)
+        except S3Error as error:
+            return self._malformed(error)
+        if data is not None:
+            return BodyData(data)
+        if self._chunks.is_done:
             self._reading = Reading.DONE
             return _BODY_END
         return self._ended(incomplete=True) if self._eof else NEED_DATA
@@ -401,11 +394,3 @@ class Connection:
         self._writing = Writing.NOTHING
         self._head = None
         self._continue_due = False
-
-
-def _chunk_parser() -> h11.Connection:
-    """An h11 connection that stands behind a head, where a chunked body begins."""
-    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-    parser.receive_data(b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-    parser.next_event()
-    return parser

@@ -6,7 +6,9 @@ expressions instead, which costs a tenth; they accept a strict subset of h11's g
 holds both equal.
 
 Refused beyond h11, because intermediaries disagree on what they mean (request smuggling): folded header
-lines, bare line feeds, Content-Length together with Transfer-Encoding, Transfer-Encoding in HTTP/1.0.
+lines, bare line feeds, more than one Content-Length, Content-Length together with Transfer-Encoding,
+Transfer-Encoding in HTTP/1.0, a Host that is none, and a target in absolute form that contradicts Host: the
+signature covers Host, so nothing else may decide where a request goes.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ import h11
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers, S3Request
 
-__all__ = ["ParsedHead", "parse_head", "parse_head_by_h11", "parse_plain_head"]
+__all__ = ["MAX_FIELDS", "ParsedHead", "parse_head", "parse_head_by_h11", "parse_plain_head"]
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/1\.1\r\n")
 _FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb":[ \t]*+(?:[\x21-\x7e\x80-\xff \t])*+\r\n)++\r\n")
 _FOLD: Final = re.compile(rb"\n[ \t]")
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
+_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([^\r\n]*)", re.IGNORECASE)
 _LENGTH: Final = re.compile("[0-9]{1,18}")  # h11 allows 20 digits; 18 are an exabyte
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._~-]*+)(?::[0-9]{0,5})?")
+MAX_FIELDS: Final = 256
+"""Header fields of one request: against the time that thousands of tiny ones would take to check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,10 @@ def parse_head_by_h11(head: bytes) -> ParsedHead:
         raise _bad_request("folded header lines are not accepted")
     if _BARE_LINE_FEED.search(head):
         raise _bad_request("a line feed without a carriage return")
+    sent_lengths = _LENGTHS.findall(head)
+    # h11 makes one of several that are equal, which not everybody does (RFC 9110, 8.6, leaves it open).
+    if len(sent_lengths) > 1 or b"," in b"".join(sent_lengths):
+        raise _bad_request("more than one Content-Length")
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=len(head) + 1)
     try:
         parser.receive_data(head)
@@ -104,6 +114,8 @@ def parse_head_by_h11(head: bytes) -> ParsedHead:
 def _finish(
     method: bytes, target: bytes, headers: Headers, length: int | None, chunked: bool, http_1_1: bool
 ) -> ParsedHead:
+    if len(headers) > MAX_FIELDS:
+        raise S3Error("RequestHeaderSectionTooLarge", "Your request has too many headers.")
     expectation = headers.get("expect")
     expects = False
     if expectation is not None and http_1_1:
@@ -119,4 +131,17 @@ def _finish(
         options = {option.strip() for option in values.split(",")}
         keep_alive = "close" not in options and http_1_1
     request = S3Request.from_target(method.decode("ascii"), target, headers)
+    _check_host(headers.get("host"), request.authority)
     return ParsedHead(request, length, chunked, expects, keep_alive, http_1_1)
+
+
+def _check_host(host: str | None, authority: str | None) -> None:
+    """RFC 9112, 3.2: an invalid Host is answered with 400. Raises S3Error BadRequest."""
+    if host is not None and _HOST.fullmatch(host) is None:
+        raise _bad_request("illegal Host header")
+    if authority is None:
+        return
+    if not authority or _HOST.fullmatch(authority) is None:
+        raise _bad_request("illegal host in the request target")
+    if host is not None and host.lower() != authority.lower():
+        raise _bad_request("the request target and the Host header name different hosts")

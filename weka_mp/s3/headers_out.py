@@ -1,8 +1,4 @@
-"""Values into the headers of replies: object metadata, checksums, ETags, dates.
-
-Source: the response headers of the S3 API reference; RFC 2047 for metadata that is not ASCII, as S3 answers
-it.
-"""
+"""Text into the headers of replies. Source: RFC 2047 for what is not ASCII, as S3 answers it."""
 
 from __future__ import annotations
 
@@ -10,10 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Final
 
-from weka_mp.s3.dates import format_http_date
-from weka_mp.s3.operations import ObjectMetadata
-
-__all__ = ["DEFAULT_CONTENT_TYPE", "encode_text", "metadata_headers", "object_headers", "override"]
+__all__ = ["DEFAULT_CONTENT_TYPE", "encode_text", "override"]
 
 DEFAULT_CONTENT_TYPE: Final = "binary/octet-stream"
 
@@ -26,30 +19,6 @@ def encode_text(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
     return f"=?UTF-8?B?{b64encode(value.encode('utf-8', 'surrogateescape')).decode('ascii')}?="
-
-
-def metadata_headers(metadata: ObjectMetadata) -> list[tuple[str, str]]:
-    """Content headers and user metadata; a type is always there."""
-    fields = [("Content-Type", encode_text(metadata.content_type or DEFAULT_CONTENT_TYPE))]
-    for name, value in (
-        ("Cache-Control", metadata.cache_control),
-        ("Content-Disposition", metadata.content_disposition),
-        ("Content-Encoding", metadata.content_encoding),
-        ("Content-Language", metadata.content_language),
-        ("Expires", metadata.expires),
-        ("x-amz-website-redirect-location", metadata.website_redirect),
-    ):
-        if value is not None:
-            fields.append((name, encode_text(value)))
-    fields += [(f"x-amz-meta-{name}", encode_text(value)) for name, value in metadata.user]
-    return fields
-
-
-def object_headers(etag: str, last_modified: int) -> list[tuple[str, str]]:
-    """What tells one state of an object from another. etag without quotes, time in seconds since the
-    epoch."""
-    return [
-        ("Last-Modified", format_http_date(last_modified)), ("ETag", f'"{etag}"'), ("Accept-Ranges", "bytes")]
 
 
 def override(

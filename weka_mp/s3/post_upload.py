@@ -28,7 +28,7 @@ from weka_mp.s3.payload import MAX_SINGLE_UPLOAD, PayloadVerifier, expectations
 from weka_mp.s3.post_form import FormFields
 from weka_mp.s3.post_policy import LengthRange, PostPolicy, parse_policy
 from weka_mp.s3.presign import MAX_EXPIRES
-from weka_mp.s3.request import MAX_KEY_BYTES, Headers
+from weka_mp.s3.request import MAX_KEY_BYTES, Headers, require_header
 from weka_mp.s3.signing_time import MAX_SKEW, parse_basic_iso
 from weka_mp.s3.sigv4 import (
     ALGORITHM,
@@ -188,9 +188,7 @@ def _headers(fields: Mapping[str, str]) -> Headers:
         header = "x-amz-acl" if name == "acl" else name
         if header not in _CONTENT_HEADERS and (not header.startswith("x-amz-") or header in _NO_HEADERS):
             continue
-        # What becomes a header of later responses must not be able to begin another one.
-        if any(character in name + value for character in "\r\n\0") or not name.isascii():
-            raise S3Error("InvalidArgument", details={"ArgumentName": name, "ArgumentValue": value})
+        require_header(name, value)
         pairs.append((header, value.encode("utf-8")))
     return Headers(pairs)
 

@@ -22,7 +22,7 @@ from weka_mp.s3.credentials import (
     find_secret,
 )
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.request import Headers, S3Request
+from weka_mp.s3.request import Headers, S3Request, require_header
 from weka_mp.s3.signing_time import MAX_SKEW, extended_iso, parse_basic_iso
 from weka_mp.s3.sigv2 import check_signature, declared_payload, other_spelling, string_to_sign
 from weka_mp.s3.sigv4 import (
@@ -85,11 +85,14 @@ def effective_headers(request: S3Request, kind: AuthKind) -> Headers:
     """The headers of a request and, when it is pre-signed, the ``x-amz-*`` headers moved to the query.
 
     SDKs that pre-sign move headers such as x-amz-acl or x-amz-checksum-crc32 there; the signature covers them
-    in either place. A header that was really sent outweighs the parameter.
+    in either place. A header that was really sent outweighs the parameter. Raises S3Error InvalidArgument for
+    a parameter that cannot be a header.
     """
     if kind not in (AuthKind.QUERY_V4, AuthKind.QUERY_V2):
         return request.headers
     moved = [pair for pair in _hoisted(request, kind) if pair[0] not in request.headers]
+    for name, value in moved:
+        require_header(name, value)
     return Headers((*request.headers.items(), *moved)) if moved else request.headers
 
 

@@ -18,7 +18,7 @@ from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
     "MAX_KEY_BYTES", "Address", "Headers", "S3Request", "address", "check_bucket_name", "decode_key",
-    "require_bucket_name",
+    "is_field_name", "require_bucket_name", "require_header",
 ]
 
 MAX_KEY_BYTES: Final = 1024  # bytes of UTF-8, S3's limit of a key
@@ -26,6 +26,7 @@ MAX_KEY_BYTES: Final = 1024  # bytes of UTF-8, S3's limit of a key
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _LEGACY_BUCKET_NAME: Final = re.compile(r"[A-Za-z0-9._-]{3,255}", re.ASCII)
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
 class Headers:
@@ -87,6 +88,18 @@ class Headers:
     def __repr__(self) -> str:
         # Names only: values hold credentials, and a repr ends up in logs.
         return f"Headers({', '.join(name for name, _ in self._items)})"
+
+
+def is_field_name(name: str) -> bool:
+    """Whether it can be the name of a header (RFC 9110, 5.1: a token)."""
+    return _TOKEN.fullmatch(name) is not None
+
+
+def require_header(name: str, value: str) -> None:
+    """Refuse what no header could say but a query or a form can: it may be stored and come back as a header
+    of another response. Raises S3Error InvalidArgument."""
+    if not is_field_name(name) or any(character in value for character in "\r\n\0"):
+        raise S3Error("InvalidArgument", details={"ArgumentName": name, "ArgumentValue": value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,29 @@
 """XML bodies of requests: a bounded tree without entities, and strict walks over it.
 
 Rules: the S3 API reference's request syntaxes. Namespaces are ignored, since clients send S3's, none, or
-others. Document types, entities and external references are refused by defusedxml before they are looked at.
+others. Document types, entities and external references are refused by defusedxml before they are looked at;
+what no request of S3 has (towers, millions of elements, attributes or namespaces, odd encodings) is refused
+where it begins, so that no tree is built of it.
 """
 
 from __future__ import annotations
 
 from typing import Final
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from weka_mp.s3.errors import S3Error
 
 __all__ = ["children", "document", "local_name", "number", "text"]
 
-_MAX_DEPTH: Final = 16  # levels; S3's deepest request has fewer, a tower of thousands would exhaust the stack
+_MAX_DEPTH: Final = 16  # levels; S3's deepest request has fewer
+_MAX_ELEMENTS: Final = 100_000  # ten thousand parts with every checksum are 80,001
+_MAX_ATTRIBUTES: Final = 16  # of one element, and namespaces of the whole: S3's requests have one of each
+# What expat reads by itself (XML 1.0, 4.3.3, asks for the first two). Others would be read by whichever codec
+# of Python has that name.
+_ENCODINGS: Final = frozenset({"utf-8", "utf-16", "iso-8859-1", "us-ascii"})
 
 
 def _malformed() -> S3Error:
@@ -28,27 +35,57 @@ def local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _require_shallow(root: Element) -> None:
-    level = [root]
-    for _ in range(_MAX_DEPTH):
-        level = [child for element in level for child in element]
-        if not level:
-            return
-    raise _malformed()
+class _BoundedBuilder(TreeBuilder):
+    """A tree that stops growing where no request of S3 would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+        self._elements = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        self._elements += 1
+        if self._depth > _MAX_DEPTH or self._elements > _MAX_ELEMENTS or len(attrs) > _MAX_ATTRIBUTES:
+            raise _malformed()
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def _parser() -> DefusedXMLParser:
+    parser = DefusedXMLParser(target=_BoundedBuilder(), forbid_dtd=True)
+    namespaces: list[str] = []
+
+    def check_declaration(_version: str, encoding: str | None, _standalone: int) -> None:
+        if encoding is not None and encoding.lower() not in _ENCODINGS:
+            raise _malformed()
+
+    def check_namespace(_prefix: str | None, uri: str | None) -> None:
+        namespaces.append(uri or "")
+        if len(namespaces) > _MAX_ATTRIBUTES:
+            raise _malformed()
+
+    parser.parser.XmlDeclHandler = check_declaration
+    parser.parser.StartNamespaceDeclHandler = check_namespace
+    return parser
 
 
 def document(body: bytes, root_name: str, limit: int) -> Element:
     """The root element of a body of at most `limit` bytes. Raises S3Error MalformedXML."""
     if len(body) > limit:
         raise _malformed()
+    parser = _parser()
     try:
-        root: Element = fromstring(body)
+        parser.feed(body)
+        root: Element = parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         # ValueError and LookupError: encodings that expat or Python do not know.
         raise _malformed() from error
     if local_name(root) != root_name:
         raise _malformed()
-    _require_shallow(root)
     return root
 
 

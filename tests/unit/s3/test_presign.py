@@ -210,3 +210,13 @@ def test_regression_a_header_that_is_in_the_url_too_was_signed_once():
         "PUT", request.raw_path + b"?" + request.raw_query,
         Headers((*request.headers.items(), ("x-amz-meta-a", "c"))))
     assert refused(other).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("parameter", [
+    "x-amz-meta-a%0D%0AX=b", "x-amz-meta-a%20b=c", "x-amz-meta-a=b%0D%0AX:%20y", "x-amz-meta-a=%00",
+])
+def test_regression_a_parameter_that_no_header_could_be_is_refused(parameter):
+    read = S3Request.from_target("PUT", b"/b/k?" + parameter.encode(), Headers([("Host", "h")]))
+    with pytest.raises(S3Error) as caught:
+        effective_headers(read, AuthKind.QUERY_V4)
+    assert caught.value.code == "InvalidArgument"

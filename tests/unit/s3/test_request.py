@@ -15,6 +15,7 @@ from weka_mp.s3.request import (
     check_bucket_name,
     decode_key,
     require_bucket_name,
+    require_header,
 )
 
 DOMAINS = ("s3.example.com", "example.com", "localhost")
@@ -155,3 +156,14 @@ class TestBucketNames:
     def test_a_once_legal_name_is_only_missing(self) -> None:
         assert code_of(require_bucket_name, "My_Bucket") == "NoSuchBucket"
         assert code_of(require_bucket_name, "a$b") == "InvalidBucketName"
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("x-amz-meta-a\r\nb", "v"), ("x-amz-meta-a b", "v"), ("x-amz-meta-a:", "v"), ("x-amz-meta-\xe4", "v"),
+    ("x-amz-meta-a", "v\r\nX: y"), ("x-amz-meta-a", "v\0"), ("", "v"),
+])
+def test_regression_what_no_header_could_say_is_no_header(name: str, value: str) -> None:
+    # A pre-signed query stored such a name, and every GET of the object was an internal error.
+    with pytest.raises(S3Error) as caught:
+        require_header(name, value)
+    assert caught.value.code == "InvalidArgument"
