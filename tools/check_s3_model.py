@@ -19,7 +19,8 @@ from weka_mp.s3.routing import CORS_PREFLIGHT, ROUTES, SYNONYMS, Scope
 
 QUERY_HONOURED = frozenset({
     "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "marker",
-    "max-buckets", "max-keys", "partNumber", "prefix", "response-cache-control",
+    "key-marker", "max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber",
+    "prefix", "upload-id-marker", "response-cache-control",
     "response-content-disposition", "response-content-encoding", "response-content-language",
     "response-content-type", "response-expires", "start-after", "uploadId", "versionId",
 })

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 from tests.unit.namespace.kit import BUCKET, md5_of, put
-from weka_mp.namespace import CompletedPart, Namespace, NewUpload, multipart
+from weka_mp.namespace import CompletedPart, Namespace, NewUpload, PartCopyRequest, multipart
 from weka_mp.store import crashpoints
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName
@@ -68,7 +68,7 @@ def upload(namespace: Namespace, *numbers: int) -> None:
         body = PART if number == 1 else NEW
         with namespace.begin_part(BUCKET, b"up/k", upload_id, number, len(body)) as part:
             part.write(body)
-            parts.append(CompletedPart(number, part.commit(bytes.fromhex(md5_of(body)), {})))
+            parts.append(CompletedPart(number, part.commit(bytes.fromhex(md5_of(body)), {}).etag))
             acknowledge(f"part {number}")
     parts.sort(key=lambda part: part.number)
     namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
@@ -80,6 +80,36 @@ def upload_in_order(namespace: Namespace) -> None:
 
 def upload_backwards(namespace: Namespace) -> None:
     upload(namespace, 2, 1)
+
+
+def upload_with_gaps(namespace: Namespace) -> None:
+    """Parts that no file of slots holds in order: the first comes twice, the second has a high number."""
+    upload_id = namespace.create_upload(BUCKET, b"up/k", NewUpload())
+    acknowledge(f"upload {upload_id}")
+    parts = {}
+    for number, body in ((1, NEW), (1, PART), (7, NEW)):
+        with namespace.begin_part(BUCKET, b"up/k", upload_id, number, len(body)) as part:
+            part.write(body)
+            parts[number] = CompletedPart(number, part.commit(bytes.fromhex(md5_of(body)), {}).etag)
+    acknowledge("part 1")
+    acknowledge("part 7")
+    namespace.complete_upload(BUCKET, b"up/k", upload_id, list(parts.values()))
+
+
+def upload_by_copy(namespace: Namespace) -> None:
+    """The first part is a copy of an object that was there before."""
+    upload_id = namespace.create_upload(BUCKET, b"up/k", NewUpload())
+    acknowledge(f"upload {upload_id}")
+    part = namespace.copy_part(PartCopyRequest(
+        BUCKET, b"source", BUCKET, b"up/k", upload_id, 1, lambda info: (0, info.size), None, lambda: None,
+    ))
+    acknowledge("part 1")
+    with namespace.begin_part(BUCKET, b"up/k", upload_id, 2, len(NEW)) as session:
+        session.write(NEW)
+        second = session.commit(bytes.fromhex(md5_of(NEW)), {})
+    acknowledge("part 2")
+    parts = [CompletedPart(1, part.etag), CompletedPart(2, second.etag)]
+    namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
 
 
 def create_bucket(namespace: Namespace) -> None:
@@ -98,6 +128,8 @@ ACTIONS: dict[str, Callable[[Namespace], None]] = {
         directory_delete,
         upload_in_order,
         upload_backwards,
+        upload_with_gaps,
+        upload_by_copy,
         create_bucket,
     )
 }

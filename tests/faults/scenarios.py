@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from tests.unit.namespace.kit import BUCKET, get, md5_of, put
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
-from weka_mp.namespace import CompletedPart, Namespace, NewMetadata, NewUpload, WriteConditions
+from weka_mp.namespace import (
+    CompletedPart,
+    Namespace,
+    NewMetadata,
+    NewUpload,
+    PartCopyRequest,
+    WriteConditions,
+)
 from weka_mp.values import BucketName
 
 OLD, NEW = b"the old content", b"the new and longer content"
@@ -62,7 +69,7 @@ def _upload(ground: Ground, *bodies: bytes, key: bytes = b"up/k") -> None:
 def upload_part(ground: Ground, number: int, body: bytes, key: bytes = b"up/k") -> None:
     with ground.namespace.begin_part(BUCKET, key, ground.upload_id, number, len(body)) as part:
         part.write(body)
-        etag = part.commit(bytes.fromhex(md5_of(body)), {})
+        etag = part.commit(bytes.fromhex(md5_of(body)), {}).etag
     ground.parts = [other for other in ground.parts if other.number != number]
     ground.parts = sorted([*ground.parts, CompletedPart(number, etag)], key=lambda found: found.number)
 
@@ -75,6 +82,29 @@ def _out_of_order(ground: Ground) -> None:
     _upload(ground)
     upload_part(ground, 2, NEW)
     upload_part(ground, 1, PART)
+
+
+def _with_gaps(ground: Ground) -> None:
+    _upload(ground, PART)
+    upload_part(ground, 7, NEW)
+
+
+def _copied_part(ground: Ground) -> None:
+    ground.namespace.copy_part(PartCopyRequest(
+        BUCKET, b"a/k", BUCKET, b"up/k", ground.upload_id, 2, lambda info: (4, info.size - 4), None,
+        lambda: None,
+    ))
+
+
+def _source_and_upload(ground: Ground) -> None:
+    put(ground.namespace, b"a/k", OLD)
+    _upload(ground, PART)
+
+
+def _completed(ground: Ground) -> None:
+    _upload(ground, PART, NEW)
+    _complete(ground)
+    ground.namespace.delete_object(BUCKET, b"up/k")
 
 
 def _directory_with_body(ground: Ground) -> None:
@@ -156,6 +186,11 @@ SCENARIOS: dict[str, Scenario] = {
         lambda g: _upload(g, PART, NEW), _complete, {b"up/k": None}, {b"up/k": PART + NEW}
     ),
     "complete-assembled": Scenario(_out_of_order, _complete, {b"up/k": None}, {b"up/k": PART + NEW}),
+    "complete-with-gaps": Scenario(_with_gaps, _complete, {b"up/k": None}, {b"up/k": PART + NEW}),
+    "complete-again": Scenario(_completed, _complete, {b"up/k": None}, {b"up/k": None}),
+    "upload-part-copy": Scenario(
+        _source_and_upload, _copied_part, {b"a/k": OLD, b"up/k": None}, {b"a/k": OLD, b"up/k": None}
+    ),
     "create-bucket": Scenario(_nothing, lambda g: g.namespace.create_bucket(OTHER), {}, {}),
 }
 

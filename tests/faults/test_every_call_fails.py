@@ -111,6 +111,7 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
     far_future = 1 << 62
     ground.namespace.sweep(far_future)
     ground.namespace.expire_uploads(far_future)
+    ground.namespace.forget_completed(far_future)
     left = set(tree(memory))
     kept = {path for path in left if path.startswith((b".weka/longnames/", b".weka/buckets/"))}
     assert not [path for path in kept if b"new-" in path], where
@@ -124,6 +125,7 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
         b".weka/locks/entries",
         b".weka/spool/",
         b".weka/uploads/",
+        b".weka/completed/",
     }, where
     ground.namespace.delete_bucket(BUCKET)
     with pytest.raises(BucketMissing):

@@ -73,7 +73,7 @@ def test_mistakes_are_named(client, bucket):
     wrong = {"Parts": [{"PartNumber": 1, "ETag": '"00000000000000000000000000000000"'}]}
     assert failure(complete, **known, MultipartUpload=wrong) == ("InvalidPart", 400)
     size = {"Parts": parts[:1]}
-    assert failure(complete, **known, MultipartUpload=size, MpuObjectSize=1)[1] == 400
+    assert failure(complete, **known, MultipartUpload=size, MpuObjectSize=1) == ("InvalidRequest", 400)
     unknown = {**known, "UploadId": "nosuchupload"}
     assert failure(client.upload_part, **unknown, PartNumber=1, Body=b"x") == ("NoSuchUpload", 404)
     assert failure(client.head_object, Bucket=bucket, Key="k") == ("404", 404)
@@ -89,8 +89,17 @@ def test_regression_a_repeated_completion_is_answered_again(client, bucket, opti
     fewer = {"Parts": parts[:1]}
     assert failure(client.complete_multipart_upload, **known, MultipartUpload=fewer) == ("NoSuchUpload", 404)
     client.put_object(Bucket=bucket, Key="k", Body=b"other")
-    gone = failure(client.complete_multipart_upload, **known, MultipartUpload={"Parts": parts})
-    assert gone == ("NoSuchUpload", 404)
+    later = client.complete_multipart_upload(**known, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+    assert later["ETag"] == first["ETag"]
+    assert client.get_object(Bucket=bucket, Key="k")["Body"].read() == b"other"
+    client.delete_object(Bucket=bucket, Key="k")
+    size = {"MpuObjectSize": PART + 4}
+    gone = client.complete_multipart_upload(**known, MultipartUpload={"Parts": parts}, **size)
+    assert gone["ETag"] == first["ETag"]
+    assert failure(client.head_object, Bucket=bucket, Key="k") == ("404", 404)
+    size = {"MpuObjectSize": 7}
+    wrong = failure(client.complete_multipart_upload, **known, MultipartUpload={"Parts": parts}, **size)
+    assert wrong == ("InvalidRequest", 400)
 
 
 def test_a_part_with_another_checksum(client, bucket):

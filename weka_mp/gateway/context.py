@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,10 +28,14 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request's surroundings: the site and who asks."""
+    """One request's surroundings: the site and who asks.
+
+    begun: called, from any thread, when only long work remains of an operation of `dispatch.PATIENT`.
+    """
 
     site: Site
     principal: Principal
+    begun: Callable[[], None] = lambda: None
 
     @property
     def namespace(self) -> Namespace:

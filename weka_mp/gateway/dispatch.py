@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from weka_mp.gateway import buckets, listing, multipart, objects_copy, objects_delete, objects_get
+from weka_mp.gateway import (
+    buckets,
+    listing,
+    multipart,
+    multipart_copy,
+    multipart_listing,
+    objects_copy,
+    objects_delete,
+    objects_get,
+)
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.reply import Reply
 from weka_mp.s3 import operations as op
 
-__all__ = ["INLINE", "dispatch"]
+__all__ = ["INLINE", "PATIENT", "dispatch"]
 
 _Answer = Callable[[Context, Any], Reply]
 
@@ -31,11 +40,17 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.DeleteObjects: objects_delete.delete_objects,
     op.CopyObject: objects_copy.copy_object,
     op.CreateMultipartUpload: multipart.create_upload,
+    op.UploadPartCopy: multipart_copy.upload_part_copy,
+    op.ListParts: multipart_listing.list_parts,
+    op.ListMultipartUploads: multipart_listing.list_multipart_uploads,
     op.CompleteMultipartUpload: multipart.complete_upload,
     op.AbortMultipartUpload: multipart.abort_upload,
 }
 
 INLINE: Final = frozenset({op.HeadObject, op.HeadBucket, op.GetBucketLocation})
+
+PATIENT: Final = frozenset({op.CompleteMultipartUpload, op.UploadPartCopy})
+"""Operations that call `Context.begun`, and then may take so long that the client must be kept waiting."""
 
 
 def dispatch(context: Context, operation: op.Operation) -> Reply:

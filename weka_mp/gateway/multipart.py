@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from weka_mp.errors import NamespaceError, UploadMissing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions, stored_checksums
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
-from weka_mp.namespace import CombinedChecksums, CompletedPart, NewUpload, StoredPart, UploadInfo
+from weka_mp.namespace import (
+    CombinedChecksums,
+    CompletedPart,
+    CompletedUpload,
+    NewUpload,
+    StoredPart,
+    UploadInfo,
+)
 from weka_mp.s3 import operations as op
-from weka_mp.s3 import xml_write
+from weka_mp.s3 import xml_uploads
 from weka_mp.s3.checksums import (
     Algorithm,
     ChecksumType,
@@ -27,10 +31,6 @@ from weka_mp.s3.checksums import (
 )
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import PayloadDigest
-from weka_mp.values import Change
-
-if TYPE_CHECKING:
-    from weka_mp.namespace.values import ObjectInfo, Published
 
 __all__ = [
     "PartUpload", "abort_upload", "check_part_checksum", "complete_upload", "create_upload", "part_checksums",
@@ -49,11 +49,11 @@ def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Repl
     fields: Fields = ()
     if algorithm is not None and kind is not None:
         fields = (("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind))
-    document = xml_write.initiate_multipart_upload_result(operation.bucket, operation.key, upload_id)
+    document = xml_uploads.initiate_multipart_upload_result(operation.bucket, operation.key, upload_id)
     return xml_reply(document, fields=fields)
 
 
-def part_checksums(context: Context, operation: op.UploadPart) -> frozenset[Algorithm]:
+def part_checksums(context: Context, operation: op.UploadPart | op.UploadPartCopy) -> frozenset[Algorithm]:
     """What the upload wants of every part. Raises UploadMissing."""
     info = context.namespace.upload_info(operation.bucket, operation.key, operation.upload_id)
     algorithm = info.new.checksum_algorithm
@@ -89,11 +89,11 @@ class PartUpload:
     def finish(self, digest: PayloadDigest) -> Reply:
         """Make what was written the part. Raises NamespaceError."""
         checksums = stored_checksums(digest)
-        etag = self._session.commit(digest.md5 or b"", checksums)
+        part = self._session.commit(digest.md5 or b"", checksums)
         self.unfinished = False
         sent = digest.client_algorithm
         shown: Fields = () if sent is None else ((sent.header, checksums[sent.value]),)
-        return Reply(200, (("ETag", quoted(etag)), *shown))
+        return Reply(200, (("ETag", quoted(part.etag)), *shown))
 
 
 def abort_upload(context: Context, operation: op.AbortMultipartUpload) -> Reply:
@@ -107,51 +107,50 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
 
     A completion that is repeated, since its answer was lost, is answered again (S3 API).
     """
-    changes: Sequence[Change] = ()
-    try:
-        done = _complete(context, operation)
-        info, changes = done.info, done.changes
-    except UploadMissing:
-        completed = _completed_before(context, operation)
-        if completed is None:
-            raise
-        info = completed
-        changes = context.namespace.reaffirm(operation.bucket, operation.key)  # the first may have died
-    location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
-    document = xml_write.complete_multipart_upload_result(xml_write.CompletedUpload(
-        location, operation.bucket, operation.key, info.etag, tuple(info.checksums.items()),
-        info.checksum_type or "",
-    ))
-    return xml_reply(document, changes=changes)
 
-
-def _complete(context: Context, operation: op.CompleteMultipartUpload) -> Published:
-    upload = context.namespace.upload_info(operation.bucket, operation.key, operation.upload_id)
-    _check_declared_type(operation, upload)
-
-    def combine(parts: Sequence[StoredPart]) -> CombinedChecksums:
+    def combine(upload: UploadInfo, parts: Sequence[StoredPart]) -> CombinedChecksums:
+        _check_size(operation, sum(part.size for part in parts))
+        _check_declared_type(operation, upload.new.checksum_type)
         return _combined(operation, upload, parts)
 
     parts = [CompletedPart(part.number, part.etag, dict(part.checksums)) for part in operation.parts]
-    return context.namespace.complete_upload(
+    done = context.namespace.complete_upload(
         operation.bucket, operation.key, operation.upload_id, parts,
-        namespace_conditions(operation.conditions), combine=combine, object_size=operation.object_size,
+        namespace_conditions(operation.conditions), combine=combine, begun=context.begun,
     )
+    if done.repeated:
+        _check_repeated(operation, done)
+    location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
+    document = xml_uploads.complete_multipart_upload_result(xml_uploads.CompletedUpload(
+        location, operation.bucket, operation.key, done.etag, tuple(done.checksums.items()),
+        done.checksum_type or "",
+    ))
+    return xml_reply(document, changes=done.changes)
 
 
-def _completed_before(context: Context, operation: op.CompleteMultipartUpload) -> ObjectInfo | None:
-    """The object, where it is made of exactly these parts; None where it is missing or another.
+def _check_repeated(operation: op.CompleteMultipartUpload, done: CompletedUpload) -> None:
+    """What a repetition expects of the object must be what the first completion made."""
+    _check_size(operation, done.size)
+    _check_declared_type(operation, done.checksum_type)
+    for name, value in operation.checksums:
+        if name not in done.checksums:
+            raise _type_mismatch(next(iter(done.checksums), "null"), name)
+        if not _is_shown(done.checksums[name], value):
+            raise _bad_digest(name)
 
-    An upload leaves nothing behind when it ends, but the object's ETag says which parts it was made of.
-    """
-    try:
-        digests = b"".join(bytes.fromhex(part.etag) for part in operation.parts)
-        info = context.namespace.head_object(operation.bucket, operation.key)
-    except (ValueError, NamespaceError):  # no tags of parts, or no such object: then the upload is missing
-        return None
-    etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(operation.parts)}"
-    checked = all(_is_shown(info.checksums.get(name, ""), value) for name, value in operation.checksums)
-    return info if info.etag == etag and checked else None
+
+def _check_size(operation: op.CompleteMultipartUpload, size: int) -> None:
+    declared = operation.object_size
+    if declared is not None and declared != size:
+        raise S3Error(
+            "InvalidRequest",
+            f"The provided 'x-amz-mp-object-size' header value {declared} does not match what was computed: "
+            f"{size}",
+        )
+
+
+def _bad_digest(name: str) -> S3Error:
+    return S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
 
 
 def _is_shown(shown: str, value: str) -> bool:
@@ -159,9 +158,9 @@ def _is_shown(shown: str, value: str) -> bool:
     return value in (shown, shown.partition("-")[0])
 
 
-def _check_declared_type(operation: op.CompleteMultipartUpload, info: UploadInfo) -> None:
+def _check_declared_type(operation: op.CompleteMultipartUpload, known: str | None) -> None:
     """A completion that names another type than the upload has is a mistake of the client (S3 API)."""
-    declared, known = operation.checksum_type, info.new.checksum_type
+    declared = operation.checksum_type
     if declared is not None and declared != known:
         raise S3Error(
             "InvalidRequest",
@@ -186,7 +185,7 @@ def _combined(
         if name != algorithm.value:
             raise _type_mismatch(algorithm.value, name)
         if not _is_shown(shown, value):
-            raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+            raise _bad_digest(name)
     return {algorithm.value: shown}, kind.value
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.context import Context
+from weka_mp.gateway.copy_digest import CopyDigest
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
@@ -14,7 +15,6 @@ from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace.values import NewMetadata
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
-from weka_mp.s3.checksums import Algorithm, encode_digest, find_algorithm, new_hasher
 from weka_mp.s3.conditions import check_copy_source
 
 if TYPE_CHECKING:
@@ -58,26 +58,8 @@ def _copy(
         replace=_metadata(operation), website_redirect=operation.metadata.website_redirect,
         source_check=check_source, conditions=namespace_conditions(operation.conditions),
         owner=principal.owner, uid=principal.uid, gid=principal.gid,
-        digest=_Digest.wanted(operation.checksum_algorithm),
+        digest=CopyDigest.wanted(operation.checksum_algorithm),
     )
-
-
-class _Digest:
-    """The checksum that a copy asks for (see namespace.ChunkDigest)."""
-
-    def __init__(self, algorithm: Algorithm) -> None:
-        self.name = algorithm.value
-        self._hasher = new_hasher(algorithm)
-        self.update = self._hasher.update
-
-    @classmethod
-    def wanted(cls, name: str | None) -> _Digest | None:
-        """One for the algorithm that the request names, None when it names none."""
-        return None if name is None else cls(find_algorithm(name))
-
-    def shown(self) -> str:
-        """The value in base64."""
-        return encode_digest(self._hasher.digest())
 
 
 def _metadata(operation: op.CopyObject) -> NewMetadata | None:

@@ -15,13 +15,16 @@ from weka_mp.namespace.copying import ChunkDigest
 from weka_mp.namespace.facade import Namespace
 from weka_mp.namespace.filling import FillReport
 from weka_mp.namespace.multipart import CombinedChecksums, PartSession, StoredPart
+from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.publishing import PutSession
 from weka_mp.namespace.reading import OpenObject
 from weka_mp.namespace.records import ContentHeaders, PartSizes
+from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
 from weka_mp.namespace.values import (
     BucketInfo,
     CommonPrefix,
     CompletedPart,
+    CompletedUpload,
     Deleted,
     ListPage,
     NewMetadata,
@@ -31,6 +34,7 @@ from weka_mp.namespace.values import (
     ObjectSummary,
     Published,
     UploadInfo,
+    UploadsPage,
     WriteConditions,
 )
 
@@ -41,6 +45,7 @@ __all__ = [
     "CombinedChecksums",
     "CommonPrefix",
     "CompletedPart",
+    "CompletedUpload",
     "ContentHeaders",
     "Deleted",
     "Durability",
@@ -53,11 +58,15 @@ __all__ = [
     "ObjectInfo",
     "ObjectSummary",
     "OpenObject",
+    "PartCopyRequest",
     "PartSession",
     "PartSizes",
+    "PartsPage",
     "Published",
     "PutSession",
     "StoredPart",
     "UploadInfo",
+    "UploadsPage",
+    "UploadsQuery",
     "WriteConditions",
 ]

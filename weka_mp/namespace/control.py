@@ -26,7 +26,7 @@ NEW_PREFIX = b".new-"
 """Begins the names of files of the control area that are being written."""
 
 _log = logging.getLogger(__name__)
-_DIRECTORIES = (b"spool", b"uploads", b"buckets", b"longnames")
+_DIRECTORIES = (b"spool", b"uploads", b"completed", b"buckets", b"longnames")
 _FORMAT_FILE = b"format"
 
 
@@ -96,11 +96,14 @@ class ControlArea:
     lock_file: Fd
     spool: Fd
     uploads: Fd
+    completed: Fd
     buckets: Fd
     longnames: Fd
 
     def descriptors(self) -> Sequence[Fd]:
-        return (self.root, self.lock_file, self.spool, self.uploads, self.buckets, self.longnames)
+        return (
+            self.root, self.lock_file, self.spool, self.uploads, self.completed, self.buckets, self.longnames
+        )
 
 
 def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlArea:
@@ -134,6 +137,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             lock_file,
             opened[b"spool"],
             opened[b"uploads"],
+            opened[b"completed"],
             opened[b"buckets"],
             opened[b"longnames"],
         )

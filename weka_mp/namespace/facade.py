@@ -7,7 +7,18 @@ from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import NamespaceError
-from weka_mp.namespace import copying, deleting, filling, naming, publishing, reading, sweeping
+from weka_mp.namespace import (
+    copying,
+    deleting,
+    filling,
+    multipart,
+    naming,
+    part_copying,
+    publishing,
+    reading,
+    sweeping,
+    upload_listing,
+)
 from weka_mp.namespace.buckets import Buckets
 from weka_mp.namespace.context import Changes, Context, Durability, Settled
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
@@ -16,12 +27,16 @@ from weka_mp.namespace.filling import FillReport
 from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
-from weka_mp.namespace.multipart import CombinedChecksums, Multipart, PartSession, StoredPart
+from weka_mp.namespace.multipart import CombinedChecksums, CompletionRequest, PartSession, StoredPart
+from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.publishing import PutSession
 from weka_mp.namespace.reading import OpenObject
+from weka_mp.namespace.upload_area import UploadArea
+from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
 from weka_mp.namespace.values import (
     BucketInfo,
     CompletedPart,
+    CompletedUpload,
     Deleted,
     ListPage,
     NewMetadata,
@@ -29,6 +44,7 @@ from weka_mp.namespace.values import (
     ObjectInfo,
     Published,
     UploadInfo,
+    UploadsPage,
     WriteConditions,
 )
 from weka_mp.store.interface import Store
@@ -50,7 +66,7 @@ class Namespace:
         self.context = context
         self._area = area
         self._lister = Lister(context)
-        self._multipart = Multipart(context, area.uploads)
+        self._uploads = UploadArea(context, area.uploads, area.completed)
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._buckets = Buckets(context, self._lister, registry)
 
@@ -121,7 +137,7 @@ class Namespace:
 
     def delete_bucket(self, name: BucketName) -> Changes:
         """Raises BucketMissing, BucketNotEmpty. Uploads into it are aborted."""
-        return self._buckets.delete(name, self._multipart.forget_bucket)
+        return self._buckets.delete(name, self._uploads.forget_bucket)
 
     # ---- objects
     def open_object(self, bucket: BucketName, key: bytes) -> OpenObject:
@@ -212,17 +228,33 @@ class Namespace:
     # ---- multipart uploads
     def create_upload(self, bucket: BucketName, key: bytes, new: NewUpload) -> UploadId:
         """Raises BucketMissing, InvalidName."""
-        return self._multipart.create(bucket, key, new)
+        return self._uploads.create(bucket, key, new)
 
     def upload_info(self, bucket: BucketName, key: bytes, upload_id: str) -> UploadInfo:
         """Raises UploadMissing, BucketMissing."""
-        return self._multipart.info(bucket, key, upload_id)
+        upload, info = self._uploads.open(bucket, key, upload_id)
+        upload.close()
+        return info
+
+    def list_uploads(self, bucket: BucketName, query: UploadsQuery) -> UploadsPage:
+        """The uploads under way, by key and then by age. Raises BucketMissing."""
+        return upload_listing.list_uploads(self._uploads, bucket, query)
+
+    def list_parts(
+        self, bucket: BucketName, key: bytes, upload_id: str, *, after: int = 0, limit: int = 1000
+    ) -> PartsPage:
+        """The parts behind number `after`, at most `limit`. Raises UploadMissing, BucketMissing."""
+        return upload_listing.list_parts(self._uploads, bucket, key, upload_id, after=after, limit=limit)
 
     def begin_part(
         self, bucket: BucketName, key: bytes, upload_id: str, number: int, size: int
     ) -> PartSession:
         """`size` in bytes as declared. Raises UploadMissing, BucketMissing, NoSpace."""
-        return self._multipart.begin_part(bucket, key, upload_id, number, size)
+        return multipart.begin_part(self._uploads, bucket, key, upload_id, number, size)
+
+    def copy_part(self, request: PartCopyRequest) -> StoredPart:
+        """See `weka_mp.namespace.part_copying.copy_part`."""
+        return part_copying.copy_part(self._uploads, request)
 
     def complete_upload(
         self,
@@ -232,11 +264,15 @@ class Namespace:
         parts: Sequence[CompletedPart],
         conditions: WriteConditions = _UNCONDITIONAL,
         *,
-        combine: Callable[[Sequence[StoredPart]], CombinedChecksums] = lambda parts: ({}, None),
-        object_size: int | None = None,
-    ) -> Published:
-        """See `weka_mp.namespace.multipart.Multipart.complete`."""
-        return self._multipart.complete(bucket, key, upload_id, parts, conditions, combine, object_size)
+        combine: Callable[[UploadInfo, Sequence[StoredPart]], CombinedChecksums] = lambda info, parts: (
+            {},
+            None,
+        ),
+        begun: Callable[[], None] = lambda: None,
+    ) -> CompletedUpload:
+        """See `weka_mp.namespace.multipart.complete` and its `CompletionRequest`."""
+        request = CompletionRequest(bucket, key, upload_id, parts, conditions, combine, begun)
+        return multipart.complete(self._uploads, request)
 
     def reaffirm(self, bucket: BucketName, key: bytes) -> Changes:
         """Sync and announce a name once more whose maker was never answered. Raises BucketMissing."""
@@ -244,7 +280,7 @@ class Namespace:
 
     def abort_upload(self, bucket: BucketName, key: bytes, upload_id: str) -> None:
         """Raises UploadMissing, BucketMissing."""
-        self._multipart.abort(bucket, key, upload_id)
+        self._uploads.abort(bucket, key, upload_id)
 
     # ---- housekeeping
     def fill(
@@ -266,4 +302,10 @@ class Namespace:
 
     def expire_uploads(self, before_ns: int) -> int:
         """Abort multipart uploads in which nothing happened since that time. Returns how many."""
-        return self._multipart.expire(before_ns)
+        return self._uploads.expire(before_ns)
+
+    def forget_completed(self, before_ns: int) -> int:
+        """Forget the answers of uploads that were completed before that time: a completion that is repeated
+        later finds no upload. Returns how many.
+        """
+        return self._uploads.forget_completed(before_ns)

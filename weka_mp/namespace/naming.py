@@ -12,7 +12,15 @@ from weka_mp.namespace.values import ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
-__all__ = ["Staged", "check_conditions", "create_entry", "discard_name", "reaffirm", "replace_entry"]
+__all__ = [
+    "Staged",
+    "check_conditions",
+    "create_entry",
+    "discard_name",
+    "leads_to",
+    "reaffirm",
+    "replace_entry",
+]
 
 RENAME_NOREPLACE = 1  # rename(2)
 NOWHERE = Fd(-1)
@@ -96,6 +104,22 @@ def _replace_from(
         if isinstance(error, NotFound):
             raise Vanished from error
         raise
+
+
+def leads_to(context: Context, source: Fd, target: Fd) -> bool:
+    """Whether a rename can lead from one directory to another: found by renaming what nobody has.
+
+    The kernel compares the mounts before it looks for the name (rename(2), EXDEV). Equal device numbers would
+    not tell: a bind mount has those of its origin.
+    """
+    nobody = staging_name(context.random.token(12))
+    try:
+        context.store.rename(source, nobody, target, nobody)
+    except CrossDevice:
+        return False
+    except NotFound:
+        return True
+    return True
 
 
 def discard_name(context: Context, directory: Fd, name: bytes) -> None:

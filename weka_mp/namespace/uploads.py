@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +15,17 @@ from weka_mp.errors import Exists, NotFound, UploadMissing
 from weka_mp.namespace.context import Context, Durability
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.naming import discard_name
+from weka_mp.namespace.records import ContentHeaders
+from weka_mp.namespace.values import NewUpload, UploadInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Fd
 
-__all__ = ["DATA", "INFO", "PartSession", "StoredPart", "Upload"]
+__all__ = ["ASSEMBLED", "DATA", "INFO", "RESULT", "PartSession", "StoredPart", "Upload"]
 
-INFO, DATA, _SLOT_SIZE, _SEALED = b"info", b"data", b"slot-size", b"sealed"
+INFO, DATA, ASSEMBLED, RESULT = b"info", b"data", b"object", b"result"
+_SLOT_SIZE, _SEALED, _PART = b"slot-size", b"sealed", b"part-"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +46,43 @@ class StoredPart:
 
 
 class Upload:
-    """One upload's open directory."""
+    """One upload's open directory `fd`, which has the upload's id as its name in `home`."""
 
-    def __init__(self, context: Context, fd: Fd, upload_id: str) -> None:
+    def __init__(self, context: Context, home: Fd, fd: Fd, upload_id: str) -> None:
         self.context = context
         self.fd = fd
         self.upload_id = upload_id
         self.files = ControlFiles(context.store, fd, context.random)
+        self._home = home
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> UploadInfo:
+        """Raises UploadMissing, also where the file cannot be read as what it should be."""
         data = self.files.read(INFO)
         if data is None:
             raise UploadMissing(subject=self.upload_id)
-        found: dict[str, Any] = msgpack.unpackb(data)
-        return found
+        try:
+            found: dict[str, Any] = msgpack.unpackb(data)
+            new = NewUpload(**{**found["new"], "headers": ContentHeaders(**found["new"]["headers"])})
+            return UploadInfo(self.upload_id, found["key"], found["initiated_ns"], new, found["bucket"])
+        except (ValueError, KeyError, TypeError) as error:
+            _log.error("the multipart upload %s has a damaged record", self.upload_id)
+            raise UploadMissing(subject=self.upload_id) from error
 
     def part(self, number: int) -> StoredPart | None:
-        data = self.files.read(b"part-%d" % number)
+        """None for a part that never came."""
+        data = self.files.read(b"%b%d" % (_PART, number))
         if data is None:
             return None
-        size, md5, checksums, file, offset, mtime_ns = msgpack.unpackb(data)
-        return StoredPart(number, size, md5, checksums, file, offset, mtime_ns)
+        try:
+            size, md5, checksums, file, offset, mtime_ns = msgpack.unpackb(data)
+            return StoredPart(number, size, md5, checksums, file, offset, mtime_ns)
+        except (ValueError, TypeError):
+            _log.error("part %d of the multipart upload %s has a damaged record", number, self.upload_id)
+            return None
+
+    def part_numbers(self) -> list[int]:
+        """The parts that are on record, ascending."""
+        return sorted(self._numbers(_PART))
 
     def slot_size(self, proposal: int) -> int:
         """S: what is on record, else the proposal (the first part to come decides, whichever worker has
@@ -101,13 +123,19 @@ class Upload:
 
     def claimed(self) -> set[int]:
         """The slots that somebody wrote or may still be writing."""
-        prefix = b"claim-"
+        return self._numbers(b"claim-")
+
+    def _numbers(self, prefix: bytes) -> set[int]:
         names = (entry.name for entry in self.context.store.entries(self.fd))
         return {int(name[len(prefix) :]) for name in names if name.startswith(prefix)}
 
     def present(self) -> bool:
         """Whether the upload still is one: neither completed nor aborted meanwhile."""
-        return self.context.store.attr(self.fd).nlink > 0 and self.files.read(INFO) is not None
+        store = self.context.store
+        try:
+            return store.attr_at(self._home, self.upload_id.encode()).ino == store.attr(self.fd).ino
+        except NotFound:
+            return False
 
     def close(self) -> None:
         self.context.store.close(self.fd)
@@ -131,10 +159,21 @@ class PartSession:
         self._upload.context.store.write(self.fd, data, self.base + self._written)
         self._written += len(data)
 
-    def commit(self, md5: bytes, checksums: Mapping[str, str]) -> str:
-        """Make it part `number`, durably. Returns its ETag. Raises UploadMissing when the upload ended
-        meanwhile.
+    def fill_from(self, source: Fd, offset: int, size: int) -> None:
+        """Append bytes of an open file, by reflink or within the kernel where that works. Raises
+        ObjectChanged when the source ends early.
         """
+        if size:
+            self._upload.context.store.copy(source, offset, self.fd, self.base + self._written, size)
+        self._written += size
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Of what was written so far: `size` bytes at most."""
+        wanted = min(size, self._written - offset)
+        return self._upload.context.store.read(self.fd, wanted, self.base + offset) if wanted > 0 else b""
+
+    def commit(self, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
+        """Make it part `number`, durably. Raises UploadMissing when the upload ended meanwhile."""
         context = self._upload.context
         reach(CrashPoint.PART_WRITTEN)
         if context.durability is Durability.COMMIT:
@@ -142,14 +181,16 @@ class PartSession:
         if not self._upload.present():
             raise UploadMissing(subject=self._upload.upload_id)
         former = self._upload.part(self._number)
-        record = (self._written, md5, dict(checksums), self._file, self.base, context.clock.now_ns())
-        self._upload.files.write(b"part-%d" % self._number, msgpack.packb(record))
+        now_ns = context.clock.now_ns()
+        part = StoredPart(self._number, self._written, md5, dict(checksums), self._file, self.base, now_ns)
+        record = (part.size, part.md5, part.checksums, part.file, part.offset, part.mtime_ns)
+        self._upload.files.write(b"%b%d" % (_PART, self._number), msgpack.packb(record))
         reach(CrashPoint.PART_RECORDED)
         self._finish()  # from here on the file is the part's: nothing may take it away
         if former is not None and former.file not in (DATA, self._file):
             discard_name(context, self._upload.fd, former.file)
         self._upload.close()
-        return md5.hex()
+        return part
 
     def abort(self) -> None:
         """Give everything back. May be called again, and after `commit`."""

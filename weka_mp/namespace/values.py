@@ -12,6 +12,7 @@ __all__ = [
     "BucketInfo",
     "CommonPrefix",
     "CompletedPart",
+    "CompletedUpload",
     "Deleted",
     "ListPage",
     "NewMetadata",
@@ -21,6 +22,7 @@ __all__ = [
     "ObjectSummary",
     "Published",
     "UploadInfo",
+    "UploadsPage",
     "WriteConditions",
 ]
 
@@ -176,12 +178,40 @@ class NewUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadInfo:
-    """A multipart upload under way."""
+    """A multipart upload under way. `bucket`: the inode number of the bucket's directory."""
 
     upload_id: str
     key: bytes
     initiated_ns: int
     new: NewUpload
+    bucket: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsPage:
+    """Uploads and common prefixes in S3's order: by key, then by the time they were begun.
+
+    `next_after`: key (or common prefix) and upload id (empty behind a prefix) to go on behind, None when
+    there is nothing more. It can name an upload that is not on the page, since it ended meanwhile.
+    """
+
+    items: tuple[UploadInfo | CommonPrefix, ...]
+    next_after: tuple[bytes, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedUpload:
+    """A completion that is durable and visible. `repeated`: it was so already when this one was asked for.
+
+    `size` in bytes. `changes` still have to be told to the mounts.
+    """
+
+    etag: str
+    checksums: Mapping[str, str]
+    checksum_type: str | None
+    size: int
+    changes: tuple[Change, ...]
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from http import HTTPStatus
 from typing import Final
 
 from weka_mp.s3.error_catalogue import CATALOGUE
+from weka_mp.s3.xml_elements import DECLARATION
 from weka_mp.s3.xml_text import escape
 
 __all__ = ["CATALOGUE", "S3Error", "render_error", "reply_has_body"]
 
-_XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _BODYLESS_STATUS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
@@ -53,7 +53,7 @@ class S3Error(Exception):
 
 def render_error(error: S3Error, resource: str, request_id: str, host_id: str) -> bytes:
     """The ``<Error>`` document: Code, Message, details, Resource (when not empty), RequestId, HostId."""
-    parts = [_XML_DECLARATION, f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"]
+    parts = [DECLARATION, f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"]
     parts += [f"<{name}>{escape(value)}</{name}>" for name, value in error.details.items()]
     if resource and "Resource" not in error.details:
         parts.append(f"<Resource>{escape(resource)}</Resource>")

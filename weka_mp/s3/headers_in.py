@@ -132,7 +132,8 @@ HONOURED: Final = frozenset({
     "if-unmodified-since", "range", "x-amz-checksum-algorithm", "x-amz-checksum-mode",
     "x-amz-checksum-type", "x-amz-copy-source", "x-amz-copy-source-if-match",
     "x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-none-match",
-    "x-amz-copy-source-if-unmodified-since", "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
+    "x-amz-copy-source-if-unmodified-since", "x-amz-copy-source-range",
+    "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
     "x-amz-meta-", "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm",
     "x-amz-website-redirect-location",
     # Compared with the owner when the request is authorized.

@@ -16,8 +16,9 @@ __all__ = [
     "BUILT", "NO_READ_CONDITIONS", "NO_WRITE_CONDITIONS", "AbortMultipartUpload",
     "CompleteMultipartUpload", "CompletedPart", "CopyObject", "CreateBucket", "CreateMultipartUpload",
     "DeleteBucket", "DeleteEntry", "DeleteObject", "DeleteObjects", "GetBucketLocation", "GetObject",
-    "HeadBucket", "HeadObject", "ListBuckets", "ListObjects", "ListObjectsV2", "ObjectMetadata",
-    "Operation", "PostObject", "PutObject", "ReadConditions", "ReadObject", "UploadPart", "WriteConditions",
+    "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjects", "ListObjectsV2",
+    "ListParts", "ObjectMetadata", "Operation", "PostObject", "PutObject", "ReadConditions", "ReadObject",
+    "UploadPart", "UploadPartCopy", "WriteConditions",
 ]
 
 
@@ -259,6 +260,51 @@ class UploadPart:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadPartCopy:
+    """UploadPart with x-amz-copy-source. source_range: (first, last) byte, inclusive; None: all of it."""
+
+    permission: ClassVar[str] = "s3:PutObject"
+    source_permission: ClassVar[str] = "s3:GetObject"
+    bucket: BucketName
+    key: ObjectKey
+    upload_id: UploadId
+    part_number: int
+    source_bucket: BucketName
+    source_key: ObjectKey
+    source_conditions: ReadConditions
+    source_range: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListParts:
+    """GET /bucket/key?uploadId=…. max_parts is 0 to 1000; marker: the part number to go on behind."""
+
+    permission: ClassVar[str] = "s3:ListMultipartUploadParts"
+    bucket: BucketName
+    key: ObjectKey
+    upload_id: UploadId
+    max_parts: int
+    marker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListMultipartUploads:
+    """GET /bucket?uploads. max_uploads is 0 to 1000; encoding_type is ``url`` or None.
+
+    upload_id_marker is empty without a key_marker (S3 API).
+    """
+
+    permission: ClassVar[str] = "s3:ListBucketMultipartUploads"
+    bucket: BucketName
+    prefix: bytes
+    delimiter: bytes
+    key_marker: bytes
+    upload_id_marker: str
+    max_uploads: int
+    encoding_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CompletedPart:
     """One part of a completion. etag without quotes; checksums: (algorithm in upper case, base64 text)."""
 
@@ -296,7 +342,8 @@ Operation = (
     ListBuckets | CreateBucket | HeadBucket | DeleteBucket | GetBucketLocation | ListObjects | ListObjectsV2
     | PutObject | PostObject | GetObject | HeadObject | DeleteObject | DeleteObjects | CopyObject
     | CreateMultipartUpload
-    | UploadPart | CompleteMultipartUpload | AbortMultipartUpload
+    | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads
+    | CompleteMultipartUpload | AbortMultipartUpload
 )
 
 BUILT: Final[frozenset[str]] = frozenset(kind.__name__ for kind in Operation.__args__)

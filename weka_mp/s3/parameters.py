@@ -12,8 +12,8 @@ from weka_mp.s3.request import Address, S3Request
 from weka_mp.values import BucketName, ObjectKey, UploadId
 
 __all__ = [
-    "bucket_of", "encoding_type", "invalid", "key_of", "page_size", "part_number", "refuse_versions",
-    "text_bytes", "upload_id",
+    "bucket_of", "encoding_type", "invalid", "key_of", "page_size", "part_number", "part_number_marker",
+    "refuse_versions", "text_bytes", "upload_id",
 ]
 
 MAX_PART_NUMBER: Final = 10_000
@@ -38,16 +38,25 @@ def key_of(address: Address) -> ObjectKey:
 
 def page_size(request: S3Request, name: str, least: int, most: int) -> int:
     """A page size: `most` where it is missing, empty or larger. Raises InvalidArgument."""
+    return min(_integer(request, name, least, most), most)
+
+
+def part_number_marker(request: S3Request) -> int:
+    """The number behind which a list of parts goes on; 0 where it is missing. Raises InvalidArgument."""
+    return _integer(request, "part-number-marker", 0, 0)
+
+
+def _integer(request: S3Request, name: str, least: int, default: int) -> int:
     value = request.query_value(name)
     if not value:
-        return most
+        return default
     digits = value.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
         raise invalid(f"Provided {name} not an integer or within integer range", name, value)
     count = int(value)
     if not least <= count <= _INT32_MAX:
         raise invalid(f"Argument {name} must be an integer between {least} and {_INT32_MAX}", name, value)
-    return min(count, most)
+    return count
 
 
 def text_bytes(request: S3Request, name: str) -> bytes:

@@ -20,7 +20,7 @@ from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, refus
 from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
 from weka_mp.values import BucketName, ObjectKey
 
-__all__ = ["OBJECT_PARSERS", "refuse_unsigned_overrides"]
+__all__ = ["OBJECT_PARSERS", "copy_source", "refuse_unsigned_overrides"]
 
 _OVERRIDES: Final = tuple(
     (f"response-{header.lower()}", header)
@@ -130,7 +130,7 @@ def _delete_object(request: S3Request, address: Address, body: bytes | None) -> 
     )
 
 
-def _copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
+def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
     """Bucket and key of x-amz-copy-source: ``[/]bucket/key[?versionId=null]``, percent-encoded."""
     sent = headers.get("x-amz-copy-source") or ""
     try:
@@ -162,7 +162,7 @@ def _replaces(headers: Headers) -> bool:
 def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op.CopyObject:
     headers = request.headers
     bucket, key = bucket_of(address), key_of(address)
-    source_bucket, source_key = _copy_source(headers)
+    source_bucket, source_key = copy_source(headers)
     replaces = _replaces(headers)
     redirects = "x-amz-website-redirect-location" in headers
     if (source_bucket, source_key) == (bucket, key) and not (replaces or redirects):

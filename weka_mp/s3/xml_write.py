@@ -1,40 +1,30 @@
 """The XML documents of replies, from explicit shapes. Element names and order are those of the S3 API
-reference.
-
-Times are whole seconds since the epoch; ETags come without quotes; keys are UTF-8 bytes. With encoding_type
-``url`` keys and what relates to them are percent-encoded with the slash kept, as S3 does it.
+reference. Those of multipart uploads are in `xml_uploads`; how values are written is in `xml_elements`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import quote_from_bytes
 
 from weka_mp.s3.dates import format_iso
+from weka_mp.s3.xml_elements import DECLARATION as _DECLARATION
+from weka_mp.s3.xml_elements import NAMESPACE as _NAMESPACE
+from weka_mp.s3.xml_elements import Checksums, CopyResult, Owner, copy_content
+from weka_mp.s3.xml_elements import document as _document
+from weka_mp.s3.xml_elements import key_text as _key
+from weka_mp.s3.xml_elements import optional as _optional
+from weka_mp.s3.xml_elements import owner_element as _owner
+from weka_mp.s3.xml_elements import prefix_elements as _prefixes
+from weka_mp.s3.xml_elements import quoted as _quoted
+from weka_mp.s3.xml_elements import url_text as _url
 from weka_mp.s3.xml_text import escape
 
 __all__ = [
-    "BucketRow", "Checksums", "CompletedUpload", "CopyResult", "DeleteFailure", "ListingV1", "ListingV2",
-    "ObjectRow", "Owner", "complete_multipart_upload_result", "copy_object_result", "copy_part_result",
-    "delete_result", "initiate_multipart_upload_result", "list_all_my_buckets_result", "list_bucket_result",
+    "BucketRow", "Checksums", "CopyResult", "DeleteFailure", "ListingV1", "ListingV2", "ObjectRow", "Owner",
+    "copy_object_result", "delete_result", "list_all_my_buckets_result", "list_bucket_result",
     "list_bucket_result_v2", "location_constraint", "post_response",
 ]
-
-_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_NAMESPACE: Final = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-
-Checksums = Sequence[tuple[str, str]]
-"""(algorithm in upper case, base64 text), in the order to be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Canonical id and display name; the name is left out when empty."""
-
-    id: str
-    display_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,62 +84,12 @@ class ListingV2:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyResult:
-    """What a copy made."""
-
-    etag: str
-    last_modified: int
-    checksums: Checksums = ()
-    checksum_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedUpload:
-    """What a completion made. location is the object's URL."""
-
-    location: str
-    bucket: str
-    key: bytes
-    etag: str
-    checksums: Checksums = ()
-    checksum_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class DeleteFailure:
     """An entry of DeleteObjects that was not deleted."""
 
     key: bytes
     code: str
     message: str
-
-
-def _key(key: bytes) -> str:
-    # Keys of S3 are UTF-8; a name that POSIX wrote otherwise still must not break the whole document.
-    return escape(key.decode("utf-8", "replace"))
-
-
-def _url(key: bytes) -> str:
-    return quote_from_bytes(key, safe="/*-._")
-
-
-def _document(root: str, content: Iterable[str]) -> bytes:
-    text = f"{_DECLARATION}<{root} {_NAMESPACE}>{''.join(content)}</{root}>"
-    return text.encode("utf-8", "replace")
-
-
-def _quoted(etag: str) -> str:
-    return f"&quot;{escape(etag)}&quot;"
-
-
-def _owner(owner: Owner) -> str:
-    name = f"<DisplayName>{escape(owner.display_name)}</DisplayName>" if owner.display_name else ""
-    return f"<Owner><ID>{escape(owner.id)}</ID>{name}</Owner>"
-
-
-def _checksums(checksums: Checksums, checksum_type: str) -> str:
-    values = "".join(f"<Checksum{name}>{escape(value)}</Checksum{name}>" for name, value in checksums)
-    return values + (f"<ChecksumType>{checksum_type}</ChecksumType>" if checksum_type else "")
 
 
 def list_all_my_buckets_result(
@@ -193,16 +133,6 @@ def _rows(rows: Sequence[ObjectRow], url: bool) -> Iterable[str]:
         )
 
 
-def _prefixes(prefixes: Sequence[bytes], url: bool) -> Iterable[str]:
-    write_key = _url if url else _key
-    for prefix in prefixes:
-        yield f"<CommonPrefixes><Prefix>{write_key(prefix)}</Prefix></CommonPrefixes>"
-
-
-def _optional(element: str, value: str) -> str:
-    return f"<{element}>{value}</{element}>" if value else ""
-
-
 def list_bucket_result(page: ListingV1) -> bytes:
     """ListObjects."""
     url = page.encoding_type == "url"
@@ -240,21 +170,9 @@ def list_bucket_result_v2(page: ListingV2) -> bytes:
     return _document("ListBucketResult", content)
 
 
-def _copy_content(result: CopyResult) -> list[str]:
-    return [
-        f"<LastModified>{format_iso(result.last_modified)}</LastModified><ETag>{_quoted(result.etag)}</ETag>",
-        _checksums(result.checksums, result.checksum_type),
-    ]
-
-
 def copy_object_result(result: CopyResult) -> bytes:
     """CopyObject."""
-    return _document("CopyObjectResult", _copy_content(result))
-
-
-def copy_part_result(result: CopyResult) -> bytes:
-    """UploadPartCopy; a part has no checksum type."""
-    return _document("CopyPartResult", _copy_content(result))
+    return _document("CopyObjectResult", copy_content(result))
 
 
 def delete_result(deleted: Sequence[bytes], failures: Sequence[DeleteFailure]) -> bytes:
@@ -266,21 +184,6 @@ def delete_result(deleted: Sequence[bytes], failures: Sequence[DeleteFailure]) -
         for failure in failures
     ]
     return _document("DeleteResult", parts)
-
-
-def initiate_multipart_upload_result(bucket: str, key: bytes, upload_id: str) -> bytes:
-    """CreateMultipartUpload."""
-    return _document("InitiateMultipartUploadResult", [
-        f"<Bucket>{escape(bucket)}</Bucket><Key>{_key(key)}</Key><UploadId>{escape(upload_id)}</UploadId>"])
-
-
-def complete_multipart_upload_result(result: CompletedUpload) -> bytes:
-    """CompleteMultipartUpload."""
-    return _document("CompleteMultipartUploadResult", [
-        f"<Location>{escape(result.location)}</Location><Bucket>{escape(result.bucket)}</Bucket>"
-        f"<Key>{_key(result.key)}</Key><ETag>{_quoted(result.etag)}</ETag>",
-        _checksums(result.checksums, result.checksum_type),
-    ])
 
 
 def post_response(location: str, bucket: str, key: bytes, etag: str) -> bytes:

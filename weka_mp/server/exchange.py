@@ -15,11 +15,11 @@ import trio
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.authorize import authorize, check_expected_owners
 from weka_mp.gateway.context import Context
-from weka_mp.gateway.dispatch import INLINE, dispatch
+from weka_mp.gateway.dispatch import INLINE, PATIENT, dispatch
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.post_object import FormCheck, FormUpload
-from weka_mp.gateway.reply import ObjectReply, Reply
+from weka_mp.gateway.reply import XML, ObjectReply, Reply
 from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
 from weka_mp.observe.records import REQUEST_ID
 from weka_mp.offload import run_blocking
@@ -37,6 +37,7 @@ from weka_mp.s3.request import Address, S3Request, address
 from weka_mp.s3.routing import OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
+from weka_mp.server.keep_alive import KeepAlive
 from weka_mp.server.receive_body import INLINE_BYTES, read_document, receive_into
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
@@ -69,15 +70,10 @@ class Exchange:
         REQUEST_ID.set(self.record.request_id)
         try:
             await self._answer()
-        except S3Error as error:
-            await self.refuse(error)
-        except NamespaceError as error:
-            await self.refuse(self._translated(error))
         except (PeerGone, Truncated):
             raise
-        except Exception:  # noqa: BLE001 - the client gets an answer and the log a traceback
-            _log.exception("request %s failed", self.record.request_id)
-            await self.refuse(S3Error("InternalError"))
+        except Exception as error:  # noqa: BLE001 - the client gets an answer and the log a traceback
+            await self.refuse(self._spelt(error))
         finally:
             if not self._wire.expired:
                 self.account()
@@ -91,6 +87,15 @@ class Exchange:
             record.operation, record.status, record.seconds, record.received, record.sent
         )
         access_log.write(record)
+
+    def _spelt(self, error: Exception) -> S3Error:
+        """What the client is told of a failure."""
+        if isinstance(error, S3Error):
+            return error
+        if isinstance(error, NamespaceError):
+            return self._translated(error)
+        _log.error("request %s failed", self.record.request_id, exc_info=error)
+        return S3Error("InternalError")
 
     def _translated(self, error: NamespaceError) -> S3Error:
         bucket, key = (self._address.bucket, self._address.key) if self._address else (None, None)
@@ -127,6 +132,8 @@ class Exchange:
             await self._send_object(context, operation)
         elif isinstance(operation, op.PutObject | op.UploadPart):
             await self._send(await self._upload(context, operation, authentication))
+        elif type(operation) in PATIENT:
+            await self._answer_patiently(context, operation)
         else:
             await self._send(await self._dispatch(context, operation))
 
@@ -154,6 +161,36 @@ class Exchange:
         if type(operation) in INLINE:
             return dispatch(context, operation)
         return await run_blocking(dispatch, context, operation)
+
+    async def _answer_patiently(self, context: Context, operation: op.Operation) -> None:
+        """Do what may take long; the client gets white space meanwhile."""
+        keep = KeepAlive(
+            self._wire, self._connection, lambda: self._head_bytes(200, XML, None),
+            self._service.settings.limits.keep_alive_seconds,
+        )
+        patient = replace(context, begun=keep.allow)
+
+        async def work() -> Reply:
+            reply = await run_blocking(dispatch, patient, operation)
+            await self._announce(reply)  # here, so that it is told even if the client is gone
+            return reply
+
+        try:
+            reply = await keep.during(work)
+        except PeerGone:
+            raise
+        except Exception as error:
+            if not self._connection.reply_begun:
+                raise
+            spelt = self._spelt(error)
+            self.record.code = spelt.code
+            await keep.finish(self._error_document(spelt))
+            return
+        if self._connection.reply_begun:
+            await keep.finish(reply.body)
+            self.record.sent = len(reply.body)
+        else:
+            await self._send_whole(reply.status, reply.fields, reply.body, len(reply.body))
 
     async def _upload(
         self, context: Context, operation: op.PutObject | op.UploadPart, authentication: Authentication
@@ -198,11 +235,14 @@ class Exchange:
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    async def _send(self, reply: Reply) -> None:
+    async def _announce(self, reply: Reply) -> None:
         if reply.changes:
             # Bounded by the invalidator; a change that was made must be told even while we are stopping.
             with trio.CancelScope(shield=True):
                 await self._service.invalidator.publish(reply.changes)
+
+    async def _send(self, reply: Reply) -> None:
+        await self._announce(reply)
         length = len(reply.body) if reply.length is None else reply.length
         await self._send_whole(reply.status, reply.fields, reply.body, length)
 
@@ -257,11 +297,14 @@ class Exchange:
         self.record.code = error.code
         if self._connection.reply_begun:
             raise Truncated(error.code)
-        resource = self._head.request.raw_path.decode("latin-1")
-        body = render_error(error, resource, self.record.request_id, self._service.host_id)
+        body = self._error_document(error)
         fields = (("Content-Type", "application/xml"), *error.headers.items())
         length = len(body) if self._head.request.method != "HEAD" else None
         await self._send_whole(error.status, fields, body, length)
+
+    def _error_document(self, error: S3Error) -> bytes:
+        resource = self._head.request.raw_path.decode("latin-1")
+        return render_error(error, resource, self.record.request_id, self._service.host_id)
 
 
 async def _give_up(upload: Upload | FormUpload, size: int) -> None:

@@ -34,6 +34,9 @@ class CrashPoint(enum.IntEnum):
     UPLOAD_REMOVED = 16
     BUCKET_MADE = 17
     BUCKET_REGISTERED = 18
+    RESULT_RECORDED = 30
+    UPLOAD_RETIRED = 31
+    PART_COPIED = 32
 
 
 _AT = os.environ.get("WEKA_MP_CRASH_AT", "")

@@ -38,6 +38,7 @@ _HINTED_PAUSE: Final = 1.0  # from a mount's hint that a file needs an ETag to t
 _SWEEP_EVERY: Final = 3600.0  # seconds
 _LEFTOVER_AGE: Final = 24 * 3600 * _SECOND  # older than any request can be under way
 _UPLOAD_AGE: Final = 7 * 24 * 3600 * _SECOND
+_ANSWER_AGE: Final = 24 * 3600 * _SECOND  # a completion is repeated by a client that still waits for it
 _NICE: Final = 10
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}  # ioprio_set(2) has no wrapper in the C library
 _IOPRIO_IDLE: Final = 3 << 13  # ioprio_set(2): class idle
@@ -203,6 +204,7 @@ def _sweep(namespace: Namespace) -> None:
     now = namespace.clock.now_ns()
     SWEPT.labels("staged file").inc(namespace.sweep(now - _LEFTOVER_AGE))
     SWEPT.labels("upload").inc(namespace.expire_uploads(now - _UPLOAD_AGE))
+    SWEPT.labels("completed upload").inc(namespace.forget_completed(now - _ANSWER_AGE))
 
 
 def _add(total: FillReport, part: FillReport) -> None:

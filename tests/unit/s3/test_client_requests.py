@@ -33,6 +33,11 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "CopyObject": ("copy_object", {"Key": "new", "CopySource": {"Bucket": "source", "Key": KEY}}),
     "CreateMultipartUpload": ("create_multipart_upload", {"Key": KEY, "ChecksumAlgorithm": "SHA256"}),
     "UploadPart": ("upload_part", {"Key": KEY, "UploadId": "u", "PartNumber": 1, "Body": b"x"}),
+    "UploadPartCopy": ("upload_part_copy", {
+        "Key": KEY, "UploadId": "u", "PartNumber": 1, "CopySource": {"Bucket": "source", "Key": KEY},
+        "CopySourceRange": "bytes=0-1"}),
+    "ListParts": ("list_parts", {"Key": KEY, "UploadId": "u", "MaxParts": 2, "PartNumberMarker": 1}),
+    "ListMultipartUploads": ("list_multipart_uploads", {"Prefix": KEY, "KeyMarker": KEY}),
     "CompleteMultipartUpload": ("complete_multipart_upload", {
         "Key": KEY, "UploadId": "u", "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": '"e"'}]}}),
     "AbortMultipartUpload": ("abort_multipart_upload", {"Key": KEY, "UploadId": "u"}),
@@ -100,7 +105,7 @@ def test_what_botocore_sends_is_read_as_what_was_called(name: str, style: str) -
         assert getattr(operation, "bucket") == "bucket"  # noqa: B009
     if CALLS[name][1].get("Key") == KEY:
         assert getattr(operation, "key") == KEY.encode()  # noqa: B009
-    if name == "CopyObject":
+    if name in ("CopyObject", "UploadPartCopy"):
         assert (operation.source_bucket, operation.source_key) == ("source", KEY.encode())  # type: ignore[union-attr]
     if name.startswith("ListObjects"):
         assert operation.prefix == KEY.encode()  # type: ignore[union-attr]

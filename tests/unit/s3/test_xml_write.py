@@ -10,18 +10,14 @@ from hypothesis import strategies as st
 
 from weka_mp.s3.xml_write import (
     BucketRow,
-    CompletedUpload,
     CopyResult,
     DeleteFailure,
     ListingV1,
     ListingV2,
     ObjectRow,
     Owner,
-    complete_multipart_upload_result,
     copy_object_result,
-    copy_part_result,
     delete_result,
-    initiate_multipart_upload_result,
     list_all_my_buckets_result,
     list_bucket_result,
     list_bucket_result_v2,
@@ -111,7 +107,6 @@ def test_copies() -> None:
         b"CopyObjectResult",
         plain + b"<ChecksumCRC64NVME>AAAAAAAAAAA=</ChecksumCRC64NVME>"
         b"<ChecksumType>FULL_OBJECT</ChecksumType>")
-    assert copy_part_result(CopyResult(MD5, TIME)) == document(b"CopyPartResult", plain)
 
 
 def test_deletes() -> None:
@@ -121,17 +116,6 @@ def test_deletes() -> None:
         b"<Deleted><Key>a&amp;b</Key></Deleted>"
         b"<Error><Key>x</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
     assert delete_result([], []) == document(b"DeleteResult", b"")
-
-
-def test_multipart() -> None:
-    assert initiate_multipart_upload_result("b", b"k\r", "u") == document(
-        b"InitiateMultipartUploadResult", b"<Bucket>b</Bucket><Key>k&#xd;</Key><UploadId>u</UploadId>")
-    done = CompletedUpload("http://h/b/k", "b", b"k", f"{MD5}-2", (("SHA1", "x-2"),), "COMPOSITE")
-    assert complete_multipart_upload_result(done) == document(
-        b"CompleteMultipartUploadResult",
-        b"<Location>http://h/b/k</Location><Bucket>b</Bucket><Key>k</Key>"
-        b"<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e-2&quot;</ETag><ChecksumSHA1>x-2</ChecksumSHA1>"
-        b"<ChecksumType>COMPOSITE</ChecksumType>")
 
 
 def test_post() -> None:
