@@ -91,7 +91,7 @@ def test_handles_survive(mount: Mount, how: str) -> None:
         with _opened(mount, handles["b/deep/er"]) as fd:
             assert os.listdir(fd) == ["f"]
             assert os.stat("..", dir_fd=fd).st_ino == numbers["b/deep"]
-            assert os.readlink(f"/proc/self/fd/{fd}").endswith("/b/deep/er"), "found by asking for each parent"
+            assert os.readlink(f"/proc/self/fd/{fd}").endswith("/b/deep/er"), "by its parents"
         with _opened(mount, handles["b/link"], os.O_PATH | os.O_NOFOLLOW) as fd:
             assert os.readlink("", dir_fd=fd) == "top"
         with _opened(mount, handles["b"]) as fd:

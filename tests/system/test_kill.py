@@ -7,6 +7,8 @@ import hashlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -175,6 +177,70 @@ def test_files_written_through_a_killed_mount_keep_what_was_synced(tmp_path: Pat
             assert bucket.get(name) == body
             tag = bucket.etag(name)
             assert "-" in tag or tag == hashlib.md5(body).hexdigest()
+
+
+_CALLS = """
+import errno, fcntl, os, sys, time
+kind, folder = sys.argv[1:]
+path = os.path.join(folder, kind)
+def write(fd=[]):
+    if not fd: fd.append(os.open(path, os.O_CREAT | os.O_RDWR))
+    os.pwrite(fd[0], b"x" * 4096, 0)
+def lock(fd=[]):
+    if not fd: fd.append(os.open(path, os.O_CREAT | os.O_RDWR))
+    fcntl.lockf(fd[0], fcntl.LOCK_EX); fcntl.lockf(fd[0], fcntl.LOCK_UN); os.fsync(fd[0])
+def rename():
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY)); os.rename(path, path + ".to")
+calls = {
+    "read": lambda: open(os.path.join(folder, "there"), "rb", buffering=0).read(),
+    "write": write,
+    "stat": lambda: os.stat(os.path.join(folder, f"missing{time.monotonic_ns()}")),
+    "opendir": lambda: os.listdir(folder),
+    "rename": rename,
+    "lock": lock,
+}
+print("begun", flush=True)
+while True:
+    try:
+        calls[kind]()
+    except FileNotFoundError:
+        continue
+    except OSError as error:
+        print(errno.errorcode[error.errno], flush=True)
+        break
+"""
+_CUT_OFF = {"ENOTCONN", "ECONNABORTED"}
+_KINDS = ["read", "write", "stat", "opendir", "rename", "lock"]
+SILENCE_SECONDS = 15.0  # docs/CONFIGURATION.md, "Processes and sockets"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_nobody_who_is_in_a_call_hangs_when_the_mount_process_dies_or_stops(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    """SIGSTOP stands for a process that hangs: its supervisor notices, and puts another in its place."""
+    with running(tmp_path, quiet=False) as service:
+        bucket = service.make_bucket()
+        bucket.put("there", b"x" * 100_000)
+        callers = [
+            subprocess.Popen(
+                [sys.executable, "-c", _CALLS, kind, bucket.path], stdout=subprocess.PIPE, text=True
+            )
+            for kind in _KINDS
+        ]
+        for caller in callers:
+            assert caller.stdout is not None and caller.stdout.readline() == "begun\n"
+        victim = service.children("mount")[0]
+        os.kill(victim, how)
+        limit = RECOVERY_SECONDS + (SILENCE_SECONDS if how == signal.SIGSTOP else 0)
+        for kind, caller in zip(_KINDS, callers, strict=True):
+            output, _ = caller.communicate(timeout=limit)
+            assert output.strip() in _CUT_OFF, f"{kind}: {output}"
+        wait_until("both views", RECOVERY_SECONDS, lambda: answers(service))
+        assert victim not in service.children("mount")
+        assert (bucket.path / "there").read_bytes() == bucket.get("there")
+        bucket.put("there", b"again")
+        assert (bucket.path / "there").read_bytes() == b"again"
 
 
 def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def main() -> int:
         kernels.use_native(False)
     module = importlib.import_module(KINDS[kind])
     if hasattr(module, "main_blocking"):
-        link = LinkThread(plan["control_fd"], {"metrics": _metrics})
+        link = LinkThread(plan["control_fd"], {"metrics": _metrics, "alive": _alive})
         link.start()
         try:
             status: int = module.main_blocking(plan, link)
@@ -100,7 +100,7 @@ def main() -> int:
 async def _serve(run: Main, plan: dict[str, Any]) -> int:
     sock = trio.socket.fromfd(plan["control_fd"], trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     os.close(plan["control_fd"])
-    peer = Peer(trio.SocketStream(sock), {"metrics": _metrics})
+    peer = Peer(trio.SocketStream(sock), {"metrics": _metrics, "alive": _alive})
     link = ChildLink(peer)
     status = 0
     async with trio.open_nursery() as nursery:
@@ -134,6 +134,10 @@ def _reason(error: Exception) -> str:
 
 async def _metrics(args: object) -> object:
     return snapshot()
+
+
+async def _alive(args: object) -> object:
+    return True
 
 
 async def _stop_by_signal(

@@ -1,17 +1,21 @@
-"""Keeps one child process running: starts it again when it ends unasked, ends it when the service stops."""
+"""Keeps one child process running: starts it again when it ends unasked, ends it when the service stops.
+
+A child that runs and does not answer (it was stopped, or it waits for itself) helps nobody: clients of it
+hang until it ends. So each is asked now and then whether it is alive, and killed when it stays silent.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
 
 from weka_mp.observe.metrics import CHILD_RESTARTS, CHILD_UP
-from weka_mp.supervise.ipc import Handler, Peer
+from weka_mp.supervise.ipc import CallTimeout, Handler, Peer, PeerGone, RemoteFailure
 from weka_mp.supervise.spawn import Child, start_child
 
 __all__ = ["CHILD_MODULE", "ChildSpec", "Keeper", "StartFailed"]
@@ -22,7 +26,12 @@ CHILD_MODULE = "weka_mp.supervise.child"
 _STABLE = 10.0  # seconds: a child that ran this long is started again at once
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+_ASK_EVERY = 5.0
 _OUTPUT_GRACE = 1.0  # seconds to read what an ended child wrote; a grandchild may hold the pipe open for ever
+
+
+async def _ask_link(peer: Peer, seconds: float) -> None:
+    await peer.call("alive", timeout=seconds)
 
 
 class StartFailed(Exception):
@@ -38,7 +47,12 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to run one child. `grace` is how many seconds it may take to stop before it is killed."""
+    """How to run one child.
+
+    `grace` is how many seconds it may take to stop before it is killed. `silence` is how many seconds it may
+    leave `ask(its peer, seconds)` without an answer before it is taken for hung: more than what it waits for
+    where it cannot answer, a slow store above all. `ask` raises as `Peer.call` does.
+    """
 
     name: str
     kind: str
@@ -47,6 +61,8 @@ class ChildSpec:
     grace: float = 10.0
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     module: str = CHILD_MODULE
+    silence: float = 60.0
+    ask: Callable[[Peer, float], Awaitable[None]] = _ask_link
 
 
 class Keeper:
@@ -144,6 +160,7 @@ class Keeper:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(child.peer.run)
                 nursery.start_soon(self._announce, child, first, was_ready)
+                nursery.start_soon(self._kill_when_silent, child, was_ready)
                 output_ended = trio.Event()
                 nursery.start_soon(self._read_output, child, output_ended)
                 code = await child.wait()
@@ -169,6 +186,29 @@ class Keeper:
         log.debug("%s is ready (pid %d)", self.spec.name, child.pid)
         if first is not None:
             first.started()
+
+    async def _kill_when_silent(self, child: Child, was_ready: trio.Event) -> None:
+        """Two tries in a row must fail: after this process was stopped itself, one may without reason."""
+        await was_ready.wait()
+        tries = 0
+        while tries < 2:
+            if tries == 0:
+                await trio.sleep(min(_ASK_EVERY, self.spec.silence))
+            tries = 0 if await self._answers(child) else tries + 1
+        log.error("%s has not answered for %g s and is killed", self.spec.name, self.spec.silence)
+        child.signal(signal.SIGKILL)
+
+    async def _answers(self, child: Child) -> bool:
+        begun = trio.current_time()
+        try:
+            await self.spec.ask(child.peer, self.spec.silence / 2)
+        except RemoteFailure:
+            return True  # it did answer
+        except (CallTimeout, PeerGone):
+            # It may have refused at once: its time is not over before.
+            await trio.sleep_until(begun + self.spec.silence / 2)
+            return False
+        return True
 
     async def _read_output(self, child: Child, ended: trio.Event) -> None:
         await child.read_lines(lambda line: self._relay(line, self.spec.name, child.pid))

@@ -17,6 +17,8 @@ __all__ = ["Places", "background_spec", "mount_spec", "worker_specs"]
 _WORKER_GRACE = 30.0  # seconds: requests under way are finished within 20 (server/limits.py), then cut off
 _MOUNT_GRACE = 15.0
 _BACKGROUND_GRACE = 10.0
+# The link of a mount process has a thread of its own: nothing of the store is in its way.
+_MOUNT_SILENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def mount_spec(
         "socket": places.mount_socket(index),
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
-    return replace(spec, handlers=handlers)
+    return replace(spec, handlers=handlers, silence=_MOUNT_SILENCE)
 
 
 def background_spec(config: Config, places: Places) -> ChildSpec:

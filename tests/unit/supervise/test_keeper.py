@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from weka_mp.supervise.ipc import CallTimeout, Peer, RemoteFailure
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
 
 ROOT = Path(__file__).parents[3]
@@ -77,6 +78,47 @@ async def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
         await bench.keeper.stop()
 
 
+async def test_a_child_that_does_not_answer_is_killed_and_started_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "good", silence=0.3)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        former = bench.keeper.child
+        assert former is not None
+        former.signal(signal.SIGSTOP)
+        with trio.fail_after(20):
+            await former.peer.gone.wait()
+            while bench.keeper.child is former:
+                await trio.sleep(0.01)
+            peer = await bench.keeper.wait_ready()
+        assert bench.keeper.restarts == 1
+        assert (await peer.call("repeat", 3))[1] == 3  # type: ignore[index]
+        await bench.keeper.stop()
+
+
+async def test_a_child_that_answers_is_left_alone(tmp_path: Path) -> None:
+    """It was asked several times, and once not answered."""
+    asked: list[float] = []
+    enough = trio.Event()
+
+    async def ask(peer: Peer, seconds: float) -> None:
+        asked.append(seconds)
+        if len(asked) == 2:
+            raise CallTimeout("once")
+        if len(asked) == 5:
+            enough.set()
+        if len(asked) % 2:
+            raise RemoteFailure("Error", "an answer is an answer")
+
+    bench = Bench(tmp_path, "good", silence=0.02, ask=ask)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        with trio.fail_after(20):
+            await enough.wait()
+        assert bench.keeper.restarts == 0
+        await bench.keeper.stop()
+    assert set(asked) == {0.01}
+
+
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [("refuse", "^/some/where: No such file or directory$"), ("vanish", "fake-0 ended .*killed by SIGKILL")],
@@ -112,6 +154,7 @@ async def test_a_cancelled_service_leaves_no_child(tmp_path: Path) -> None:
 
 SUPERVISOR = """
 import sys, trio
+from weka_mp.supervise.ipc import CallTimeout, Peer, RemoteFailure
 from weka_mp.supervise.keeper import ChildSpec, Keeper
 PLAN = {"name": "fake-0", "log_level": "info", "log_format": "text", "mode": "good"}
 async def main():
