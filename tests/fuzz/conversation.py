@@ -87,7 +87,7 @@ def conversation(pieces: list[bytes]) -> list[object]:
                 if not connection.start_next_cycle():
                     return [*seen, "closed"]
             case Malformed(error):
-                assert error.status in (400, 431, 505)
+                assert error.status in (400, 505)
                 return [*seen, body if _in_body(seen) else b"", error.code]
             case ConnectionClosed(incomplete):
                 return [*seen, body if _in_body(seen) else b"", incomplete]

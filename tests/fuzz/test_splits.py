@@ -80,7 +80,7 @@ def test_any_connection(parts: list[bytes], places: list[int]) -> None:
 
 
 def test_regression_a_line_feed_beyond_the_limit_of_heads_is_not_looked_at() -> None:
-    # Received at once it was BadRequest, in pieces 431.
+    # Received at once it was BadRequest, in pieces too large.
     wire = b"GET /" + b"a" * 17_000 + b" HTTP/1.1\nHost: h\r\n\r\n"
     whole = conversation([wire])
     assert whole == conversation([wire[at:at + 100] for at in range(0, len(wire), 100)])

@@ -15,7 +15,10 @@ from weka_mp.config.values import parse_path
 
 __all__ = ["command"]
 
-_OF_S3_OR_GIVEN = ("store", "mount", "s3", "workers", "region", "domain", "sigv2")
+_OF_S3_OR_GIVEN = (
+    "store", "mount", "s3", "workers", "region", "domain", "sigv2", "max_connections",
+    "max_connections_per_address", "head_timeout", "idle_timeout", "body_timeout", "send_timeout", "min_rate",
+)
 
 
 @click.command("mount", short_help="Mount a store, without S3.")

@@ -14,7 +14,8 @@ class Config:
     """All settings, checked. The fields are the keys of the option table; see docs/CONFIGURATION.md.
 
     `admin_named` says that the admin address was asked for and is not the default; `log_max_size` is in
-    bytes, `attr_timeout` in seconds. `store` is None only where the command needs none.
+    bytes, `min_rate` in bytes a second, `attr_timeout` and the other time-outs in seconds. `store` is None
+    only where the command needs none.
     """
 
     store: str | None
@@ -28,6 +29,13 @@ class Config:
     domain: tuple[str, ...]
     attr_timeout: float
     sigv2: bool
+    max_connections: int
+    max_connections_per_address: int
+    head_timeout: int
+    idle_timeout: int
+    body_timeout: int
+    send_timeout: int
+    min_rate: int
     no_native: bool
     log_level: str
     log_file: str | None

@@ -45,7 +45,7 @@ from weka_mp.server.service import ALSO_ACCEPTED, Service
 from weka_mp.server.wire import PeerGone, Wire
 from weka_mp.values import BucketName
 
-__all__ = ["Exchange", "answer_malformed"]
+__all__ = ["Exchange"]
 
 _log = logging.getLogger("weka_mp.server")
 _ATTEMPTS: Final = 5  # of a small object that changes while it is read
@@ -323,16 +323,3 @@ def _with_moved_headers(request: S3Request, authentication: Authentication) -> S
     """A pre-signed request may carry x-amz-* headers in its query; they mean the same there."""
     headers = effective_headers(request, authentication.kind)
     return request if headers is request.headers else replace(request, headers=headers)
-
-
-async def answer_malformed(service: Service, wire: Wire, connection: Connection, error: S3Error) -> None:
-    """Answer what was no request. Raises PeerGone."""
-    record = RequestRecord(service.request_id(), wire.remote, operation="-", status=error.status)
-    record.code = error.code
-    body = render_error(error, "", record.request_id, service.host_id)
-    fields = (*service.common_fields(record.request_id), ("Content-Type", "application/xml"))
-    head = connection.send_head(error.status, (*fields, *error.headers.items()), len(body))
-    await wire.send(head + connection.send_body(body))
-    connection.send_end()
-    service.metrics.count("-", error.status, 0.0, 0, len(body))
-    access_log.write(record)

@@ -21,11 +21,12 @@ class Limits:
     head_seconds:  slow heads (Slowloris): from a head's first byte to its last.
     idle_seconds:  connections kept open for nothing.
     body_stall_seconds: bodies that stop: the longest wait for any byte of a body.
-    body_grace_seconds, body_bytes_per_second: bodies that trickle: what a body must reach on the whole,
-        after a grace.
+    body_grace_seconds, bytes_per_second: bodies that trickle: what a body must reach on the whole, after a
+        grace; 0 asks for nothing.
     keep_alive_seconds: clients and proxies that give up where nothing comes: how often they get white space
         while a completion or a copy of a part takes its time.
-    send_stall_seconds: readers that do not read: the longest wait for room to send any byte.
+    send_stall_seconds, bytes_per_second: readers that do not read: what a client must have taken after so
+        much waiting for it, at least a byte.
     linger_seconds: how long a client whose request was refused may take to read the answer.
     connections:   descriptors and memory, by connections from everywhere.
     connections_per_address: the same from one place.
@@ -36,7 +37,7 @@ class Limits:
     idle_seconds: float = 75.0
     body_stall_seconds: float = 30.0
     body_grace_seconds: float = 30.0
-    body_bytes_per_second: int = 1 * _KIB
+    bytes_per_second: int = 1 * _KIB
     keep_alive_seconds: float = 5.0
     send_stall_seconds: float = 60.0
     linger_seconds: float = 2.0

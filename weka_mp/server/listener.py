@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import socket
 from collections import Counter
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import trio
 
 from weka_mp.server.connection_task import serve_connection
+from weka_mp.server.refusal import turn_away
 from weka_mp.server.service import Service
 from weka_mp.server.wire import Wire
 
@@ -19,6 +21,8 @@ __all__ = ["Connections", "accept_connections"]
 _log = logging.getLogger("weka_mp.server")
 _TICK_SECONDS: Final = 1.0  # how late a time-out may be
 _PAUSE_SECONDS: Final = 0.1  # when descriptors have run out: time for some to come back
+_TELL_SECONDS: Final = 10.0  # between two records about that
+_PARTING: Final = 64  # connections that are told at once that there is no room for them
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _BATCH: Final = 4  # accepted in one go: more would leave the other workers of the socket without any
 
@@ -30,15 +34,15 @@ class Connections:
         self._service = service
         self._open: set[Wire] = set()
         self._by_address: Counter[str] = Counter()
+        self._parting = 0
         self.all_closed = trio.Event()
 
     def admit(self, connected: socket.socket, remote: str) -> Wire | None:
-        """A wire for a new connection, or None when a limit turns it away (then the socket is closed)."""
+        """A wire for a new connection, or None when a limit turns it away."""
         limits, metrics = self._service.settings.limits, self._service.metrics
         crowded = len(self._open) >= limits.connections
         if crowded or self._by_address[remote] >= limits.connections_per_address:
             metrics.refused += 1
-            connected.close()
             return None
         wire = Wire(connected, remote, limits)
         self._open.add(wire)
@@ -46,6 +50,18 @@ class Connections:
         metrics.accepted += 1
         metrics.connections = len(self._open)
         return wire
+
+    async def refuse(self, connected: socket.socket, remote: str) -> None:
+        """Tell a client that it is turned away; beyond a few at once it is closed without a word."""
+        if self._parting >= _PARTING:
+            connected.close()
+            return
+        self._parting += 1
+        try:
+            with trio.move_on_after(self._service.settings.limits.linger_seconds):
+                await turn_away(self._service, connected, remote)
+        finally:
+            self._parting -= 1
 
     async def serve(self, wire: Wire) -> None:
         """Serve one to its end."""
@@ -87,6 +103,7 @@ async def accept_connections(
 ) -> None:
     """Accept from an inherited listening socket until cancelled."""
     listening.setblocking(False)
+    told = -math.inf
     while True:
         await trio.lowlevel.wait_readable(listening)
         for _ in range(_BATCH):
@@ -96,12 +113,24 @@ async def accept_connections(
                 break  # another worker was quicker, or that was the last one
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    _log.warning("cannot accept: %s", error)
+                    told = _tell_exhaustion(error, told)
                     await trio.sleep(_PAUSE_SECONDS)
                 break  # anything else concerns the one connection that was refused or aborted
-            wire = connections.admit(connected, _address_of(peer))
-            if wire is not None:
+            remote = _address_of(peer)
+            wire = connections.admit(connected, remote)
+            if wire is None:
+                nursery.start_soon(connections.refuse, connected, remote)
+            else:
                 nursery.start_soon(connections.serve, wire)
+
+
+def _tell_exhaustion(error: OSError, told: float) -> float:
+    """Log it, but not each time: it is tried ten times a second. Answers when it was logged last."""
+    now = trio.current_time()
+    if now - told < _TELL_SECONDS:
+        return told
+    _log.warning("cannot accept connections: %s", error)
+    return now
 
 
 def _address_of(peer: object) -> str:

@@ -81,8 +81,11 @@ class BodySource:
 
     async def _receive(self) -> bytes:
         limits = self._wire.limits
-        pace = self._started + limits.body_grace_seconds + self.received / limits.body_bytes_per_second
-        self._wire.deadline = min(trio.current_time() + limits.body_stall_seconds, pace)
+        deadline = trio.current_time() + limits.body_stall_seconds
+        if limits.bytes_per_second:
+            pace = self._started + limits.body_grace_seconds + self.received / limits.bytes_per_second
+            deadline = min(deadline, pace)
+        self._wire.deadline = deadline
         data = await self._wire.receive(self._size)
         self._wire.deadline = math.inf
         self.received += len(data)

@@ -19,6 +19,7 @@ from weka_mp.server.limits import Limits
 __all__ = ["PeerGone", "Wire"]
 
 _RECEIVE_BYTES: Final = 64 * 1024
+_ACKED: Final = struct.Struct("@120xQ")  # struct tcp_info up to tcpi_bytes_acked (linux/tcp.h, Linux 4.1)
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close sends RST at once
 
 
@@ -32,7 +33,9 @@ class Wire:
     idle: no request has begun. expired: the watchdog ended it.
     """
 
-    __slots__ = ("deadline", "expired", "idle", "limits", "remote", "scope", "socket")
+    __slots__ = (
+        "_acknowledged", "_patience", "deadline", "expired", "idle", "limits", "remote", "scope", "socket",
+    )
 
     def __init__(self, connected: socket.socket, remote: str, limits: Limits) -> None:
         connected.setblocking(False)
@@ -46,6 +49,8 @@ class Wire:
         self.idle = True
         self.expired = False
         self.scope = trio.CancelScope()
+        self._acknowledged: int | None = None  # bytes the client had taken when we began to wait for it
+        self._patience = 0.0  # seconds that we will still wait before we look how many it took meanwhile
 
     def within(self, seconds: float) -> None:
         """From now on the client has this long."""
@@ -54,9 +59,14 @@ class Wire:
     def our_turn(self) -> None:
         """The client waits for us, not we for it."""
         self.deadline = math.inf
+        self._acknowledged = None
 
     def expire(self) -> None:
-        """The client took too long (called by the watchdog)."""
+        """The client took too long (called by the watchdog), unless it reads: slowly, but fast enough."""
+        if self._acknowledged is not None and self._has_read():
+            self._begin_patience()
+            self.within(self._patience)
+            return
         self.expired = True
         self.scope.cancel()
 
@@ -95,9 +105,35 @@ class Wire:
         self.our_turn()
 
     async def writable(self) -> None:
-        """Wait for room to send, no longer than a reader may take."""
-        self.within(self.limits.send_stall_seconds)
+        """Wait for room to send, no longer than a reader may take.
+
+        There is room only when a good part of the kernel's buffer was taken, which a slow client needs
+        minutes for: what counts is therefore how many bytes it acknowledged, whatever there is room for.
+        """
+        if self._acknowledged is None:
+            self._begin_patience()
+        began = trio.current_time()
+        self.within(self._patience)
         await trio.lowlevel.wait_writable(self.socket)
+        self._patience -= trio.current_time() - began
+        self.deadline = math.inf
+
+    def _begin_patience(self) -> None:
+        self._acknowledged = self._count_acknowledged()
+        self._patience = self.limits.send_stall_seconds
+
+    def _has_read(self) -> bool:
+        """Whether the client took as much as it must since the patience with it began."""
+        least = max(1, self.limits.bytes_per_second * self.limits.send_stall_seconds)
+        return self._count_acknowledged() - (self._acknowledged or 0) >= least
+
+    def _count_acknowledged(self) -> int:
+        """Bytes that the client's side has taken of all we sent; on what is no TCP, nothing is known: 0."""
+        try:
+            info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
+        except OSError:
+            return 0
+        return int(_ACKED.unpack(info)[0]) if len(info) == _ACKED.size else 0
 
     async def linger(self, most: int) -> None:
         """Say that nothing more comes and read on for a little.

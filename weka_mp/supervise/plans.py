@@ -50,12 +50,27 @@ def worker_specs(
         "region": config.region,
         "domains": list(config.domain),
         "sigv2": config.sigv2,
+        "limits": _limits(config),
         "mount_sockets": places.mount_sockets,
     }
     return [
         _spec(config, places, f"worker-{index}", "worker", plan, fds=fds, grace=_WORKER_GRACE)
         for index in range(config.workers)
     ]
+
+
+def _limits(config: Config) -> dict[str, int]:
+    """The fields of server.limits.Limits that are settings."""
+    return {
+        "connections": config.max_connections,
+        "connections_per_address": config.max_connections_per_address,
+        "head_seconds": config.head_timeout,
+        "idle_seconds": config.idle_timeout,
+        "body_stall_seconds": config.body_timeout,
+        "body_grace_seconds": config.body_timeout,
+        "send_stall_seconds": config.send_timeout,
+        "bytes_per_second": config.min_rate,
+    }
 
 
 def mount_spec(

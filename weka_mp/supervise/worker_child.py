@@ -7,6 +7,7 @@ from typing import Any
 
 import trio
 
+from weka_mp.server.limits import Limits
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
@@ -25,6 +26,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
         allow_sigv2=plan["sigv2"],
         durable=plan["durability"] == "commit",
         mount_sockets=plan["mount_sockets"],
+        limits=Limits(**plan["limits"]),
     )
     metrics = ServerMetrics()
     metrics.register()

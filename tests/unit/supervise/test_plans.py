@@ -6,6 +6,7 @@ import json
 import socket
 
 from weka_mp.config import load
+from weka_mp.server.limits import Limits
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.plans import Places, background_spec, mount_spec, worker_specs
 
@@ -13,7 +14,8 @@ PLACES = Places("/store", "/run/x", 9)
 
 
 def test_workers_share_the_sockets_and_get_the_keys() -> None:
-    config = load({"workers": "3", "domain": "a.b", "sigv2": True, "no_native": True}, {}).config
+    config = load({"workers": "3", "domain": "a.b", "sigv2": True, "no_native": True,
+                   "max_connections": "7", "idle_timeout": "9", "min_rate": "0"}, {}).config
     with socket.create_server(("127.0.0.1", 0)) as sock:
         specs = worker_specs(config, PLACES, RootCredentials("AK", "SECRET", None), [sock])
         assert [spec.name for spec in specs] == ["worker-0", "worker-1", "worker-2"]
@@ -22,6 +24,7 @@ def test_workers_share_the_sockets_and_get_the_keys() -> None:
             plan = json.loads(json.dumps(spec.plan))
             assert (plan["access_key"], plan["secret_key"]) == ("AK", "SECRET")
             assert plan["domains"] == ["a.b"] and plan["sigv2"] and plan["no_native"]
+            assert Limits(**plan["limits"]) == Limits(connections=7, idle_seconds=9, bytes_per_second=0)
             assert plan["mount_sockets"] == "/run/x/mount-*.sock"
             assert spec.grace > 20  # the endpoint's own limit for requests under way
 
