@@ -120,9 +120,11 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
     assert left - kept - empty | {b"bucket/"} == {
         b"bucket/",
         b".weka/",
+        b".weka/broken/",
         b".weka/format",
         b".weka/locks/",
         b".weka/locks/entries",
+        b".weka/overflow/",
         b".weka/spool/",
         b".weka/uploads/",
         b".weka/completed/",

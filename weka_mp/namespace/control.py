@@ -19,14 +19,17 @@ from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["FORMAT", "NEW_PREFIX", "ControlArea", "ControlFiles", "open_control"]
+__all__ = ["FORMAT", "LOCK_PATH", "NEW_PREFIX", "ControlArea", "ControlFiles", "open_control"]
 
 FORMAT = 1
 NEW_PREFIX = b".new-"
 """Begins the names of files of the control area that are being written."""
 
+LOCK_PATH = b".weka/locks/entries"
+"""Below the store's root: the file whose bytes are locked."""
+
 _log = logging.getLogger(__name__)
-_DIRECTORIES = (b"spool", b"uploads", b"completed", b"buckets", b"longnames")
+_DIRECTORIES = (b"spool", b"uploads", b"completed", b"buckets", b"longnames", b"overflow", b"broken")
 _FORMAT_FILE = b"format"
 
 
@@ -99,10 +102,20 @@ class ControlArea:
     completed: Fd
     buckets: Fd
     longnames: Fd
+    overflow: Fd
+    broken: Fd
 
     def descriptors(self) -> Sequence[Fd]:
         return (
-            self.root, self.lock_file, self.spool, self.uploads, self.completed, self.buckets, self.longnames
+            self.root,
+            self.lock_file,
+            self.spool,
+            self.uploads,
+            self.completed,
+            self.buckets,
+            self.longnames,
+            self.overflow,
+            self.broken,
         )
 
 
@@ -140,6 +153,8 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             opened[b"completed"],
             opened[b"buckets"],
             opened[b"longnames"],
+            opened[b"overflow"],
+            opened[b"broken"],
         )
 
 

@@ -150,7 +150,9 @@ def _rewrite_record(context: Context, request: CopyRequest) -> Published:
                     )
                 context.store.sync_file(fd)
                 attr = context.store.attr(fd)
-                info = reading.describe(request.key, attr, settle(context.store, fd, attr, context.clock))
+                info = reading.describe(
+                    request.key, attr, settle(context.store, context.locks, fd, attr, context.clock)
+                )
                 return Published(info, (Change(parent.ino, b"", attr.ino),))
         finally:
             context.store.close(parent.fd)

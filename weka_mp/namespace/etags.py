@@ -25,7 +25,15 @@ from weka_mp.errors import (
     NoSpace,
     NotSupported,
 )
-from weka_mp.namespace.records import WRITER_XATTR, Record, derived_etag, read_record, write_record
+from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.records import (
+    WRITER_XATTR,
+    Record,
+    amend_record,
+    derived_etag,
+    read_record,
+    write_record,
+)
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, ETag, Fd, Stamp
 
@@ -96,7 +104,7 @@ def is_marked(store: Store, fd: Fd) -> bool:
     return store.find_xattr(fd, WRITER_XATTR) is not None
 
 
-def mark_writer(store: Store, fd: Fd) -> None:
+def mark_writer(store: Store, locks: EntryLocks, fd: Fd) -> None:
     """Note that `fd` can write from now on. Call after the open (which no lease survives) and before it is
     answered.
 
@@ -111,10 +119,10 @@ def mark_writer(store: Store, fd: Fd) -> None:
         return
     except (NoSpace, AttributeTooLarge):
         # No room for one more attribute: say it in the record itself, which only gets shorter.
-        write_record(store, fd, record.voided(_salt()))
+        amend_record(store, locks, fd, lambda found: found.voided(_salt()))
 
 
-def mark_overwriter(store: Store, fd: Fd) -> None:
+def mark_overwriter(store: Store, locks: EntryLocks, fd: Fd) -> None:
     """Before bytes that are there are changed or cut off by means of `fd`, which can write.
 
     Also for files without a record: whoever reads them must not take what comes for growth (`only_grew`).
@@ -123,7 +131,7 @@ def mark_overwriter(store: Store, fd: Fd) -> None:
         store.set_xattr(fd, WRITER_XATTR, _OVERWRITTEN)
     except (NoSpace, AttributeTooLarge):
         # No room for one more attribute: say it in the record itself, whose new salt readers notice.
-        write_record(store, fd, (read_record(store, fd) or Record()).voided(_salt()))
+        amend_record(store, locks, fd, lambda found: found.voided(_salt()))
 
 
 def only_grew(store: Store, fd: Fd, true: bool) -> bool:
@@ -166,16 +174,14 @@ def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:
     return grain > 0 and clock.now_ns() - attr.mtime_ns < grain
 
 
-def _lift_mark(store: Store, fd: Fd, record: Record) -> Record:
+def _lift_mark(store: Store, locks: EntryLocks, fd: Fd) -> Record:
     """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
-    found = read_record(store, fd) or record  # its metadata may have changed since it was read
-    fresh = found.voided(_salt_after(found))
-    write_record(store, fd, fresh)
+    fresh = amend_record(store, locks, fd, lambda found: found.voided(_salt_after(found)))
     _unmark(store, fd)
     return fresh
 
 
-def settle(store: Store, fd: Fd, attr: Attr, clock: Clock) -> EtagState:
+def settle(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, clock: Clock) -> EtagState:
     """The ETag of the inode behind the read-only descriptor `fd`, whose attributes were `attr` a moment ago.
 
     Raises what the store raises.
@@ -190,8 +196,8 @@ def settle(store: Store, fd: Fd, attr: Attr, clock: Clock) -> EtagState:
     with _lease(store, fd, clock) as alone:
         if not alone:
             return EtagState(_nonce(), record, False, stable=False, lifted=lifting)
-        if lifting and record is not None:
-            record = _lift_mark(store, fd, record)
+        if lifting:
+            record = _lift_mark(store, locks, fd)
         now = store.attr(fd)
         if (now != attr and Stamp.of(now) != Stamp.of(attr)) or _too_fresh(store, now, clock):
             return EtagState(_nonce(), record, False, stable=False, lifted=lifting)
@@ -199,14 +205,18 @@ def settle(store: Store, fd: Fd, attr: Attr, clock: Clock) -> EtagState:
         return EtagState(etag, record, False, lifted=lifting)
 
 
-def _write_true(store: Store, fd: Fd, attr: Attr, md5: bytes) -> None:
+def _write_true(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, md5: bytes) -> None:
     """Under a lease: the record gets this content's MD5; other checksums described other bytes."""
-    old = read_record(store, fd) or Record()
     marked = is_marked(store, fd)
-    # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags must
-    # not match. Where no ETag was recorded, `settle` gave them out under a lease despite the mark: they stay.
-    salt = _salt_after(old) if marked else old.salt
-    write_record(store, fd, replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex()))
+
+    def true(old: Record) -> Record:
+        # A lifted mark means that the content may have changed under an unchanged stamp: old derived tags
+        # must not match. Where no ETag was recorded, `settle` gave them out under a lease despite the mark:
+        # they stay.
+        salt = _salt_after(old) if marked else old.salt
+        return replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex())
+
+    amend_record(store, locks, fd, true)
     if marked:
         _unmark(store, fd)
 
@@ -217,7 +227,9 @@ def _unmark(store: Store, fd: Fd) -> None:
         store.remove_xattr(fd, WRITER_XATTR)
 
 
-def adopt_hash(store: Store, fd: Fd, md5: bytes, size: int, mtime_ns: int, clock: Clock) -> bool:
+def adopt_hash(
+    store: Store, locks: EntryLocks, fd: Fd, md5: bytes, size: int, mtime_ns: int, clock: Clock
+) -> bool:
     """Record an MD5 computed while the file was written, if nobody can write now and nothing came in between.
 
     `fd` is read-only; `size` in bytes and `mtime_ns` are what the writer saw after its last write.
@@ -228,11 +240,11 @@ def adopt_hash(store: Store, fd: Fd, md5: bytes, size: int, mtime_ns: int, clock
         attr = store.attr(fd)
         if attr.size != size or attr.mtime_ns != mtime_ns or _too_fresh(store, attr, clock):
             return False
-        _write_true(store, fd, attr, md5)
+        _write_true(store, locks, fd, attr, md5)
         return True
 
 
-def fill_file(store: Store, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> FillOutcome:
+def fill_file(store: Store, locks: EntryLocks, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> FillOutcome:
     """Give the file behind the read-only `fd` its MD5 ETag: lease, stat, hash while the lease is whole, stat,
     record.
     """
@@ -256,26 +268,27 @@ def fill_file(store: Store, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> F
             return FillOutcome.BUSY
         if store.primitives.leases and not store.lease_intact(fd):
             return FillOutcome.BUSY
-        _write_true(store, fd, after, digest.digest())
+        _write_true(store, locks, fd, after, digest.digest())
         return FillOutcome.FILLED
 
 
 @contextmanager
-def retimed(store: Store, fd: Fd) -> Iterator[None]:
+def retimed(store: Store, locks: EntryLocks, fd: Fd) -> Iterator[None]:
     """Around a change of mtime by a POSIX caller: a true ETag stays true, a void one stays void.
 
     Without this, writing and then restoring the old mtime would bring the old ETag back. `fd` may be O_PATH.
     """
-    try:
-        marked = is_marked(store, fd)  # before the record, as in `settle`
-        record = read_record(store, fd)
-        valid = record is not None and not marked and record.describes(store.attr(fd))
-        if not valid:
-            write_record(store, fd, (record or Record()).voided(_salt()))
-    except NamespaceError as error:
-        _log.debug("no record can be kept for this inode: %s", error)
+    with locks.hold_record(store.attr(fd).ino):
+        try:
+            marked = is_marked(store, fd)  # before the record, as in `settle`
+            record = read_record(store, fd)
+            valid = record is not None and not marked and record.describes(store.attr(fd))
+            if not valid:
+                write_record(store, fd, (record or Record()).voided(_salt()))
+        except NamespaceError as error:
+            _log.debug("no record can be kept for this inode: %s", error)
+            yield
+            return
         yield
-        return
-    yield
-    if valid and record is not None:
-        write_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd))))
+        if valid and record is not None:
+            write_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd))))

@@ -297,8 +297,13 @@ class Namespace:
         """Remove what was staged before that time and never published. Returns how many files."""
         sweeping.sweep_root(self.store, self.store.root(), before_ns)
         area = self._area
-        staged = sweeping.sweep_control(self.store, (area.root, area.buckets, area.longnames), before_ns)
+        directories = (area.root, area.buckets, area.longnames, area.overflow, area.broken)
+        staged = sweeping.sweep_control(self.store, directories, before_ns)
         return staged + sweeping.sweep_spool(self.context, before_ns)
+
+    def sweep_overflow(self, *, stop: Callable[[], bool] = lambda: False) -> int:
+        """Remove overflow files that no record has named for long. Returns how many."""
+        return sweeping.sweep_overflow(self.context, stop)
 
     def expire_uploads(self, before_ns: int) -> int:
         """Abort multipart uploads in which nothing happened since that time. Returns how many."""

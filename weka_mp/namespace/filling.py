@@ -131,7 +131,7 @@ def _fill_one(
         return
     try:
         if stat.S_ISREG(store.attr(fd).mode):
-            report.count(fill_file(store, fd, context.clock, stop))
+            report.count(fill_file(store, context.locks, fd, context.clock, stop))
     except NamespaceError:
         report.failed += 1
     finally:

@@ -354,7 +354,11 @@ class Lister:
             return None
         fd, attr = opened
         try:
-            return _row(reading.describe(found.key, attr, settle(store, fd, attr, self._context.clock)))
+            return _row(
+                reading.describe(
+                    found.key, attr, settle(store, self._context.locks, fd, attr, self._context.clock)
+                )
+            )
         finally:
             store.close(fd)
 

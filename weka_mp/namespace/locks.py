@@ -17,19 +17,20 @@ from contextlib import contextmanager
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["EntryLocks"]
+__all__ = ["EntryLocks", "entry_offset"]
 
 _SPACE = (1 << 62) - 1  # offsets are signed 64 bits
 _RECORDS = 1 << 62  # above all entries
 
 
-def _offset(parent: int, name: bytes) -> int:
+def entry_offset(parent: int, name: bytes) -> int:
+    """The byte of the lock file that stands for a directory entry."""
     digest = hashlib.blake2b(b"%d/" % parent + name, digest_size=8).digest()
     return int.from_bytes(digest, "big") & _SPACE
 
 
 def _offsets(entries: Iterable[tuple[int, bytes]]) -> list[int]:
-    return sorted({_offset(parent, name) for parent, name in entries})
+    return sorted({entry_offset(parent, name) for parent, name in entries})
 
 
 class EntryLocks:

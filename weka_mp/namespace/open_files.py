@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from weka_mp.clock import Clock
 from weka_mp.errors import IsDirectory, NamespaceError, Stale, WouldBlock
 from weka_mp.namespace.etags import adopt_hash, mark_overwriter, mark_writer
+from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.write_hash import WriteHash
 from weka_mp.store.interface import Store
@@ -100,9 +101,17 @@ class OpenFiles:
     """All open files of a mount. `overrides`: the process may open files whatever their mode says."""
 
     def __init__(
-        self, store: Store, nodes: Nodes, clock: Clock, *, overrides: bool, on_dirty: OnDirty | None
+        self,
+        store: Store,
+        locks: EntryLocks,
+        nodes: Nodes,
+        clock: Clock,
+        *,
+        overrides: bool,
+        on_dirty: OnDirty | None,
     ) -> None:
         self._store = store
+        self._locks = locks
         self._nodes = nodes
         self._clock = clock
         self._overrides = overrides
@@ -216,10 +225,10 @@ class OpenFiles:
         """Once each while the descriptor stays open: no lease, and so nobody who lifts marks, survives it."""
         kept = self._store.primitives.leases
         if overwrites and not file.overwrites:
-            mark_overwriter(self._store, file.fd)
+            mark_overwriter(self._store, self._locks, file.fd)
             file.marked = file.overwrites = kept
         elif not file.marked:
-            mark_writer(self._store, file.fd)
+            mark_writer(self._store, self._locks, file.fd)
             file.marked = kept
 
     def _drop_privileges(self, fd: Fd, mode: int, uid: int) -> None:
@@ -249,9 +258,9 @@ class OpenFiles:
     def _cut(self, fd: Fd, size: int, uid: int) -> None:
         before = self._store.attr(fd)
         if size < before.size:
-            mark_overwriter(self._store, fd)
+            mark_overwriter(self._store, self._locks, fd)
         else:
-            mark_writer(self._store, fd)
+            mark_writer(self._store, self._locks, fd)
         self._store.truncate(fd, size)
         self._drop_privileges(fd, before.mode, uid)
 
@@ -366,7 +375,10 @@ class OpenFiles:
     def _adopted(self, inode: _Inode, reading: Fd, attr: Attr) -> bool:
         if inode.hash is None or not self._store.primitives.leases or inode.hash.size != attr.size:
             return False
-        return adopt_hash(self._store, reading, inode.hash.md5(), attr.size, inode.hash.mtime_ns, self._clock)
+        hashed = inode.hash
+        return adopt_hash(
+            self._store, self._locks, reading, hashed.md5(), attr.size, hashed.mtime_ns, self._clock
+        )
 
     def _report_dirty(self, number: int) -> None:
         if self._on_dirty is None:

@@ -326,7 +326,11 @@ def examined(
         return
     fd, seen = found
     try:
-        yield attr, reading.describe(key, seen, settle(context.store, fd, seen, context.clock)), fd
+        yield (
+            attr,
+            reading.describe(key, seen, settle(context.store, context.locks, fd, seen, context.clock)),
+            fd,
+        )
     finally:
         context.store.close(fd)
 

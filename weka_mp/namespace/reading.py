@@ -214,7 +214,7 @@ def open_object(context: Context, bucket: BucketName, key: bytes) -> OpenObject:
             raise NotFound(subject=key)
     fd, attr = found
     try:
-        state = settle(context.store, fd, attr, context.clock)
+        state = settle(context.store, context.locks, fd, attr, context.clock)
         if state.lifted:
             attr = context.store.attr(fd)
         salt = state.record.salt if state.record else b""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from weka_mp.errors import IsDirectory, NotDirectory, NotEmpty, NotFound
+from weka_mp.namespace import overflow
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX
+from weka_mp.namespace.records import RECORD_XATTR, decode
+from weka_mp.namespace.walking import Unreachable, walk
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["sweep_control", "sweep_root", "sweep_spool"]
+__all__ = ["sweep_control", "sweep_overflow", "sweep_root", "sweep_spool"]
 
 _PROBE = b".weka~probe-"
 
@@ -41,6 +44,29 @@ def sweep_control(store: Store, directories: Iterable[Fd], before_ns: int) -> in
                     store.unlink(directory, entry.name)
                     count += 1
     return count
+
+
+def sweep_overflow(context: Context, stop: Callable[[], bool]) -> int:
+    """Take away overflow files that no record of the store names any more. Returns how many.
+
+    Looks at every record when some file was not wanted for long. `stop`: asked between two files.
+    """
+    store = context.store
+    return overflow.sweep(store, context.clock, lambda: _referenced(store, stop))
+
+
+def _referenced(store: Store, stop: Callable[[], bool]) -> set[bytes] | None:
+    """The overflow files that records name; None when not every record could be looked at."""
+    found: set[bytes] = set()
+    for met in walk(store):
+        if isinstance(met, Unreachable) or stop():
+            return None
+        data = store.find_xattr(met.fd, RECORD_XATTR)
+        if data is None:
+            continue
+        with suppress(ValueError):  # a broken one names nothing
+            found.update(decode(data).overflow)
+    return found
 
 
 def sweep_root(store: Store, root: Fd, before_ns: int) -> None:

@@ -95,7 +95,7 @@ class Tree:
         self._store = store
         self._locks = locks
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
-        self.files = OpenFiles(store, self.nodes, clock, overrides=overrides, on_dirty=on_dirty)
+        self.files = OpenFiles(store, locks, self.nodes, clock, overrides=overrides, on_dirty=on_dirty)
         self.directories = OpenDirectories(store, self.nodes)
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class Tree:
         if change.mtime_ns is None or not stat.S_ISREG(before.mode):
             self._store.utimens(fd, atime, mtime)
             return
-        with self._locks.hold_record(before.ino), retimed(self._store, fd):
+        with retimed(self._store, self._locks, fd):
             self._store.utimens(fd, atime, mtime)
         self.files.retimed(number, before, self._store.attr(fd))
 

@@ -61,7 +61,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(filler.run)
             nursery.start_soon(filler.follow_hints)
-            nursery.start_soon(_sweep_for_ever, namespace)
+            nursery.start_soon(_sweep_for_ever, namespace, link.stop.is_set)
             await link.ready()
             await link.stop.wait()
             nursery.cancel_scope.cancel()
@@ -191,20 +191,21 @@ def fill_until_done(
     return FillReport(min(filled, seen), max(0, seen - filled), report.busy, report.failed)
 
 
-async def _sweep_for_ever(namespace: Namespace) -> None:
+async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) -> None:
     while True:
         try:
-            await trio.to_thread.run_sync(_sweep, namespace)
+            await trio.to_thread.run_sync(_sweep, namespace, stopping)
         except NamespaceError as error:
             log.error("leftovers cannot be swept: %s", error)
         await trio.sleep(_SWEEP_EVERY)
 
 
-def _sweep(namespace: Namespace) -> None:
+def _sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:
     now = namespace.clock.now_ns()
     SWEPT.labels("staged file").inc(namespace.sweep(now - _LEFTOVER_AGE))
     SWEPT.labels("upload").inc(namespace.expire_uploads(now - _UPLOAD_AGE))
     SWEPT.labels("completed upload").inc(namespace.forget_completed(now - _ANSWER_AGE))
+    SWEPT.labels("overflow file").inc(namespace.sweep_overflow(stop=stopping))
 
 
 def _add(total: FillReport, part: FillReport) -> None:

@@ -24,6 +24,7 @@ from weka_mp import kernels
 from weka_mp.errors import NamespaceError
 from weka_mp.observe.logs import configure_child
 from weka_mp.observe.metrics import snapshot
+from weka_mp.supervise import record_metrics
 from weka_mp.supervise.ipc import Handler, Peer, PeerGone
 from weka_mp.supervise.thread_link import LinkThread
 
@@ -85,6 +86,7 @@ def main() -> int:
     _raise_file_limit()
     if plan.get("no_native", False):
         kernels.use_native(False)
+    record_metrics.register()
     module = importlib.import_module(KINDS[kind])
     if hasattr(module, "main_blocking"):
         link = LinkThread(plan["control_fd"], {"metrics": _metrics, "alive": _alive})

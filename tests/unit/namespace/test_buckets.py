@@ -190,7 +190,7 @@ def test_a_source_that_changes_is_not_copied(namespace: Namespace) -> None:
 
     def write() -> None:
         fd = memory.open_file(memory.root(), b"bucket/k", 2)
-        mark_writer(memory, fd)
+        mark_writer(memory, namespace.locks, fd)
         memory.write(fd, b"XX", 0)
         memory.close(fd)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -25,7 +25,7 @@ def opened(namespace: Namespace, flags: int, name: bytes = b"k") -> Iterator[Fd]
     fd = store.open_file(store.root(), b"bucket/" + name, flags)
     try:
         if flags & os.O_ACCMODE:
-            mark_writer(store, fd)
+            mark_writer(store, namespace.locks, fd)
         yield fd
     finally:
         store.close(fd)
@@ -84,7 +84,7 @@ def test_setting_the_time_back_does_not_bring_the_tag_back(namespace: Namespace)
     before = namespace.head_object(BUCKET, b"k")
     with opened(namespace, os.O_RDWR) as fd:
         namespace.store.write(fd, NEW, 0)
-        with retimed(namespace.store, fd):
+        with retimed(namespace.store, namespace.locks, fd):
             namespace.store.utimens(fd, 0, before.mtime_ns)
     after = namespace.head_object(BUCKET, b"k")
     assert after.stamp == before.stamp
@@ -96,7 +96,7 @@ def test_setting_the_time_back_does_not_bring_a_derived_tag_back(namespace: Name
     before = namespace.head_object(BUCKET, b"k")
     with opened(namespace, os.O_RDWR) as fd:
         namespace.store.write(fd, NEW, 0)
-        with retimed(namespace.store, fd):
+        with retimed(namespace.store, namespace.locks, fd):
             namespace.store.utimens(fd, 0, before.mtime_ns)
     after = namespace.head_object(BUCKET, b"k")
     assert after.stamp == before.stamp and not accepted(namespace, before.etag)
@@ -104,7 +104,7 @@ def test_setting_the_time_back_does_not_bring_a_derived_tag_back(namespace: Name
 
 def test_a_true_tag_stays_true_when_only_the_time_is_set(any_namespace: Namespace) -> None:
     put(any_namespace, b"k", OLD)
-    with opened(any_namespace, os.O_RDONLY) as fd, retimed(any_namespace.store, fd):
+    with opened(any_namespace, os.O_RDONLY) as fd, retimed(any_namespace.store, any_namespace.locks, fd):
         any_namespace.store.utimens(fd, 0, 1_000_000_000)
     assert etag(any_namespace) == md5_of(OLD)
     assert any_namespace.head_object(BUCKET, b"k").mtime_ns == 1_000_000_000
@@ -204,11 +204,11 @@ def test_a_hash_made_while_writing_is_adopted_only_when_nothing_came_between(nam
     md5 = bytes.fromhex(md5_of(OLD))
     with opened(namespace, os.O_RDONLY) as fd:
         attr = store.attr(fd)
-        assert not adopt_hash(store, fd, md5, attr.size + 1, attr.mtime_ns, clock)
-        assert not adopt_hash(store, fd, md5, attr.size, attr.mtime_ns + 1, clock)
+        assert not adopt_hash(store, namespace.locks, fd, md5, attr.size + 1, attr.mtime_ns, clock)
+        assert not adopt_hash(store, namespace.locks, fd, md5, attr.size, attr.mtime_ns + 1, clock)
         with opened(namespace, os.O_RDWR):
-            assert not adopt_hash(store, fd, md5, attr.size, attr.mtime_ns, clock)
-        assert adopt_hash(store, fd, md5, attr.size, attr.mtime_ns, clock)
+            assert not adopt_hash(store, namespace.locks, fd, md5, attr.size, attr.mtime_ns, clock)
+        assert adopt_hash(store, namespace.locks, fd, md5, attr.size, attr.mtime_ns, clock)
     assert etag(namespace) == md5_of(OLD)
 
 
@@ -252,7 +252,7 @@ def test_a_reader_tells_growth_from_an_overwrite(namespace: Namespace) -> None:
         assert reader.still_same()
         store.write(fd, b"more", len(OLD))
         assert reader.still_same()
-        mark_overwriter(store, fd)
+        mark_overwriter(store, namespace.locks, fd)
         store.write(fd, b"X", 0)
         assert not reader.still_same()
 
@@ -274,7 +274,7 @@ def test_a_mark_without_room_is_said_in_the_record_itself(namespace: Namespace) 
     put(namespace, b"k", OLD, user={"a": "b"})
     store = FaultyStore(namespace.store, Fault(NoSpace, 1, "set_xattr"))
     fd = namespace.store.open_file(namespace.store.root(), b"bucket/k", os.O_RDWR)
-    mark_writer(store, fd)  # type: ignore[arg-type]
+    mark_writer(store, namespace.locks, fd)  # type: ignore[arg-type]
     namespace.store.close(fd)
     info = namespace.head_object(BUCKET, b"k")
     assert dashed(info.etag) and info.user == {"a": "b"}
@@ -334,7 +334,7 @@ def test_regression_a_tag_pinned_before_the_fill_stays_accepted_in_spite_of_a_ma
     """A file written out of order has a mark and no record: its download by ranges got 412 after the fill."""
     posix_write(namespace.store, b"k", OLD)
     fd = namespace.store.open_file(namespace.store.root(), b"bucket/k", os.O_RDWR)
-    mark_overwriter(namespace.store, fd)
+    mark_overwriter(namespace.store, namespace.locks, fd)
     namespace.store.close(fd)
     pinned = etag(namespace)
     assert dashed(pinned)
@@ -346,28 +346,51 @@ def test_regression_a_tag_pinned_before_the_fill_stays_accepted_in_spite_of_a_ma
 def test_regression_two_who_lift_one_mark_hand_out_the_same_tag() -> None:
     """Read leases are shared: the second voids what the first voided, and a client may hold either's tag."""
     tags = set()
-    for verb in ("find_xattr", "set_xattr", "remove_xattr"):
-        for nth in (1, 2):
-            store = FaultyStore(memory_store())
-            with Namespace.open(store) as namespace:  # type: ignore[arg-type]
-                namespace.create_bucket(BUCKET)
-                put(namespace, b"k", b"old")
-                with namespace.open_object(BUCKET, b"k") as found:
-                    writing = store.reopen(found.fd, os.O_WRONLY)
-                    mark_writer(store, writing)  # type: ignore[arg-type]
-                    store.write(writing, b"new", 0)
-                    store.close(writing)
-                other: list[str] = []
-                store.begin(
-                    Interference(
-                        verb,
-                        nth,
-                        lambda found=other, of=namespace: found.append(of.head_object(BUCKET, b"k").etag),
-                    )
+    # Not between reading the record and writing it: that is done under its lock.
+    steps = (("find_xattr", 1), ("find_xattr", 2), ("try_lease", 1), ("remove_xattr", 1), ("drop_lease", 1))
+    for verb, nth in steps:
+        store = FaultyStore(memory_store())
+        with Namespace.open(store) as namespace:  # type: ignore[arg-type]
+            namespace.create_bucket(BUCKET)
+            put(namespace, b"k", b"old")
+            with namespace.open_object(BUCKET, b"k") as found:
+                writing = store.reopen(found.fd, os.O_WRONLY)
+                mark_writer(store, namespace.locks, writing)  # type: ignore[arg-type]
+                store.write(writing, b"new", 0)
+                store.close(writing)
+            other: list[str] = []
+            store.begin(
+                Interference(
+                    verb,
+                    nth,
+                    lambda found=other, of=namespace: found.append(of.head_object(BUCKET, b"k").etag),
                 )
-                own = namespace.head_object(BUCKET, b"k").etag
-                store.begin()
-                later = namespace.head_object(BUCKET, b"k").etag
-                tags = {own, later, *other}
-                assert len(tags) == 1, (verb, nth, tags)
-                assert own.endswith("-0")
+            )
+            own = namespace.head_object(BUCKET, b"k").etag
+            store.begin()
+            later = namespace.head_object(BUCKET, b"k").etag
+            tags = {own, later, *other}
+            assert len(tags) == 1, (verb, nth, tags)
+            assert own.endswith("-0")
+
+
+@pytest.mark.parametrize("mark", [mark_writer, mark_overwriter])
+def test_regression_a_mark_without_room_rewrites_the_record_under_its_lock(
+    namespace: Namespace, mark: Callable[..., None]
+) -> None:
+    """Metadata that another process stored between the reading and the writing was lost."""
+    put(namespace, b"k", OLD)
+    store = FaultyStore(namespace.store)
+    with Namespace.open(store) as other:  # type: ignore[arg-type]
+        fd = store.open_file(store.root(), b"bucket/k", os.O_RDWR)
+        store.begin(Fault(NoSpace, 1, "set_xattr"))
+        mark(store, other.locks, fd)
+        verbs = [
+            call.verb for call in store.calls if call.verb in ("lock", "unlock", "find_xattr", "set_xattr")
+        ]
+        store.begin()
+        store.close(fd)
+    failed = verbs.index("set_xattr")
+    locked = verbs.index("lock")
+    assert failed < locked < verbs.index("find_xattr", locked) < verbs.index("set_xattr", locked)
+    assert verbs.index("unlock") > verbs.index("set_xattr", locked)

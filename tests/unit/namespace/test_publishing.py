@@ -234,7 +234,7 @@ def test_regression_a_writer_between_check_and_exchange_is_a_conflict(verb: str)
     def in_place() -> None:
         at = memory.open_dir(memory.root(), b"bucket")
         fd = memory.open_file(at, b"k", os.O_RDWR)
-        mark_writer(memory, fd)
+        mark_writer(memory, namespace.locks, fd)
         memory.write(fd, b"theirs", 0)
         memory.close(fd)
         memory.close(at)

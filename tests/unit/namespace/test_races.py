@@ -148,7 +148,7 @@ def write_in_place(namespace: Namespace, number: int) -> int:
             at = store.open_dir(store.root(), b"bucket")
             whole = store.open_path(at, b"shared")
             fd = store.reopen(whole, os.O_RDWR)
-            mark_writer(store, fd)
+            mark_writer(store, namespace.locks, fd)
             value = int(store.read(fd, 20, 0))
             store.write(fd, b"%010d" % (value + 1), 0)
             for each in (fd, whole, at):
