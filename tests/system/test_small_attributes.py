@@ -1,4 +1,4 @@
-"""A store on a file system with little room for attributes: ext4 with blocks of 1 KiB, mounted from a file."""
+"""A store on a file system with little room for attributes: ext4 with blocks of 1 KiB, from a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from weka_mp.namespace.record_values import ContentHeaders, PartSizes
 from weka_mp.store.posix import PosixStore
 
 USER = {f"name-{number}": "v" * 117 for number in range(16)}  # 2 KB, S3's limit
-HEADERS = ContentHeaders(content_type="a/" + "b" * 200, cache_control="c" * 2000, content_disposition="d" * 2000)
+HEADERS = ContentHeaders(
+    content_type="a/" + "b" * 200, cache_control="c" * 2000, content_disposition="d" * 2000
+)
 PARTS = PartSizes.of([(5 << 20) + number for number in range(10_000)])
 
 
