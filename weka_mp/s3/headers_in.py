@@ -8,7 +8,6 @@ botocore.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -32,7 +31,6 @@ __all__ = [
 
 MAX_USER_METADATA: Final = 2048  # bytes of names and values together, S3's limit
 _META_PREFIX: Final = "x-amz-meta-"
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")  # RFC 9110, 5.6.2
 
 CHECKSUM_ALGORITHMS: Final = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
 _UNBUILT_CHECKSUMS: Final = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
@@ -172,8 +170,6 @@ def _user_metadata(headers: Headers) -> tuple[tuple[str, str], ...]:
     for header, value in headers.items():
         if header.startswith(_META_PREFIX):
             name = header[len(_META_PREFIX):]
-            if not _TOKEN.fullmatch(name):  # a form may name what no reply could send back as a header
-                raise _invalid(header, value)
             size += len(name) + len(value)
             # A repeated field means the same as one with its values joined (RFC 9110, 5.3).
             found[name] = f"{found[name]},{value}" if name in found else value

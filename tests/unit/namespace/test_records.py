@@ -25,8 +25,6 @@ from weka_mp.namespace.records import (
     read_record,
     write_record,
 )
-from weka_mp.s3.headers_out import metadata_headers
-from weka_mp.s3.operations import ObjectMetadata
 from weka_mp.store.faulty import Fault, FaultyStore
 from weka_mp.values import Attr, InodeNo, Stamp
 
@@ -147,7 +145,7 @@ def check_usable(data: bytes) -> None:
     texts = (*record.user.items(), *record.tags.items(), *record.checksums.items())
     assert all(type(text) is str for pair in texts for text in pair)
     for name in record.user:
-        assert metadata_headers(ObjectMetadata(user=((name, "v"),)))[-1][0].isprintable()
+        assert name.isascii() and name.isprintable() and not set(name) & set(" :")
     if record.parts is not None:
         assert 0 <= record.parts.count <= 10_000
         record.parts.locate(record.parts.count)
