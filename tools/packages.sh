@@ -23,8 +23,13 @@ dev_packages() {
 attr|command -v getfattr && command -v setfattr
 curl|command -v curl
 git|command -v git
+libnfs-utils|command -v nfs-ls
+nfs-ganesha|command -v ganesha.nfsd
+nfs-ganesha-vfs|ls /usr/lib/*/ganesha/libfsalvfs.so
 rsync|command -v rsync
+samba|command -v smbd || test -x /usr/sbin/smbd
 shellcheck|command -v shellcheck
+smbclient|command -v smbclient
 sqlite3|command -v sqlite3
 END
 }

@@ -26,14 +26,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway": LEAVES | {"namespace", "store", "s3", "iam", "config"},
     "observe": LEAVES,
     "config": LEAVES,
+    "reexport": LEAVES,
     "offload": LEAVES | {"config", "observe"},
     "ipc": LEAVES,
     "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc"},
     "server": LEAVES | {"gateway", "namespace", "store", "s3", "iam", "offload", "observe", "config", "ipc"},
     "bench": LEAVES | {"s3"},
-    "control": LEAVES | {"gateway", "namespace", "store", "iam", "observe", "config", "ipc"},
+    "control": LEAVES | {"gateway", "namespace", "store", "iam", "observe", "config", "ipc", "reexport"},
     "supervise": LEAVES
-    | {"fuse", "server", "control", "gateway", "namespace", "store", "iam", "observe", "config", "ipc"},
+    | {"fuse", "server", "control", "gateway", "namespace", "store", "iam", "observe", "config", "ipc"}
+    | {"reexport"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""

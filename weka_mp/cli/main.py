@@ -18,7 +18,9 @@ COMMANDS: Final = {
     "doctor": "doctor_cmd",
     "etag": "etag_cmd",
     "mount": "mount_cmd",
+    "nfs": "nfs_cmd",
     "serve": "serve_cmd",
+    "smb": "smb_cmd",
 }
 
 

@@ -15,6 +15,7 @@ from weka_mp.config.values import (
     parse_address,
     parse_choice,
     parse_domains,
+    parse_fixed_address,
     parse_integer,
     parse_path,
     parse_region,
@@ -93,6 +94,22 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "HOST:PORT",
         "Where health and metrics are served. Port 0 takes a free one; none serves them on the"
         " admin socket only. A taken default address is passed over with a warning, a named one is an error.",
+    ),
+    Option(
+        "nfs",
+        parse_fixed_address,
+        Address("127.0.0.1", 2049),
+        "127.0.0.1:2049",
+        "HOST:PORT",
+        "Where NFSv4 is served once there are exports (weka-mp nfs export add); none keeps it off.",
+    ),
+    Option(
+        "smb",
+        parse_fixed_address,
+        Address("127.0.0.1", 445),
+        "127.0.0.1:445",
+        "HOST:PORT",
+        "Where SMB is served once there are shares (weka-mp smb share add); none keeps it off.",
     ),
     Option(
         "workers",

@@ -23,6 +23,8 @@ class Config:
     s3: Address | None
     admin: Address | None
     admin_named: bool
+    nfs: Address | None
+    smb: Address | None
     workers: int
     durability: str
     region: str

@@ -15,6 +15,7 @@ __all__ = [
     "parse_address",
     "parse_choice",
     "parse_domains",
+    "parse_fixed_address",
     "parse_integer",
     "parse_path",
     "parse_region",
@@ -64,6 +65,14 @@ def parse_address(text: str) -> Address | None:
     if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         raise ConfigError(f"{text!r} is not HOST:PORT (or none)")
     return Address(_host(host, text), int(port))
+
+
+def parse_fixed_address(text: str) -> Address | None:
+    """The same where the port must be known beforehand: 0 is refused."""
+    address = parse_address(text)
+    if address is not None and address.port == 0:
+        raise ConfigError(f"{text!r}: a port is needed here")
+    return address
 
 
 def _host(host: str, text: str) -> str:

@@ -15,8 +15,16 @@ from typing import Final
 
 from weka_mp.control.http import BadRequest, Request, Response, json_response
 from weka_mp.control.service import NoSuchJob, Service
-from weka_mp.errors import BucketMissing, InvalidArgument
+from weka_mp.errors import (
+    BucketMissing,
+    Exists,
+    InvalidArgument,
+    NotFound,
+    OutOfResources,
+    StoreUnusable,
+)
 from weka_mp.observe.metrics import CONTENT_TYPE
+from weka_mp.reexport.programs import MissingProgram
 from weka_mp.values import BucketName
 
 __all__ = ["ROUTES", "Route", "respond"]
@@ -69,6 +77,30 @@ async def _fill_state(service: Service, request: Request, job: str) -> Response:
     return json_response(HTTPStatus.OK, dict(service.fill_state(int(job))))
 
 
+async def _exports(service: Service, request: Request) -> Response:
+    return json_response(HTTPStatus.OK, {"exports": service.reexports("export")})
+
+
+async def _shares(service: Service, request: Request) -> Response:
+    return json_response(HTTPStatus.OK, {"shares": service.reexports("share")})
+
+
+async def _add_export(service: Service, request: Request) -> Response:
+    return json_response(HTTPStatus.CREATED, await service.add_reexport("export", request.json()))
+
+
+async def _add_share(service: Service, request: Request) -> Response:
+    return json_response(HTTPStatus.CREATED, await service.add_reexport("share", request.json()))
+
+
+async def _remove_export(service: Service, request: Request, which: str) -> Response:
+    return json_response(HTTPStatus.OK, await service.remove_reexport("export", which))
+
+
+async def _remove_share(service: Service, request: Request, which: str) -> Response:
+    return json_response(HTTPStatus.OK, await service.remove_reexport("share", which))
+
+
 ROUTES: Final = (
     Route("GET", re.compile(r"/health/live"), _live, public=True),
     Route("GET", re.compile(r"/health/ready"), _ready, public=True),
@@ -76,6 +108,12 @@ ROUTES: Final = (
     Route("GET", re.compile(r"/api/v2/status"), _status, public=False),
     Route("POST", re.compile(r"/api/v2/etag/fill"), _start_fill, public=False),
     Route("GET", re.compile(r"/api/v2/etag/fill/(?P<job>[0-9]{1,12})"), _fill_state, public=False),
+    Route("GET", re.compile(r"/api/v2/nfs/exports"), _exports, public=False),
+    Route("POST", re.compile(r"/api/v2/nfs/exports"), _add_export, public=False),
+    Route("DELETE", re.compile(r"/api/v2/nfs/exports/(?P<which>.{1,256})"), _remove_export, public=False),
+    Route("GET", re.compile(r"/api/v2/smb/shares"), _shares, public=False),
+    Route("POST", re.compile(r"/api/v2/smb/shares"), _add_share, public=False),
+    Route("DELETE", re.compile(r"/api/v2/smb/shares/(?P<which>.{1,256})"), _remove_share, public=False),
 )
 
 
@@ -88,10 +126,14 @@ async def respond(service: Service, request: Request, *, trusted: bool) -> Respo
         return await route.handler(service, request, **arguments)
     except BadRequest as error:
         return _problem(error.status, str(error))
-    except (BucketMissing, NoSuchJob) as error:
+    except (BucketMissing, NoSuchJob, NotFound) as error:
         return _problem(HTTPStatus.NOT_FOUND, str(error))
     except InvalidArgument as error:
         return _problem(HTTPStatus.BAD_REQUEST, str(error))
+    except Exists as error:
+        return _problem(HTTPStatus.CONFLICT, str(error))
+    except (MissingProgram, StoreUnusable, OutOfResources) as error:
+        return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
     except Exception:
         log.exception("the administration request %s %s failed", request.method, request.path)
         return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the log")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from weka_mp.values import BucketName
 
-__all__ = ["Health", "NoSuchJob", "Service"]
+__all__ = ["Health", "Kind", "NoSuchJob", "Service"]
+
+Kind = Literal["export", "share"]
+"""NFS exports and SMB shares."""
 
 
 class NoSuchJob(Exception):
@@ -40,6 +43,18 @@ class Service(Protocol):
 
     def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
         """Begin to fill the ETags of what is there now; the job's number. Raises BucketMissing."""
+
+    def reexports(self, kind: Kind) -> list[dict[str, object]]:
+        """All NFS exports or SMB shares."""
+
+    async def add_reexport(self, kind: Kind, asked: Mapping[str, object]) -> dict[str, object]:
+        """Record one and serve it; ``{kind: what was added}``, and ``problem`` when it is not served now.
+
+        Raises InvalidArgument, Exists, NotFound, MissingProgram.
+        """
+
+    async def remove_reexport(self, kind: Kind, which: str) -> dict[str, object]:
+        """``{kind: what was removed}``. Raises NotFound."""
 
     def fill_state(self, job: int) -> Mapping[str, object]:
         """``state`` (running, done, failed), counts once done, ``reason`` when failed. Raises NoSuchJob."""

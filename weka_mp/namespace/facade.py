@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
-from weka_mp.errors import NamespaceError
+from weka_mp.errors import CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
 from weka_mp.namespace import (
     copying,
     deleting,
@@ -69,6 +69,7 @@ class Namespace:
         self._uploads = UploadArea(context, area.uploads, area.completed)
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._buckets = Buckets(context, self._lister, registry)
+        self._settings = ControlFiles(context.store, area.root, context.random)
 
     @classmethod
     def open(
@@ -281,6 +282,24 @@ class Namespace:
     def abort_upload(self, bucket: BucketName, key: bytes, upload_id: str) -> None:
         """Raises UploadMissing, BucketMissing."""
         self._uploads.abort(bucket, key, upload_id)
+
+    # ---- what the service keeps in the control area besides
+    def read_setting(self, name: bytes) -> bytes | None:
+        """The record of this name, None when there is none; its owner knows what is in it."""
+        return self._settings.read(name)
+
+    def write_setting(self, name: bytes, data: bytes) -> None:
+        """Replace the record whole and durably."""
+        self._settings.write(name, data)
+
+    def has_directory(self, path: bytes) -> bool:
+        """Whether `path` below the store's root is a directory, reached without symbolic links."""
+        try:
+            fd = self.store.open_dir(self.store.root(), path or b".")
+        except (NotFound, NotDirectory, Loop, CrossDevice):
+            return False
+        self.store.close(fd)
+        return True
 
     # ---- housekeeping
     def fill(

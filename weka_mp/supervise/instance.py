@@ -40,6 +40,11 @@ class Instance:
         if scope.cancelled_caught:
             raise StartFailed(f"processes of a former service of {store} are still running")
 
+    def exclude(self, store: str) -> None:
+        """Keep services away while something is changed without one. Raises StartFailed when one runs."""
+        if not _try_lock(self._service_fd):
+            raise StartFailed(f"{store} is served, but its service does not answer")
+
     def release(self) -> None:
         """Give the locks back; the files stay, since removing a locked file would let two services lock
         two.

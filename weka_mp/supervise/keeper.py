@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import trio
 
 from weka_mp.observe.metrics import CHILD_RESTARTS, CHILD_UP
+from weka_mp.supervise.backoff import Backoff
 from weka_mp.supervise.ipc import CallTimeout, Handler, Peer, PeerGone, RemoteFailure
 from weka_mp.supervise.spawn import Child, start_child
 
@@ -23,9 +24,6 @@ __all__ = ["CHILD_MODULE", "ChildSpec", "Keeper", "StartFailed"]
 log = logging.getLogger(__name__)
 
 CHILD_MODULE = "weka_mp.supervise.child"
-_STABLE = 10.0  # seconds: a child that ran this long is started again at once
-_FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
 _ASK_EVERY = 5.0
 _OUTPUT_GRACE = 1.0  # seconds to read what an ended child wrote; a grandchild may hold the pipe open for ever
 
@@ -79,7 +77,7 @@ class Keeper:
         self._pid_path = os.path.join(pid_directory, spec.name + ".pid")
         self._stopping = trio.Event()
         self._reason: str | None = None
-        self._failures = 0
+        self._backoff = Backoff()
 
     @property
     def peer(self) -> Peer | None:
@@ -104,7 +102,7 @@ class Keeper:
                 break
             self.restarts += 1
             CHILD_RESTARTS.labels(self.spec.name).inc()
-            delay = self._next_delay(trio.current_time() - begun)
+            delay = self._backoff.next_delay(trio.current_time() - begun)
             log.error("%s ended (%s), starting it again in %.1f s", self.spec.name, _ending(code), delay)
             with trio.move_on_after(delay):
                 await self._stopping.wait()
@@ -123,12 +121,10 @@ class Keeper:
             child.signal(signal.SIGKILL)
             await ended.wait()
 
-    def _next_delay(self, ran: float) -> float:
-        if ran >= _STABLE:
-            self._failures = 0
-        delay = 0.0 if self._failures == 0 else min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (self._failures - 1))
-        self._failures += 1
-        return delay
+    async def wait_ended(self) -> None:
+        """Until the child that runs now has ended; at once when none runs."""
+        if self.child is not None:
+            await self._ended_event.wait()
 
     async def _run_once(self, first: trio.TaskStatus[None] | None) -> int | None:
         """One life of the child; the return code, None when it could not be started."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from weka_mp.config import Address
 from weka_mp.supervise.keeper import StartFailed
 
-__all__ = ["AddressTaken", "bound_address", "listen", "reachable"]
+__all__ = ["AddressTaken", "bound_address", "listen", "numeric", "reachable"]
 
 _BACKLOG = 1024  # connections; the kernel caps it at net.core.somaxconn
 _FREE_PORT_TRIES = 5
@@ -90,6 +90,15 @@ def _listen_on(family: int, where: tuple[str, int], port: int, *, only_v6: bool)
 def bound_address(address: Address, sockets: Sequence[socket.socket]) -> Address:
     """`address` with the port that was taken in fact."""
     return Address(address.host, sockets[0].getsockname()[1])
+
+
+def numeric(address: Address) -> Address:
+    """`address` with the first number of its host, for programs that take no names. Raises StartFailed."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartFailed(f"{address}: {error.strerror}") from error
+    return Address(str(found[0][4][0]), address.port)
 
 
 def reachable(address: Address) -> Address:

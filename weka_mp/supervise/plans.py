@@ -7,12 +7,14 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from weka_mp.config import Config
+from weka_mp.config import Address, Config
 from weka_mp.supervise.credentials import RootCredentials
+from weka_mp.supervise.doors import Door, DoorPlace, NfsDoor, SmbDoor
 from weka_mp.supervise.ipc import Handler
 from weka_mp.supervise.keeper import ChildSpec
+from weka_mp.supervise.listeners import numeric
 
-__all__ = ["Places", "background_spec", "mount_spec", "worker_specs"]
+__all__ = ["Places", "background_spec", "doors", "mount_spec", "worker_specs"]
 
 _WORKER_GRACE = 30.0  # seconds: requests under way are finished within 20 (server/limits.py), then cut off
 _MOUNT_GRACE = 15.0
@@ -93,6 +95,27 @@ def mount_spec(
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
     return replace(spec, handlers=handlers, silence=_MOUNT_SILENCE)
+
+
+def doors(
+    config: Config, places: Places, mount: str | None, state: str, store_id: str
+) -> list[Door]:
+    """NFS and SMB over `mount` (a real path), as far as they are not turned off; none without a mount.
+
+    Raises StartFailed when an address has no number.
+    """
+    if mount is None:
+        return []
+
+    def place(address: Address) -> DoorPlace:
+        return DoorPlace(numeric(address), mount, places.runtime, state, store_id, places.lock_fd)
+
+    found: list[Door] = []
+    if config.nfs is not None:
+        found.append(NfsDoor(place(config.nfs)))
+    if config.smb is not None:
+        found.append(SmbDoor(place(config.smb)))
+    return found
 
 
 def background_spec(config: Config, places: Places) -> ChildSpec:

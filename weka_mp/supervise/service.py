@@ -10,7 +10,7 @@ import trio
 
 import weka_mp
 from weka_mp.config import Address
-from weka_mp.control.service import Health
+from weka_mp.control.service import Health, Kind
 from weka_mp.errors import NamespaceError, NotSupported
 from weka_mp.namespace import Namespace
 from weka_mp.observe.metrics import exposition, snapshot
@@ -19,6 +19,7 @@ from weka_mp.supervise.fill_jobs import FillJobs
 from weka_mp.supervise.ipc import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.supervise.keeper import Keeper
 from weka_mp.supervise.readiness import s3_answers
+from weka_mp.supervise.reexports import Reexports
 from weka_mp.values import BucketName
 
 __all__ = ["RunningService", "Views"]
@@ -48,12 +49,18 @@ class RunningService:
     """Implements `weka_mp.control.service.Service` over the keepers of all children."""
 
     def __init__(
-        self, views: Views, namespace: Namespace, keepers: Sequence[Keeper], fills: FillJobs
+        self,
+        views: Views,
+        namespace: Namespace,
+        keepers: Sequence[Keeper],
+        fills: FillJobs,
+        reexports: Reexports,
     ) -> None:
         self._views = views
         self._namespace = namespace
         self._keepers = keepers
         self._fills = fills
+        self._reexports = reexports
 
     async def health(self) -> Health:
         """Children ready, mounts and S3 answering, the store writable."""
@@ -65,7 +72,7 @@ class RunningService:
                 nursery.start_soon(self._check_mount, shown, path, checked)
             if self._views.s3 is not None:
                 nursery.start_soon(self._check_s3, self._views.s3, checked)
-        return Health({**parts, **dict(sorted(checked.items()))})
+        return Health({**parts, **self._reexports.parts(), **dict(sorted(checked.items()))})
 
     async def _check_mount(self, shown: str, path: str, checked: dict[str, str]) -> None:
         alive = await mounts.answers(path, seconds=_PROBE_SECONDS)
@@ -119,8 +126,27 @@ class RunningService:
                     "restarts": keeper.restarts,
                 }
                 for keeper in self._keepers
+            ]
+            + [
+                {
+                    "name": daemon.name,
+                    "pid": daemon.pid,
+                    "ready": daemon.ready,
+                    "restarts": daemon.restarts,
+                }
+                for daemon in self._reexports.daemons()
             ],
         }
+
+    def reexports(self, kind: Kind) -> list[dict[str, object]]:
+        """See `weka_mp.control.service.Service`, as for the next two."""
+        return self._reexports.listed(kind)
+
+    async def add_reexport(self, kind: Kind, asked: Mapping[str, object]) -> dict[str, object]:
+        return await self._reexports.add(kind, asked)
+
+    async def remove_reexport(self, kind: Kind, which: str) -> dict[str, object]:
+        return await self._reexports.remove(kind, which)
 
     def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
         """Queue a fill; raises BucketMissing at once."""

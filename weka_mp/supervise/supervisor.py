@@ -1,7 +1,8 @@
 """The life of a service: checks, locks, sockets and children in order; then watching; then stopping in order.
 
-Order of starting: whatever can be refused is found out before a child runs. Order of stopping: S3 first
-(its requests still need the mounts' acknowledgements), then the mounts, then the background process.
+Order of starting: whatever can be refused is found out before a child runs. Order of stopping: NFS and
+SMB, which use a mount, then S3 (its requests still need the mounts' acknowledgements), then the mounts, then
+the background process.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
 from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.supervise.readiness import s3_answers
+from weka_mp.supervise.reexports import Reexports
 from weka_mp.supervise.service import RunningService, Views
 
 __all__ = ["Started", "run_service"]
@@ -58,6 +60,7 @@ class _Prepared:
     workers: list[Keeper]
     mounts: list[Keeper]
     background: Keeper
+    reexports: Reexports
 
     @property
     def keepers(self) -> list[Keeper]:
@@ -126,6 +129,13 @@ async def _prepare(
 
     background = keep(plans.background_spec(config, children))
     hints = {"dirty": partial(_pass_hints_on, background)}
+    mount_keepers = [
+        keep(plans.mount_spec(config, children, index, path, handlers=hints))
+        for index, path in enumerate(real_mounts)
+    ]
+    state = places.state_directory(namespace.store_id, environ, uid)
+    first_mount = real_mounts[0] if real_mounts else None
+    doors = plans.doors(config, children, first_mount, state, namespace.store_id)
     return _Prepared(
         views=Views(store, s3, mount_points, real_mounts, admin),
         namespace=namespace,
@@ -135,11 +145,9 @@ async def _prepare(
         workers=[keep(spec) for spec in plans.worker_specs(config, children, credentials, sockets)]
         if credentials is not None
         else [],
-        mounts=[
-            keep(plans.mount_spec(config, children, index, path, handlers=hints))
-            for index, path in enumerate(real_mounts)
-        ],
+        mounts=mount_keepers,
         background=background,
+        reexports=Reexports(namespace, mount_keepers[0] if mount_keepers else None, doors),
     )
 
 
@@ -221,19 +229,22 @@ async def _run(
     on_ready: Callable[[Started], None],
 ) -> None:
     fills = FillJobs(prepared.background)
-    service = RunningService(prepared.views, prepared.namespace, prepared.keepers, fills)
+    service = RunningService(prepared.views, prepared.namespace, prepared.keepers, fills, prepared.reexports)
     async with trio.open_nursery() as nursery:
         stopping = trio.CancelScope()
         nursery.start_soon(_cancel_on_signal, signals, stopping)
         with stopping:
             await _start_all(prepared, nursery)
+            nursery.start_soon(prepared.reexports.run)
             await nursery.start(serve_admin, service, prepared.admin_listeners)
             nursery.start_soon(fills.run)
             await _wait_for_views(prepared.views)
+            await prepared.reexports.settled()
             log.info("ready", extra={"fields": dict(_described(prepared.views))})
             on_ready(Started(prepared.views, prepared.credentials))
             await trio.sleep_forever()
         log.info("stopping")
+        await prepared.reexports.stop()
         for sock in prepared.sockets:
             sock.close()
         await _stop_all(prepared)

@@ -13,6 +13,8 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "mount": (["/f1", "/f2"], "/v1:/v2", ["/t"], (("/f1", "/f2"), ("/v1", "/v2"), ("/t",))),
     "s3": ("f:1", "v:2", "none", (Address("f", 1), Address("v", 2), None)),
     "admin": ("f:1", "none", "t:3", (Address("f", 1), None, Address("t", 3))),
+    "nfs": ("f:1", "none", "t:3", (Address("f", 1), None, Address("t", 3))),
+    "smb": ("f:1", "none", "t:3", (Address("f", 1), None, Address("t", 3))),
     "workers": ("1", "2", 3, (1, 2, 3)),
     "durability": ("relaxed", "commit", "relaxed", ("relaxed", "commit", "relaxed")),
     "region": ("f-1", "v-1", "t-1", ("f-1", "v-1", "t-1")),
