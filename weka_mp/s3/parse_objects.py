@@ -131,13 +131,17 @@ def _delete_object(request: S3Request, address: Address, body: bytes | None) -> 
 
 
 def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
-    """Bucket and key of x-amz-copy-source: ``[/]bucket/key[?versionId=null]``, percent-encoded."""
+    """Bucket and key of x-amz-copy-source: ``[/]bucket/key[?versionId=null]``, percent-encoded.
+
+    A bare ``+`` is a space, as S3 reads it (aws-sdk-php #236, aws-sdk-js #1821): clients in Go encode so.
+    """
     sent = headers.get("x-amz-copy-source") or ""
     try:
         raw = sent.encode("latin-1")
     except UnicodeEncodeError:  # from a pre-signed query, where it was text already
         raw = sent.encode("utf-8")
     path, _, version = raw.partition(b"?versionId=")
+    path = path.replace(b"+", b" ")
     if version:
         refuse_versions(version.decode("latin-1"))
     path = path.removeprefix(b"/")
