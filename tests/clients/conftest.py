@@ -25,5 +25,6 @@ def bucket(service: Service) -> Bucket:
 def every_program_is_there() -> None:
     """A missing tool fails: tools/setup --dev installs them all."""
     programs = ["aws", "curl", "git", "rsync", "sqlite3", "tar", "diff", "dd", "getfattr", "setfattr"]
+    programs += ["fio", "rclone", "s3cmd", "s3fs"]
     missing = [program for program in programs if shutil.which(program) is None]
     assert not missing, f"run tools/setup --dev: {missing}"

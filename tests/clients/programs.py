@@ -14,7 +14,9 @@ from tests.system.service import ACCESS_KEY, REGION, SECRET_KEY, Bucket, Service
 def run(*words: str | Path, cwd: Path | None = None, timeout: float = 110, **extra: str) -> str:
     """Run to the end and answer its standard output; a status other than 0 fails the test."""
     no_git_config = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-    env = {**os.environ, "LC_ALL": "C.UTF-8", **no_git_config, **extra}
+    # A bundle of certificates for elsewhere makes some clients refuse endpoints without TLS.
+    inherited = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}
+    env = {**inherited, "LC_ALL": "C.UTF-8", **no_git_config, **extra}
     done = subprocess.run(
         list(map(str, words)), cwd=cwd, env=env, capture_output=True, text=True, errors="replace",
         timeout=timeout, check=False,
@@ -32,6 +34,37 @@ def aws(service: Service, *words: str | Path, timeout: float = 110) -> str:
         AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_DEFAULT_REGION=REGION,
         AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE="/dev/null",
         AWS_SHARED_CREDENTIALS_FILE="/dev/null",
+    )
+
+
+def rclone(service: Service, *words: str | Path) -> str:
+    """One command of rclone, with the remote ``store:``; answers what it said on both outputs."""
+    remote = {
+        "TYPE": "s3", "PROVIDER": "Other", "ACCESS_KEY_ID": ACCESS_KEY, "SECRET_ACCESS_KEY": SECRET_KEY,
+        "ENDPOINT": service.url or "", "REGION": REGION,
+    }
+    variables = {f"RCLONE_CONFIG_STORE_{name}": value for name, value in remote.items()}
+    said = run(
+        "sh", "-c", 'exec "$@" 2>&1', "sh", "rclone", *words, RCLONE_CONFIG="/dev/null", **variables
+    )
+    return "\n".join(line for line in said.splitlines() if "Config file" not in line)
+
+
+def s3cmd(service: Service, *words: str | Path) -> str:
+    """One command of s3cmd, path-style."""
+    host = (service.url or "").removeprefix("http://")
+    return run(
+        "s3cmd", "--config", "/dev/null", "--no-ssl", "--host", host, "--host-bucket", host,
+        "--region", REGION, *words, AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY,
+    )
+
+
+def s5cmd(service: Service, *words: str | Path) -> str:
+    """One command of s5cmd, a program in Go."""
+    program = Path(sys.executable).with_name("s5cmd")
+    return run(
+        program, "--endpoint-url", service.url or "", *words,
+        AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION,
     )
 
 
