@@ -93,6 +93,22 @@ def test_a_large_file_goes_up_and_down_in_parts(bucket: Bucket, tmp_path: Path) 
     run("cmp", tmp_path / "large", tmp_path / "back")
 
 
+def test_a_large_object_is_copied_and_moved_from_bucket_to_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    """Above 8 MiB awscli copies by UploadPartCopy."""
+    other = bucket.service.make_bucket()
+    body = b"".join(bytes([number]) * 2**20 for number in range(20)) + b"end"
+    (bucket.path / "by posix").write_bytes(body)
+    aws(bucket.service, "s3", "cp", "--only-show-errors", s3_url(bucket, "by posix"), s3_url(other, "x"))
+    assert (other.path / "x").read_bytes() == body
+    assert other.etag("x").endswith("-3")
+    aws(bucket.service, "s3", "mv", "--only-show-errors", s3_url(other, "x"), s3_url(bucket, "deep/er/x"))
+    assert (bucket.path / "deep" / "er" / "x").read_bytes() == body
+    assert not (other.path / "x").exists()
+    assert '"UploadId"' not in aws(
+        bucket.service, "s3api", "list-multipart-uploads", "--bucket", bucket.name
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_real_source_tree_of_10000_files(bucket: Bucket, tmp_path: Path) -> None:

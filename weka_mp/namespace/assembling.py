@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from weka_mp.errors import InvalidPart, Loop, NameTooLong, NotDirectory, NotFound, NotSupported, UploadMissing
+from weka_mp.errors import InvalidPart, Loop, NameTooLong, NotDirectory, NotFound, NotSupported
 from weka_mp.namespace.context import FILE_MODE, Context, Durability
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import Staged, discard_name, leads_to
@@ -29,7 +29,7 @@ def assembled(
 ) -> Iterator[Staged]:
     """The object-to-be, whole and on the disk; whatever was made for it and not published is gone afterwards.
 
-    Raises BucketMissing, UploadMissing, InvalidPart (replaced meanwhile), NoSpace.
+    Raises BucketMissing, InvalidPart (replaced meanwhile, or the upload ended), NotFound (it ended), NoSpace.
     """
     staged = _staged(context, upload, parts, target)
     try:
@@ -64,10 +64,7 @@ def _staged(context: Context, upload: Upload, parts: Sequence[StoredPart], targe
         finally:
             store.close(nearest)
     if _may_become_object(upload, parts):
-        try:
-            return Staged(store.open_file(upload.fd, DATA, os.O_RDWR), upload.fd, DATA)
-        except NotFound as error:  # aborted meanwhile
-            raise UploadMissing(subject=upload.upload_id) from error
+        return Staged(store.open_file(upload.fd, DATA, os.O_RDWR), upload.fd, DATA)
     discard_name(context, upload.fd, ASSEMBLED)  # of a completion that died; its inode may be the object
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
     return Staged(store.open_file(upload.fd, ASSEMBLED, flags, FILE_MODE), upload.fd, ASSEMBLED)
@@ -117,8 +114,6 @@ def _open_part(upload: Upload, part: StoredPart) -> Fd:
     try:
         return upload.context.store.open_file(upload.fd, part.file, os.O_RDONLY)
     except NotFound as error:
-        if not upload.present():
-            raise UploadMissing(subject=upload.upload_id) from error
         raise InvalidPart(subject=str(part.number)) from error  # replaced since it was looked up
 
 

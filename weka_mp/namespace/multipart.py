@@ -85,23 +85,28 @@ def begin_part(
 ) -> PartSession:
     """`size` in bytes as the client declared it. Raises UploadMissing, BucketMissing, NoSpace."""
     upload, _ = area.open(bucket, key, upload_id)
-    store = area.context.store
     try:
-        slot_size = upload.slot_size(size) if size else 0
-        fits = size and size <= slot_size and upload.part(number) is None
-        if fits and upload.claim(number):
-            # First the claim, then a look at the seal; a completion seals, then looks at the claims.
-            if upload.sealed():
-                upload.release(number)
-            else:
-                fd = store.open_file(upload.fd, DATA, os.O_RDWR | os.O_CREAT, 0o644)
-                return PartSession(upload, number, fd, DATA, (number - 1) * slot_size, slot=True)
-        file = b"body-%d-%s" % (number, area.context.random.token(8).encode())
-        fd = store.open_file(upload.fd, file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        return PartSession(upload, number, fd, file, 0, slot=False)
+        with upload.under_way():
+            return _opened(upload, number, size)
     except BaseException:
         upload.close()
         raise
+
+
+def _opened(upload: Upload, number: int, size: int) -> PartSession:
+    store = upload.context.store
+    slot_size = upload.slot_size(size) if size else 0
+    fits = size and size <= slot_size and upload.part(number) is None
+    if fits and upload.claim(number):
+        # First the claim, then a look at the seal; a completion seals, then looks at the claims.
+        if upload.sealed():
+            upload.release(number)
+        else:
+            fd = store.open_file(upload.fd, DATA, os.O_RDWR | os.O_CREAT, 0o644)
+            return PartSession(upload, number, fd, DATA, (number - 1) * slot_size, slot=True)
+    file = b"body-%d-%s" % (number, upload.context.random.token(8).encode())
+    fd = store.open_file(upload.fd, file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    return PartSession(upload, number, fd, file, 0, slot=False)
 
 
 def complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
@@ -127,7 +132,8 @@ def _examine(area: UploadArea, request: CompletionRequest) -> None:
     if area.completion(request.bucket, request.key, request.upload_id) is None:
         upload, info = area.open(request.bucket, request.key, request.upload_id)
         try:
-            request.combine(info, _verified(upload, request.parts))
+            with upload.under_way():
+                request.combine(info, _verified(upload, request.parts))
         finally:
             upload.close()
 
@@ -138,7 +144,8 @@ def _complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
         upload, info, done = area.find(request.bucket, request.key, request.upload_id)
         try:
             if done is None:
-                return _publish(area, request, upload, info)
+                with upload.under_way():
+                    return _publish(area, request, upload, info)
             answer = _again(area.context, request, done)
             area.retire(upload)
             return answer

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import msgpack
 
-from weka_mp.errors import Exists, NotFound, UploadMissing
+from weka_mp.errors import Exists, InvalidPart, NotFound, UploadMissing
 from weka_mp.namespace.context import Context, Durability
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.naming import discard_name
@@ -137,6 +138,16 @@ class Upload:
         except NotFound:
             return False
 
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Within it the files of an upload that ends meanwhile are not just missing: raises UploadMissing."""
+        try:
+            yield
+        except (NotFound, InvalidPart) as error:
+            if self.present():
+                raise
+            raise UploadMissing(subject=self.upload_id) from error
+
     def close(self) -> None:
         self.context.store.close(self.fd)
 
@@ -176,6 +187,10 @@ class PartSession:
         """Make it part `number`, durably. Raises UploadMissing when the upload ended meanwhile."""
         context = self._upload.context
         reach(CrashPoint.PART_WRITTEN)
+        with self._upload.under_way():
+            return self._record(context, md5, checksums)
+
+    def _record(self, context: Context, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
         if context.durability is Durability.COMMIT:
             context.store.sync_file(self.fd)
         if not self._upload.present():
