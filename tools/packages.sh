@@ -27,12 +27,11 @@ git|command -v git
 libnfs-utils|command -v nfs-ls
 nfs-ganesha|command -v ganesha.nfsd
 nfs-ganesha-vfs|ls /usr/lib/*/ganesha/libfsalvfs.so
-rsync|command -v rsync
-samba|command -v smbd || test -x /usr/sbin/smbd
 rclone|command -v rclone
 rsync|command -v rsync
 s3cmd|command -v s3cmd
 s3fs|command -v s3fs
+samba|command -v smbd || test -x /usr/sbin/smbd
 shellcheck|command -v shellcheck
 smbclient|command -v smbclient
 sqlite3|command -v sqlite3
