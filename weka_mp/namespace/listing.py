@@ -19,12 +19,12 @@ from typing import NamedTuple
 from weka_mp.errors import AccessDenied, Loop, NameTooLong, NotDirectory, NotFound
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
-from weka_mp.namespace.etags import settle
+from weka_mp.namespace.etags import EtagState, settle
 from weka_mp.namespace.keys import MAX_KEY_BYTES, component_of, entry_path, name_of
 from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import CommonPrefix, ListPage, ObjectInfo, ObjectSummary
 from weka_mp.store.interface import Store
-from weka_mp.values import BucketName, Fd
+from weka_mp.values import Attr, BucketName, Fd
 
 __all__ = ["Lister", "Row"]
 
@@ -354,17 +354,24 @@ class Lister:
             return None
         fd, attr = opened
         try:
-            return _row(
-                reading.describe(
-                    found.key, attr, settle(store, self._context.locks, fd, attr, self._context.clock)
-                )
-            )
+            state = settle(store, self._context.locks, fd, attr, self._context.clock)
+            return _row_of(found.key, attr, state)
         finally:
             store.close(fd)
 
 
 def _sort_key(row: Row) -> bytes:
     return row.sort_key
+
+
+def _row_of(key: bytes, attr: Attr, state: EtagState) -> ObjectSummary:
+    """What `reading.describe` says, without working out the fields that no row shows: a listing has many."""
+    record = state.record
+    true = record if state.true else None
+    return ObjectSummary(
+        key, attr.size, attr.mtime_ns, state.etag, tuple(true.checksums) if true else (),
+        true.checksum_type if true else None, record.owner if record else None,
+    )
 
 
 def _row(info: ObjectInfo) -> ObjectSummary:
