@@ -221,7 +221,6 @@ def test_own_attributes_are_invisible_and_cannot_be_set(here: Path, behind: Path
         assert _errno(os.getxattr, path, name) == errno.ENODATA
         assert _errno(os.setxattr, path, name, b"forged") == errno.EPERM
         assert _errno(os.removexattr, path, name) == errno.ENODATA
-    assert _errno(os.setxattr, path, "user.s3.content-type", b"text/plain") == errno.EOPNOTSUPP
     assert _errno(os.setxattr, path, "nonsense.x", b"") == errno.EOPNOTSUPP
 
 

@@ -153,18 +153,20 @@ class Operations(pyfuse3.Operations):
         return self._reply(self._tree.attributes(inode))
 
     async def getxattr(self, inode: InodeT, name: pyfuse3.XAttrNameT, ctx: RequestContext) -> bytes:
-        return self._tree.get_xattr(inode, name, _caller(ctx))
+        return await _patiently(functools.partial(self._tree.xattrs.get, inode, name, ctx.uid))
 
     async def setxattr(
         self, inode: InodeT, name: pyfuse3.XAttrNameT, value: bytes, ctx: RequestContext
     ) -> None:
-        self._tree.set_xattr(inode, name, value, _creator(ctx))
+        caller = _creator(ctx)
+        identity = (caller.uid, caller.gid, caller.groups)
+        await _patiently(functools.partial(self._tree.xattrs.set, inode, name, value, identity))
 
     async def removexattr(self, inode: InodeT, name: pyfuse3.XAttrNameT, ctx: RequestContext) -> None:
-        self._tree.remove_xattr(inode, name, _caller(ctx))
+        await _patiently(functools.partial(self._tree.xattrs.remove, inode, name, ctx.uid))
 
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[pyfuse3.XAttrNameT]:
-        return [pyfuse3.XAttrNameT(name) for name in self._tree.list_xattr(inode, _caller(ctx))]
+        return [pyfuse3.XAttrNameT(name) for name in self._tree.xattrs.list(inode, ctx.uid)]
 
     # ---- making
     async def create(

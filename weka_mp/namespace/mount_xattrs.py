@@ -1,7 +1,7 @@
 """Which extended attributes a mount caller may see and set. Pure rules; docs/SEMANTICS.md, 6.
 
 - ``user.weka.*``: weka_mp's own: never listed, reading finds nothing, setting is refused.
-- ``user.s3.*``: reserved for the POSIX form of S3 metadata: not stored as it is, setting is not supported.
+- ``user.s3.*``: S3 metadata, which has rules of its own (`weka_mp.namespace.s3_attributes`).
 - ``user.*``: passed through.
 - ``trusted.*``: for uid 0.
 - ``security.*``: for uid 0, but ``security.capability`` for everybody: the kernel reads and removes it in
@@ -14,12 +14,17 @@ from __future__ import annotations
 
 from weka_mp.errors import NoAttribute, NotSupported, PermissionRefused
 
-__all__ = ["check_get", "check_remove", "check_set", "is_acl", "listed"]
+__all__ = ["check_get", "check_remove", "check_set", "is_acl", "listed", "s3_suffix"]
 
 _OWN = b"user.weka."
 _S3 = b"user.s3."
 _CAPABILITY = b"security.capability"
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
+
+
+def s3_suffix(name: bytes) -> bytes | None:
+    """What follows ``user.s3.``; None for all other names."""
+    return name[len(_S3) :] if name.startswith(_S3) else None
 
 
 def is_acl(name: bytes) -> bool:
@@ -29,7 +34,7 @@ def is_acl(name: bytes) -> bool:
 
 def _passes(name: bytes, uid: int) -> bool:
     if name.startswith(b"user."):
-        return not name.startswith((_OWN, _S3))
+        return not name.startswith((_OWN, _S3))  # what is stored under the latter is not what it says
     if name.startswith((b"security.", b"trusted.")):
         return uid == 0 or name == _CAPABILITY
     return is_acl(name)
@@ -49,7 +54,7 @@ def check_get(name: bytes, uid: int) -> None:
 
 def check_set(name: bytes, uid: int) -> None:
     """Raises PermissionRefused or NotSupported when this caller must not set it."""
-    if name.startswith(_S3) or not _known(name):
+    if not _known(name):
         raise NotSupported("this attribute cannot be set here", subject=name)
     if not _passes(name, uid):
         raise PermissionRefused("this attribute is not the caller's", subject=name)
@@ -63,5 +68,5 @@ def check_remove(name: bytes, uid: int) -> None:
 
 
 def listed(names: list[bytes], uid: int) -> list[bytes]:
-    """Those that this caller may see."""
+    """Those of an inode's own that this caller may see."""
     return [name for name in names if _passes(name, uid)]

@@ -165,11 +165,12 @@ class OpenFiles:
     def _open_inode(self, number: int, access: int, wait: bool) -> Fd:
         """O_NONBLOCK makes an open that a lease stands against fail at once (open(2)); else it waits."""
         flags = access if wait else access | os.O_NONBLOCK
-        with self._descriptor(number) as fd:
+        with self.descriptor(number) as fd:
             return self._store.reopen(fd, flags)
 
     @contextmanager
-    def _descriptor(self, number: int) -> Iterator[Fd]:
+    def descriptor(self, number: int) -> Iterator[Fd]:
+        """One that may be O_PATH and that no FLUSH or RELEASE takes away, as long as the inode has a name."""
         try:
             with self._nodes.borrow(number) as fd:
                 yield fd

@@ -30,11 +30,11 @@ from weka_mp.errors import (
     Stale,
     WouldBlock,
 )
-from weka_mp.namespace import mount_xattrs
 from weka_mp.namespace.directories import clear_implicit
 from weka_mp.namespace.etags import retimed
 from weka_mp.namespace.keys import creatable, visible
 from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.node_xattrs import NodeXattrs
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.open_directories import OpenDirectories
 from weka_mp.namespace.open_files import OnDirty, OpenFile, OpenFiles
@@ -97,6 +97,7 @@ class Tree:
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
         self.files = OpenFiles(store, locks, self.nodes, clock, overrides=overrides, on_dirty=on_dirty)
         self.directories = OpenDirectories(store, self.nodes)
+        self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 
     def close(self) -> None:
         """Give back every descriptor."""
@@ -237,9 +238,7 @@ class Tree:
         if not creatable(name):
             raise ReservedName(subject=name)
 
-    def _made(
-        self, parent: int, name: bytes, kind: int, caller: Caller, make: Callable[[Fd], None]
-    ) -> Entry:
+    def _made(self, parent: int, name: bytes, kind: int, caller: Caller, make: Callable[[Fd], None]) -> Entry:
         self._check_creatable(name)
         with self.nodes.borrow(parent) as directory:
             with self._store.acting_as(caller.uid, caller.gid, caller.groups):
@@ -420,37 +419,6 @@ class Tree:
             self._store.close(fd)
         else:
             self._let_go(fd)
-
-    # ---- extended attributes
-    def get_xattr(self, number: int, name: bytes, caller: Caller) -> bytes:
-        """getxattr(2)."""
-        mount_xattrs.check_get(name, caller.uid)
-        with self._reached(number) as fd:
-            return self._store.get_xattr(fd, os.fsdecode(name))
-
-    def set_xattr(self, number: int, name: bytes, value: bytes, caller: Caller) -> None:
-        """setxattr(2).
-
-        An ACL is set as the caller: the backing file system drops set-gid for who is not in the group.
-        """
-        mount_xattrs.check_set(name, caller.uid)
-        with self._reached(number) as fd:
-            if mount_xattrs.is_acl(name):
-                with self._store.acting_as(caller.uid, caller.gid, caller.groups):
-                    self._store.set_xattr(fd, os.fsdecode(name), value)
-            else:
-                self._store.set_xattr(fd, os.fsdecode(name), value)
-
-    def remove_xattr(self, number: int, name: bytes, caller: Caller) -> None:
-        """removexattr(2)."""
-        mount_xattrs.check_remove(name, caller.uid)
-        with self._reached(number) as fd:
-            self._store.remove_xattr(fd, os.fsdecode(name))
-
-    def list_xattr(self, number: int, caller: Caller) -> list[bytes]:
-        """listxattr(2)."""
-        with self._reached(number) as fd:
-            return mount_xattrs.listed([os.fsencode(name) for name in self._store.list_xattr(fd)], caller.uid)
 
     # ---- durability
     def sync(self, handle: int, *, data_only: bool) -> Callable[[], None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from weka_mp.errors import NamespaceError, NoAttribute, NotSupported, PermissionRefused
-from weka_mp.namespace.mount_xattrs import check_get, check_remove, check_set, listed
+from weka_mp.namespace.mount_xattrs import check_get, check_remove, check_set, listed, s3_suffix
 
 _RULES: list[
     tuple[bytes, int, type[NamespaceError] | None, type[NamespaceError] | None, type[NamespaceError] | None]
@@ -17,7 +17,6 @@ _RULES: list[
     (b"user.wekax", 1, None, None, None),
     (b"user.weka.object", 0, NoAttribute, PermissionRefused, NoAttribute),
     (b"user.weka.", 0, NoAttribute, PermissionRefused, NoAttribute),
-    (b"user.s3.meta.a", 0, NoAttribute, NotSupported, NoAttribute),
     (b"trusted.a", 0, None, None, None),
     (b"trusted.a", 1, NoAttribute, PermissionRefused, PermissionRefused),
     (b"security.selinux", 0, None, None, None),
@@ -52,3 +51,12 @@ def test_the_rules(
     _check(check_set, name, uid, setting)
     _check(check_remove, name, uid, removing)
     assert listed([name], uid) == ([name] if reading is None else [])
+
+
+def test_s3_metadata_has_rules_of_its_own() -> None:
+    assert (s3_suffix(b"user.s3.meta.a"), s3_suffix(b"user.s3"), s3_suffix(b"user.s3x.a")) == (
+        b"meta.a",
+        None,
+        None,
+    )
+    assert listed([b"user.s3.meta.a"], 0) == []  # stored beside the mount: says nothing
