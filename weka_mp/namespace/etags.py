@@ -41,6 +41,7 @@ __all__ = [
     "EtagState",
     "FillOutcome",
     "adopt_hash",
+    "alone",
     "changed_in_tick",
     "fill_file",
     "is_marked",
@@ -49,6 +50,7 @@ __all__ = [
     "only_grew",
     "retimed",
     "settle",
+    "unmark",
 ]
 
 _log = logging.getLogger(__name__)
@@ -145,7 +147,7 @@ def only_grew(store: Store, fd: Fd, true: bool) -> bool:
 
 
 @contextmanager
-def _lease(store: Store, fd: Fd, clock: Clock) -> Iterator[bool]:
+def alone(store: Store, fd: Fd, clock: Clock) -> Iterator[bool]:
     """Whether nobody can be writing, for as long as the block runs (as far as this file system can tell)."""
     if not store.primitives.leases:
         store.sync_data(fd)
@@ -177,7 +179,7 @@ def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:
 def _lift_mark(store: Store, locks: EntryLocks, fd: Fd) -> Record:
     """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
     fresh = amend_record(store, locks, fd, lambda found: found.voided(_salt_after(found)))
-    _unmark(store, fd)
+    unmark(store, fd)
     return fresh
 
 
@@ -193,8 +195,8 @@ def settle(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, clock: Clock) ->
     if record is not None and not marked and record.describes(attr):
         return EtagState(ETag(record.etag or ""), record, True)
     lifting = marked and record is not None and record.etag is not None
-    with _lease(store, fd, clock) as alone:
-        if not alone:
+    with alone(store, fd, clock) as granted:
+        if not granted:
             return EtagState(_nonce(), record, False, stable=False, lifted=lifting)
         if lifting:
             record = _lift_mark(store, locks, fd)
@@ -218,11 +220,11 @@ def _write_true(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, md5: bytes)
 
     amend_record(store, locks, fd, true)
     if marked:
-        _unmark(store, fd)
+        unmark(store, fd)
 
 
-def _unmark(store: Store, fd: Fd) -> None:
-    """Read leases are shared: another process may have lifted the mark at the same time."""
+def unmark(store: Store, fd: Fd) -> None:
+    """Under a lease, which others may share: another process may have been faster."""
     with suppress(NoAttribute):
         store.remove_xattr(fd, WRITER_XATTR)
 
@@ -234,8 +236,8 @@ def adopt_hash(
 
     `fd` is read-only; `size` in bytes and `mtime_ns` are what the writer saw after its last write.
     """
-    with _lease(store, fd, clock) as alone:
-        if not alone or not store.primitives.leases:
+    with alone(store, fd, clock) as granted:
+        if not granted or not store.primitives.leases:
             return False
         attr = store.attr(fd)
         if attr.size != size or attr.mtime_ns != mtime_ns or _too_fresh(store, attr, clock):
@@ -252,9 +254,9 @@ def fill_file(store: Store, locks: EntryLocks, fd: Fd, clock: Clock, stop: Calla
     record = read_record(store, fd)
     if record is not None and not marked and record.describes(store.attr(fd)):
         return FillOutcome.ALREADY
-    with _lease(store, fd, clock) as alone:
+    with alone(store, fd, clock) as granted:
         before = store.attr(fd)
-        if not alone or _too_fresh(store, before, clock):
+        if not granted or _too_fresh(store, before, clock):
             return FillOutcome.BUSY
         digest = hashlib.md5(usedforsecurity=False)
         offset = 0

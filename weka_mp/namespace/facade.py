@@ -20,6 +20,7 @@ from weka_mp.namespace import (
     upload_listing,
 )
 from weka_mp.namespace.buckets import Buckets
+from weka_mp.namespace.checking import Check, Repairs
 from weka_mp.namespace.context import Changes, Context, Durability, Settled
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.copying import ChunkDigest, CopyRequest
@@ -323,6 +324,10 @@ class Namespace:
     def sweep_overflow(self, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Remove overflow files that no record has named for long. Returns how many."""
         return sweeping.sweep_overflow(self.context, stop)
+
+    def check(self, repairs: Repairs) -> Check:
+        """A check of every record and leftover; nothing happens before its `run`."""
+        return Check(self.context, self._area, repairs)
 
     def expire_uploads(self, before_ns: int) -> int:
         """Abort multipart uploads in which nothing happened since that time. Returns how many."""
