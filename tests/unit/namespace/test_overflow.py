@@ -8,15 +8,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, posix_write, put, tree
+from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, memory_store, posix_write, put, tree
 from weka_mp.clock import Clock
 from weka_mp.errors import IoFailure, NoSpace
 from weka_mp.namespace import Namespace, NewMetadata, overflow
+from weka_mp.namespace.checking import Repairs
 from weka_mp.namespace.etags import mark_overwriter, mark_writer
+from weka_mp.namespace.nodes import ROOT
 from weka_mp.namespace.record_values import ContentHeaders, PartSizes, Record
 from weka_mp.namespace.records import BROKEN, RECORD_XATTR, decode, load, make_room, read_record, write_record
+from weka_mp.namespace.tree import AttrChange, Tree
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.memory_inodes import ALL_PRIMITIVES
@@ -349,3 +355,48 @@ def test_regression_a_sweep_and_a_put_that_wants_the_file(clock: FixedClock) -> 
         assert sweeper.sweep_overflow() == 0
         store.begin()
         assert other.head_object(BUCKET, b"k").user == LARGE
+
+
+RECORDS = (
+    st.binary(max_size=60)
+    | st.binary(max_size=60).map(lambda data: b"WKO1" + data)
+    | st.dictionaries(
+        st.integers(0, 20),
+        st.none() | st.integers(-(1 << 63), 1 << 63) | st.text(max_size=5) | st.binary(max_size=33)
+        | st.lists(st.integers(-2, 5) | st.lists(st.integers(-2, 5), max_size=3), max_size=3)
+        | st.dictionaries(st.integers(0, 9) | st.text(max_size=3), st.integers(0, 3) | st.text(max_size=9)),
+        max_size=8,
+    ).map(lambda fields: b"WKO1" + msgpack.packb(fields))
+)  # fmt: skip
+
+
+@given(RECORDS)
+def test_no_record_breaks_a_view(data: bytes) -> None:
+    """On files, directories and their bodies: listed, read, copied, filled, retimed, checked, deleted."""
+    store = memory_store()
+    with Namespace.open(store) as namespace:
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"dir/file", b"content")
+        put(namespace, b"object/", b"body")
+        for path in (b"dir", b"dir/file", b"object", b"object/.weka~body"):
+            fd = store.open_path(store.open_dir(store.root(), b"bucket/" + path.rpartition(b"/")[0]),
+                                 path.rpartition(b"/")[2])  # fmt: skip
+            store.set_xattr(fd, RECORD_XATTR, data)
+        assert b"dir/file" in keys(namespace)
+        assert get(namespace, b"dir/file") == b"content"
+        tree = Tree(store, namespace.locks, namespace.clock)
+        bucket = tree.lookup(ROOT, b"bucket").number
+        number = tree.lookup(tree.lookup(bucket, b"dir").number, b"file").number
+        for name in tree.xattrs.list(number, 0):
+            tree.xattrs.get(number, name, 0)
+        tree.xattrs.get(number, b"user.s3.etag", 0, wait=True)
+        tree.change(number, AttrChange(mtime_ns=5))
+        namespace.fill(BUCKET)
+        namespace.copy_object(BUCKET, b"dir/file", BUCKET, b"copy")
+        tree.xattrs.set(number, b"user.s3.content-type", b"a/b", (0, 0, ()), wait=True)
+        assert namespace.head_object(BUCKET, b"dir/file").headers.content_type == "a/b"
+        list(namespace.check(Repairs(restamp=True, verify=True, repair=True)).run())
+        tree.close()
+        for key in (b"dir/file", b"object/", b"dir/"):
+            namespace.delete_object(BUCKET, key)
+        assert get(namespace, b"copy") == b"content" and b"dir/file" not in keys(namespace)
