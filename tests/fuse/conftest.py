@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,9 @@ class Mount:
     `path` is the mount point, `store` the directory behind it, `namespace` the other door.
     """
 
-    def __init__(self, folder: Path, attr_timeout: float) -> None:
+    def __init__(self, folder: Path, attr_timeout: float, prefix: Sequence[str] = ()) -> None:
+        """`prefix`: a program and its arguments that run the mount process."""
+        self._prefix = prefix
         self.store = folder / "store"
         self.path = folder / "mnt"
         self.socket_path = str(folder / "mount-0.sock")
@@ -42,6 +44,7 @@ class Mount:
 
     def start(self, attr_timeout: float) -> subprocess.Popen[str]:
         command = [
+            *self._prefix,
             sys.executable,
             str(_SCRIPT),
             str(self.store),
@@ -131,10 +134,10 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Mount]]:
     """Makes mounts with time-outs of the test's own choice, unmounted at its end."""
     made: list[Mount] = []
 
-    def make(attr_timeout: float = 1.0) -> Mount:
+    def make(attr_timeout: float = 1.0, prefix: Sequence[str] = ()) -> Mount:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        made.append(Mount(folder, attr_timeout))
+        made.append(Mount(folder, attr_timeout, prefix))
         return made[-1]
 
     yield make

@@ -27,6 +27,7 @@ __all__ = ["run_mount"]
 
 _log = logging.getLogger(__name__)
 _WANTED_FILES = 1 << 16
+_OTHER_FILES = 192  # connections, open directories, second descriptors of writers, what an operation needs
 _TIDY_SECONDS = 30.0  # how long the space of a file removed beside the mount may stay in use for our cache
 _GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
 
@@ -86,7 +87,8 @@ class _Mount:
     ) -> None:
         self._namespace = namespace
         self._mountpoint = mountpoint
-        descriptors = max(64, min(4096, _raise_file_limit() // 8))
+        files = _raise_file_limit()
+        descriptors = max(64, min(4096, files // 8))
         self._tree = Tree(
             namespace.store,
             namespace.locks,
@@ -94,6 +96,7 @@ class _Mount:
             overrides=os.geteuid() == 0,
             on_dirty=on_dirty,
             descriptors=descriptors,
+            open_files=max(files - descriptors - _OTHER_FILES, 16),
             announce=known.add,
         )
         self._connected = trio.Event()

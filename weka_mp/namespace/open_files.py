@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from weka_mp.clock import Clock
-from weka_mp.errors import IsDirectory, NamespaceError, Stale, WouldBlock
+from weka_mp.errors import IsDirectory, NamespaceError, OutOfResources, Stale, WouldBlock
 from weka_mp.namespace.etags import adopt_hash, mark_overwriter, mark_writer
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.nodes import Nodes
@@ -98,7 +98,10 @@ class _Inode:
 
 
 class OpenFiles:
-    """All open files of a mount. `overrides`: the process may open files whatever their mode says."""
+    """All open files of a mount. `overrides`: the process may open files whatever their mode says.
+
+    `limit`: how many may be open at once, so that descriptors are left for everything else.
+    """
 
     def __init__(
         self,
@@ -109,7 +112,9 @@ class OpenFiles:
         *,
         overrides: bool,
         on_dirty: OnDirty | None,
+        limit: int | None = None,
     ) -> None:
+        self._limit = limit
         self._store = store
         self._locks = locks
         self._nodes = nodes
@@ -127,6 +132,7 @@ class OpenFiles:
 
         Raises WouldBlock when somebody holds a lease and `wait` is not set.
         """
+        self.check_room()
         access = flags & os.O_ACCMODE
         fd = self._open_inode(number, access, wait)
         try:
@@ -145,6 +151,11 @@ class OpenFiles:
         stamp = (attr.size, attr.mtime_ns)
         fresh, node.seen = node.seen == stamp, stamp
         return file, fresh
+
+    def check_room(self) -> None:
+        """Raises OutOfResources when callers have as many files open as they may."""
+        if self._limit is not None and len(self._files) >= self._limit:
+            raise OutOfResources("too many open files on this mount")
 
     def register(
         self, number: int, fd: Fd, access: int, uid: int, attr: Attr, *, created: bool = False

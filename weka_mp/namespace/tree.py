@@ -12,6 +12,7 @@ caller and not to us.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotEmpty,
     NotFound,
+    OutOfResources,
     ReservedName,
     Stale,
     WouldBlock,
@@ -47,6 +49,7 @@ NOREPLACE, EXCHANGE = 1, 2
 """Flags of renameat2(2)."""
 
 _PERMISSIONS = 0o7777
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,16 @@ class Tree:
         overrides: bool = True,
         on_dirty: OnDirty | None = None,
         descriptors: int = 1024,
+        open_files: int | None = None,
         announce: Callable[[int], bool] = lambda ino: False,
     ) -> None:
+        """`descriptors` are kept to reach inodes by; callers may have `open_files` open."""
         self._store = store
         self._locks = locks
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
-        self.files = OpenFiles(store, locks, self.nodes, clock, overrides=overrides, on_dirty=on_dirty)
+        self.files = OpenFiles(
+            store, locks, self.nodes, clock, overrides=overrides, on_dirty=on_dirty, limit=open_files
+        )
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 
@@ -189,6 +196,7 @@ class Tree:
         The name may exist by now: then it is opened with the caller's permissions.
         """
         self._check_creatable(name)
+        self.files.check_room()
         access = flags & os.O_ACCMODE
         with self.nodes.borrow(parent) as directory:
             try:
@@ -206,11 +214,17 @@ class Tree:
             except BaseException:
                 self._store.close(fd)
                 raise
-            # Like every inode that was looked up: pinned, its number is not reused while the kernel knows it.
-            self.nodes.keep_open(node.number, self._store.reopen(fd, os.O_PATH))
+            self._keep_created(node.number, fd)
             clear_implicit(self._store, directory)
         node.seen = (attr.size, attr.mtime_ns)
         return file, node.number
+
+    def _keep_created(self, number: int, fd: Fd) -> None:
+        """Pinned like every inode that was looked up, if there is a descriptor left for that."""
+        try:
+            self.nodes.keep_open(number, self._store.reopen(fd, os.O_PATH))
+        except OutOfResources as error:
+            _log.debug("a created file is not pinned: %s", error)
 
     def referred(self, number: int) -> Entry:
         """The node as it is now, with one more reference of the kernel."""
