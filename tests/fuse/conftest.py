@@ -136,7 +136,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Mount]]:
 
     def make(attr_timeout: float = 1.0, prefix: Sequence[str] = ()) -> Mount:
         folder = tmp_path / str(len(made))
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         made.append(Mount(folder, attr_timeout, prefix))
         return made[-1]
 

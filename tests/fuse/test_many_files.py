@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def _figures(mount: Mount) -> dict[str, int]:
     return figures
 
 
+def _forgotten(mount: Mount) -> dict[str, int]:
+    """What is left when the kernel dropped its caches and all its FORGETs have come: they are many."""
+    left = _figures(mount)
+    end = time.monotonic() + 60
+    while left["nodes"] >= 100 and time.monotonic() < end:
+        Path("/proc/sys/vm/drop_caches").write_text("2\n")
+        time.sleep(0.2)
+        left = _figures(mount)
+    return left
+
+
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 def test_a_tree_is_walked_with_few_descriptors_and_bounded_memory(
     mount: Mount, count: int
@@ -82,9 +94,7 @@ def test_a_tree_is_walked_with_few_descriptors_and_bounded_memory(
     assert grown < 30_000_000 + _BYTES_A_NODE * known["nodes"], f"{grown} bytes for {known['nodes']} nodes"
     for path in (mount.path / "tree/d0/file0", mount.path / f"tree/d{count - _A_FOLDER}/file{count - 1}"):
         path.write_bytes(b"still reached")
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("2\n")
-    after = _figures(mount)
+    after = _forgotten(mount)
     assert after["nodes"] < 100, "FORGET frees the table"
     assert after["descriptors"] < 100
     mebibytes = [each >> 20 for each in (before, before + grown, _resident(mount))]

@@ -12,6 +12,7 @@ told to the kernel, and a node keeps its number from others for as long as the k
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 import struct
@@ -30,17 +31,21 @@ from weka_mp.errors import (
     Stale,
 )
 from weka_mp.namespace.descriptors import Descriptor, Descriptors
+from weka_mp.namespace.handle_index import HandleIndex
+from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.namespace.node_numbers import ROOT, NodeNumbers
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, InodeNo
 
 __all__ = ["ROOT", "Node", "Nodes"]
 
+_log = logging.getLogger(__name__)
 _PATH = os.O_PATH | os.O_NOFOLLOW
 _REMEMBERED = 1 << 17  # ways back kept after FORGET: about 20 MiB; NFS handles outlive the kernel's interest
 _INO32_GEN = (
     1  # FILEID_INO32_GEN (include/linux/exportfs.h): inode and generation; ext4 takes generation 0 as "any"
 )
+_INO32 = struct.Struct("iII")
 _DEEPEST = 4096  # components; PATH_MAX is below that
 _NO_HANDLES = (NotSupported, PermissionRefused, AccessDenied, InvalidArgument)
 
@@ -96,6 +101,8 @@ class Nodes:
         self._descriptors = Descriptors(store, descriptors)
         self._remembered: OrderedDict[int, tuple[int, bytes, int, bytes]] = OrderedDict()
         self._handles = self._handles_open()
+        self._guessable = self._handles and self._guesses_hold()
+        self._index = HandleIndex.open(store) if self._handles and not self._guessable else None
 
     def _handles_open(self) -> bool:
         try:
@@ -103,6 +110,26 @@ class Nodes:
             self._store.close(self._store.open_handle(handle, _PATH))
         except (*_NO_HANDLES, Stale):
             return False
+        return True
+
+    def _guesses_hold(self) -> bool:
+        """Tried on an inode that has a generation, the control area: else any file system seems to take 0."""
+        try:
+            fd = self._store.open_path(self._store.root(), CONTROL_NAME)
+        except NotFound:
+            fd = self._store.dup(self._store.root())
+        try:
+            handle = self._store.handle_of(fd)
+            if len(handle) != _INO32.size:
+                return False
+            form, ino, generation = _INO32.unpack(handle)
+            if form != _INO32_GEN or generation == 0:
+                return False
+            self._store.close(self._store.open_handle(_INO32.pack(form, ino, 0), _PATH))
+        except (*_NO_HANDLES, Stale):
+            return False
+        finally:
+            self._store.close(fd)
         return True
 
     # ---- identity
@@ -159,7 +186,8 @@ class Nodes:
         with self._lock:
             number = self._numbers.of(attr.dev, attr.ino, identity)
             node = self._nodes.get(number)
-            if node is None or node.identity != identity:
+            fresh = node is None or node.identity != identity
+            if node is None or fresh:
                 if node is not None and node.lookups > 0:
                     number = self._numbers.add_later(attr.dev, attr.ino, identity)
                 elif node is not None:
@@ -168,7 +196,18 @@ class Nodes:
             else:
                 node.parent, node.name = parent, name
             self._remembered.pop(number, None)
-            return node
+        if fresh:
+            self._record(node)
+        return node
+
+    def _record(self, node: Node) -> None:
+        """Keep the way back to the node beyond this process, where its number alone is none."""
+        if self._index is None or node.dev != self._root_dev or node.number != node.ino:
+            return
+        try:
+            self._index.record(node.number, node.identity)
+        except NamespaceError as error:  # its handle will be stale after a restart; nothing else is lost
+            _log.warning("the way back to an inode was not recorded: %s", error)
 
     def _identity(self, fd: Fd, attr: Attr) -> bytes:
         """A file handle; where there are none the type, since a kernel breaks an inode whose type changes."""
@@ -237,7 +276,7 @@ class Nodes:
 
     def _find_again(self, number: int) -> Node:
         remembered = self._remembered.get(number)
-        dev, identity, parent, name = remembered or (self._root_dev, self._guess(number), ROOT, b"")
+        dev, identity, parent, name = remembered or (self._root_dev, self._handle_for(number), ROOT, b"")
         try:
             fd = self._open_by(dev, identity, parent, name)
         except NamespaceError as error:
@@ -251,17 +290,16 @@ class Nodes:
         finally:
             self._store.close(fd)
 
-    def _guess(self, number: int) -> bytes:
-        """A handle for a number that was given out by an earlier process, where the file system's form
-        allows that.
+    def _handle_for(self, number: int) -> bytes:
+        """A handle for a number that was given out by an earlier process: made up where the file system takes
+        that, else the one that was recorded.
         """
-        if not self._handles or not ROOT < number < 1 << 32:
+        if self._guessable and ROOT < number < 1 << 32:
+            return _INO32.pack(_INO32_GEN, number, 0)
+        recorded = None if self._index is None else self._index.find(number)
+        if recorded is None:
             raise Stale("this inode is gone")
-        root = self._store.handle_of(self._store.root())
-        form = struct.Struct("iII")
-        if len(root) != form.size or form.unpack(root)[0] != _INO32_GEN:
-            raise Stale("this inode is gone")
-        return form.pack(_INO32_GEN, number, 0)
+        return recorded
 
     def parent_of(self, number: int) -> int:
         """The number of a directory's parent. Raises Stale, NotDirectory."""
@@ -423,3 +461,6 @@ class Nodes:
         with self._lock:
             for node in self._nodes.values():
                 self._give_up(node)
+            if self._index is not None:
+                self._index.close()
+                self._index = None
