@@ -321,6 +321,11 @@ class Namespace:
         staged = sweeping.sweep_control(self.store, directories, before_ns)
         return staged + sweeping.sweep_spool(self.context, before_ns)
 
+    def sweep_far_buckets(self, before_ns: int, *, stop: Callable[[], bool] = lambda: False) -> int:
+        """Remove what was staged before that time in buckets that are mount points. Returns how many."""
+        names = [info.name for info in self.list_buckets()]
+        return sweeping.sweep_far_buckets(self.context, names, before_ns, stop)
+
     def sweep_overflow(self, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Remove overflow files that no record has named for long. Returns how many."""
         return sweeping.sweep_overflow(self.context, stop)

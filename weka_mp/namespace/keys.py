@@ -34,6 +34,7 @@ __all__ = [
     "component_of",
     "creatable",
     "entry_path",
+    "is_staging",
     "name_of",
     "staging_name",
     "visible",
@@ -48,6 +49,7 @@ BODY_NAME = b".weka~body"
 MAX_NAME_BYTES = 255  # NAME_MAX
 MAX_KEY_BYTES = 1024  # AWS, "Object key naming guidelines"
 _LONG = re.compile(rb"\.weka%h[0-9a-f]{64}\Z")
+_STAGED = re.compile(rb"\.weka~[0-9a-f]{24}")
 _PERCENT = re.compile(rb"%([0-9A-F]{2})")
 
 
@@ -68,6 +70,11 @@ def creatable(name: bytes) -> bool:
 def staging_name(token: str) -> bytes:
     """A hidden name for something unpublished that has to lie among the bucket's own entries."""
     return _HIDDEN_PREFIX + token.encode()
+
+
+def is_staging(name: bytes) -> bool:
+    """Whether `staging_name` made it, with a token of 24 hex digits."""
+    return _STAGED.fullmatch(name) is not None
 
 
 def name_of(component: bytes) -> tuple[bytes, bytes | None]:

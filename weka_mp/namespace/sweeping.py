@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from weka_mp.errors import IsDirectory, NotDirectory, NotEmpty, NotFound
+from weka_mp.errors import BucketMissing, IsDirectory, NotDirectory, NotEmpty, NotFound
 from weka_mp.namespace import overflow
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX
+from weka_mp.namespace.keys import is_staging
+from weka_mp.namespace.naming import leads_to
 from weka_mp.namespace.records import RECORD_XATTR, decode
-from weka_mp.namespace.walking import Unreachable, walk
+from weka_mp.namespace.walking import Met, Unreachable, walk
 from weka_mp.store.interface import Store
-from weka_mp.values import Fd
+from weka_mp.values import BucketName, Fd
 
-__all__ = ["sweep_control", "sweep_overflow", "sweep_root", "sweep_spool"]
+__all__ = ["sweep_control", "sweep_far_buckets", "sweep_overflow", "sweep_root", "sweep_spool"]
 
 _PROBE = b".weka~probe-"
 
@@ -67,6 +69,41 @@ def _referenced(store: Store, stop: Callable[[], bool]) -> set[bytes] | None:
         with suppress(ValueError):  # a broken one names nothing
             found.update(decode(data).overflow)
     return found
+
+
+def sweep_far_buckets(
+    context: Context, buckets: Iterable[BucketName], before_ns: int, stop: Callable[[], bool]
+) -> int:
+    """Remove what was staged before that time among the entries of buckets that lie on other file systems.
+
+    Only there has anything to be staged so (`naming.replace_entry`); all of such a bucket is walked. Returns
+    how many.
+    """
+    count = 0
+    for bucket in buckets:
+        with suppress(BucketMissing), context.bucket(bucket) as directory:
+            if leads_to(context, context.spool, directory):
+                continue
+        for met in walk(context.store, bucket.encode()):
+            if stop():
+                return count
+            if isinstance(met, Met) and met.attr.mtime_ns < before_ns:
+                count += _unstage(context.store, met.path)
+    return count
+
+
+def _unstage(store: Store, path: bytes) -> bool:
+    above, _, name = path.rpartition(b"/")
+    if not is_staging(name):
+        return False
+    with suppress(NotFound, IsDirectory):  # somebody else was faster; no directory is ever staged so
+        directory = store.open_dir(store.root(), above)
+        try:
+            store.unlink(directory, name)
+            return True
+        finally:
+            store.close(directory)
+    return False
 
 
 def sweep_root(store: Store, root: Fd, before_ns: int) -> None:

@@ -203,6 +203,7 @@ async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) ->
 def _sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:
     now = namespace.clock.now_ns()
     SWEPT.labels("staged file").inc(namespace.sweep(now - _LEFTOVER_AGE))
+    SWEPT.labels("staged file").inc(namespace.sweep_far_buckets(now - _LEFTOVER_AGE, stop=stopping))
     SWEPT.labels("upload").inc(namespace.expire_uploads(now - _UPLOAD_AGE))
     SWEPT.labels("completed upload").inc(namespace.forget_completed(now - _ANSWER_AGE))
     SWEPT.labels("overflow file").inc(namespace.sweep_overflow(stop=stopping))
