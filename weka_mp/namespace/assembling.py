@@ -15,7 +15,7 @@ from weka_mp.errors import InvalidPart, Loop, NameTooLong, NotDirectory, NotFoun
 from weka_mp.namespace.context import FILE_MODE, Context, Durability
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import Staged, discard_name, leads_to
-from weka_mp.namespace.publishing import Target, stage
+from weka_mp.namespace.publishing import Target, adapt_to, stage
 from weka_mp.namespace.uploads import ASSEMBLED, DATA, StoredPart, Upload
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Fd
@@ -61,8 +61,19 @@ def _staged(context: Context, upload: Upload, parts: Sequence[StoredPart], targe
             near = leads_to(context, upload.fd, nearest)
             if path.is_directory or not near:
                 return _stage(context, nearest, near)
+            staged = _staged_here(context, upload, parts)
+            try:
+                adapt_to(context, nearest, staged.fd)
+            except BaseException:
+                store.close(staged.fd)
+                raise
+            return staged
         finally:
             store.close(nearest)
+
+
+def _staged_here(context: Context, upload: Upload, parts: Sequence[StoredPart]) -> Staged:
+    store = context.store
     if _may_become_object(upload, parts):
         return Staged(store.open_file(upload.fd, DATA, os.O_RDWR), upload.fd, DATA)
     discard_name(context, upload.fd, ASSEMBLED)  # of a completion that died; its inode may be the object

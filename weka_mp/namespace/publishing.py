@@ -38,6 +38,7 @@ from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
 __all__ = [
     "PutSession",
     "Target",
+    "adapt_to",
     "begin_put",
     "examined",
     "publish_file",
@@ -234,6 +235,18 @@ def _inherit(context: Context, bucket: Fd, path: EntryPath, fd: Fd) -> None:
             store.close(old)
     finally:
         store.close(parent.fd)
+
+
+def adapt_to(context: Context, directory: Fd, fd: Fd) -> None:
+    """Give a file that was made elsewhere the mode, the group and the ACL that it would have got there."""
+    try:
+        model = context.store.create_unnamed(directory, FILE_MODE)
+    except NotSupported:  # a model would have to be seen
+        return
+    try:
+        _copy_access(context, model, fd)
+    finally:
+        context.store.close(model)
 
 
 def _copy_access(context: Context, old: Fd, fd: Fd) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
+import struct
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +84,26 @@ def test_parts_in_any_order(any_namespace: Namespace, order: tuple[int, ...]) ->
     assert uploads_left(any_namespace) == []
     with pytest.raises(UploadMissing):
         upload.part(1, A)
+
+
+def test_regression_a_default_acl_decides_over_uploads_too(
+    posix_namespace: Namespace, tmp_path: Path
+) -> None:
+    """The file of the slots was made in the control area, and everybody could read what came of it."""
+    entries = [(1, 7, -1), (2, 4, 4321), (4, 0, -1), (0x10, 4, -1), (0x20, 0, -1)]  # acl(5): tag, rights, id
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(tmp_path / BUCKET, "system.posix_acl_default", acl)
+    os.chown(tmp_path / BUCKET, -1, 4321)
+    (tmp_path / BUCKET).chmod(0o2770)
+    put(posix_namespace, b"put", A)
+    for key, numbers in ((b"in place", (1, 2)), (b"below/assembled", (2, 7))):
+        upload = Upload(posix_namespace, key)
+        upload.complete(*[upload.part(number, A) for number in numbers])
+        made, model = tmp_path / BUCKET / key.decode(), tmp_path / BUCKET / "put"
+        assert stat.S_IMODE(made.stat().st_mode) == stat.S_IMODE(model.stat().st_mode) == 0o640
+        assert made.stat().st_gid == 4321
+        name = "system.posix_acl_access"
+        assert os.getxattr(made, name) == os.getxattr(model, name)
 
 
 def test_completion_in_place_moves_no_bytes(namespace: Namespace) -> None:
