@@ -6,7 +6,7 @@ expressions instead, which costs a tenth; they accept a strict subset of h11's g
 holds both equal.
 
 Refused beyond h11, because intermediaries disagree on what they mean (request smuggling): folded header
-lines, bare line feeds, more than one Content-Length, Content-Length together with Transfer-Encoding,
+lines, bare line feeds, control characters, more than one Content-Length, Content-Length together with Transfer-Encoding,
 Transfer-Encoding in HTTP/1.0, a Host that is none, and a target in absolute form that contradicts Host: the
 signature covers Host, so nothing else may decide where a request goes.
 """
@@ -29,6 +29,7 @@ _REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/1\.
 _FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb":[ \t]*+(?:[\x21-\x7e\x80-\xff \t])*+\r\n)++\r\n")
 _FOLD: Final = re.compile(rb"\n[ \t]")
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([^\r\n]*)", re.IGNORECASE)
 _LENGTH: Final = re.compile("[0-9]{1,18}")  # h11 allows 20 digits; 18 are an exabyte
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._~-]*+)(?::[0-9]{0,5})?")
@@ -86,6 +87,8 @@ def parse_head_by_h11(head: bytes) -> ParsedHead:
         raise _bad_request("folded header lines are not accepted")
     if _BARE_LINE_FEED.search(head):
         raise _bad_request("a line feed without a carriage return")
+    if _CONTROL.search(head):
+        raise _bad_request("a control character")
     sent_lengths = _LENGTHS.findall(head)
     # h11 makes one of several that are equal, which not everybody does (RFC 9110, 8.6, leaves it open).
     if len(sent_lengths) > 1 or b"," in b"".join(sent_lengths):
