@@ -6,9 +6,9 @@ expressions instead, which costs a tenth; they accept a strict subset of h11's g
 holds both equal.
 
 Refused beyond h11, because intermediaries disagree on what they mean (request smuggling): folded header
-lines, bare line feeds, control characters, more than one Content-Length, Content-Length together with Transfer-Encoding,
-Transfer-Encoding in HTTP/1.0, a Host that is none, and a target in absolute form that contradicts Host: the
-signature covers Host, so nothing else may decide where a request goes.
+lines, bare line feeds, control characters, more than one Content-Length, Content-Length together with
+Transfer-Encoding, Transfer-Encoding in HTTP/1.0, a Host that is none, and a target in absolute form that
+contradicts Host: the signature covers Host, so nothing else may decide where a request goes.
 """
 
 from __future__ import annotations
