@@ -41,7 +41,7 @@ __all__ = ["ROOT", "Node", "Nodes"]
 
 _log = logging.getLogger(__name__)
 _PATH = os.O_PATH | os.O_NOFOLLOW
-_REMEMBERED = 1 << 17  # ways back kept after FORGET: about 20 MiB; NFS handles outlive the kernel's interest
+_REMEMBERED = 1 << 17  # ways back kept after FORGET: about 40 MiB; NFS handles outlive the kernel's interest
 _INO32_GEN = (
     1  # FILEID_INO32_GEN (include/linux/exportfs.h): inode and generation; ext4 takes generation 0 as "any"
 )
@@ -264,10 +264,17 @@ class Nodes:
         if orphan:
             self._numbers.forget_later(node.number)
             return
+        if self._is_found_by_number(node):
+            return
         self._remembered[node.number] = (node.dev, node.identity, node.parent, node.name)
         while len(self._remembered) > _REMEMBERED:
             number, _ = self._remembered.popitem(last=False)
             self._numbers.forget_later(number)
+
+    def _is_found_by_number(self, node: Node) -> bool:
+        """Whether `_handle_for` leads back to it, so that nothing has to be kept."""
+        by_number = self._guessable and node.ino < 1 << 32
+        return by_number and node.dev == self._root_dev and node.number == node.ino
 
     def get(self, number: int) -> Node:
         """The node, found again if it was forgotten. Raises Stale."""
