@@ -142,6 +142,17 @@ def test_a_copy_whose_content_changed_stays_void(store: Path) -> None:
         assert row is not None and not row[2] and row[1] == USER
 
 
+def test_what_is_being_written_is_not_judged(store: Path) -> None:
+    copy = store.parent / "copy"
+    subprocess.run(["cp", "-a", store, copy], check=True)
+    with (copy / "bucket/multi").open("r+b"):
+        status, report = check(copy, "--restamp")
+        assert status == 1 and found(report)["bucket/multi"] == ("foreign", "")
+        assert {done for path, (_, done) in found(report).items() if path != "bucket/multi"} == {"restamped"}
+    assert check(copy, "--restamp")[0] == 0
+    assert seen(copy) == seen(store)
+
+
 def test_one_file_copied_inside_the_store_is_an_object_of_its_own(store: Path) -> None:
     bucket = store / "bucket"
     subprocess.run(["cp", "--preserve=all", "a/plain", "copied"], cwd=bucket, check=True)
