@@ -42,6 +42,7 @@ __all__ = [
     "ReservedName",
     "Stale",
     "StoreUnusable",
+    "TokenReused",
     "TooManyLinks",
     "UploadMissing",
     "WouldBlock",
@@ -216,3 +217,7 @@ class InvalidPartOrder(NamespaceError):
 
 class PartTooSmall(NamespaceError):
     """A part other than the last is below the minimum size."""
+
+
+class TokenReused(NamespaceError):
+    """A client token came with other parameters than before."""

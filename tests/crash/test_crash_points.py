@@ -20,7 +20,7 @@ from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName
 
 ROOT = Path(__file__).parents[2]
-BEFORE = {b"old/a/k": OLD, b"olddir/": OLD, b"source": PART}
+BEFORE = {b"old/a/k": OLD, b"olddir/": OLD, b"source": PART, b"other": NEW}
 AFTER: dict[str, dict[bytes, bytes | None]] = {
     "put_new": {b"k": NEW},
     "put_deep": {b"x/y/z/k": NEW},
@@ -33,6 +33,9 @@ AFTER: dict[str, dict[bytes, bytes | None]] = {
     "upload_backwards": {b"up/k": PART + NEW},
     "upload_with_gaps": {b"up/k": PART + NEW},
     "upload_by_copy": {b"up/k": PART + NEW},
+    "rename_file": {b"old/a/k": None, b"x/y/k": OLD},
+    "rename_over": {b"old/a/k": None, b"other": OLD},
+    "rename_prefix": {b"old/a/k": None, b"x/moved/a/k": OLD},
     "create_bucket": {},
 }
 BUCKETS = {b"bucket/", b"second/"}
@@ -132,6 +135,7 @@ def test_old_or_new_after_every_death(deaths: list[Death]) -> None:
             objects_are_whole(death, namespace, where)
             nothing_is_left(death, posix, where)
             uploads_go_on(death, namespace, where)
+            renames_can_be_repeated(death, namespace, where)
             bucket_is_there_or_not(death, namespace, where)
             the_store_can_be_emptied(namespace, where)
         posix.shutdown()
@@ -183,6 +187,16 @@ def uploads_go_on(death: Death, namespace: Namespace, where: str) -> None:
         done = namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
         assert (done.repeated, look(namespace, b"up/k")) == (published, expected), where
         assert not namespace.list_uploads(BUCKET, UploadsQuery()).items, where
+
+
+def renames_can_be_repeated(death: Death, namespace: Namespace, where: str) -> None:
+    """The client whose answer was lost sends the same request again: it is done then, and was done once."""
+    if not death.scenario.startswith("rename"):
+        return
+    for _ in range(2):
+        ACTIONS[death.scenario](namespace)
+        after = {**BEFORE, **AFTER[death.scenario]}
+        assert {key: look(namespace, key) for key in after} == after, where
 
 
 def bucket_is_there_or_not(death: Death, namespace: Namespace, where: str) -> None:

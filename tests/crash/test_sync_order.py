@@ -14,7 +14,8 @@ from weka_mp.namespace import Durability, Namespace, multipart
 from weka_mp.store.faulty import Call, Effect, Fault, FaultyStore
 
 CHANGES = ("put-new", "put-over", "put-odd-key", "put-directory", "put-directory-body", "put-directory-over")
-CHANGES += ("delete", "delete-directory", "copy", "complete-in-place", "complete-assembled", "create-bucket")
+CHANGES += ("rename", "rename-over", "rename-prefix", "delete", "delete-directory", "copy")
+CHANGES += ("complete-in-place", "complete-assembled", "create-bucket")
 NAMING = {"link": 1, "rename": 2, "mkdir": 0, "unlink": 0, "rmdir": 0}
 """verb → which argument is the directory that it changes."""
 
@@ -64,10 +65,10 @@ def record(name: str, durability: Durability) -> tuple[Recording, set[int]]:
 
 
 def control_inodes(memory: Any) -> set[int]:
-    """Directories of which nothing promised depends: the spool and uploads, which are swept."""
+    """Directories of which nothing promised depends: the spool, uploads and tokens, which are swept."""
     found = set()
     control = memory.open_dir(memory.root(), b".weka")
-    for name in (b"spool", b"uploads", b"completed"):
+    for name in (b"spool", b"uploads", b"completed", b"renames"):
         fd = memory.open_dir(control, name)
         found.add(memory.attr(fd).ino)
         found |= {entry.ino for entry in memory.entries(fd)}
@@ -86,7 +87,8 @@ def test_data_and_record_are_synced_before_the_name(name: str) -> None:
     changing = {"write", "truncate", "copy", "set_xattr", "remove_xattr", "chown", "chmod", "utimens"}
     for at, ino in store.named:
         last_change = max((seen for seen in positions(store.calls, changing, ino) if seen < at), default=-1)
-        synced = [seen for seen in positions(store.calls, {"sync_file"}, ino) if last_change < seen < at]
+        syncs = positions(store.calls, {"sync_file", "sync_dir"}, ino)
+        synced = [seen for seen in syncs if last_change < seen < at]
         assert synced or last_change < 0, (name, store.calls[at])
 
 

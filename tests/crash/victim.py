@@ -112,6 +112,18 @@ def upload_by_copy(namespace: Namespace) -> None:
     namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
 
 
+def rename_file(namespace: Namespace) -> None:
+    namespace.rename_object(BUCKET, b"old/a/k", b"x/y/k", token="token", parameters=b"file")
+
+
+def rename_over(namespace: Namespace) -> None:
+    namespace.rename_object(BUCKET, b"old/a/k", b"other", token="token", parameters=b"over")
+
+
+def rename_prefix(namespace: Namespace) -> None:
+    namespace.rename_object(BUCKET, b"old/", b"x/moved/", token="token", parameters=b"prefix")
+
+
 def create_bucket(namespace: Namespace) -> None:
     namespace.create_bucket(BucketName("second"))
 
@@ -130,6 +142,9 @@ ACTIONS: dict[str, Callable[[Namespace], None]] = {
         upload_backwards,
         upload_with_gaps,
         upload_by_copy,
+        rename_file,
+        rename_over,
+        rename_prefix,
         create_bucket,
     )
 }

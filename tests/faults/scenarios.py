@@ -56,6 +56,11 @@ def _put_old(key: bytes) -> Callable[[Ground], object]:
     return lambda ground: put(ground.namespace, key, OLD)
 
 
+def _two(ground: Ground) -> None:
+    put(ground.namespace, b"a/k", OLD)
+    put(ground.namespace, b"b/k", NEW)
+
+
 def _nothing(ground: Ground) -> None:
     """Nothing has to be there."""
 
@@ -175,6 +180,26 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "copy-in-place": Scenario(
         _put_old(b"a/k"), _copy(NewMetadata(user={"x": "y"}), b"a/k"), {b"a/k": OLD}, {b"a/k": OLD}
+    ),
+    "rename": Scenario(
+        _put_old(b"a/k"),
+        lambda g: g.namespace.rename_object(BUCKET, b"a/k", b"x/n", token="t", parameters=b"p"),
+        {b"a/k": OLD, b"x/n": None},
+        {b"a/k": None, b"x/n": OLD},
+    ),
+    "rename-over": Scenario(
+        _two,
+        lambda g: g.namespace.rename_object(
+            BUCKET, b"a/k", b"b/k", conditions=WriteConditions(if_match=md5_of(NEW))
+        ),
+        {b"a/k": OLD, b"b/k": NEW},
+        {b"a/k": None, b"b/k": OLD},
+    ),
+    "rename-prefix": Scenario(
+        _put_old(b"a/k"),
+        lambda g: g.namespace.rename_object(BUCKET, b"a/", b"x/longer/", token="t", parameters=b"p"),
+        {b"a/k": OLD, b"x/longer/k": None},
+        {b"a/k": None, b"x/longer/k": OLD},
     ),
     "upload-part": Scenario(
         lambda g: _upload(g, PART), lambda g: upload_part(g, 2, NEW), {b"up/k": None}, {b"up/k": None}

@@ -113,7 +113,8 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
     ground.namespace.expire_uploads(far_future)
     ground.namespace.forget_completed(far_future)
     left = set(tree(memory))
-    kept = {path for path in left if path.startswith((b".weka/longnames/", b".weka/buckets/"))}
+    lasting = (b".weka/longnames/", b".weka/buckets/", b".weka/renames/")
+    kept = {path for path in left if path.startswith(lasting)}
     assert not [path for path in kept if b"new-" in path], where
     # An empty directory is no object and keeps no bucket; it may stay where taking it away was what failed.
     empty = {path for path in left if path.startswith(b"bucket/") and path.endswith(b"/")}

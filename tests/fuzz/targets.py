@@ -25,7 +25,7 @@ from weka_mp.namespace.records import encode as encode_record
 from weka_mp.s3.authentication import authenticate
 from weka_mp.s3.bodies import completed_parts, delete_entries, location_constraint
 from weka_mp.s3.checksums import Algorithm, decode_digest
-from weka_mp.s3.conditions import check_copy_source, check_read, parse_etags
+from weka_mp.s3.conditions import check_read, check_source, parse_etags
 from weka_mp.s3.credentials import PayloadMode
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error, render_error
@@ -214,7 +214,7 @@ def conditions(data: bytes) -> None:
         with refusals():
             check_read(read_conditions(headers), ("etag",), 1000)
         with refusals():
-            check_copy_source(read_conditions(headers), ("etag",), 1000)
+            check_source(read_conditions(headers), ("etag",), 1000)
         with refusals():
             namespace_conditions(write_conditions(headers))
     parse_etags(values[0])

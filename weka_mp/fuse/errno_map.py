@@ -49,6 +49,7 @@ TABLE: dict[type[errors.NamespaceError], int] = {
     errors.ReservedName: errno.EPERM,
     errors.Stale: errno.ESTALE,
     errors.StoreUnusable: errno.EIO,
+    errors.TokenReused: errno.EINVAL,
     errors.TooManyLinks: errno.EMLINK,
     errors.UploadMissing: errno.ENOENT,
     errors.WouldBlock: errno.EAGAIN,

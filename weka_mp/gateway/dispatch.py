@@ -18,6 +18,7 @@ from weka_mp.gateway import (
     objects_copy,
     objects_delete,
     objects_get,
+    objects_rename,
 )
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.reply import Reply
@@ -39,6 +40,7 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.DeleteObject: objects_delete.delete_object,
     op.DeleteObjects: objects_delete.delete_objects,
     op.CopyObject: objects_copy.copy_object,
+    op.RenameObject: objects_rename.rename_object,
     op.CreateMultipartUpload: multipart.create_upload,
     op.UploadPartCopy: multipart_copy.upload_part_copy,
     op.ListParts: multipart_listing.list_parts,

@@ -77,6 +77,7 @@ S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
     errors.ReservedName: Spelling("AccessDenied", message="The key lies in a name space that is reserved."),
     errors.Stale: _RETRY,
     errors.StoreUnusable: Spelling("ServiceUnavailable", defect=True),
+    errors.TokenReused: Spelling("IdempotencyParameterMismatch"),
     errors.TooManyLinks: _DEFECT,
     errors.UploadMissing: Spelling("NoSuchUpload"),
     errors.WouldBlock: _SLOW,

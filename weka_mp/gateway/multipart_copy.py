@@ -14,7 +14,7 @@ from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace import PartCopyRequest
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_uploads
-from weka_mp.s3.conditions import check_copy_source
+from weka_mp.s3.conditions import check_source
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import MAX_SINGLE_UPLOAD
 from weka_mp.s3.xml_elements import CopyResult
@@ -38,7 +38,7 @@ def upload_part_copy(context: Context, operation: op.UploadPartCopy) -> Reply:
     def select(info: ObjectInfo) -> tuple[int, int]:
         nonlocal source_opened
         source_opened = True
-        check_copy_source(operation.source_conditions, info.accepted_etags, last_modified(info))
+        check_source(operation.source_conditions, info.accepted_etags, last_modified(info))
         return _selected(operation.source_range, info.size)
 
     algorithm = next(iter(wanted), None)

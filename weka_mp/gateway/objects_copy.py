@@ -15,7 +15,7 @@ from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace.values import NewMetadata
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
-from weka_mp.s3.conditions import check_copy_source
+from weka_mp.s3.conditions import check_source
 
 if TYPE_CHECKING:
     from weka_mp.namespace.values import ObjectInfo, Published
@@ -30,13 +30,13 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
     """
     source_opened = False
 
-    def check_source(info: ObjectInfo) -> None:
+    def check(info: ObjectInfo) -> None:
         nonlocal source_opened
         source_opened = True
-        check_copy_source(operation.source_conditions, info.accepted_etags, last_modified(info))
+        check_source(operation.source_conditions, info.accepted_etags, last_modified(info))
 
     try:
-        done = _copy(context, operation, check_source)
+        done = _copy(context, operation, check)
     except NamespaceError as error:
         spelt, is_defect = to_s3_error(error, operation.source_bucket, operation.source_key)
         if source_opened or is_defect:
@@ -50,13 +50,13 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
 
 
 def _copy(
-    context: Context, operation: op.CopyObject, check_source: Callable[[ObjectInfo], None]
+    context: Context, operation: op.CopyObject, check: Callable[[ObjectInfo], None]
 ) -> Published:
     principal = context.principal
     return context.namespace.copy_object(
         operation.source_bucket, operation.source_key, operation.bucket, operation.key,
         replace=_metadata(operation), website_redirect=operation.metadata.website_redirect,
-        source_check=check_source, conditions=namespace_conditions(operation.conditions),
+        source_check=check, conditions=namespace_conditions(operation.conditions),
         owner=principal.owner, uid=principal.uid, gid=principal.gid,
         digest=CopyDigest.wanted(operation.checksum_algorithm),
     )

@@ -21,7 +21,7 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
-from weka_mp.namespace.directories import Age, age_of, set_implicit
+from weka_mp.namespace.directories import Age, age_of, is_young, set_implicit
 from weka_mp.namespace.keys import EntryPath
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
@@ -130,6 +130,7 @@ class Context:
     long_names: LongNames
     control: Fd
     spool: Fd
+    renames: Fd
     settled: Settled
 
     def open_bucket(self, bucket: BucketName) -> Fd:
@@ -191,16 +192,20 @@ class Context:
     def _young_parents(self, bucket: Fd, path: EntryPath, parent: Fd, syncs: SyncList) -> Changes:
         """Entries on the way that a request still under way may have made: our answer cannot wait for its."""
         changes: list[Change] = []
+        now = self.clock.now_ns()
+        moved = is_young(self.store.attr(self.renames).mtime_ns, now)
         with ExitStack() as stack:
             for depth in range(len(path.parents), 0, -1):
-                age = age_of(self.store, parent, self.clock.now_ns())
-                if not age.young:
-                    break
+                age = age_of(self.store, parent, now)
+                if not age.young and not moved:
+                    break  # what is above is older still, unless a directory was renamed
                 try:
                     parent = self.store.open_dir(bucket, b"/".join(path.parents[: depth - 1]))
                 except (NotFound, NotDirectory, Loop):
                     break  # renamed meanwhile: whoever did it announces it
                 stack.callback(self.store.close, parent)
+                if not age.young:
+                    continue
                 syncs.add(parent, age)
                 changes.append(Change(self.store.attr(parent).ino, path.parents[depth - 1], None))
         return tuple(changes)

@@ -29,7 +29,16 @@ LOCK_PATH = b".weka/locks/entries"
 """Below the store's root: the file whose bytes are locked."""
 
 _log = logging.getLogger(__name__)
-_DIRECTORIES = (b"spool", b"uploads", b"completed", b"buckets", b"longnames", b"overflow", b"broken")
+_DIRECTORIES = (
+    b"spool",
+    b"uploads",
+    b"completed",
+    b"buckets",
+    b"longnames",
+    b"renames",
+    b"overflow",
+    b"broken",
+)
 _FORMAT_FILE = b"format"
 
 
@@ -51,13 +60,16 @@ class ControlFiles:
         finally:
             self._store.close(fd)
 
-    def write(self, name: bytes, data: bytes, *, create_only: bool = False) -> bool:
+    def write(
+        self, name: bytes, data: bytes, *, create_only: bool = False, durable: bool = True
+    ) -> bool:
         """False when `create_only` and the file is there already."""
         staged = NEW_PREFIX + self._random.token(8).encode()
         fd = self._store.open_file(self.directory, staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             self._store.write(fd, data, 0)
-            self._store.sync_file(fd)
+            if durable:
+                self._store.sync_file(fd)
             if create_only:
                 self._store.link(fd, self.directory, name)
                 self._discard(staged)
@@ -70,7 +82,8 @@ class ControlFiles:
             raise
         finally:
             self._store.close(fd)
-        self._store.sync_dir(self.directory)
+        if durable:
+            self._store.sync_dir(self.directory)
         return True
 
     def _discard(self, staged: bytes) -> None:
@@ -102,6 +115,7 @@ class ControlArea:
     completed: Fd
     buckets: Fd
     longnames: Fd
+    renames: Fd
     overflow: Fd
     broken: Fd
 
@@ -114,6 +128,7 @@ class ControlArea:
             self.completed,
             self.buckets,
             self.longnames,
+            self.renames,
             self.overflow,
             self.broken,
         )
@@ -153,6 +168,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             opened[b"completed"],
             opened[b"buckets"],
             opened[b"longnames"],
+            opened[b"renames"],
             opened[b"overflow"],
             opened[b"broken"],
         )

@@ -56,21 +56,36 @@ def _delete(
     context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, syncs: SyncList
 ) -> Deleted:
     path = entry_path(key)
-    parent = context.find_parent(bucket, path)
+    changes: Changes = ()
+    with context.locks.share_tree(context.store.attr(bucket).ino, key):
+        parent = context.find_parent(bucket, path)
+        if parent is not None:
+            try:
+                changes = _remove(context, parent, path, key, conditions, syncs)
+            finally:
+                context.store.close(parent.fd)
     if parent is None:
         check_conditions(conditions, None)
         return Deleted(False, _announce_absence(context, bucket, path, syncs))
-    try:
-        remove = remove_directory_object if path.is_directory else _remove_file
-        with context.locks.hold([(parent.ino, path.name)]):
-            changes = remove(context, parent, path.name, key, conditions, syncs)
-        syncs.add(parent.fd)
-        if not changes:
-            return Deleted(False, (Change(parent.ino, path.name, None),))
-        reach(CrashPoint.UNLINKED)
-    finally:
-        context.store.close(parent.fd)
+    if not changes:
+        return Deleted(False, (Change(parent.ino, path.name, None),))
+    reach(CrashPoint.UNLINKED)
     return Deleted(True, changes + prune(context, bucket, path, syncs))
+
+
+def _remove(
+    context: Context,
+    parent: Parent,
+    path: EntryPath,
+    key: bytes,
+    conditions: WriteConditions,
+    syncs: SyncList,
+) -> Changes:
+    remove = remove_directory_object if path.is_directory else _remove_file
+    with context.locks.hold([(parent.ino, path.name)]):
+        changes = remove(context, parent, path.name, key, conditions, syncs)
+    syncs.add(parent.fd)
+    return changes
 
 
 def _announce_absence(context: Context, bucket: Fd, path: EntryPath, syncs: SyncList) -> Changes:
@@ -104,6 +119,6 @@ def _remove_file(
         check_conditions(conditions, present)
         if found is None or present is None:
             return ()
-        with unwritten(context, fd, present, conditions):
+        with unwritten(context, fd, present, pinned=conditions.pins):
             store.unlink(parent.fd, name)
         return (Change(parent.ino, name, found.ino),)

@@ -11,7 +11,7 @@ from weka_mp.namespace.records import IMPLICIT_XATTR
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["Age", "age_of", "clear_implicit", "is_implicit", "set_implicit"]
+__all__ = ["Age", "age_of", "clear_implicit", "is_implicit", "is_young", "set_implicit"]
 
 _YOUNG_NS = 15_000_000_000
 """Longer than a request takes from making a directory to its answer: after that it is durable and known."""
@@ -34,13 +34,18 @@ class Age:
     birth: tuple[int, bytes] | None
 
 
+def is_young(made_ns: int, now_ns: int) -> bool:
+    """Whether who made or moved something then may not have told it yet."""
+    return abs(now_ns - made_ns) < _YOUNG_NS
+
+
 def age_of(store: Store, directory: Fd, now_ns: int) -> Age:
     """By the time in the mark, else by the last change."""
     mark = store.find_xattr(directory, IMPLICIT_XATTR)
     attr = store.attr(directory)
     marked = mark is not None and mark.isdigit()
     made_ns = int(mark or b"0") if marked else attr.ctime_ns
-    return Age(abs(now_ns - made_ns) < _YOUNG_NS, (attr.ino, mark) if marked and mark is not None else None)
+    return Age(is_young(made_ns, now_ns), (attr.ino, mark) if marked and mark is not None else None)
 
 
 def is_implicit(store: Store, directory: Fd) -> bool:

@@ -25,6 +25,7 @@ from weka_mp.namespace.context import Changes, Context, Durability, Settled
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.copying import ChunkDigest, CopyRequest
 from weka_mp.namespace.filling import FillReport
+from weka_mp.namespace.idempotency import TOKEN_LIFE_NS, Tokens
 from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
@@ -32,6 +33,7 @@ from weka_mp.namespace.multipart import CombinedChecksums, CompletionRequest, Pa
 from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.publishing import PutSession
 from weka_mp.namespace.reading import OpenObject
+from weka_mp.namespace.renaming import RenameRequest, rename_object
 from weka_mp.namespace.upload_area import UploadArea
 from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
 from weka_mp.namespace.values import (
@@ -71,6 +73,7 @@ class Namespace:
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._buckets = Buckets(context, self._lister, registry)
         self._settings = ControlFiles(context.store, area.root, context.random)
+        self._tokens = Tokens(context, ControlFiles(context.store, area.renames, context.random))
 
     @classmethod
     def open(
@@ -98,6 +101,7 @@ class Namespace:
             LongNames(store, area.longnames),
             area.root,
             area.spool,
+            area.renames,
             Settled(),
         )
         namespace = cls(context, area)
@@ -215,6 +219,32 @@ class Namespace:
             ),
         )
 
+    def rename_object(
+        self,
+        bucket: BucketName,
+        source: bytes,
+        key: bytes,
+        *,
+        source_check: Callable[[ObjectInfo | None], None] = lambda info: None,
+        source_pinned: bool = False,
+        conditions: WriteConditions = _UNCONDITIONAL,
+        uid: int = 0,
+        gid: int = 0,
+        token: str | None = None,
+        parameters: bytes = b"",
+    ) -> Changes:
+        """One rename(2); keys that end in '/' rename all that lies below them. Blocks for the disk.
+
+        `source_check` raises what the caller wants raised about the source (None: a prefix that is no object
+        itself), and must be able to do so more than once; `source_pinned`: it named the content, which nobody
+        may write to meanwhile. A request with the `token` and `parameters` of one that succeeded succeeds
+        again and does nothing. Raises what `weka_mp.namespace.renaming.rename_object` says.
+        """
+        request = RenameRequest(
+            bucket, source, key, source_check, source_pinned, conditions, uid, gid, token, parameters
+        )
+        return rename_object(self.context, self._tokens, request, self._lister.holds_keys)
+
     def list_objects(
         self,
         bucket: BucketName,
@@ -317,7 +347,8 @@ class Namespace:
         """Remove what was staged before that time and never published. Returns how many files."""
         sweeping.sweep_root(self.store, self.store.root(), before_ns)
         area = self._area
-        directories = (area.root, area.buckets, area.longnames, area.overflow, area.broken)
+        self._tokens.expire(self.clock.now_ns() - TOKEN_LIFE_NS)
+        directories = (area.root, area.buckets, area.longnames, area.renames, area.overflow, area.broken)
         staged = sweeping.sweep_control(self.store, directories, before_ns)
         return staged + sweeping.sweep_spool(self.context, before_ns)
 

@@ -210,6 +210,10 @@ class Lister:
         """Whether S3 sees any object in the bucket."""
         return self._has_key(bucket, b"", _Query(bucket, b"", b"", b""))
 
+    def holds_keys(self, bucket: Fd, directory: Fd, prefix: bytes) -> bool:
+        """Whether S3 sees any object in this directory of the bucket, which stands for `prefix`."""
+        return self._has_key(directory, prefix, _Query(bucket, b"", b"", b""))
+
     def _grouped(self, query: _Query) -> Generator[_Found | CommonPrefix, None, None]:
         """The walk with keys rolled up at delimiters other than '/' (that one the walk does itself)."""
         if query.delimiter in (b"", b"/"):

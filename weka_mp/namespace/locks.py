@@ -12,15 +12,17 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
 __all__ = ["EntryLocks", "entry_offset"]
 
-_SPACE = (1 << 62) - 1  # offsets are signed 64 bits
-_RECORDS = 1 << 62  # above all entries
+_SPACE = (1 << 61) - 1  # offsets are signed 64 bits
+_TREES = 1 << 61  # above all entries
+_RECORDS = 1 << 62  # above all trees
+_SHARES = 16  # bytes of one tree: so many changes of names in it go on at once
 
 
 def entry_offset(parent: int, name: bytes) -> int:
@@ -31,6 +33,10 @@ def entry_offset(parent: int, name: bytes) -> int:
 
 def _offsets(entries: Iterable[tuple[int, bytes]]) -> list[int]:
     return sorted({entry_offset(parent, name) for parent, name in entries})
+
+
+def _share(bucket: int, share: int) -> int:
+    return _TREES | ((bucket * _SHARES + share) & _SPACE)
 
 
 class EntryLocks:
@@ -51,11 +57,32 @@ class EntryLocks:
             yield
 
     @contextmanager
+    def share_tree(self, bucket: int, key: bytes) -> Iterator[None]:
+        """No directory of the bucket moves meanwhile: a parent that was found is still on the key's way.
+
+        Taken before entries. Shares are dealt out by hash; two keys that get one wait for each other.
+        """
+        share = hashlib.blake2b(key, digest_size=1).digest()[0] % _SHARES
+        with self._holding([_share(bucket, share)], wait=True):
+            yield
+
+    @contextmanager
+    def hold_trees(self, buckets: Iterable[int], *, wait: bool = True) -> Iterator[bool]:
+        """To move a directory of these buckets: nobody holds a share meanwhile. Taken before entries.
+
+        The shares are taken one after another, so that a busy bucket cannot keep us waiting for all at once.
+        Without `wait` the block gets False when somebody has one.
+        """
+        shares = sorted({_share(bucket, share) for bucket in buckets for share in range(_SHARES)})
+        with ExitStack() as stack:
+            yield all(stack.enter_context(self._holding([share], wait=wait)) for share in shares)
+
+    @contextmanager
     def hold_record(self, ino: int) -> Iterator[None]:
         """Nobody else reads the inode's record, changes it and writes it back meanwhile. Taken after every
         other lock or lease and kept for these three steps only, so that an event loop may wait for it.
         """
-        with self._holding([_RECORDS | (ino & _SPACE)], wait=True):
+        with self._holding([_RECORDS | (ino & (_RECORDS - 1))], wait=True):
             yield
 
     @contextmanager

@@ -47,14 +47,17 @@ def check_conditions(conditions: WriteConditions, present: ObjectInfo | None) ->
             raise NotFound("If-Match on an object that does not exist")
         if conditions.if_match != "*" and conditions.if_match not in present.accepted_etags:
             raise PreconditionFailed("If-Match")
+    changed = None if present is None else present.mtime_ns // 1_000_000_000
+    since, until = conditions.if_modified_since, conditions.if_unmodified_since
+    if since is not None and (changed is None or changed <= since):
+        raise PreconditionFailed("If-Modified-Since")
     if present is None:
         return
+    if until is not None and changed is not None and changed > until:
+        raise PreconditionFailed("If-Unmodified-Since")
     if conditions.if_match_size is not None and conditions.if_match_size != present.size:
         raise PreconditionFailed("x-amz-if-match-size")
-    if (
-        conditions.if_match_mtime is not None
-        and conditions.if_match_mtime != present.mtime_ns // 1_000_000_000
-    ):
+    if conditions.if_match_mtime is not None and conditions.if_match_mtime != changed:
         raise PreconditionFailed("x-amz-if-match-last-modified-time")
 
 

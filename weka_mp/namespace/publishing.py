@@ -42,6 +42,7 @@ __all__ = [
     "begin_put",
     "examined",
     "publish_file",
+    "refuse_special",
     "stage",
     "unwritten",
 ]
@@ -180,7 +181,8 @@ def publish_file(
             context.store.sync_file(fd)
         reach(CrashPoint.FILE_SYNCED)
         with context.syncs() as syncs:
-            changes = _name_it(context, bucket_fd, path, target, staged, record, conditions, syncs)
+            naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, syncs)
+            changes = _name_it(naming)
             reach(CrashPoint.PUBLISHED)
             syncs.flush()
             reach(CrashPoint.DIRECTORY_SYNCED)
@@ -266,59 +268,59 @@ def _copy_access(context: Context, old: Fd, fd: Fd) -> None:
     store.set_xattr(fd, _ACL, acl)
 
 
-def _name_it(
-    context: Context,
-    bucket: Fd,
-    path: EntryPath,
-    target: Target,
-    staged: Staged,
-    record: Record,
-    conditions: WriteConditions,
-    syncs: SyncList,
-) -> Changes:
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A publication whose file is finished and has no name yet."""
+
+    context: Context
+    bucket: Fd
+    path: EntryPath
+    target: Target
+    staged: Staged
+    record: Record
+    conditions: WriteConditions
+    syncs: SyncList
+
+
+def _name_it(naming: _Naming) -> Changes:
     """Under the entry's lock: check the conditions and give the file its name. Tries again when the parent
     vanished.
     """
     try:
-        return _name_in_attempts(context, bucket, path, target, staged, record, conditions, syncs)
+        return _name_in_attempts(naming)
     except NamespaceError:
-        if path.parents:  # directories made for nothing would stay
+        if naming.path.parents:  # directories made for nothing would stay
             with suppress(NamespaceError):
-                prune(context, bucket, path, syncs)
+                prune(naming.context, naming.bucket, naming.path, naming.syncs)
         raise
 
 
-def _name_in_attempts(
-    context: Context,
-    bucket: Fd,
-    path: EntryPath,
-    target: Target,
-    staged: Staged,
-    record: Record,
-    conditions: WriteConditions,
-    syncs: SyncList,
-) -> Changes:
+def _name_in_attempts(naming: _Naming) -> Changes:
+    context, bucket, target = naming.context, naming.bucket, naming.target
+    tree = context.store.attr(bucket).ino
     for _ in range(_ATTEMPTS):
         try:
-            with context.parent(bucket, path, syncs, target.uid, target.gid) as parent:
+            with (
+                context.locks.share_tree(tree, target.key),
+                context.parent(bucket, naming.path, naming.syncs, target.uid, target.gid) as parent,
+            ):
                 reach(CrashPoint.PARENT_MADE)
-                with context.locks.hold([(parent.ino, path.name)]):
-                    if path.is_directory:
-                        changes = place_directory(
-                            context,
-                            parent,
-                            path.name,
-                            DirectoryPut(target.uid, target.gid, staged, record, conditions),
-                            syncs,
-                        )
-                    else:
-                        changes = _place_file(context, parent, path.name, target.key, staged, conditions)
-                syncs.add(parent.fd)
+                with context.locks.hold([(parent.ino, naming.path.name)]):
+                    changes = _place(naming, parent)
+                naming.syncs.add(parent.fd)
                 return parent.made + changes
         except Vanished:
             if context.store.attr(bucket).nlink == 0:
                 raise BucketMissing(subject=target.bucket) from None
     raise Conflict("the key's parent directory kept vanishing", subject=target.key)
+
+
+def _place(naming: _Naming, parent: Parent) -> Changes:
+    context, target, name = naming.context, naming.target, naming.path.name
+    if not naming.path.is_directory:
+        return _place_file(context, parent, name, target.key, naming.staged, naming.conditions)
+    put = DirectoryPut(target.uid, target.gid, naming.staged, naming.record, naming.conditions)
+    return place_directory(context, parent, name, put, naming.syncs)
 
 
 @contextmanager
@@ -364,8 +366,8 @@ def _place_file(
         check_conditions(conditions, present)
         if attr is None:
             return (create_entry(context, parent, name, staged),)
-        _refuse_special(attr, present, name)
-        with unwritten(context, old, present, conditions):
+        refuse_special(attr, present, name)
+        with unwritten(context, old, present, pinned=conditions.pins):
             replace_entry(context, parent, name, staged)
         return (Change(parent.ino, name, attr.ino),)
 
@@ -379,12 +381,13 @@ def _place_unconditionally(context: Context, parent: Parent, name: bytes, staged
         attr = context.store.attr_at(parent.fd, name)
     except NotFound as error:
         raise Vanished from error
-    _refuse_special(attr, None, name)
+    refuse_special(attr, None, name)
     replace_entry(context, parent, name, staged)
     return (Change(parent.ino, name, attr.ino),)
 
 
-def _refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None:
+def refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None:
+    """Raises KeyConflict where something stands that a file cannot take the place of."""
     if stat.S_ISDIR(attr.mode):
         raise KeyConflict("a directory stands where the object would", subject=name)
     if present is None and not (stat.S_ISREG(attr.mode) or stat.S_ISLNK(attr.mode)):
@@ -392,14 +395,12 @@ def _refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None
 
 
 @contextmanager
-def unwritten(
-    context: Context, old: Fd, present: ObjectInfo | None, conditions: WriteConditions
-) -> Iterator[None]:
-    """With If-Match on an ETag: nobody may open the old object for writing between the check and the
-    exchange.
+def unwritten(context: Context, old: Fd, present: ObjectInfo | None, *, pinned: bool) -> Iterator[None]:
+    """With If-Match on an ETag (`pinned`): nobody may open the old object for writing between the check and
+    the exchange.
     """
     store = context.store
-    if conditions.if_match in (None, "*") or present is None or not store.primitives.leases:
+    if not pinned or present is None or not store.primitives.leases:
         yield
         return
     if not store.try_lease(old):

@@ -16,7 +16,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from weka_mp.clock import Clock
@@ -40,6 +40,7 @@ from weka_mp.namespace.node_xattrs import NodeXattrs
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.open_directories import OpenDirectories
 from weka_mp.namespace.open_files import OnDirty, OpenFile, OpenFiles
+from weka_mp.namespace.still_buckets import End, still
 from weka_mp.store.interface import StatVfs, Store
 from weka_mp.values import Attr, Fd
 
@@ -392,6 +393,7 @@ class Tree:
         with (
             self.nodes.borrow(parent) as source,
             self.nodes.borrow(to_parent) as target,
+            self._still(End(parent, source, name), End(to_parent, target, to_name), wait),
             self._locked([(parent, name), (to_parent, to_name)], wait),
         ):
             moving = self._store.open_path(source, name)
@@ -412,6 +414,9 @@ class Tree:
                 self._store.close(moving)
             clear_implicit(self._store, source)
             clear_implicit(self._store, target)
+
+    def _still(self, source: End, target: End, wait: bool) -> AbstractContextManager[None]:
+        return still(self._store, self.nodes, self._locks, (source, target), wait)
 
     def _present(self, directory: Fd, name: bytes) -> Fd | None:
         try:

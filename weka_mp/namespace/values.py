@@ -43,17 +43,24 @@ class WriteConditions:
     """What must hold of the present object for a write to go through.
 
     `if_match`: an ETag without quotes or ``*``. `if_none_match`: the key must not exist. Sizes in bytes,
-    `if_match_mtime` in whole seconds since the epoch.
+    the times in whole seconds since the epoch. `if_modified_since` fails where there is no object.
     """
 
     if_match: str | None = None
     if_none_match: bool = False
     if_match_size: int | None = None
     if_match_mtime: int | None = None
+    if_modified_since: int | None = None
+    if_unmodified_since: int | None = None
 
     @property
     def any(self) -> bool:
         return self != _UNCONDITIONAL
+
+    @property
+    def pins(self) -> bool:
+        """Whether they name the content that may be replaced."""
+        return self.if_match not in (None, "*")
 
 
 _UNCONDITIONAL = WriteConditions()

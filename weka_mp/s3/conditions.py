@@ -18,7 +18,7 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import ReadConditions, WriteConditions
 
 __all__ = [
-    "ReadDecision", "check_copy_source", "check_read", "etag_matches",
+    "ReadDecision", "check_read", "check_source", "etag_matches",
     "parse_etags", "require_usable_write_conditions",
 ]
 
@@ -74,15 +74,21 @@ def check_read(conditions: ReadConditions, etags: Collection[str], last_modified
     return ReadDecision.PROCEED
 
 
-def check_copy_source(conditions: ReadConditions, etags: Collection[str], last_modified: int) -> None:
-    """The same for the source of a copy, where "not modified" is a failure too. Raises PreconditionFailed."""
+def check_source(
+    conditions: ReadConditions, etags: Collection[str], last_modified: int, *,
+    prefix: str = "x-amz-copy-source-",
+) -> None:
+    """The same for the source of a copy or a rename, where "not modified" is a failure too.
+
+    prefix: what the headers' names begin with. Raises PreconditionFailed naming the header.
+    """
     try:
         decision = check_read(conditions, etags, last_modified)
     except S3Error as error:
-        raise _failed(f"x-amz-copy-source-{error.details['Condition']}") from error
+        raise _failed(prefix + error.details["Condition"]) from error
     if decision is ReadDecision.NOT_MODIFIED:
         name = "If-None-Match" if conditions.if_none_match is not None else "If-Modified-Since"
-        raise _failed(f"x-amz-copy-source-{name}")
+        raise _failed(prefix + name)
 
 
 def require_usable_write_conditions(conditions: WriteConditions) -> None:

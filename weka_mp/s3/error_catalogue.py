@@ -51,6 +51,13 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
     "ExpiredToken": (400, "The provided token has expired."),
+    "IdempotencyParameterMismatch": (
+        400,
+        (
+            "Parameters on this idempotent request are inconsistent with parameters used in previous "
+            "request(s)."
+        ),
+    ),
     "IllegalLocationConstraintException": (
         400,
         (

@@ -25,7 +25,8 @@ from weka_mp.s3.request import Headers
 
 __all__ = [
     "CHECKSUM_ALGORITHMS", "HONOURED", "REFUSED", "checksum_algorithm", "checksum_type", "checksums",
-    "date_header", "object_metadata", "read_conditions", "refuse_conditions", "refuse_unbuilt", "size_header",
+    "date_header", "deciding_date", "object_metadata", "read_conditions", "refuse_conditions",
+    "refuse_unbuilt", "size_header",
     "write_conditions",
 ]
 
@@ -135,7 +136,9 @@ HONOURED: Final = frozenset({
     "x-amz-copy-source-if-unmodified-since", "x-amz-copy-source-range",
     "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
     "x-amz-meta-", "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm",
-    "x-amz-website-redirect-location",
+    "x-amz-website-redirect-location", "x-amz-rename-source", "x-amz-rename-source-if-match",
+    "x-amz-rename-source-if-modified-since", "x-amz-rename-source-if-none-match",
+    "x-amz-rename-source-if-unmodified-since", "x-amz-client-token",
     # Compared with the owner when the request is authorized.
     "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner",
     # Buckets here are never "requester pays", where S3 gives this header no effect.
@@ -222,6 +225,17 @@ def date_header(headers: Headers, name: str) -> int | None:
         return None
     seconds = parse_http_date(value)
     return parse_iso(value) if seconds is None else seconds
+
+
+def deciding_date(headers: Headers, name: str) -> int | None:
+    """`date_header` of a condition of what cannot be taken back: a date that cannot be read is refused.
+
+    Raises S3Error InvalidArgument.
+    """
+    seconds = date_header(headers, name)
+    if seconds is None and name in headers:
+        raise _invalid(name, headers.get(name) or "")
+    return seconds
 
 
 def size_header(headers: Headers, name: str) -> int | None:

@@ -18,7 +18,7 @@ __all__ = [
     "DeleteBucket", "DeleteEntry", "DeleteObject", "DeleteObjects", "GetBucketLocation", "GetObject",
     "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjects", "ListObjectsV2",
     "ListParts", "ObjectMetadata", "Operation", "PostObject", "PutObject", "ReadConditions", "ReadObject",
-    "UploadPart", "UploadPartCopy", "WriteConditions",
+    "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
 ]
 
 
@@ -237,6 +237,25 @@ class CopyObject:
 
 
 @dataclass(frozen=True, slots=True)
+class RenameObject:
+    """PUT /bucket/key?renameObject. Keys that end in '/' rename all below them, an extension.
+
+    modified_since, unmodified_since: conditions on what stands under the new key, in seconds since the epoch.
+    """
+
+    permission: ClassVar[str] = "s3:PutObject"
+    source_permission: ClassVar[str] = "s3:DeleteObject"
+    bucket: BucketName
+    key: ObjectKey
+    source_key: ObjectKey
+    source_conditions: ReadConditions
+    conditions: WriteConditions
+    modified_since: int | None
+    unmodified_since: int | None
+    client_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CreateMultipartUpload:
     """POST /bucket/key?uploads. checksum_type is COMPOSITE, FULL_OBJECT or None."""
 
@@ -341,7 +360,7 @@ class AbortMultipartUpload:
 Operation = (
     ListBuckets | CreateBucket | HeadBucket | DeleteBucket | GetBucketLocation | ListObjects | ListObjectsV2
     | PutObject | PostObject | GetObject | HeadObject | DeleteObject | DeleteObjects | CopyObject
-    | CreateMultipartUpload
+    | RenameObject | CreateMultipartUpload
     | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads
     | CompleteMultipartUpload | AbortMultipartUpload
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from weka_mp.s3 import operations as op
+from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import (
     checksum_algorithm,
-    date_header,
+    deciding_date,
     object_metadata,
     read_conditions,
     refuse_conditions,
@@ -36,6 +38,7 @@ _SELF_COPY: Final = (
 )
 
 
+_TOKEN: Final = re.compile(r"[!-~]{1,64}")
 _Read = TypeVar("_Read", bound=op.ReadObject)
 
 
@@ -53,6 +56,8 @@ def _put_object(request: S3Request, address: Address, body: bytes | None) -> op.
     headers = request.headers
     if request.query:
         _refuse_other_uploads(request)
+    if "x-amz-rename-source" in headers:
+        raise S3Error("InvalidRequest", "A rename needs the query parameter renameObject.")
     bucket, key = bucket_of(address), key_of(address)
     return op.PutObject(bucket, key, object_metadata(headers), write_conditions(headers))
 
@@ -119,15 +124,19 @@ def _delete_object(request: S3Request, address: Address, body: bytes | None) -> 
     refuse_versions(request.query_value("versionId"))
     headers = request.headers
     refuse_conditions(headers, "if-none-match", "if-modified-since", "if-unmodified-since")
-    time_header = "x-amz-if-match-last-modified-time"
-    last_modified = date_header(headers, time_header)
-    if last_modified is None and time_header in headers:
-        # A condition that cannot be read must not pass as one that holds.
-        raise invalid(None, time_header, headers.get(time_header) or "")
     return op.DeleteObject(
         bucket_of(address), key_of(address), headers.get("if-match"),
-        size_header(headers, "x-amz-if-match-size"), last_modified,
+        size_header(headers, "x-amz-if-match-size"),
+        deciding_date(headers, "x-amz-if-match-last-modified-time"),
     )
+
+
+def header_bytes(sent: str) -> bytes:
+    """The bytes of a header that holds a percent-encoded key."""
+    try:
+        return sent.encode("latin-1")
+    except UnicodeEncodeError:  # from a pre-signed query, where it was text already
+        return sent.encode("utf-8")
 
 
 def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
@@ -136,11 +145,7 @@ def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
     A bare ``+`` is a space, as S3 reads it (aws-sdk-php #236, aws-sdk-js #1821): clients in Go encode so.
     """
     sent = headers.get("x-amz-copy-source") or ""
-    try:
-        raw = sent.encode("latin-1")
-    except UnicodeEncodeError:  # from a pre-signed query, where it was text already
-        raw = sent.encode("utf-8")
-    path, _, version = raw.partition(b"?versionId=")
+    path, _, version = header_bytes(sent).partition(b"?versionId=")
     path = path.replace(b"+", b" ")
     if version:
         refuse_versions(version.decode("latin-1"))
@@ -177,10 +182,43 @@ def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op
     )
 
 
+def _rename_source(headers: Headers) -> ObjectKey:
+    """The key in x-amz-rename-source, percent-encoded; a bucket is not named, since a rename stays in it."""
+    sent = headers.get("x-amz-rename-source")
+    if not sent:
+        raise invalid("A rename needs the key to rename.", "x-amz-rename-source", sent or "")
+    return decode_key(header_bytes(sent))
+
+
+def _client_token(headers: Headers) -> str | None:
+    token = headers.get("x-amz-client-token")
+    if token is not None and _TOKEN.fullmatch(token) is None:
+        raise invalid("A client token has 1 to 64 visible ASCII characters.", "x-amz-client-token", token)
+    return token
+
+
+def _rename_object(request: S3Request, address: Address, body: bytes | None) -> op.RenameObject:
+    headers, prefix = request.headers, "x-amz-rename-source-"
+    bucket, key, source = bucket_of(address), key_of(address), _rename_source(headers)
+    conditions = op.WriteConditions(headers.get("if-match"), headers.get("if-none-match"))
+    require_usable_write_conditions(conditions)
+    return op.RenameObject(
+        bucket, key, source,
+        op.ReadConditions(
+            headers.get(f"{prefix}if-match"), headers.get(f"{prefix}if-none-match"),
+            deciding_date(headers, f"{prefix}if-modified-since"),
+            deciding_date(headers, f"{prefix}if-unmodified-since"),
+        ),
+        conditions, deciding_date(headers, "if-modified-since"),
+        deciding_date(headers, "if-unmodified-since"), _client_token(headers),
+    )
+
+
 OBJECT_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.Operation]]] = {
     "PutObject": _put_object,
     "GetObject": _get_object,
     "HeadObject": _head_object,
     "DeleteObject": _delete_object,
     "CopyObject": _copy_object,
+    "RenameObject": _rename_object,
 }

@@ -103,6 +103,8 @@ def contents(store: Any, directory: Fd, name: bytes) -> bytes | None:
         return None
     try:
         return bytes(store.read(fd, 1 << 30, 0))
+    except NamespaceError:
+        return None  # a fifo
     finally:
         store.close(fd)
 

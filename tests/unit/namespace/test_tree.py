@@ -300,3 +300,23 @@ def test_what_was_replaced_as_soon_as_it_was_made_is_asked_for_again(
     with pytest.raises(Stale):
         rig.tree.make_directory(ROOT, b"d", 0o755, _ROOT_USER)
     assert rig.tree.nodes.known((rig.folder / "d").stat().st_ino if replaced else 2) == []
+
+
+def test_a_directory_moves_when_no_request_is_on_its_way_through_its_bucket(rig: _Rig) -> None:
+    """S3 finds a parent and names an object below it: moved in between, it would be another key's object."""
+    bucket = rig.tree.make_directory(ROOT, b"bucket", 0o755, _ROOT_USER).number
+    other = rig.tree.make_directory(ROOT, b"other", 0o755, _ROOT_USER).number
+    inner = rig.tree.make_directory(bucket, b"a", 0o755, _ROOT_USER).number
+    rig.tree.make_directory(inner, b"d", 0o755, _ROOT_USER)
+    rig.write(inner, b"f", b"data")
+    for number in (bucket, other):
+        with rig.locks.share_tree(rig.tree.nodes.ino_of(number), b"some/key"):
+            rig.tree.rename(inner, b"f", inner, b"g", 0)  # a file's way is its entry's lock alone
+            rig.tree.rename(inner, b"g", inner, b"f", 0)
+            with pytest.raises(WouldBlock):
+                rig.tree.rename(inner, b"d", other, b"e", 0)
+            with pytest.raises(WouldBlock):
+                rig.tree.rename(ROOT, b"bucket" if number == bucket else b"other", ROOT, b"new", 0)
+    rig.tree.rename(inner, b"d", other, b"e", 0)
+    rig.tree.rename(ROOT, b"bucket", ROOT, b"new", 0)
+    assert sorted(os.listdir(rig.folder)) == ["new", "other"]

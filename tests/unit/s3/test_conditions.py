@@ -6,8 +6,8 @@ import pytest
 
 from weka_mp.s3.conditions import (
     ReadDecision,
-    check_copy_source,
     check_read,
+    check_source,
     parse_etags,
     require_usable_write_conditions,
 )
@@ -55,7 +55,7 @@ def outcome(call: object, *args: object) -> str:
 ])
 def test_reads(conditions: ReadConditions, expected: str, of_a_source: str) -> None:
     assert outcome(check_read, conditions, ETAGS, NOW) == expected
-    assert outcome(check_copy_source, conditions, ETAGS, NOW) == of_a_source
+    assert outcome(check_source, conditions, ETAGS, NOW) == of_a_source
 
 
 def test_no_tag_matches_an_object_that_is_being_written() -> None:

@@ -1,0 +1,299 @@
+"""Renaming: one rename(2) of a file, or of the directory that holds all keys below a prefix (an extension).
+
+Order under `Durability.COMMIT`: the file's bytes and record to the disk, the client's token noted → the name
+moves in one step, under the locks of both entries → both directories, and what was made or pruned on the way
+→ the token is done → answer. A crash at any point leaves the object under its old name or its new one, and a
+repeated request finds out which. The record moves with its inode: ETag, metadata and Last-Modified stay.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from weka_mp.errors import (
+    BucketMissing,
+    Conflict,
+    InvalidArgument,
+    NamespaceError,
+    NotFound,
+    NotSupported,
+)
+from weka_mp.namespace.context import Changes, Context, Durability, Parent, SyncList, Vanished
+from weka_mp.namespace.idempotency import Attempt, Tokens, identity
+from weka_mp.namespace.keys import EntryPath, entry_path
+from weka_mp.namespace.moving_directories import DirectoryMove, HasKeys, move_directory, spelt
+from weka_mp.namespace.naming import RENAME_NOREPLACE, check_conditions, reaffirm
+from weka_mp.namespace.pruning import prune
+from weka_mp.namespace.publishing import examined, refuse_special, unwritten
+from weka_mp.namespace.values import ObjectInfo, WriteConditions
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import Attr, BucketName, Change, Fd
+
+__all__ = ["RenameRequest", "rename_object"]
+
+_ATTEMPTS = 64  # of a rename whose parents vanish or whose names change in between
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRequest:
+    """See `weka_mp.namespace.Namespace.rename_object`."""
+
+    bucket: BucketName
+    source: bytes
+    key: bytes
+    source_check: Callable[[ObjectInfo | None], None]
+    source_pinned: bool
+    conditions: WriteConditions
+    uid: int
+    gid: int
+    token: str | None
+    parameters: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Rename:
+    """One request under way, in an open bucket."""
+
+    context: Context
+    request: RenameRequest
+    bucket: Fd
+    source: EntryPath
+    target: EntryPath
+    syncs: SyncList
+    attempt: Attempt
+    has_keys: HasKeys
+
+
+def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_keys: HasKeys) -> Changes:
+    """Raises BucketMissing, NotFound (its subject is the key that is missing), PreconditionFailed, Conflict,
+    KeyConflict, NotSupported, TokenReused, InvalidArgument.
+    """
+    source, target = entry_path(request.source), entry_path(request.key)
+    _refuse_senseless(request)
+    for component in target.long_components:
+        context.long_names.keep(component, context.random.token(8))
+    with (
+        context.bucket(request.bucket) as bucket,
+        tokens.once(context.store.attr(bucket).ino, request.token, request.parameters) as attempt,
+        context.syncs() as syncs,
+    ):
+        rename = _Rename(context, request, bucket, source, target, syncs, attempt, has_keys)
+        if attempt.is_done or _was_done(rename):
+            changes = _told_again(rename)
+        else:
+            changes = _renamed(rename)
+        syncs.flush()
+        reach(CrashPoint.RENAME_SYNCED)
+        attempt.finish()
+        reach(CrashPoint.RENAME_FINISHED)
+    return changes
+
+
+def _refuse_senseless(request: RenameRequest) -> None:
+    if request.source == request.key:
+        raise InvalidArgument("an object cannot be renamed to itself", subject=request.key)
+    if request.source.endswith(b"/") != request.key.endswith(b"/"):
+        raise InvalidArgument(
+            "a prefix, which ends in '/', can only be renamed to another prefix", subject=request.key
+        )
+    if request.source.endswith(b"/") and request.key.startswith(request.source):
+        raise InvalidArgument("a prefix cannot be renamed to one below itself", subject=request.key)
+
+
+# ---- what an earlier request did
+def _was_done(rename: _Rename) -> bool:
+    """Whether the rename that this token began moved its inode, although its end was not noted."""
+    begun = rename.attempt.begun
+    if begun is None:
+        return False
+    return _stands(rename, rename.target, begun) and not _stands(rename, rename.source, begun)
+
+
+def _stands(rename: _Rename, path: EntryPath, inode: bytes) -> bool:
+    store = rename.context.store
+    parent = rename.context.find_parent(rename.bucket, path)
+    if parent is None:
+        return False
+    try:
+        return _identity_at(rename.context, parent, path.name) == inode
+    except NotFound:
+        return False
+    finally:
+        store.close(parent.fd)
+
+
+def _identity_at(context: Context, parent: Parent, name: bytes) -> bytes:
+    """Of what the entry is itself, be it a link."""
+    fd = context.store.open_path(parent.fd, name)
+    try:
+        return identity(context, fd)
+    finally:
+        context.store.close(fd)
+
+
+def _told_again(rename: _Rename) -> Changes:
+    """It was done, and nobody may have heard of it."""
+    context, request = rename.context, rename.request
+    told = reaffirm(context, request.bucket, request.key) + reaffirm(context, request.bucket, request.source)
+    return told + prune(context, rename.bucket, rename.source, rename.syncs)
+
+
+# ---- doing it
+def _renamed(rename: _Rename) -> Changes:
+    context = rename.context
+    try:
+        changes = _in_attempts(rename)
+    except BaseException:
+        with suppress(NamespaceError):
+            if not _was_done(rename):
+                rename.attempt.forget()
+        if rename.target.parents:  # directories made for nothing would stay
+            with suppress(NamespaceError):
+                prune(context, rename.bucket, rename.target, rename.syncs)
+        raise
+    return changes + prune(context, rename.bucket, rename.source, rename.syncs)
+
+
+def _in_attempts(rename: _Rename) -> Changes:
+    move = _move_prefix if rename.source.is_directory else _move_file
+    for _ in range(_ATTEMPTS):
+        try:
+            return move(rename)
+        except Vanished:
+            if rename.context.store.attr(rename.bucket).nlink == 0:
+                raise BucketMissing(subject=rename.request.bucket) from None
+    raise Conflict("the keys' parent directories kept vanishing", subject=rename.request.key)
+
+
+@contextmanager
+def _source_parent(rename: _Rename) -> Iterator[Parent]:
+    parent = rename.context.find_parent(rename.bucket, rename.source)
+    if parent is None:
+        raise NotFound(subject=rename.request.source)
+    try:
+        yield parent
+    finally:
+        rename.context.store.close(parent.fd)
+
+
+def _tree(rename: _Rename) -> int:
+    return rename.context.store.attr(rename.bucket).ino
+
+
+def _move_file(rename: _Rename) -> Changes:
+    context, request = rename.context, rename.request
+    with _source_parent(rename) as holder:
+        inode = _make_ready(rename, holder)
+    with (
+        context.locks.share_tree(_tree(rename), request.key),
+        _source_parent(rename) as holder,
+        context.parent(rename.bucket, rename.target, rename.syncs, request.uid, request.gid) as parent,
+    ):
+        entries = [(holder.ino, rename.source.name), (parent.ino, rename.target.name)]
+        with (
+            context.locks.hold(entries),
+            examined(context, holder, rename.source.name, request.source) as (attr, info, fd),
+        ):
+            if attr is None or info is None:
+                raise NotFound(subject=request.source)
+            if _identity_at(context, holder, rename.source.name) != inode:
+                raise Vanished
+            request.source_check(info)
+            if stat.S_ISLNK(attr.mode) and holder.ino != parent.ino:
+                raise NotSupported("a symbolic link cannot be renamed into another directory")
+            with unwritten(context, fd, info, pinned=request.source_pinned):
+                old = _replace(rename, holder, parent, attr)
+        reach(CrashPoint.RENAMED)
+        rename.syncs.add(parent.fd)
+        rename.syncs.add(holder.fd)
+        gone = Change(holder.ino, rename.source.name, attr.ino)
+        return (*parent.made, gone, Change(parent.ino, rename.target.name, old.ino if old else None))
+
+
+def _make_ready(rename: _Rename, holder: Parent) -> bytes:
+    """The source's bytes on the disk, since they may replace what was acknowledged; its identity noted."""
+    context = rename.context
+    with examined(context, holder, rename.source.name, rename.request.source) as (_, info, fd):
+        if info is None:
+            raise NotFound(subject=rename.request.source)
+        rename.request.source_check(info)
+        if context.durability is Durability.COMMIT:
+            context.store.sync_file(fd)
+        inode = _identity_at(context, holder, rename.source.name)
+    rename.attempt.begin(inode)
+    reach(CrashPoint.RENAME_BEGUN)
+    return inode
+
+
+def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> Attr | None:
+    """Move the entry to where it belongs, if the conditions hold; what stood there before."""
+    context, request = rename.context, rename.request
+    name = rename.target.name
+    with examined(context, parent, name, request.key) as (old, present, fd):
+        try:
+            check_conditions(request.conditions, present)
+        except NotFound as error:
+            raise NotFound(str(error), subject=request.key) from error
+        if old is None:
+            _create(rename, holder, parent)
+            return None
+        refuse_special(old, present, name)
+        with unwritten(context, fd, present, pinned=request.conditions.pins), spelt():
+            if (old.dev, old.ino) == (moving.dev, moving.ino):
+                # Two names of one inode: rename(2) would leave both.
+                context.store.unlink(holder.fd, rename.source.name)
+            else:
+                context.store.rename(holder.fd, rename.source.name, parent.fd, name)
+        return old
+
+
+def _create(rename: _Rename, holder: Parent, parent: Parent) -> None:
+    """Give it a name that nobody has: atomic against POSIX creators too."""
+    store, source, target = rename.context.store, rename.source.name, rename.target.name
+    with spelt():
+        if store.primitives.rename_noreplace:
+            store.rename(holder.fd, source, parent.fd, target, RENAME_NOREPLACE)
+        elif rename.request.conditions.if_none_match:
+            fd = store.open_path(holder.fd, source)
+            try:
+                store.link(fd, parent.fd, target)
+            finally:
+                store.close(fd)
+            store.unlink(holder.fd, source)
+        else:
+            store.rename(holder.fd, source, parent.fd, target)
+
+
+def _move_prefix(rename: _Rename) -> Changes:
+    context, request = rename.context, rename.request
+    with _source_parent(rename) as holder, _move_of(rename, holder).opened(context) as directory:
+        rename.attempt.begin(identity(context, directory))
+        reach(CrashPoint.RENAME_BEGUN)
+    with context.locks.hold_trees([_tree(rename)]), _source_parent(rename) as holder:
+        move = _move_of(rename, holder)
+        with (
+            move.opened(context) as directory,
+            context.parent(rename.bucket, rename.target, rename.syncs, request.uid, request.gid) as parent,
+        ):
+            with context.locks.hold([(holder.ino, move.name), (parent.ino, move.new_name)]):
+                changes = move_directory(context, move, directory, parent, rename.has_keys)
+            reach(CrashPoint.RENAMED)
+            rename.syncs.add(parent.fd)
+            rename.syncs.add(holder.fd)
+            return parent.made + changes
+
+
+def _move_of(rename: _Rename, holder: Parent) -> DirectoryMove:
+    request = rename.request
+    return DirectoryMove(
+        holder,
+        rename.source.name,
+        request.source,
+        rename.target.name,
+        request.key,
+        request.source_check,
+        request.conditions,
+    )
