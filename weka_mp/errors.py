@@ -200,7 +200,7 @@ class Conflict(NamespaceError):
 
 
 class ObjectChanged(NamespaceError):
-    """The object changed while it was read or copied."""
+    """The object changed while it was read or copied. Please try again."""
 
 
 class UploadMissing(NamespaceError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from weka_mp.s3.checksums import Algorithm, encode_digest, find_algorithm, new_hasher
 
 __all__ = ["CopyDigest"]
@@ -16,9 +19,9 @@ class CopyDigest:
         self.update = self._hasher.update
 
     @classmethod
-    def wanted(cls, name: str | None) -> CopyDigest | None:
-        """One for the algorithm that the request names, None when it names none."""
-        return None if name is None else cls(find_algorithm(name))
+    def wanted(cls, name: str | None) -> Callable[[], CopyDigest] | None:
+        """What makes one for the algorithm that the request names, None when it names none."""
+        return None if name is None else partial(cls, find_algorithm(name))
 
     def shown(self) -> str:
         """The value in base64."""

@@ -67,7 +67,7 @@ S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
     errors.NotEmpty: _CONFLICTING,
     errors.NotFound: _MISSING,
     errors.NotSupported: Spelling("NotImplemented", speaks=True),
-    errors.ObjectChanged: _RETRY,
+    errors.ObjectChanged: Spelling("ServiceUnavailable", speaks=True),
     errors.OutOfResources: _SLOW,
     errors.PartTooSmall: Spelling("EntityTooSmall"),
     errors.PermissionRefused: Spelling("AccessDenied"),

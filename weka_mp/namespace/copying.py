@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from weka_mp.errors import Busy, NotFound, ObjectChanged
+from weka_mp.errors import NotFound, ObjectChanged
 from weka_mp.namespace import reading
-from weka_mp.namespace.context import Context
+from weka_mp.namespace.context import Context, Durability
 from weka_mp.namespace.etags import settle
 from weka_mp.namespace.keys import entry_path
 from weka_mp.namespace.naming import check_conditions
 from weka_mp.namespace.publishing import PutSession, begin_put, examined
 from weka_mp.namespace.reading import OpenObject, open_object
-from weka_mp.namespace.records import Record, read_record, write_record
+from weka_mp.namespace.records import Record, amend_record
 from weka_mp.namespace.values import NewMetadata, NewObject, ObjectInfo, Published, WriteConditions
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = ["ChunkDigest", "CopyRequest", "copy_object"]
 
-_STEP = 1 << 20
+_ATTEMPTS = 4  # of a copy whose source changes meanwhile
+_STEP = 1 << 20  # bytes read at once for digests
 
 
 class ChunkDigest(Protocol):
@@ -51,16 +51,28 @@ class CopyRequest:
     owner: str | None
     uid: int
     gid: int
-    digest: ChunkDigest | None
+    digest: Callable[[], ChunkDigest] | None
 
 
 def copy_object(context: Context, request: CopyRequest) -> Published:
-    """Raises NotFound, BucketMissing, ObjectChanged, what a put raises and what `source_check` raises."""
+    """Copy, and once more when the source changed meanwhile, conditions included.
+
+    Raises NotFound, BucketMissing, ObjectChanged (it keeps changing), what a put raises and what
+    `source_check` raises.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return _copy_once(context, request)
+        except ObjectChanged:
+            continue
+    raise ObjectChanged("The source kept changing while it was copied.", subject=request.source_key)
+
+
+def _copy_once(context: Context, request: CopyRequest) -> Published:
     with open_object(context, request.source_bucket, request.source_key) as source:
         request.source_check(source.info)
-        same = (request.source_bucket, request.source_key) == (request.bucket, request.key)
-        if same and request.replace is not None and request.digest is None:
-            return _rewrite_record(context, request)
+        if _stays_where_it_is(request, source.info):
+            return _rewrite_record(context, request, source)
         with begin_put(
             context, request.bucket, request.key, size_hint=source.size, uid=request.uid, gid=request.gid
         ) as session:
@@ -70,18 +82,25 @@ def copy_object(context: Context, request: CopyRequest) -> Published:
             return _publish(context, request, source, session)
 
 
+def _stays_where_it_is(request: CopyRequest, info: ObjectInfo) -> bool:
+    """Whether only the record changes: an object onto itself, not a directory's, whose checksum has a record
+    to go into.
+    """
+    same = (request.source_bucket, request.source_key) == (request.bucket, request.key)
+    return same and not request.key.endswith(b"/") and (request.digest is None or info.etag_is_true)
+
+
 def _publish(context: Context, request: CopyRequest, source: OpenObject, session: PutSession) -> Published:
     info = source.info
     keeps_md5 = info.etag_is_true and "-" not in info.etag
     checksums = dict(info.checksums) if info.checksum_type == "FULL_OBJECT" else {}
     md5 = bytes.fromhex(info.etag) if keeps_md5 else None
-    digest = request.digest
+    digest = request.digest() if request.digest is not None else None
     if md5 is None or digest is not None:
         md5 = _read_through(context, session.fd, digest)
         if digest is not None:
             checksums = {digest.name: digest.shown()}
-    kept = replace(info.headers, website_redirect=request.website_redirect)
-    metadata = request.replace or NewMetadata(kept, info.user)
+    metadata = _metadata(request, info)
     new = NewObject(
         md5=md5,
         headers=metadata.headers,
@@ -92,6 +111,11 @@ def _publish(context: Context, request: CopyRequest, source: OpenObject, session
         tags=info.tags,
     )
     return session.publish(new, request.conditions)
+
+
+def _metadata(request: CopyRequest, info: ObjectInfo) -> NewMetadata:
+    kept = replace(info.headers, website_redirect=request.website_redirect)
+    return request.replace or NewMetadata(kept, info.user)
 
 
 def _read_through(context: Context, fd: Fd, digest: ChunkDigest | None) -> bytes:
@@ -105,56 +129,52 @@ def _read_through(context: Context, fd: Fd, digest: ChunkDigest | None) -> bytes
     return md5.digest()
 
 
-@contextmanager
-def _without_leases(context: Context, fd: Fd) -> Iterator[None]:
-    """Nobody rewrites the record under a read lease meanwhile, as the filler and whoever lifts a mark do.
+def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) -> Published:
+    """An object copied onto itself: the record changes, the bytes and their mtime stay.
 
-    An open for writing, without a write: it waits for leases to be given back and keeps new ones away.
+    Last-Modified moves all the same (S3 made a new object of it): the record says when.
     """
-    if not context.store.primitives.leases:
-        yield
-        return
-    try:
-        writer = context.store.reopen(fd, os.O_WRONLY)
-    except Busy:  # a program that runs: nothing can be opened for writing, and content cannot change either
-        yield
-        return
-    try:
-        yield
-    finally:
-        context.store.close(writer)
-
-
-def _rewrite_record(context: Context, request: CopyRequest) -> Published:
-    """An object copied onto itself with new metadata: the record changes, the bytes stay where they are."""
+    digest = request.digest() if request.digest is not None else None
+    if digest is not None:
+        _read_through(context, source.fd, digest)
     path = entry_path(request.key)
-    bucket = context.open_bucket(request.bucket)
-    try:
+    with context.bucket(request.bucket) as bucket, ExitStack() as stack:
+        stack.enter_context(context.locks.share_tree(context.store.attr(bucket).ino, request.key))
         parent = context.find_parent(bucket, path)
-        if parent is None or path.is_directory or request.replace is None:
+        if parent is None:
             raise NotFound(subject=request.key)
-        try:
-            with (
-                context.locks.hold([(parent.ino, path.name)]),
-                examined(context, parent, path.name, request.key) as (_, present, fd),
-            ):
-                if present is None:
-                    raise NotFound(subject=request.key)
-                check_conditions(request.conditions, present)
-                with _without_leases(context, fd), context.locks.hold_record(context.store.attr(fd).ino):
-                    old = read_record(context.store, fd) or Record()
-                    write_record(
-                        context.store,
-                        fd,
-                        replace(old, headers=request.replace.headers, user=dict(request.replace.user)),
-                    )
-                context.store.sync_file(fd)
-                attr = context.store.attr(fd)
-                info = reading.describe(
-                    request.key, attr, settle(context.store, context.locks, fd, attr, context.clock)
-                )
-                return Published(info, (Change(parent.ino, b"", attr.ino),))
-        finally:
-            context.store.close(parent.fd)
-    finally:
-        context.store.close(bucket)
+        stack.callback(context.store.close, parent.fd)
+        stack.enter_context(context.locks.hold([(parent.ino, path.name)]))
+        _, present, fd = stack.enter_context(examined(context, parent, path.name, request.key))
+        if present is None:
+            raise NotFound(subject=request.key)
+        if present.ino != source.info.ino:
+            raise ObjectChanged(subject=request.key)
+        check_conditions(request.conditions, present)
+        _amend(context, request, source, fd, digest)
+        if context.durability is Durability.COMMIT:
+            context.store.sync_file(fd)
+        attr = context.store.attr(fd)
+        info = reading.describe(
+            request.key, attr, settle(context.store, context.locks, fd, attr, context.clock)
+        )
+        return Published(info, (Change(parent.ino, b"", attr.ino),))
+
+
+def _amend(
+    context: Context, request: CopyRequest, source: OpenObject, fd: Fd, digest: ChunkDigest | None
+) -> None:
+    metadata = _metadata(request, source.info)
+
+    def amended(record: Record) -> Record:
+        changed = replace(
+            record, headers=metadata.headers, user=dict(metadata.user), modified_ns=context.clock.now_ns()
+        )
+        if digest is None:
+            return changed
+        # A checksum is of the bytes that were read: they must be those that the record speaks of.
+        if not source.still_same() or not record.describes(context.store.attr(fd)):
+            raise ObjectChanged(subject=request.key)
+        return replace(changed, checksums={digest.name: digest.shown()}, checksum_type="FULL_OBJECT")
+
+    amend_record(context.store, context.locks, fd, amended)

@@ -286,11 +286,11 @@ def retimed(store: Store, locks: EntryLocks, fd: Fd) -> Iterator[None]:
             record = read_record(store, fd)
             valid = record is not None and not marked and record.describes(store.attr(fd))
             if not valid:
-                write_record(store, fd, (record or Record()).voided(_salt()))
+                write_record(store, fd, replace((record or Record()).voided(_salt()), modified_ns=0))
         except NamespaceError as error:
             _log.debug("no record can be kept for this inode: %s", error)
             yield
             return
         yield
         if valid and record is not None:
-            write_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd))))
+            write_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd)), modified_ns=0))

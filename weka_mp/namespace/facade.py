@@ -193,13 +193,13 @@ class Namespace:
         owner: str | None = None,
         uid: int = 0,
         gid: int = 0,
-        digest: ChunkDigest | None = None,
+        digest: Callable[[], ChunkDigest] | None = None,
     ) -> Published:
         """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never
         inherits (S3 API); `source_check` raises what the caller wants raised about the source.
 
-        `digest` is a checksum to compute and keep. Raises NotFound, BucketMissing, ObjectChanged and what a
-        put raises.
+        `digest` makes an empty checksum to compute and keep. Raises NotFound, BucketMissing,
+        ObjectChanged and what a put raises.
         """
         return copying.copy_object(
             self.context,

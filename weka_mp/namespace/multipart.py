@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from weka_mp.namespace.completions import Completion, fingerprint, was_published
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.naming import Staged, check_conditions, reaffirm
 from weka_mp.namespace.publishing import Target, publish_file
-from weka_mp.namespace.records import PartSizes
+from weka_mp.namespace.records import PartChecksums, PartSizes
 from weka_mp.namespace.upload_area import UploadArea
 from weka_mp.namespace.uploads import DATA, RESULT, PartSession, StoredPart, Upload
 from weka_mp.namespace.values import (
@@ -167,6 +168,14 @@ def _again(context: Context, request: CompletionRequest, done: Completion) -> Co
     )
 
 
+def _part_checksums(algorithm: str | None, stored: Sequence[StoredPart]) -> PartChecksums | None:
+    """Those of the upload's algorithm; None where it has none, or a part was stored without."""
+    shown = [part.checksums.get(algorithm or "", "") for part in stored]
+    if algorithm is None or not all(shown):
+        return None
+    return PartChecksums(algorithm, b"".join(b64decode(value) for value in shown))
+
+
 def _publish(
     area: UploadArea, request: CompletionRequest, upload: Upload, info: UploadInfo
 ) -> CompletedUpload:
@@ -183,6 +192,7 @@ def _publish(
         owner=info.new.owner,
         tags=info.new.tags,
         part_sizes=PartSizes.of([part.size for part in stored]),
+        part_checksums=_part_checksums(info.new.checksum_algorithm, stored),
     )
     target = Target(request.bucket, request.key, info.new.uid, info.new.gid)
     with assembled(area.context, upload, stored, target) as staged:

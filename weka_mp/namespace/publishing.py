@@ -207,6 +207,7 @@ def _record_of(new: NewObject, stamp: Stamp) -> Record:
         tags=new.tags,
         owner=new.owner,
         parts=new.part_sizes,
+        part_checksums=new.part_checksums,
     )
 
 

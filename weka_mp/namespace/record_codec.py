@@ -20,6 +20,7 @@ from weka_mp.namespace.record_values import (
     DIRECTORY_MADE,
     ContentHeaders,
     Overflow,
+    PartChecksums,
     PartSizes,
     Record,
 )
@@ -30,13 +31,14 @@ __all__ = ["CHECKSUM_IDS", "decode", "encode"]
 _MAGIC = b"WKO1"
 _SIZE, _MTIME, _INO, _ETAG, _SALT, _CHECKSUMS, _CHECKSUM_TYPE = 1, 2, 3, 4, 5, 6, 7
 _HEADERS, _USER, _TAGS, _OWNER, _PARTS, _DIRECTORY = 8, 9, 10, 11, 15, 16
-_METADATA_FILE, _CONTENT_FILE = 17, 18
+_METADATA_FILE, _CONTENT_FILE, _MODIFIED, _PART_CHECKSUMS = 17, 18, 19, 20
 _TYPES: dict[int, type] = {
-    **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY), int),
+    **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY, _MODIFIED), int),
     **dict.fromkeys((_CHECKSUMS, _HEADERS, _USER, _TAGS), dict),
     **dict.fromkeys((_SALT, _METADATA_FILE, _CONTENT_FILE), bytes),
     _OWNER: str,
     _PARTS: list,
+    _PART_CHECKSUMS: list,
 }
 _KNOWN = {*_TYPES, _ETAG}
 _NUMBERED, _NAMED = {_CHECKSUMS, _HEADERS}, {_USER, _TAGS}
@@ -80,6 +82,8 @@ def encode(record: Record) -> bytes:
         (_OWNER, record.owner),
         (_PARTS, record.parts.runs if record.parts else None),
         (_DIRECTORY, record.directory),
+        (_MODIFIED, record.modified_ns),
+        (_PART_CHECKSUMS, _part_checksums_out(record.part_checksums)),
         (_METADATA_FILE, record.overflow.metadata),
         (_CONTENT_FILE, record.overflow.content),
     )
@@ -124,7 +128,9 @@ def _check(found: dict[int, Any]) -> None:
     if _SIZE in found and not all(-_SIGNED <= found[number] < _SIGNED for number in (_SIZE, _MTIME, _INO)):
         raise TypeError("the stamp is no size, time and inode")
     _check_texts(found)
-    _check_parts(found.get(_PARTS, ()))
+    _check_parts(found.get(_PARTS, ()), found.get(_PART_CHECKSUMS))
+    if not 0 <= found.get(_MODIFIED, 0) < _SIGNED:
+        raise TypeError("a time before the epoch")
 
 
 def _check_texts(found: dict[int, Any]) -> None:
@@ -138,7 +144,7 @@ def _check_texts(found: dict[int, Any]) -> None:
         raise TypeError("a name of user metadata cannot be one")
 
 
-def _check_parts(runs: Any) -> None:
+def _check_parts(runs: Any, checksums: list[Any] | None) -> None:
     total = 0
     for count, size in runs:
         if type(count) is not int or type(size) is not int or count < 1 or not 0 <= size < _SIGNED:
@@ -146,6 +152,18 @@ def _check_parts(runs: Any) -> None:
         total += count
     if total > _MAX_PARTS:
         raise TypeError("more parts than an object can have")
+    if checksums is not None:
+        algorithm, digests = checksums
+        if type(digests) is not bytes or algorithm not in _CHECKSUM_NAMES or len(digests) % max(total, 1):
+            raise TypeError("the checksums of the parts are none")
+
+
+def _part_checksums_out(checksums: PartChecksums | None) -> list[Any] | None:
+    return [CHECKSUM_IDS[checksums.algorithm], checksums.digests] if checksums else None
+
+
+def _part_checksums_from(found: list[Any] | None) -> PartChecksums | None:
+    return PartChecksums(_CHECKSUM_NAMES[found[0]], found[1]) if found else None
 
 
 def _extra(found: dict[int, Any]) -> Mapping[int, Any]:
@@ -185,6 +203,8 @@ def _from_fields(found: dict[int, Any]) -> Record:
         owner=found.get(_OWNER),
         parts=PartSizes(tuple((count, size) for count, size in found[_PARTS])) if _PARTS in found else None,
         directory=found.get(_DIRECTORY, 0),
+        modified_ns=found.get(_MODIFIED, 0),
+        part_checksums=_part_checksums_from(found.get(_PART_CHECKSUMS)),
         extra=_extra(found),
         overflow=Overflow(found.get(_METADATA_FILE, b""), found.get(_CONTENT_FILE, b"")),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ __all__ = [
     "NO_OVERFLOW",
     "ContentHeaders",
     "Overflow",
+    "PartChecksums",
     "PartSizes",
     "Record",
     "derived_etag",
@@ -71,6 +73,19 @@ class PartSizes:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class PartChecksums:
+    """The checksums of a multipart object's parts in order: all of one algorithm, their digests joined."""
+
+    algorithm: str
+    digests: bytes
+
+    def shown(self, number: int, count: int) -> str:
+        """That of part `number` (from 1) of `count` in base64, as S3 shows it."""
+        size = len(self.digests) // count
+        return b64encode(self.digests[(number - 1) * size : number * size]).decode("ascii")
+
+
 class Overflow(NamedTuple):
     """The overflow files that a record refers to, by their SHA-256 (32 bytes; empty: everything is inline).
 
@@ -94,7 +109,8 @@ class Record:
     alike. `checksums`: algorithm name → the value S3 shows (base64, ``-N`` behind a composite one).
     `overflow` says which of it lay in files of their own when it was read; writing it decides anew.
     `directory`: 0 for a file, DIRECTORY_KEPT or DIRECTORY_MADE for the object `a/` (whether the directory was
-    there before the key was put).
+    there before the key was put). `modified_ns`: when S3 last replaced what it keeps beside the bytes, 0 for
+    never since they were written.
     """
 
     stamp: Stamp | None = None
@@ -108,6 +124,8 @@ class Record:
     owner: str | None = None
     parts: PartSizes | None = None
     directory: int = 0
+    modified_ns: int = 0
+    part_checksums: PartChecksums | None = None
     extra: Mapping[int, Any] = field(default_factory=dict)
     overflow: Overflow = field(default=NO_OVERFLOW, compare=False)
 
@@ -133,6 +151,7 @@ class Record:
             checksums={},
             checksum_type=None,
             parts=None,
+            part_checksums=None,
             salt=salt,
             overflow=self.overflow._replace(content=b""),
         )

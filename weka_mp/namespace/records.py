@@ -26,6 +26,7 @@ from weka_mp.namespace.record_values import (
     NO_OVERFLOW,
     ContentHeaders,
     Overflow,
+    PartChecksums,
     PartSizes,
     Record,
     derived_etag,
@@ -43,6 +44,7 @@ __all__ = [
     "RECORD_XATTR",
     "WRITER_XATTR",
     "ContentHeaders",
+    "PartChecksums",
     "PartSizes",
     "Record",
     "amend_record",
@@ -99,7 +101,12 @@ def load(store: Store, data: bytes) -> Record:
         record = replace(record, headers=found.headers, user=found.user, tags=found.tags)
     if record.overflow.content:
         found = decode(overflow.fetch(store, record.overflow.content))
-        record = replace(record, checksums=found.checksums, parts=found.parts)
+        record = replace(
+            record,
+            checksums=found.checksums,
+            parts=found.parts,
+            part_checksums=found.part_checksums,
+        )
     return record
 
 
@@ -165,7 +172,9 @@ def _metadata_of(record: Record) -> bytes:
 
 
 def _content_of(record: Record) -> bytes:
-    return encode(Record(checksums=record.checksums, parts=record.parts))
+    return encode(
+        Record(checksums=record.checksums, parts=record.parts, part_checksums=record.part_checksums)
+    )
 
 
 def _slim(record: Record) -> Record:
@@ -174,7 +183,7 @@ def _slim(record: Record) -> Record:
     if len(_metadata_of(record)) > _WORTH_A_FILE:
         slim = replace(slim, headers=NO_HEADERS, user={}, tags={})
     if len(_content_of(record)) > _WORTH_A_FILE:
-        slim = replace(slim, checksums={}, parts=None)
+        slim = replace(slim, checksums={}, parts=None, part_checksums=None)
     return slim
 
 

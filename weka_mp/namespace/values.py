@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartSizes, derived_etag
+from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartChecksums, PartSizes, derived_etag
 from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
 
 __all__ = [
@@ -78,6 +78,7 @@ class NewObject:
     checksum_type: str | None = None
     owner: str | None = None
     part_sizes: PartSizes | None = None
+    part_checksums: PartChecksums | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -91,7 +92,8 @@ class NewMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """All that a view tells of an object besides its bytes. `size` in bytes, `mtime_ns` since the epoch.
+    """All that a view tells of an object besides its bytes. `size` in bytes, `mtime_ns` since the epoch: the
+    file's, or when S3 replaced the metadata after it.
 
     `etag_is_true` False: derived from the stamp (`etag_is_stable`) or a nonce while somebody writes.
     """
@@ -112,6 +114,7 @@ class ObjectInfo:
     etag_is_true: bool = True
     etag_is_stable: bool = True
     salt: bytes = b""
+    part_checksums: PartChecksums | None = None
 
     @property
     def accepted_etags(self) -> frozenset[str]:

@@ -136,6 +136,7 @@ HONOURED: Final = frozenset({
     "x-amz-copy-source-if-unmodified-since", "x-amz-copy-source-range",
     "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
     "x-amz-meta-", "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm",
+    "x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker",
     "x-amz-website-redirect-location", "x-amz-rename-source", "x-amz-rename-source-if-match",
     "x-amz-rename-source-if-modified-since", "x-amz-rename-source-if-none-match",
     "x-amz-rename-source-if-unmodified-since", "x-amz-client-token",

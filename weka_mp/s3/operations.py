@@ -16,6 +16,7 @@ __all__ = [
     "BUILT", "NO_READ_CONDITIONS", "NO_WRITE_CONDITIONS", "AbortMultipartUpload",
     "CompleteMultipartUpload", "CompletedPart", "CopyObject", "CreateBucket", "CreateMultipartUpload",
     "DeleteBucket", "DeleteEntry", "DeleteObject", "DeleteObjects", "GetBucketLocation", "GetObject",
+    "GetObjectAttributes",
     "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjects", "ListObjectsV2",
     "ListParts", "ObjectMetadata", "Operation", "PostObject", "PutObject", "ReadConditions", "ReadObject",
     "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
@@ -180,6 +181,21 @@ class GetObject(ReadObject):
 @dataclass(frozen=True, slots=True)
 class HeadObject(ReadObject):
     """HEAD /bucket/key."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetObjectAttributes:
+    """GET /bucket/key?attributes. attributes: of ETag, Checksum, ObjectParts, StorageClass, ObjectSize.
+
+    max_parts is 0 to 1000; parts behind part_number_marker are listed.
+    """
+
+    permission: ClassVar[str] = "s3:GetObjectAttributes"
+    bucket: BucketName
+    key: ObjectKey
+    attributes: tuple[str, ...]
+    max_parts: int
+    part_number_marker: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,8 +375,8 @@ class AbortMultipartUpload:
 
 Operation = (
     ListBuckets | CreateBucket | HeadBucket | DeleteBucket | GetBucketLocation | ListObjects | ListObjectsV2
-    | PutObject | PostObject | GetObject | HeadObject | DeleteObject | DeleteObjects | CopyObject
-    | RenameObject | CreateMultipartUpload
+    | PutObject | PostObject | GetObject | HeadObject | GetObjectAttributes
+    | DeleteObject | DeleteObjects | CopyObject | RenameObject | CreateMultipartUpload
     | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads
     | CompleteMultipartUpload | AbortMultipartUpload
 )

@@ -32,6 +32,10 @@ _OVERRIDES: Final = tuple(
     )
 )
 
+_ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
+_MAX_LISTED_PARTS: Final = 1000
+_INT32_MAX: Final = 2**31 - 1
+
 _SELF_COPY: Final = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the "
     "object's metadata, storage class, website redirect location or encryption attributes."
@@ -118,6 +122,39 @@ def _get_object(request: S3Request, address: Address, body: bytes | None) -> op.
 
 def _head_object(request: S3Request, address: Address, body: bytes | None) -> op.HeadObject:
     return _read_object(op.HeadObject, request, address)
+
+
+def _attributes(headers: Headers) -> tuple[str, ...]:
+    """The attributes that are asked for, in the order sent, over however many headers."""
+    sent = headers.get_all("x-amz-object-attributes")
+    wanted = [name.strip() for value in sent for name in value.split(",")]
+    names = tuple(dict.fromkeys(name for name in wanted if name))
+    unknown = [name for name in names if name not in _ATTRIBUTES]
+    if unknown or not names:
+        raise invalid("Invalid attribute name specified.", "x-amz-object-attributes", ",".join(sent))
+    return names
+
+
+def _header_number(headers: Headers, name: str, most: int) -> int | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 10 and int(value) <= _INT32_MAX):
+        raise invalid(f"Provided {name} not an integer or within integer range", name, value)
+    return min(int(value), most)
+
+
+def _object_attributes(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectAttributes:
+    headers = request.headers
+    refuse_versions(request.query_value("versionId"))
+    # Conditions are no part of this operation: none may pass as one that holds.
+    refuse_conditions(headers, "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+    most = _header_number(headers, "x-amz-max-parts", _MAX_LISTED_PARTS)
+    marker = _header_number(headers, "x-amz-part-number-marker", _INT32_MAX)
+    return op.GetObjectAttributes(
+        bucket_of(address), key_of(address), _attributes(headers),
+        _MAX_LISTED_PARTS if most is None else most, marker or 0,
+    )
 
 
 def _delete_object(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObject:
@@ -218,6 +255,7 @@ OBJECT_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.
     "PutObject": _put_object,
     "GetObject": _get_object,
     "HeadObject": _head_object,
+    "GetObjectAttributes": _object_attributes,
     "DeleteObject": _delete_object,
     "CopyObject": _copy_object,
     "RenameObject": _rename_object,
