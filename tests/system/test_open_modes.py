@@ -187,7 +187,7 @@ def test_a_default_acl_is_inherited_enforced_and_kept_by_s3(bucket: Bucket) -> N
 
 
 def test_what_is_not_offered_is_refused_or_done_otherwise(bucket: Bucket, tmp_path: Path) -> None:
-    """docs/SEMANTICS.md, 9."""
+    """docs/SEMANTICS.md, 11."""
     content = os.urandom(100_000)
     (bucket.path / "f").write_bytes(content)
     with (bucket.path / "f").open("r+b") as source, (bucket.path / "g").open("w+b") as target:

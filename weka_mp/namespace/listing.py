@@ -373,8 +373,9 @@ def _row_of(key: bytes, attr: Attr, state: EtagState) -> ObjectSummary:
     record = state.record
     true = record if state.true else None
     return ObjectSummary(
-        key, attr.size, attr.mtime_ns, state.etag, tuple(true.checksums) if true else (),
-        true.checksum_type if true else None, record.owner if record else None,
+        key, attr.size, reading.last_modified_ns(attr, record), state.etag,
+        tuple(true.checksums) if true else (), true.checksum_type if true else None,
+        record.owner if record else None,
     )
 
 

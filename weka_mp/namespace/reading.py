@@ -35,6 +35,7 @@ __all__ = [
     "describe",
     "describe_directory",
     "directory_object",
+    "last_modified_ns",
     "open_below",
     "open_directory_object",
     "open_entry",
@@ -111,6 +112,11 @@ def _guess(suffix: bytes) -> str:
     return _GUESSES.guess_type("name." + suffix.decode("utf-8", "replace"))[0] or _DEFAULT_TYPE
 
 
+def last_modified_ns(attr: Attr, record: Record | None) -> int:
+    """When the bytes were written, or when S3 replaced what it keeps beside them, if that was later."""
+    return max(attr.mtime_ns, record.modified_ns) if record is not None else attr.mtime_ns
+
+
 def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
     """The object behind an inode with these attributes and this ETag."""
     record = state.record
@@ -118,7 +124,7 @@ def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
     return ObjectInfo(
         key=key,
         size=attr.size,
-        mtime_ns=max(attr.mtime_ns, record.modified_ns if record else 0),
+        mtime_ns=last_modified_ns(attr, record),
         etag=state.etag,
         headers=_headers(record, key),
         user=record.user if record else {},

@@ -91,11 +91,11 @@ def test_an_empty_object_has_no_range(context, put):
 
 
 def test_names_that_no_header_can_carry_are_counted(context, put):
-    put(b"k", b"x", user={"good": "1", "bad name": "2", "line\nbreak": "3"})
+    put(b"k", b"x", user={"good": "1", "bad/name": "2", "bad(one": "3"})
     _, fields, _, _ = ask(context, PLAIN)
     assert fields["x-amz-meta-good"] == "1"
     assert fields["x-amz-missing-meta"] == "2"
-    assert not any("bad" in name or "\n" in name for name in fields)
+    assert not any("bad" in name for name in fields)
 
 
 def test_values_that_no_header_can_carry_are_encoded(context, put):
