@@ -18,10 +18,13 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import BodyReader
 from weka_mp.server.wire import PeerGone, Wire
 
-__all__ = ["INLINE_BYTES", "BodySource", "Sink", "read_document", "receive_into"]
+__all__ = ["INLINE_BYTES", "BatchMemory", "BodySource", "Sink", "read_document", "receive_into"]
 
 INLINE_BYTES: Final = 256 * 1024
 _BATCH_BYTES: Final = 1024 * 1024  # two of them in memory for each upload under way
+_LEAST_BATCH: Final = 32 * 1024
+_ALL_BATCHES: Final = 256 * 1024 * 1024  # of all uploads of the process together
+_PIECE_BYTES: Final = 256  # of memory that a piece takes besides its bytes: one-byte chunks are mostly that
 _LARGE_RECEIVE: Final = 256 * 1024
 
 Batch = list[memoryview]
@@ -43,13 +46,36 @@ class Sink(Protocol):
         """Append. Raises NamespaceError."""
 
 
+class BatchMemory:
+    """Shares what large bodies may hold in memory: the more there are, the smaller are their batches."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._under_way = 0
+
+    def __enter__(self) -> BatchMemory:
+        self._under_way += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._under_way -= 1
+
+    def batch_bytes(self) -> int:
+        """Bytes of a batch, of which each body has two. Asked within the block of a body under way."""
+        share = self._total // (2 * self._under_way)
+        return max(_LEAST_BATCH, min(_BATCH_BYTES, share))
+
+
+_MEMORY: Final = BatchMemory(_ALL_BATCHES)  # memory is the process's, whichever connection takes it
+
+
 class BodySource:
     """The wire bytes of one request's body, at the pace a client must keep."""
 
     def __init__(self, wire: Wire, connection: Connection, receive_size: int) -> None:
         self._wire = wire
         self._connection = connection
-        self._size = receive_size
+        self.receive_size = receive_size
         self._started = trio.current_time()
         self.received = 0
 
@@ -86,7 +112,7 @@ class BodySource:
             pace = self._started + limits.body_grace_seconds + self.received / limits.bytes_per_second
             deadline = min(deadline, pace)
         self._wire.deadline = deadline
-        data = await self._wire.receive(self._size)
+        data = await self._wire.receive(self.receive_size)
         self._wire.deadline = math.inf
         self.received += len(data)
         return data
@@ -94,12 +120,13 @@ class BodySource:
 
 async def read_document(wire: Wire, connection: Connection, reader: BodyReader) -> bytes:
     """A whole body whose size the reader bounds (XML). Raises S3Error and PeerGone."""
-    pieces = []
+    document = bytearray()
     async with BodySource(wire, connection, INLINE_BYTES) as source:
         while (wired := await source.next_piece()) is not None:
-            pieces += [bytes(piece) for piece in reader.feed(wired)]
+            for piece in reader.feed(wired):
+                document += piece
     reader.finish()
-    return b"".join(pieces)
+    return bytes(document)
 
 
 async def receive_into(wire: Wire, connection: Connection, reader: Reader, sink: Sink) -> None:
@@ -154,11 +181,14 @@ async def _in_batches(source: BodySource, reader: Reader, sink: Sink) -> None:
 async def _send_batches(source: BodySource, to_writer: trio.MemorySendChannel[Batch]) -> None:
     batch: Batch = []
     size = 0
-    while (wired := await source.next_piece()) is not None:
-        batch.append(wired)
-        size += len(wired)
-        if size >= _BATCH_BYTES:
+    with _MEMORY as memory:
+        while (wired := await source.next_piece()) is not None:
+            batch.append(wired)
+            size += len(wired) + _PIECE_BYTES
+            wanted = memory.batch_bytes()
+            source.receive_size = min(_LARGE_RECEIVE, wanted)
+            if size >= wanted:
+                await to_writer.send(batch)
+                batch, size = [], 0
+        if batch:
             await to_writer.send(batch)
-            batch, size = [], 0
-    if batch:
-        await to_writer.send(batch)

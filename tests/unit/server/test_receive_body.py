@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import trio
@@ -17,7 +19,7 @@ from weka_mp.s3.credentials import Authentication, AuthKind, PayloadMode
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import BodyReader
 from weka_mp.server.limits import Limits
-from weka_mp.server.receive_body import receive_into
+from weka_mp.server.receive_body import BatchMemory, receive_into
 from weka_mp.server.wire import PeerGone
 
 
@@ -127,3 +129,37 @@ def test_other_bytes_than_those_signed(size):
     with pytest.raises(S3Error) as caught:
         transfer(body, cut(other, [100_000] * 30), Collected())
     assert caught.value.code == "XAmzContentSHA256Mismatch"
+
+
+def test_many_large_bodies_share_the_memory_there_is() -> None:
+    memory = BatchMemory(256 * 1024**2)
+    with ExitStack() as bodies:
+        sizes = []
+        for _ in range(4096):
+            bodies.enter_context(memory)
+            sizes.append(memory.batch_bytes())
+        assert sizes[0] == sizes[127] == 1024**2
+        assert sizes == sorted(sizes, reverse=True)
+        assert all(2 * count * size <= 256 * 1024**2 for count, size in enumerate(sizes, 1))
+    with memory:
+        assert memory.batch_bytes() == 1024**2
+
+
+def test_regression_chunks_of_one_byte_are_not_collected_by_the_hundred_thousand() -> None:
+    # A view takes two hundred times the byte it shows; a batch was full at a mebibyte of what they show.
+    small, rest = 40_000, 250_000
+    connection, sink = Connection(), Collected()
+    connection.receive_data(b"PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    head = connection.next_event()
+    proven = Authentication(None, AuthKind.HEADER_V4, PayloadMode.UNSIGNED)
+    reader = BodyReader(head.request, proven, small + rest)
+    body = b"1\r\nx\r\n" * small + b"%x\r\n%b\r\n0\r\n\r\n" % (rest, b"x" * rest)
+    wire = ScriptedWire(cut(body, [65_536] * 10))
+    tracemalloc.start()
+    try:
+        trio.run(receive_into, wire, connection, reader, sink)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sink.data == b"x" * (small + rest)
+    assert peak < 6 * 1024**2
