@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,11 +41,13 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-def weka_mp(*arguments: str | Path, timeout: float = 60, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+def weka_mp(
+    *arguments: str | Path, timeout: float = 60, stdin: str = "", within: Sequence[str] = (), **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end; `within` is a command that runs it."""
     return subprocess.run(
-        [PROGRAM, *map(str, arguments)], env=environment(**extra), capture_output=True, text=True,
-        timeout=timeout, check=False,
+        [*within, PROGRAM, *map(str, arguments)], env=environment(**extra), capture_output=True, text=True,
+        timeout=timeout, check=False, input=stdin,
     )
 
 

@@ -39,7 +39,7 @@ def set_password(store: str, name: str, password: str) -> None:
 
 def remove(store: str, name: str) -> None:
     """Raises Refusal when there is none."""
-    _run(store, "smbpasswd", "-c", "-x", name)
+    _run(store, "pdbedit", "-s", "-x", "-u", name)
 
 
 def listed(store: str) -> list[dict[str, object]]:

@@ -5,6 +5,8 @@ What is not obvious:
 - ``Attr_Expiration_Time = 0``: Ganesha compares whole seconds, so 1 would keep attributes for up to two.
   Asking anew costs little: the kernel below caches, and weka_mp invalidates what it caches.
 - ``Dir_Chunk = 0``: directories are not kept, since two changes within one tick of the clock look alike.
+- ``FD_LWMark_Percent = 0``: what clients have closed is closed within a second or so. Ganesha would keep it
+  open for its next request, and a file that somebody has open for writing gets no ETag.
 - ``fsid_type = Major64``: the handles that clients keep hold the file system's id. A FUSE mount has none but
   its device number, which changes with every mount; of it, this type keeps the major number, always 0.
 - ``Graceless``: after a restart clients go on at once. Opens come back; locks do not (docs/REEXPORT.md).
@@ -61,7 +63,12 @@ NFSv4 {{
     Only_Numeric_Owners = true;
     Delegations = false;
 }}
-MDCACHE {{ Dir_Chunk = 0; }}
+MDCACHE {{
+    Dir_Chunk = 0;
+    LRU_Run_Interval = 1;
+    FD_LWMark_Percent = 0;
+    Reaper_Work_Per_Lane = 1000;
+}}
 EXPORT_DEFAULTS {{
     Access_Type = None;
     SecType = sys;

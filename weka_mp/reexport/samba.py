@@ -4,7 +4,9 @@ What is not obvious:
 
 - No oplocks, no leases, no durable handles: with them a client would keep data that nobody takes back from it
   when S3 replaces the file.
-- ``case sensitive = yes``: S3 keys that differ in case alone are two objects, and both must be reachable.
+- ``case sensitive = auto``: a name is first taken as it is spelled, so that objects that differ in case alone
+  are both reachable; only then another case of it, or the alias of a name that Windows cannot have, is looked
+  for. With ``yes`` no alias would ever be found.
 - ``store dos attributes = no`` and its like: a share must neither write attributes beside an object's record
   nor set x bits for Windows' flags.
 - ``rpc start on demand helpers = no``: a helper that smbd starts leaves its process group, and would outlive
@@ -78,7 +80,7 @@ def _global(place: SambaPlace, *, guests: bool) -> str:
     strict sync = yes
     unix extensions = no
     wide links = no
-    case sensitive = yes
+    case sensitive = auto
     mangled names = illegal
     store dos attributes = no
     ea support = no

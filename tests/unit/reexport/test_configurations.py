@@ -20,6 +20,7 @@ SAMBA = SambaPlace("127.0.0.1", 445, "/view", "/run/smb", "/state/smb")
 
 def test_ganesha_keeps_nothing_that_s3_may_change() -> None:
     conf = ganesha_conf(GANESHA, (Export(1, "b", "/b"),))
+    assert "    FD_LWMark_Percent = 0;" in conf
     wanted = ("Attr_Expiration_Time = 0;", "Dir_Chunk = 0;", "Delegations = false;", "Delegations = None;")
     for line in wanted:
         assert line in conf
