@@ -1,4 +1,4 @@
-"""Which extended attributes a mount caller may see and set. Pure rules; docs/SEMANTICS.md, 6.
+"""Which extended attributes a mount caller may see and set. Pure rules; docs/SEMANTICS.md, 11.
 
 - ``user.weka.*``: weka_mp's own: never listed, reading finds nothing, setting is refused.
 - ``user.s3.*``: S3 metadata, which has rules of its own (`weka_mp.namespace.s3_attributes`).

@@ -1,4 +1,4 @@
-"""Extended attributes of the mount's nodes: files' own, and S3 metadata among them (docs/SEMANTICS.md, 9).
+"""Extended attributes of the mount's nodes: files' own, and S3 metadata among them (docs/SEMANTICS.md, 12).
 
 Calls that may wait (for the disk, for a record's lock, for a lease) raise WouldBlock unless `wait` is set;
 they have changed nothing then, and are called again from a thread that may block.
