@@ -31,6 +31,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "DeleteObject": ("delete_object", {"Key": KEY, "IfMatch": '"e"'}),
     "DeleteObjects": ("delete_objects", {"Delete": {"Objects": [{"Key": KEY}], "Quiet": True}}),
     "CopyObject": ("copy_object", {"Key": "new", "CopySource": {"Bucket": "source", "Key": KEY}}),
+    "GetObjectAttributes": ("get_object_attributes", {"Key": KEY, "ObjectAttributes": ["ETag"]}),
+    "RenameObject": ("rename_object", {"Key": KEY, "RenameSource": "/bucket/old"}),
     "CreateMultipartUpload": ("create_multipart_upload", {"Key": KEY, "ChecksumAlgorithm": "SHA256"}),
     "UploadPart": ("upload_part", {"Key": KEY, "UploadId": "u", "PartNumber": 1, "Body": b"x"}),
     "UploadPartCopy": ("upload_part_copy", {
