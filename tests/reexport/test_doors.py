@@ -210,3 +210,34 @@ def test_metadata_of_an_object_survives_a_rename_over_nfs(bucket: Bucket, nfs: N
     head = bucket.head("b")
     assert head["ContentType"] == "text/x-test" and head["Metadata"] == {"colour": "blue"}
     assert head["ETag"].strip('"') == hashlib.md5(b"x").hexdigest()
+
+
+def test_who_may_not_write(doors: Doors, bucket: Bucket, nfs: NfsClient) -> None:
+    bucket.put("f", b"x")
+    doors.run("nfs", "export", "add", bucket.name, "--pseudo", "/ro", "--access", "ro")
+    doors.run("nfs", "export", "add", bucket.name, "--pseudo", "/squashed", "--squash", "root")
+    doors.run("smb", "share", "add", "ReadOnly", bucket.name, "--access", "ro")
+    with doors.nfs("/ro") as read_only, doors.nfs("/squashed") as squashed:
+        for client, refusal in ((read_only, errno.EROFS), (squashed, errno.EACCES)):
+            assert client.read("/f") == b"x"
+            with pytest.raises(NfsError) as refused:
+                client.write("/g", b"")
+            assert refused.value.errno == refusal
+    with NfsClient(doors.ports.nfs, "/weka", uid=1000) as stranger, pytest.raises(NfsError) as refused:
+        stranger.write(f"/{bucket.name}/g", b"")
+    assert refused.value.errno == errno.EACCES
+    smb = doors.smb("ReadOnly")
+    assert smb.read("f") == b"x"
+    with pytest.raises(SmbError, match=r"NT_STATUS_(ACCESS_DENIED|MEDIA_WRITE_PROTECTED)"):
+        smb.write("g", b"")
+    with pytest.raises(SmbError, match="NT_STATUS_LOGON_FAILURE"):
+        doors.smb(login="root%wrong").names()
+    assert bucket.keys() == ["f"]
+    # Taking one away disturbs no other.
+    doors.run("nfs", "export", "remove", "/ro")
+    with pytest.raises(NfsError):
+        doors.nfs("/ro")
+    assert nfs.read(f"/{bucket.name}/f") == b"x"
+    doors.run("smb", "share", "remove", "ReadOnly")
+    with pytest.raises(SmbError, match="NT_STATUS_BAD_NETWORK_NAME"):
+        doors.smb("ReadOnly").names()
