@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -264,6 +268,76 @@ def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_pat
 
         wait_until("the mount", RECOVERY_SECONDS, is_back, pause=0.02)
         assert bare <= 1, "the directory below lay open"
+
+
+def test_regression_a_dead_mount_is_known_as_dead_whatever_the_kernel_has_cached(tmp_path: Path) -> None:
+    """stat(2) of its root came from the cache: it was taken for a living mount of somebody else, and stayed."""
+    with running(tmp_path, "--attr-timeout", "3600", quiet=False) as service:
+        service.make_bucket()
+        assert service.mount is not None
+        for _ in range(2):
+            service.mount.stat()
+            kill_one(service, "mount")
+            wait_until("the mount", RECOVERY_SECONDS, lambda: answers(service), pause=0.1)
+
+
+def kernel_waits(pid: int) -> list[str]:
+    """Where the threads of a process wait in the kernel."""
+    return [(task / "wchan").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+
+
+@contextmanager
+def all_entries_locked(store: Path) -> Iterator[None]:
+    """Every unlink on the mount waits, with the kernel's lock of the directory held (docs/CONCURRENCY.md)."""
+    with (store / ".weka" / "locks" / "entries").open("r+b") as file:
+        everything = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, everything)
+        yield
+
+
+def test_regression_a_mount_killed_while_it_waits_for_a_directory_lets_its_callers_go(tmp_path: Path) -> None:
+    """A notification waited for the directory's lock, which an unlink held that waited for the mount: neither
+    ended by SIGKILL, the mount never came back, and its callers hung for ever.
+    """
+    with running(tmp_path, quiet=False) as service:
+        bucket = service.make_bucket()
+        (bucket.path / "d").mkdir()
+        (bucket.path / "d" / "file").touch()
+        mount = service.children("mount")[0]
+        outcome: list[int | None] = []
+
+        def unlink() -> None:
+            try:
+                os.unlink(bucket.path / "d" / "file")
+                outcome.append(0)
+            except OSError as error:
+                outcome.append(error.errno)
+
+        caller = threading.Thread(target=unlink, daemon=True)
+        # Nothing is there, so it needs no lock; but it is announced, as any change of the directory is.
+        announced = threading.Thread(target=lambda: bucket.delete("d/missing/key"), daemon=True)
+        try:
+            with all_entries_locked(service.store):
+                caller.start()
+                wait_until(
+                    "a caller that waits for the mount", 20,
+                    lambda: any("request_wait" in place for place in kernel_waits(os.getpid())),
+                )
+                announced.start()
+                wait_until(
+                    "a notification that waits", 20,
+                    lambda: any("inval" in place for place in kernel_waits(mount)),
+                )
+                os.kill(mount, signal.SIGKILL)
+                caller.join(RECOVERY_SECONDS)
+        finally:
+            if caller.is_alive():  # nothing else would ever end it, nor this test
+                subprocess.run(["umount", "--force", str(service.mount)], check=False)
+                raise AssertionError("the caller hangs")
+        wait_until("another mount", RECOVERY_SECONDS, lambda: answers(service))
+        announced.join(RECOVERY_SECONDS)
+        assert not announced.is_alive()
+        assert outcome in ([errno.ENOTCONN], [errno.ECONNABORTED])
 
 
 def test_a_write_under_way_when_the_mount_died_leaves_no_wrong_etag(tmp_path: Path) -> None:

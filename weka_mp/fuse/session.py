@@ -74,8 +74,9 @@ def _is_ours(path: str) -> bool:
 
 
 def _is_dead(path: str) -> bool:
+    """Asked by statvfs(2), which the kernel never answers from a cache, as it does stat(2)."""
     try:
-        os.stat(path)
+        os.statvfs(path)
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 CHILD_MODULE = "weka_mp.supervise.child"
 _ASK_EVERY = 5.0
+_LOOK_SECONDS = 0.5  # between two looks whether a killed child cannot end
 _OUTPUT_GRACE = 1.0  # seconds to read what an ended child wrote; a grandchild may hold the pipe open for ever
 
 
@@ -50,6 +51,7 @@ class ChildSpec:
     `grace` is how many seconds it may take to stop before it is killed. `silence` is how many seconds it may
     leave `ask(its peer, seconds)` without an answer before it is taken for hung: more than what it waits for
     where it cannot answer, a slow store above all. `ask` raises as `Peer.call` does.
+    `free` lets a killed child's threads go that the kernel still holds; None, or the reason why it cannot.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ChildSpec:
     module: str = CHILD_MODULE
     silence: float = 60.0
     ask: Callable[[Peer, float], Awaitable[None]] = _ask_link
+    free: Callable[[], str | None] | None = None
 
 
 class Keeper:
@@ -103,7 +106,8 @@ class Keeper:
             self.restarts += 1
             CHILD_RESTARTS.labels(self.spec.name).inc()
             delay = self._backoff.next_delay(trio.current_time() - begun)
-            log.error("%s ended (%s), starting it again in %.1f s", self.spec.name, _ending(code), delay)
+            why = f"{_ending(code)}: {self._reason}" if self._reason else _ending(code)
+            log.error("%s ended (%s), starting it again in %.1f s", self.spec.name, why, delay)
             with trio.move_on_after(delay):
                 await self._stopping.wait()
 
@@ -128,6 +132,7 @@ class Keeper:
 
     async def _run_once(self, first: trio.TaskStatus[None] | None) -> int | None:
         """One life of the child; the return code, None when it could not be started."""
+        self._reason = None
         was_ready = trio.Event()
         try:
             child = start_child(
@@ -159,6 +164,7 @@ class Keeper:
                 nursery.start_soon(self._kill_when_silent, child, was_ready)
                 output_ended = trio.Event()
                 nursery.start_soon(self._read_output, child, output_ended)
+                nursery.start_soon(self._free, child)
                 code = await child.wait()
                 with trio.move_on_after(_OUTPUT_GRACE):
                     await output_ended.wait()
@@ -171,6 +177,20 @@ class Keeper:
             reason = self._reason or f"{self.spec.name} ended while it started ({_ending(code)})"
             raise StartFailed(reason, part=self.spec.name)
         return code
+
+    async def _free(self, child: Child) -> None:
+        """See that a child whose main thread is dead can end: neither its pidfd nor its sockets tell of one
+        that cannot.
+        """
+        free = self.spec.free
+        while free is not None:
+            await trio.sleep(_LOOK_SECONDS)
+            if not child.is_dying():
+                continue
+            log.warning("%s is dead, but the kernel holds a thread of it: letting it go", self.spec.name)
+            reason = await trio.to_thread.run_sync(free)
+            if reason is not None:
+                log.error("%s cannot be let go: %s", self.spec.name, reason)
 
     async def _announce(
         self, child: Child, first: trio.TaskStatus[None] | None, was_ready: trio.Event
@@ -228,7 +248,10 @@ class Keeper:
                     await child.wait()
             if child.popen.poll() is None:
                 child.signal(signal.SIGKILL)
-                await child.wait()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._free, child)
+                    await child.wait()
+                    nursery.cancel_scope.cancel()
             await child.close()
 
     def _ended(self) -> None:

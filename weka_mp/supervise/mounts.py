@@ -12,9 +12,9 @@ from typing import Final
 
 import trio
 
-__all__ = ["MountEntry", "answers", "detach", "entry_at", "is_dead", "parse_mountinfo"]
+__all__ = ["MountEntry", "abort", "answers", "detach", "entry_at", "is_dead", "parse_mountinfo"]
 
-_MNT_DETACH: Final = 2  # umount(2)
+_MNT_FORCE, _MNT_DETACH = 1, 2  # umount(2)
 _DEAD: Final = {errno.ENOTCONN, errno.ECONNABORTED, errno.ESHUTDOWN}
 _TOOL_SECONDS: Final = 10.0
 
@@ -82,6 +82,30 @@ def _answers(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def abort(path: str) -> str | None:
+    """End the connection of the FUSE mount at `path`: whoever waits for its server gets ENOTCONN.
+
+    The mount stays where it is. None, or the reason why it could not be done (it takes root). The kernel does
+    this by itself when the last descriptor of /dev/fuse is closed, but a thread of the server that waits in
+    a notification for a directory's lock keeps it open, and the request that holds that lock waits for the
+    server.
+    """
+    entry = entry_at(path)
+    if entry is None or not entry.is_fuse:
+        return "no FUSE mount"
+    try:
+        kept = os.open(path, os.O_PATH | os.O_DIRECTORY)  # in use, so that no force can take it away
+    except OSError as error:
+        return error.strerror
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.umount2(os.fsencode(path), _MNT_FORCE) == 0 or ctypes.get_errno() == errno.EBUSY:
+            return None
+        return os.strerror(ctypes.get_errno())
+    finally:
+        os.close(kept)
 
 
 def detach(path: str) -> str | None:

@@ -6,8 +6,10 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from weka_mp.config import Address, Config
+from weka_mp.supervise import mounts
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.doors import Door, DoorPlace, NfsDoor, SmbDoor
 from weka_mp.supervise.ipc import Handler
@@ -94,7 +96,7 @@ def mount_spec(
         "socket": places.mount_socket(index),
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
-    return replace(spec, handlers=handlers, silence=_MOUNT_SILENCE)
+    return replace(spec, handlers=handlers, silence=_MOUNT_SILENCE, free=partial(mounts.abort, path))
 
 
 def doors(

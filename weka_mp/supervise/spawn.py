@@ -52,6 +52,15 @@ class Child:
         await trio.lowlevel.wait_readable(self.pidfd)
         return self.popen.wait()
 
+    def is_dying(self) -> bool:
+        """Whether its main thread has ended and another has not; looked at before it was waited for."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                state = file.read().rpartition(b")")[2].split()[0]
+            return state == b"Z" and len(os.listdir(f"/proc/{self.pid}/task")) > 1
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     async def read_lines(self, take: Callable[[bytes], None]) -> None:
         """Hand each line of output to `take` until the child and all that it started closed it."""
         pending = b""
