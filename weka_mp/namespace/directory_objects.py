@@ -59,8 +59,11 @@ def place_directory(
         old = read_record(store, directory)
         check_conditions(put.conditions, directory_object(store, directory, name))
         _place_body(context, Parent(directory, ino, (), parent.bucket), put)
-        kept = made is None and (old is None or old.directory != DIRECTORY_MADE)
-        _write(context, directory, put.record, ino, DIRECTORY_KEPT if kept else DIRECTORY_MADE)
+        if old is not None and old.directory:
+            kind = old.directory
+        else:
+            kind = DIRECTORY_MADE if made is not None or is_implicit(store, directory) else DIRECTORY_KEPT
+        _write(context, directory, put.record, ino, kind)
         syncs.add(directory)
         return (made,) if made is not None else (Change(parent.ino, name, ino),)
     except NamespaceError:

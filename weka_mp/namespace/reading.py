@@ -102,9 +102,10 @@ def _headers(record: Record | None, key: bytes) -> ContentHeaders:
     headers = record.headers if record else ContentHeaders()
     if headers.content_type is not None:
         return headers
-    if record is not None and record.etag is not None and record.owner is not None:
+    if record is not None and record.owner is not None:
         return replace(headers, content_type=_DEFAULT_TYPE)  # a client made it and gave no type
-    return replace(headers, content_type=_guess(key.rpartition(b"/")[2].rpartition(b".")[2]))
+    _, dot, suffix = key.rpartition(b"/")[2].rpartition(b".")
+    return replace(headers, content_type=_guess(suffix) if dot else _DEFAULT_TYPE)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -167,6 +167,7 @@ class Tree:
                 self._store.chmod(fd, change.mode & _PERMISSIONS)
             if change.atime_ns is not None or change.mtime_ns is not None:
                 self._set_times(number, fd, change)
+            clear_implicit(self._store, fd)
 
     @contextmanager
     def _reached(self, number: int) -> Iterator[Fd]:
@@ -405,6 +406,7 @@ class Tree:
                     if replaced is not None:
                         self._store.close(replaced)
                     raise
+                clear_implicit(self._store, moving)
                 self.nodes.moved(moving, to_parent, to_name)
                 if replaced is not None and flags == EXCHANGE:
                     self.nodes.moved(replaced, parent, name)
