@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 from collections.abc import Iterator
@@ -35,3 +36,17 @@ def no_mount_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         # Lazily: a mount whose server is gone answers nothing, and a busy one would stay.
         subprocess.run(["umount", "--lazy", mountpoint], check=False)
     assert not left, f"left mounted: {left}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--model-seed", type=int, default=None,
+        help="what random programs and histories are made from; told when one fails (default: a new one)",
+    )
+
+
+@pytest.fixture(scope="session")
+def model_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this run; a failing test shows it among its captured output."""
+    given: int | None = request.config.getoption("--model-seed")
+    return random.SystemRandom().randrange(10**6) if given is None else given

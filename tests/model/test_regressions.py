@@ -1,0 +1,79 @@
+"""Programs that once made service and truth differ, as the search for the shortest left them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.model.both import Both
+
+pytestmark = pytest.mark.mount
+
+Path = tuple[bytes, ...]
+A: Path = (b"one", b"a")
+
+
+def test_regression_a_name_without_a_suffix_is_no_suffix(both: Both) -> None:
+    """The type was guessed as if the whole name were its suffix: `c` is no C program."""
+    both.mkdir((b"one", b"b"))
+    both.write_file((b"one", b"b", b"c"), b"one", 0o102)
+    both.check()
+
+
+def test_regression_a_posix_change_leaves_the_default_type(both: Both) -> None:
+    """An object that was put without a type got one by its name once a POSIX caller had written to it."""
+    both.put(b"a.txt", b"one")
+    both.truncate((b"one", b"a.txt"), 1)
+    both.check()
+
+
+CHANGES: dict[str, Callable[[Both], None]] = {
+    "chmod": lambda both: both.chmod(A, 0o700),
+    "utimens": lambda both: both.utimens(A, 10**18),
+    "setxattr": lambda both: both.setxattr(A, "user.a", b"v"),
+    "readdir": lambda both: both.readdir(A),
+    "rename": lambda both: both.rename(A, (b"one", b"c")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_regression_a_directory_that_a_posix_caller_changed_stays(both: Both, change: str) -> None:
+    """chmod, utimens, setxattr and its own rename did not count: it vanished with its last object."""
+    both.put(b"a/b", b"one")
+    CHANGES[change](both)
+    both.delete(b"a/b")
+    both.delete(b"c/b")
+    both.check()
+
+
+def test_regression_a_directory_object_below_keys_vanishes_with_the_last(both: Both) -> None:
+    """`PUT a/` where keys had made the directory, then `DELETE a/`: the directory stayed for ever."""
+    both.put(b"a/b/c", b"one")
+    both.put(b"a/b/", b"same")
+    both.delete(b"a/b/c")
+    both.delete(b"a/b/")
+    both.check()
+
+
+def test_regression_a_directory_object_can_be_copied_onto_itself(both: Both) -> None:
+    """New metadata for `a/b/` was answered with 404."""
+    both.put(b"a/b/", b"second body", 1)
+    both.copy(b"a/b/", b"a/b/", 3)
+    both.check()
+
+
+def test_regression_new_metadata_without_a_type_means_the_default_type(both: Both) -> None:
+    """A file that POSIX made kept the type guessed from its name when a copy onto itself gave none."""
+    both.write_file((b"one", b"a.txt"), b"one", 0o102)
+    both.copy(b"a.txt", b"a.txt", 0)
+    both.check()
+
+
+def test_regression_a_repeated_completion_answers_again_after_its_object_was_deleted(both: Both) -> None:
+    both.begin(b"b/c", 1)
+    both.part(0, 1, b"second body")
+    both.complete(0, 1)
+    both.delete_many(b"a", b"b/c", b"c")
+    both.complete(0, 1)
+    both.check()
