@@ -1,0 +1,181 @@
+"""Rounds of some seconds: clients of both doors on fresh keys, a process killed half-way, the verdict."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.histories.bodies import Bodies
+from tests.histories.clients import Group, MountClient, S3Client, Unanswered
+from tests.histories.listing import Catalogue
+from tests.histories.recorder import Recorder, relaxed
+from tests.histories.register import Operation, explain
+from tests.system.service import start
+from tests.system.waiting import wait_until
+
+__all__ = ["KILLS", "Battlefield", "Verdict"]
+
+KILLS = ("nobody", "worker", "mount", "supervisor", "nobody", "background")
+S3_CLIENTS, MOUNT_CLIENTS, GROUPS = 4, 3, 2
+RECOVERY_SECONDS = 30.0
+
+
+@dataclass
+class Verdict:
+    """What a round came to."""
+
+    operations: int = 0
+    unanswered: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class Battlefield:
+    """A service that rounds are fought on; the supervisor is started again when a round killed it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._draw = random.Random(seed)
+        self._count = 0
+        self.service = start(folder, "--workers", "3", "--attr-timeout", "3600")
+        self._address = f"127.0.0.1:{self.service.port}"
+        self._bucket = self.service.make_bucket().name
+
+    def close(self) -> None:
+        self.service.stop()
+
+    # ---- one round
+    def fight(self, seconds: float, kill: str) -> Verdict:
+        """Let all clients work for that long, kill one process of that kind half-way, judge."""
+        self._count += 1
+        groups = [self._group(number) for number in range(GROUPS)]
+        catalogue = Catalogue(self._bucket, f"list-{self._count}", self._mount())
+        verdict, stop = Verdict(), threading.Event()
+        threads = self._clients(groups, kill, verdict, stop)
+        threads += catalogue.threads(self.service.port, self._draw.getrandbits(32), verdict.problems, stop)
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds / 2)
+        self._kill(kill)
+        time.sleep(seconds / 2)
+        stop.set()
+        for thread in threads:
+            thread.join(90)
+            if thread.is_alive():
+                verdict.problems.append(f"{thread.name} hangs")
+        self._end(groups, verdict)
+        catalogue.judge(verdict.problems)
+        verdict.operations += catalogue.looks
+        return verdict
+
+    def _mount(self) -> bytes:
+        return os.fsencode(self.service.mount or "")
+
+    def _group(self, number: int) -> Group:
+        """Half of the groups have their keys in a directory of their own."""
+        folder = f"round-{self._count}-{number}".encode()
+        path = b"/".join((self._mount(), self._bucket.encode(), folder))
+        os.mkdir(path)
+        os.mkdir(path + b".staged")
+        return Group(
+            self._bucket, (folder + b"/x", folder + b"/y"), folder + b".staged", Bodies(), Recorder()
+        )
+
+    def _clients(
+        self, groups: list[Group], kill: str, verdict: Verdict, stop: threading.Event
+    ) -> list[threading.Thread]:
+        clients: list[S3Client | MountClient] = [
+            S3Client(number, self.service.port, self._draw.getrandbits(32), copies=kill == "nobody")
+            for number in range(S3_CLIENTS)
+        ]
+        clients += [
+            MountClient(number, self._mount(), self._draw.getrandbits(32)) for number in range(MOUNT_CLIENTS)
+        ]
+
+        def run(client: S3Client | MountClient, seed: int) -> None:
+            draw = random.Random(seed)
+            while not stop.is_set():
+                try:
+                    client.act(draw.choice(groups))
+                except Unanswered:
+                    verdict.unanswered += 1
+                    time.sleep(0.02)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the round says so at its end
+                    verdict.problems.append(f"{client.name}: {error!r}")
+                    stop.set()
+            if isinstance(client, S3Client):
+                client.close()
+
+        return [
+            threading.Thread(
+                target=run, args=(client, self._draw.getrandbits(32)), name=client.name, daemon=True
+            )
+            for client in clients
+        ]
+
+    def _kill(self, kind: str) -> None:
+        if kind == "nobody":
+            return
+        if kind == "supervisor":
+            self.service.kill()
+            self.service = start(self._folder, "--workers", "3", "--attr-timeout", "3600", s3=self._address)
+            return
+        os.kill(self.service.children(kind)[0], signal.SIGKILL)
+
+    # ---- the verdict
+    def _end(self, groups: list[Group], verdict: Verdict) -> None:
+        """Both doors look at every key once more, then each group's history must be explained."""
+        self._recovered()
+        s3 = S3Client(99, self.service.port, 0, copies=False)
+        mount = MountClient(99, self._mount(), 0)
+        for group in groups:
+            for look in (s3.look, mount.look, s3.look):
+                for key in range(2):
+                    self._patiently(lambda look=look, key=key, group=group: look(group, key))
+            verdict.problems += group.recorder.problems
+            history = relaxed(group.recorder.history)
+            verdict.operations += len(history)
+            try:
+                left = explain(history, (None, None))
+            except RuntimeError as error:
+                verdict.problems.append(str(error))
+                continue
+            if left is not None:
+                verdict.problems.append(_told(group, left))
+        s3.close()
+
+    def _recovered(self) -> None:
+        def answers() -> bool:
+            try:
+                return len(os.listdir(self.service.mount or "")) > 0
+            except OSError:
+                return False
+
+        wait_until("the mount", RECOVERY_SECONDS, answers)
+
+    @staticmethod
+    def _patiently(look: Callable[[], None]) -> None:
+        def answered() -> bool:
+            try:
+                look()
+            except Unanswered:
+                return False
+            return True
+
+        wait_until("an answer", RECOVERY_SECONDS, answered)
+
+
+def _told(group: Group, left: list[Operation]) -> str:
+    """The operations around the one that no order explains."""
+    first = min(found.start for found in left)
+    lines = [
+        f"  {found.start - first:9.6f} .. {found.end - first:9.6f}  {found.client:8} {found.kind:8} "
+        f"key {found.key} to {found.other}: {found.old or ''} -> {found.value}"
+        for found in left[:25]
+    ]
+    return f"no order explains the history of {group.keys[0].decode()}, it ends before\n" + "\n".join(lines)
