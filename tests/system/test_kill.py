@@ -271,7 +271,7 @@ def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_pat
 
 
 def test_regression_a_dead_mount_is_known_as_dead_whatever_the_kernel_has_cached(tmp_path: Path) -> None:
-    """stat(2) of its root came from the cache: it was taken for a living mount of somebody else, and stayed."""
+    """stat(2) of its root came from the cache: it was taken for a living one of others, and stayed."""
     with running(tmp_path, "--attr-timeout", "3600", quiet=False) as service:
         service.make_bucket()
         assert service.mount is not None
