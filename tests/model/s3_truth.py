@@ -163,7 +163,7 @@ class S3Truth:
         if source == target:
             assert new is not None
             found.type, found.user = new[0], dict(new[1])
-            found.from_s3 = True
+            found.from_s3 = found.renewed = True
             return found
         content_type, user = (shown_type(source[1], found), found.user) if new is None else new
         # A copy is one part: its ETag is the MD5.

@@ -34,6 +34,7 @@ class Content:
     type: str | None = None  # Content-Type as a client gave it
     user: dict[str, str] = field(default_factory=dict)
     from_s3: bool = False
+    renewed: bool = False  # Last-Modified is that of new metadata, not of the bytes
 
 
 @dataclass(eq=False)

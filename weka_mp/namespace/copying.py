@@ -168,7 +168,11 @@ def _amend(
 
     def amended(record: Record) -> Record:
         changed = replace(
-            record, headers=metadata.headers, user=dict(metadata.user), modified_ns=context.clock.now_ns()
+            record,
+            headers=metadata.headers,
+            user=dict(metadata.user),
+            owner=request.owner,  # the type of what POSIX made is no longer guessed from its name
+            modified_ns=context.clock.now_ns(),
         )
         if digest is None:
             return changed
