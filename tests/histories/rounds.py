@@ -21,7 +21,7 @@ from tests.system.waiting import wait_until
 
 __all__ = ["KILLS", "Battlefield", "Verdict"]
 
-KILLS = ("nobody", "worker", "mount", "supervisor", "nobody", "background")
+KILLS = ("nobody", "worker", "mount", "background")
 S3_CLIENTS, MOUNT_CLIENTS, GROUPS = 4, 3, 2
 RECOVERY_SECONDS = 30.0
 
@@ -36,14 +36,12 @@ class Verdict:
 
 
 class Battlefield:
-    """A service that rounds are fought on; the supervisor is started again when a round killed it."""
+    """A service that rounds are fought on."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self._folder = folder
         self._draw = random.Random(seed)
         self._count = 0
         self.service = start(folder, "--workers", "3", "--attr-timeout", "3600")
-        self._address = f"127.0.0.1:{self.service.port}"
         self._bucket = self.service.make_bucket().name
 
     def close(self) -> None:
@@ -120,10 +118,6 @@ class Battlefield:
 
     def _kill(self, kind: str) -> None:
         if kind == "nobody":
-            return
-        if kind == "supervisor":
-            self.service.kill()
-            self.service = start(self._folder, "--workers", "3", "--attr-timeout", "3600", s3=self._address)
             return
         os.kill(self.service.children(kind)[0], signal.SIGKILL)
 

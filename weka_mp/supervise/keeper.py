@@ -182,10 +182,11 @@ class Keeper:
         """See that a child whose main thread is dead can end: neither its pidfd nor its sockets tell of one
         that cannot.
         """
-        free = self.spec.free
+        free, looks = self.spec.free, 0
         while free is not None:
             await trio.sleep(_LOOK_SECONDS)
-            if not child.is_dying():
+            looks = looks + 1 if child.is_dying() else 0
+            if looks < 2:  # its threads may be ending just now
                 continue
             log.warning("%s is dead, but the kernel holds a thread of it: letting it go", self.spec.name)
             reason = await trio.to_thread.run_sync(free)

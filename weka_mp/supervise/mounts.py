@@ -94,7 +94,7 @@ def abort(path: str) -> str | None:
     """
     entry = entry_at(path)
     if entry is None or not entry.is_fuse:
-        return "no FUSE mount"
+        return None  # unmounted: it ends by itself
     try:
         kept = os.open(path, os.O_PATH | os.O_DIRECTORY)  # in use, so that no force can take it away
     except OSError as error:
