@@ -25,9 +25,8 @@ from weka_mp.errors import (
     NotDirectory,
     NotEmpty,
     NotFound,
-    NotSupported,
-    PermissionRefused,
 )
+from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
 from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.keys import BODY_NAME
@@ -36,7 +35,7 @@ from weka_mp.namespace.pruning import remove_empty
 from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import BucketInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
-from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
+from weka_mp.values import Attr, BucketName, Change, Fd
 
 __all__ = ["Buckets"]
 
@@ -79,25 +78,20 @@ class Buckets:
             known = self._register(fd, attr, min(attr.mtime_ns, attr.ctime_ns), "posix", None)
         return BucketInfo(name, known[_CREATED], known[_SOURCE], attr.ino, known.get(_OWNER))
 
-    def _handle(self, fd: Fd) -> bytes:
-        try:
-            return self._context.store.handle_of(fd)
-        except (NotSupported, PermissionRefused):
-            return b""
-
     def _registered(self, fd: Fd, attr: Attr) -> dict[int, Any] | None:
         data = self._registry.read(b"%d" % attr.ino)
         if data is None:
             return None
         found: dict[int, Any] = msgpack.unpackb(data, strict_map_key=False)
         return (
-            found if found[_HANDLE] == self._handle(fd) else None
+            found if found[_HANDLE] == bucket_handle(self._context.store, fd) else None
         )  # another directory had this inode number
 
     def _register(
         self, fd: Fd, attr: Attr, created_ns: int, source: str, owner: str | None
     ) -> dict[int, Any]:
-        entry = {_CREATED: created_ns, _OWNER: owner, _SOURCE: source, _HANDLE: self._handle(fd)}
+        handle = bucket_handle(self._context.store, fd)
+        entry = {_CREATED: created_ns, _OWNER: owner, _SOURCE: source, _HANDLE: handle}
         self._registry.write(b"%d" % attr.ino, msgpack.packb(entry))
         return entry
 
@@ -140,10 +134,10 @@ class Buckets:
             syncs.flush()
         return (Change(store.attr(store.root()).ino, name.encode(), None),)
 
-    def delete(self, name: BucketName, forget: Callable[[InodeNo], None]) -> Changes:
+    def delete(self, name: BucketName, forget: Callable[[int], None]) -> Changes:
         """Remove a bucket that holds no object; empty directories in it go too.
 
-        `forget` is told the bucket's inode once it is gone (its uploads). Raises BucketMissing,
+        `forget` is told the bucket's identity once it is gone (its uploads). Raises BucketMissing,
         BucketNotEmpty.
         """
         store = self._context.store
@@ -151,7 +145,7 @@ class Buckets:
         try:
             if self._lister.has_keys(fd):
                 raise BucketNotEmpty(subject=name)
-            ino = store.attr(fd).ino
+            ino, identity = store.attr(fd).ino, bucket_identity(store, fd)
             try:
                 _remove_directories(self._context, fd)
                 store.rmdir(store.root(), name.encode())
@@ -160,7 +154,7 @@ class Buckets:
         finally:
             store.close(fd)
         self._registry.remove(b"%d" % ino)
-        forget(ino)
+        forget(identity)
         with self._context.syncs() as syncs:
             syncs.add(store.root())
             syncs.flush()

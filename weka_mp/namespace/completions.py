@@ -27,7 +27,7 @@ __all__ = ["Completion", "fingerprint", "recorded", "was_published"]
 class Completion:
     """The answer of one completion and what it was asked for (docs/STORAGE_FORMAT.md, ``result``).
 
-    `bucket`: inode number of its directory. `parts`: `fingerprint` of the list. `staged`: the name of the
+    `bucket`: its `bucket_identity`. `parts`: `fingerprint` of the list. `staged`: the name of the
     object-to-be in the upload's directory, empty where it had none there.
     """
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 import msgpack
 
 from weka_mp.errors import NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
+from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.completions import Completion, recorded, was_published
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
@@ -23,7 +24,7 @@ from weka_mp.namespace.keys import entry_path
 from weka_mp.namespace.uploads import INFO, RESULT, Upload
 from weka_mp.namespace.values import NewUpload, UploadInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
-from weka_mp.values import BucketName, Fd, InodeNo, UploadId
+from weka_mp.values import BucketName, Fd, UploadId
 
 __all__ = ["Identity", "UploadArea"]
 
@@ -34,7 +35,7 @@ _MAX_REMEMBERED = 16_384  # identities: some 5 MB with keys of ordinary length, 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What never changes of an upload: the inode number of its bucket's directory, and the key."""
+    """What never changes of an upload: its bucket (`bucket_identity`) and the key."""
 
     bucket: int
     key: bytes
@@ -60,7 +61,7 @@ class UploadArea:
         """Raises BucketMissing, InvalidName."""
         context, store = self.context, self.context.store
         entry_path(key)
-        bucket_ino = self.bucket_ino(bucket)
+        identity = self.bucket_of(bucket)
         now_ns = context.clock.now_ns()
         # The time in front makes ids sort by age, as S3 lists the uploads of one key.
         upload_id = UploadId(f"{now_ns:016x}{context.random.token(16)}")
@@ -68,7 +69,7 @@ class UploadArea:
         store.mkdir(self._uploads, staged, 0o700)
         directory = store.open_dir(self._uploads, staged)
         try:
-            info = {"bucket": bucket_ino, "key": key, "initiated_ns": now_ns, "new": asdict(new)}
+            info = {"bucket": identity, "key": key, "initiated_ns": now_ns, "new": asdict(new)}
             ControlFiles(store, directory, context.random).write(INFO, msgpack.packb(info))
             store.rename(self._uploads, staged, self._uploads, upload_id.encode())
             reach(CrashPoint.UPLOAD_CREATED)
@@ -77,10 +78,10 @@ class UploadArea:
             store.close(directory)
         return upload_id
 
-    def bucket_ino(self, bucket: BucketName) -> InodeNo:
-        """Raises BucketMissing."""
+    def bucket_of(self, bucket: BucketName) -> int:
+        """The bucket's identity. Raises BucketMissing."""
         with self.context.bucket(bucket) as fd:
-            return self.context.store.attr(fd).ino
+            return bucket_identity(self.context.store, fd)
 
     def find(
         self, bucket: BucketName, key: bytes, upload_id: str
@@ -88,11 +89,11 @@ class UploadArea:
         """An upload by its id, the caller closes it; with its completion where it was completed by somebody
         who died before it could be put aside. Raises UploadMissing unless it is for this bucket and key.
         """
-        bucket_ino = self.bucket_ino(bucket)
+        identity = self.bucket_of(bucket)
         upload = self._opened(upload_id)
         try:
             info = upload.info()
-            if (info.bucket, info.key) != (bucket_ino, key):
+            if (info.bucket, info.key) != (identity, key):
                 raise UploadMissing(subject=upload_id)
             completion = recorded(upload)
             if completion is not None and not was_published(self.context, bucket, upload, completion):
@@ -123,7 +124,7 @@ class UploadArea:
         """The answer of an upload that was completed and put aside. Raises BucketMissing."""
         if not _ID.fullmatch(upload_id):
             return None
-        bucket_ino = self.bucket_ino(bucket)
+        identity = self.bucket_of(bucket)
         store = self.context.store
         try:
             directory = store.open_dir(self._completed, upload_id.encode())
@@ -133,7 +134,7 @@ class UploadArea:
             found = Completion.decode(ControlFiles(store, directory, self.context.random).read(RESULT))
         finally:
             store.close(directory)
-        return found if found is not None and (found.bucket, found.key) == (bucket_ino, key) else None
+        return found if found is not None and (found.bucket, found.key) == (identity, key) else None
 
     # ---- looking through all
     def live(self) -> list[bytes]:
@@ -242,10 +243,10 @@ class UploadArea:
             return  # a part session wrote its last file: the next sweep takes it
 
     # ---- housekeeping
-    def forget_bucket(self, bucket_ino: InodeNo) -> None:
-        """Abort every upload into a bucket that was removed."""
+    def forget_bucket(self, bucket: int) -> None:
+        """Abort every upload into a bucket that was removed; bucket: its identity."""
         for upload_id, identity in self.identities(self.live()):
-            if identity.bucket == bucket_ino:
+            if identity.bucket == bucket:
                 try:
                     self._discard(upload_id)
                 except UploadMissing:

@@ -46,11 +46,11 @@ class PartsPage:
 
 def list_uploads(area: UploadArea, bucket: BucketName, query: UploadsQuery) -> UploadsPage:
     """Raises BucketMissing."""
-    bucket_ino = area.bucket_ino(bucket)
+    identity_of_bucket = area.bucket_of(bucket)
     if query.limit <= 0:
         return UploadsPage((), None)
     rows: list[_Row] = []
-    for row in _rows(area, bucket_ino, query):
+    for row in _rows(area, identity_of_bucket, query):
         at = bisect_left(rows, row)
         if at > query.limit or (at < len(rows) and rows[at] == row):
             continue
@@ -62,14 +62,14 @@ def list_uploads(area: UploadArea, bucket: BucketName, query: UploadsQuery) -> U
     return UploadsPage(tuple(item for item in items if item is not None), following)
 
 
-def _rows(area: UploadArea, bucket_ino: int, query: UploadsQuery) -> Iterator[_Row]:
+def _rows(area: UploadArea, bucket: int, query: UploadsQuery) -> Iterator[_Row]:
     live = area.live()
     area.forget_ended(live)
     key_after, id_after = query.after
     prefix, delimiter = query.prefix, query.delimiter
     for upload_id, identity in area.identities(live):
         key = identity.key
-        if identity.bucket != bucket_ino or not key.startswith(prefix):
+        if identity.bucket != bucket or not key.startswith(prefix):
             continue
         if key < key_after or (key == key_after and upload_id.decode() <= (id_after or "~")):
             continue

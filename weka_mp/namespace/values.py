@@ -188,7 +188,7 @@ class NewUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadInfo:
-    """A multipart upload under way. `bucket`: the inode number of the bucket's directory."""
+    """A multipart upload under way. `bucket`: its `bucket_identity`."""
 
     upload_id: str
     key: bytes

@@ -22,6 +22,7 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace import CompletedPart, ContentHeaders, Namespace, NewUpload, WriteConditions, multipart
 from weka_mp.store.faulty import FaultyStore, Interference
+from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName
 
 KEY = b"up/k"
@@ -282,6 +283,26 @@ def test_uploads_go_with_their_bucket(any_namespace: Namespace) -> None:
     any_namespace.create_bucket(BUCKET)
     with pytest.raises(UploadMissing):
         upload.part(2, B)
+
+
+def test_regression_a_bucket_made_again_with_the_same_number_finds_no_former_uploads() -> None:
+    store = MemoryStore(reuse_inode_numbers=True)
+    with Namespace.open(store) as namespace:
+        former, _ = namespace.create_bucket(BUCKET)
+        upload = Upload(namespace)
+        upload.part(1, A)
+        store.rmdir(store.root(), BUCKET.encode())
+        for attempt in range(100):
+            name = b"next%d" % attempt
+            store.mkdir(store.root(), name, 0o755)
+            if store.attr_at(store.root(), name).ino == former.ino:
+                break
+        store.rename(store.root(), name, store.root(), BUCKET.encode())
+        assert namespace.head_bucket(BUCKET).ino == former.ino
+        with pytest.raises(UploadMissing):
+            upload.part(2, B)
+        with pytest.raises(UploadMissing):
+            upload.complete()
 
 
 def test_two_completions_at_once_publish_once(any_namespace: Namespace) -> None:
