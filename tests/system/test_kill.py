@@ -290,7 +290,8 @@ def kernel_waits(pid: int) -> list[str]:
 def all_entries_locked(store: Path) -> Iterator[None]:
     """Every unlink on the mount waits, with the kernel's lock of the directory held (docs/CONCURRENCY.md)."""
     with (store / ".weka" / "locks" / "entries").open("r+b") as file:
-        everything = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        below_trees = 1 << 61
+        everything = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, below_trees, 0)
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, everything)
         yield
 
