@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import stat
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -147,7 +148,9 @@ class Buckets:
                 raise BucketNotEmpty(subject=name)
             ino, identity = store.attr(fd).ino, bucket_identity(store, fd)
             try:
-                _remove_directories(self._context, fd)
+                # Looked through before the first goes: a bucket that stays keeps its empty directories.
+                _leave_directories(self._context, fd, lambda above, name: None)
+                _leave_directories(self._context, fd, partial(_remove_directory, self._context, fd))
                 store.rmdir(store.root(), name.encode())
             except (NotEmpty, NotDirectory, NotFound) as error:
                 raise BucketNotEmpty(subject=name) from error
@@ -161,8 +164,8 @@ class Buckets:
         return (Change(store.attr(store.root()).ino, name.encode(), ino),)
 
 
-def _remove_directories(context: Context, top: Fd) -> None:
-    """Everything below, as long as it is directories; raises NotEmpty at anything else.
+def _leave_directories(context: Context, top: Fd, leave: Callable[[Sequence[bytes], bytes], None]) -> None:
+    """Call `leave` with the way to each directory below and its name; raises NotEmpty at anything else.
 
     Deepest first, on a stack of its own: keys can have left a thousand directories in each other.
     """
@@ -174,7 +177,8 @@ def _remove_directories(context: Context, top: Fd) -> None:
             pending.append(_children(context, top, path))
         elif path:
             pending.pop()
-            _remove_directory(context, top, path[:-1], path.pop())
+            name = path.pop()
+            leave(tuple(path), name)
         else:
             return
 

@@ -201,7 +201,7 @@ def _from_fields(found: dict[int, Any]) -> Record:
         user=found.get(_USER, _NOTHING),
         tags=found.get(_TAGS, _NOTHING),
         owner=found.get(_OWNER),
-        parts=PartSizes(tuple((count, size) for count, size in found[_PARTS])) if _PARTS in found else None,
+        parts=PartSizes(tuple((count, size) for count, size in found[_PARTS])) if found.get(_PARTS) else None,
         directory=found.get(_DIRECTORY, 0),
         modified_ns=found.get(_MODIFIED, 0),
         part_checksums=_part_checksums_from(found.get(_PART_CHECKSUMS)),

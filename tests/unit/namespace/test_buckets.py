@@ -111,6 +111,21 @@ def test_deletion_takes_empty_directories_and_nothing_else(any_namespace: Namesp
     any_namespace.create_bucket(BUCKET)
 
 
+def test_regression_a_refused_deletion_keeps_empty_directories() -> None:
+    """The directories went before something that is no object was found behind them."""
+    with Namespace.open(memory := MemoryStore()) as namespace:
+        namespace.create_bucket(BUCKET)
+        at = memory.open_dir(memory.root(), BUCKET.encode())
+        for name in (b"a", b"c"):
+            memory.mkdir(at, name, 0o755)
+        memory.symlink(b"nowhere", at, b"b")
+        before = tree(memory)
+        with pytest.raises(BucketNotEmpty):
+            namespace.delete_bucket(BUCKET)
+        assert tree(memory) == before
+        memory.close(at)
+
+
 def test_regression_a_directory_object_made_meanwhile_keeps_its_bucket() -> None:
     """It is made in two steps, and the deletion looked for objects before it took the directories away."""
     memory = MemoryStore()

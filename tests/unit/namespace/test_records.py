@@ -157,6 +157,10 @@ def test_any_map_is_a_usable_record_or_damaged(fields: dict[object, object]) -> 
     check_usable(b"WKO1" + msgpack.packb(fields))
 
 
+def test_regression_an_empty_list_of_parts_is_none() -> None:
+    check_usable(b"WKO1" + msgpack.packb({15: []}))
+
+
 @given(RECORDS, st.data())
 def test_any_damage_to_a_record_is_noticed_or_harmless(record: Record, data: st.DataObject) -> None:
     whole = bytearray(encode(record))
