@@ -23,25 +23,46 @@ from typing import Final
 
 import trio
 
+from weka_mp.clock import Clock, SystemClock
 from weka_mp.supervise.ipc import CallTimeout, Peer, PeerGone, RemoteFailure, connect_unix
 from weka_mp.supervise.known_inodes import KnownInodes, table_path
 from weka_mp.values import Change
 
-__all__ = ["ACKNOWLEDGE_SECONDS", "Invalidator"]
+__all__ = ["ACKNOWLEDGE_SECONDS", "Invalidator", "MountSockets"]
 
 ACKNOWLEDGE_SECONDS: Final = 5.0
+_QUIET_NS: Final = 1_000_000_000
 Message = list[list[object]]
 _log = logging.getLogger("weka_mp.invalidate")
 
 
-def _mount_sockets(pattern: str) -> list[str]:
-    """The sockets that match; read afresh each time, since a mount that just started must not be missed."""
-    directory, name = os.path.split(pattern)
-    try:
-        with os.scandir(directory or ".") as entries:
-            return sorted(e.path for e in entries if fnmatch.fnmatchcase(e.name, name) and _is_socket(e))
-    except FileNotFoundError:
-        return []  # no runtime directory: no mount was ever started
+class MountSockets:
+    """The sockets that match a glob. A mount that just started is never missed.
+
+    The directory is read again whenever its mtime moved. Only what was read when the directory had been quiet
+    for longer than a tick of the clock is remembered: within a tick a socket can appear without a trace.
+    """
+
+    def __init__(self, pattern: str, clock: Clock) -> None:
+        directory, self._name = os.path.split(pattern)
+        self._directory, self._clock = directory or ".", clock
+        self._read: tuple[int, list[str]] | None = None
+
+    def paths(self) -> list[str]:
+        """In order; empty without a runtime directory: no mount was ever started."""
+        try:
+            changed = os.stat(self._directory).st_mtime_ns
+            if self._read is not None and self._read[0] == changed:
+                return self._read[1]
+            with os.scandir(self._directory) as entries:
+                found = sorted(entry.path for entry in entries if self._matches(entry))
+        except FileNotFoundError:
+            return []
+        self._read = (changed, found) if self._clock.coarse_ns() - changed > _QUIET_NS else None
+        return found
+
+    def _matches(self, entry: os.DirEntry[str]) -> bool:
+        return fnmatch.fnmatchcase(entry.name, self._name) and _is_socket(entry)
 
 
 def _is_socket(entry: os.DirEntry[str]) -> bool:
@@ -62,7 +83,7 @@ class Invalidator:
 
         on_late: called for each publication that a mount had not acknowledged in time.
         """
-        self._pattern = pattern
+        self._sockets = MountSockets(pattern, SystemClock()) if pattern is not None else None
         self._seconds = seconds
         self._peers: dict[str, Peer] = {}
         self._tables: dict[str, KnownInodes] = {}
@@ -83,9 +104,9 @@ class Invalidator:
 
     async def publish(self, changes: Sequence[Change]) -> None:
         """Return when every living mount acknowledged, or after a bounded time (`on_late` is called then)."""
-        if not changes or self._pattern is None:
+        if not changes or self._sockets is None:
             return
-        paths = [path for path in _mount_sockets(self._pattern) if self._concerns(path, changes)]
+        paths = [path for path in self._sockets.paths() if self._concerns(path, changes)]
         if not paths:
             return
         message: Message = [[change.parent, change.name, change.old] for change in changes]

@@ -1,11 +1,16 @@
 """A response waits for every living mount, for no dead one, and never for ever."""
 
+from __future__ import annotations
+
+import os
 import socket
+from pathlib import Path
 
 import trio
 import trio.testing
 
-from weka_mp.server.invalidator import Invalidator
+from weka_mp.clock import SystemClock
+from weka_mp.server.invalidator import Invalidator, MountSockets
 from weka_mp.supervise.frames import OK, Frame, FrameReader, encode
 from weka_mp.values import Change, InodeNo
 
@@ -122,3 +127,39 @@ async def test_without_mounts_nothing_is_asked(tmp_path):
     await invalidator.publish((CHANGE,))
     await invalidator.publish(())
     assert not late
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    return listener
+
+
+def test_a_mount_is_found_as_soon_as_it_listens(tmp_path: Path) -> None:
+    """Whatever was remembered of the directory, and however long it had been quiet."""
+    sockets = MountSockets(str(tmp_path / "mount-*.sock"), SystemClock())
+    assert sockets.paths() == []
+    os.utime(tmp_path, (1, 1))
+    assert sockets.paths() == sockets.paths() == []
+    with _listen(tmp_path / "mount-0.sock"):
+        assert sockets.paths() == [str(tmp_path / "mount-0.sock")]
+        os.utime(tmp_path, (2, 2))
+        assert sockets.paths() == [str(tmp_path / "mount-0.sock")]
+        with _listen(tmp_path / "mount-1.sock"):
+            assert len(sockets.paths()) == 2
+    (tmp_path / "mount-0.sock").unlink()
+    assert sockets.paths() == [str(tmp_path / "mount-1.sock")]
+
+
+def test_a_directory_that_just_changed_is_read_again(tmp_path: Path) -> None:
+    """A socket that appears in the same tick leaves the directory's time as it was."""
+    sockets = MountSockets(str(tmp_path / "mount-*.sock"), SystemClock())
+    assert sockets.paths() == []
+    times = os.stat(tmp_path)
+    with _listen(tmp_path / "mount-0.sock"):
+        os.utime(tmp_path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert sockets.paths() == [str(tmp_path / "mount-0.sock")]
+
+
+def test_without_a_directory_there_are_no_mounts(tmp_path: Path) -> None:
+    assert MountSockets(str(tmp_path / "none" / "mount-*.sock"), SystemClock()).paths() == []
