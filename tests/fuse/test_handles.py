@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,8 @@ def _errno_of(mount: Mount, handle: bytes) -> int | None:
 
 
 def _drop_caches(mount: Mount) -> None:
-    """The kernel forgets every inode of the mount that nobody uses."""
-    Path("/proc/sys/vm/drop_caches").write_text("2\n")
+    """The kernel forgets every inode of the mount that nobody uses: a remount drops its cached names."""
+    subprocess.run(["mount", "--internal-only", "-o", "remount", mount.path], check=True)
     figures = mount.ask("stats")
     assert isinstance(figures, dict)
     assert figures["nodes"] <= 3, "FORGET did not come: this test would show nothing"
@@ -63,97 +64,157 @@ def _restart(mount: Mount) -> None:
     mount.process = mount.start(1.0)
 
 
-@pytest.fixture(params=["ext4", "tmpfs"])
-def mount(mounted: Callable[..., Mount], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mount]:
-    """One with files at several depths.
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A mounted store with files below its bucket `b`; what the bucket's inode numbers begin with."""
 
-    ext4 finds an inode by its number, tmpfs (as XFS and others) by its whole handle only.
-    """
-    backing = tmp_path / "0/store"
-    if request.param == "tmpfs":
-        backing.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", backing], check=True)
-    made = mounted()
-    assert made.store == backing
-    _fill(made)
-    yield made
-    if request.param == "tmpfs":
-        subprocess.run(["umount", "--lazy", backing], check=True)  # it ends with the processes that use it
+    mount: Mount
+    above: int
+
+    @property
+    def bucket(self) -> Path:
+        return self.mount.path / "b"
+
+    def number_behind(self, name: str) -> int:
+        """The number that the mount shows for this path below the bucket."""
+        return self.above | os.lstat(self.mount.store / "b" / name).st_ino
 
 
-def _fill(made: Mount) -> None:
-    (made.path / "b/deep/er").mkdir(parents=True)
-    (made.path / "b/deep/er/f").write_bytes(b"content")
-    (made.path / "b/top").write_bytes(b"top")
-    (made.path / "b/link").symlink_to("top")
+def _mount_file_system(kind: str, at: Path, image: Path) -> None:
+    at.mkdir(parents=True)
+    if kind == "tmpfs":
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", at], check=True)
+        return
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-I", "256", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, at], check=True)
 
 
-@pytest.mark.parametrize("how", ["dropped caches", "a restart"])
-def test_handles_survive(mount: Mount, how: str) -> None:
-    names = ["b", "b/deep", "b/deep/er", "b/deep/er/f", "b/top", "b/link"]
-    handles = {name: _handle(mount.path / name) for name in names}
-    numbers = {name: os.lstat(mount.path / name).st_ino for name in names}
-    assert numbers == {name: os.lstat(mount.store / name).st_ino for name in names}
-    for _ in range(2):
-        if how == "a restart":
-            _restart(mount)
-        else:
-            _drop_caches(mount)
-        with _opened(mount, handles["b/deep/er/f"]) as fd:
-            assert os.read(fd, 100) == b"content"
-            assert os.fstat(fd).st_ino == numbers["b/deep/er/f"]
-        with _opened(mount, handles["b/deep/er"]) as fd:
-            assert os.listdir(fd) == ["f"]
-            assert os.stat("..", dir_fd=fd).st_ino == numbers["b/deep"]
-            assert os.readlink(f"/proc/self/fd/{fd}").endswith("/b/deep/er"), "by its parents"
-        with _opened(mount, handles["b/link"], os.O_PATH | os.O_NOFOLLOW) as fd:
-            assert os.readlink("", dir_fd=fd) == "top"
-        with _opened(mount, handles["b"]) as fd:
-            assert sorted(os.listdir(fd)) == ["deep", "link", "top"]
-    assert {name: _handle(mount.path / name) for name in names} == handles
-    with _opened(mount, handles["b/top"], os.O_WRONLY | os.O_TRUNC) as fd:
-        os.write(fd, b"written by handle")
-    assert (mount.path / "b/top").read_bytes() == b"written by handle"
+@pytest.fixture(
+    scope="module", params=["ext4", "tmpfs", "tmpfs as a bucket", "ext4 as a bucket"], ids=lambda kind: kind
+)
+def case(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[_Case]:
+    """ext4 finds an inode by its number, tmpfs (as XFS and others) by its whole handle only."""
+    folder = tmp_path_factory.mktemp("handles")
+    kind, _, inside = request.param.partition(" as a ")
+    with ExitStack() as stack:
+        if inside or kind == "tmpfs":
+            place = folder / "store/b" if inside else folder / "store"
+            _mount_file_system(kind, place, folder / "image")
+            # It ends with the processes that use it.
+            stack.callback(subprocess.run, ["umount", "--lazy", place], check=True)
+        mount = Mount(folder, 1.0)
+        stack.callback(mount.close)
+        (mount.path / "b").mkdir(exist_ok=True)
+        yield _Case(mount, 1 << 63 | 1 << 48 if inside else 0)
 
 
-def test_a_handle_follows_a_rename_in_either_view(mount: Mount) -> None:
-    handle = _handle(mount.path / "b/deep/er/f")
-    os.rename(mount.path / "b/deep", mount.path / "b/moved")
-    _drop_caches(mount)
-    with _opened(mount, handle) as fd:
+@pytest.fixture
+def files(case: _Case, request: pytest.FixtureRequest) -> Path:
+    """The path below the bucket of a fresh directory with files at several depths."""
+    name = request.node.originalname[:40]
+    made = case.bucket / name
+    (made / "deep/er").mkdir(parents=True)
+    (made / "deep/er/f").write_bytes(b"content")
+    (made / "top").write_bytes(b"top")
+    (made / "link").symlink_to("top")
+    return Path(name)
+
+
+_NAMES = ["", "deep", "deep/er", "deep/er/f", "top", "link"]
+
+
+def _check_survivors(case: _Case, files: Path, handles: dict[str, bytes], numbers: dict[str, int]) -> None:
+    """Every handle leads to its inode, whose number is the same; in an order in which no name helps."""
+    mount = case.mount
+    with _opened(mount, handles["deep/er/f"]) as fd:
         assert os.read(fd, 100) == b"content"
-    os.rename(mount.store / "b/moved/er/f", mount.store / "b/f")
-    _restart(mount)
-    with _opened(mount, handle) as fd:
-        assert os.read(fd, 100) == b"content"
+        assert os.fstat(fd).st_ino == numbers["deep/er/f"]
+    with _opened(mount, handles["deep/er"]) as fd:
+        assert os.listdir(fd) == ["f"]
+        assert os.stat("..", dir_fd=fd).st_ino == numbers["deep"]
+        assert os.readlink(f"/proc/self/fd/{fd}").endswith(f"/b/{files}/deep/er"), "by its parents"
+    with _opened(mount, handles["link"], os.O_PATH | os.O_NOFOLLOW) as fd:
+        assert os.readlink("", dir_fd=fd) == "top"
+    with _opened(mount, handles[""]) as fd:
+        assert sorted(os.listdir(fd)) == ["deep", "link", "top"]
+    with _opened(mount, handles["deep"]) as fd:  # a READDIR of an NFS client that never heard of a restart
+        done = subprocess.run(
+            ["cat", "er/f"], cwd=f"/proc/self/fd/{fd}", pass_fds=[fd], capture_output=True, check=True
+        )
+        assert done.stdout == b"content"
+    assert {name: os.lstat(case.bucket / files / name).st_ino for name in _NAMES} == numbers
+    assert {name: _handle(case.bucket / files / name) for name in _NAMES} == handles
 
 
-def test_a_handle_of_a_removed_file_is_stale_even_when_its_number_is_taken_again(mount: Mount) -> None:
-    path = mount.path / "b/top"
-    handle = _handle(path)
-    path.unlink()
+def test_handles_survive(case: _Case, files: Path) -> None:
+    """Dropped caches and a restart; renames in either view; a removed file's handle stays stale."""
+    mount, bucket = case.mount, case.bucket
+    handles = {name: _handle(bucket / files / name) for name in _NAMES}
+    numbers = {name: os.lstat(bucket / files / name).st_ino for name in _NAMES}
+    assert numbers == {name: case.number_behind(f"{files}/{name}") for name in _NAMES}
+
+    for name in ("here", "there", "removed"):
+        (bucket / name).write_bytes(name.encode())
+    here, there, removed = (_handle(bucket / name) for name in ("here", "there", "removed"))
+    (bucket / "removed").unlink()
     for index in range(50):  # ext4 gives the number to one of them
         (mount.store / f"b/new{index}").write_bytes(b"another")
-    assert _errno_of(mount, handle) == errno.ESTALE
+    os.rename(bucket / "here", bucket / files / "../elsewhere")
+    _drop_caches(mount)
+    with _opened(mount, here) as fd:
+        assert os.read(fd, 100) == b"here"
+    assert _errno_of(mount, removed) == errno.ESTALE
+    _check_survivors(case, files, handles, numbers)
+
+    os.rename(mount.store / "b/there", mount.store / "b" / "gone elsewhere")
     _restart(mount)
-    assert _errno_of(mount, handle) == errno.ESTALE
+    with _opened(mount, there) as fd:
+        assert os.read(fd, 100) == b"there"
+    assert _errno_of(mount, removed) == errno.ESTALE
+    _check_survivors(case, files, handles, numbers)
+    with _opened(mount, handles["top"], os.O_WRONLY | os.O_TRUNC) as fd:
+        os.write(fd, b"written by handle")
+    assert (bucket / files / "top").read_bytes() == b"written by handle"
 
 
-def test_a_handle_never_leads_to_what_the_mount_hides(mount: Mount) -> None:
+def test_a_handle_never_leads_to_what_the_mount_hides(case: _Case, files: Path) -> None:
     """A made-up handle of the control area must not open it."""
-    template = _handle(mount.path / "b/top")
-    for hidden in (mount.store / ".weka", mount.store / ".weka/format"):
+    template = _handle(case.bucket / files / "top")
+    for hidden in (case.mount.store / ".weka", case.mount.store / ".weka/format"):
         number = hidden.stat().st_ino
         made_up = template[:4] + (number >> 32).to_bytes(4, "little") + number.to_bytes(8, "little")[:4]
         for generation in (b"\0\0\0\0", template[12:16]):
-            assert _errno_of(mount, made_up + generation) == errno.ESTALE
+            assert _errno_of(case.mount, made_up + generation) == errno.ESTALE
 
 
-def test_children_of_a_directory_opened_by_handle_are_found_after_a_restart(mount: Mount) -> None:
-    """What an NFS server does with a READDIR of a client that never heard of the restart."""
-    handle = _handle(mount.path / "b/deep")
-    _restart(mount)
-    with _opened(mount, handle) as fd:
-        assert subprocess.run(
-            ["cat", "er/f"], cwd=f"/proc/self/fd/{fd}", pass_fds=[fd], capture_output=True, check=True
-        ).stdout == b"content"
+def test_regression_a_bucket_of_another_file_system_has_the_same_numbers_wherever_it_is_mounted(
+    tmp_path: Path,
+) -> None:
+    """Two of them whose inode numbers clash; they change places while no mount runs."""
+    folder = tmp_path
+    images = [folder / "0.img", folder / "1.img"]
+    places = [folder / "store/one", folder / "store/two"]
+    with ExitStack() as stack:
+        for image, place in zip(images, places, strict=True):
+            _mount_file_system("ext4", place, image)
+            stack.callback(subprocess.run, ["umount", "--lazy", place], check=False)
+            (place / "f").write_bytes(image.name.encode())
+        mount = Mount(folder, 1.0)
+        stack.callback(mount.close)
+        before = {(mount.path / name / "f").stat().st_ino for name in ("one", "two")}
+        handle = _handle(mount.path / "one/f")
+        assert len(before) == 2 and len({(place / "f").stat().st_ino for place in places}) == 1
+        mount.stop()
+        for place in places:
+            subprocess.run(["umount", place], check=True)
+        for image, place in zip(images, reversed(places), strict=True):
+            subprocess.run(["mount", "-o", "loop", image, place], check=True)
+        mount.process = mount.start(1.0)
+        assert _errno_of(mount, handle) == errno.ESTALE, "nobody has come by there yet"
+        now = [(mount.path / name / "f").stat().st_ino for name in ("two", "one")]
+        assert set(now) == before
+        with _opened(mount, handle) as fd:
+            assert os.read(fd, 100) == b"0.img"
+            assert os.fstat(fd).st_ino == now[0]

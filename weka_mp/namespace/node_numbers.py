@@ -6,28 +6,44 @@ numbers, with the top bit set: inodes that such a number does not tell apart (of
 the root, or in the way of the root's), and *later incarnations*: a file that was given the inode number of
 a removed one while the kernel still refers to that. A number that is taken from an inode the kernel knows
 makes it break that inode, and every call under way on it fails with EIO (fs/fuse/inode.c, fuse_iget).
+
+Of 64 bits, from the top: 1, 0, 14 of the ordinal of another file system (`file_systems`), 48 of its inode
+number: these are the same after any restart. 1, 1, and a count that begins anew with each process: later
+incarnations, inode numbers that do not fit, and file systems that could not be recorded.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from weka_mp.values import Attr
 
-__all__ = ["ROOT", "NodeNumbers"]
+__all__ = ["ROOT", "NodeNumbers", "ordinal_of"]
 
 ROOT = 1
 """FUSE_ROOT_ID (include/uapi/linux/fuse.h)."""
 
 _OWN = 1 << 63
+_COUNTED = 1 << 62
+_INO_BITS = 48
+_ORDINAL_BITS = 14
 
 
 class NodeNumbers:
     """Thread-safe. `identity`: bytes that tell an inode from those that had its number before."""
 
-    def __init__(self, root: Attr) -> None:
+    def __init__(
+        self,
+        root: Attr,
+        ordinal: Callable[[int], int | None] = lambda dev: None,
+        ordinals: Callable[[], list[int]] = list,
+    ) -> None:
+        """`ordinal`: of the file system with this device number, if it has one. `ordinals`: all of them."""
         self._root = (root.dev, root.ino)
         self._lock = threading.Lock()
+        self._ordinal = ordinal
+        self._ordinals = ordinals
         self._last = 0
         self._foreign: dict[tuple[int, int], int] = {}
         self._later: dict[tuple[int, int], dict[bytes, int]] = {}
@@ -41,6 +57,8 @@ class NodeNumbers:
             return ino
         with self._lock:
             number = self._foreign.get((dev, ino))
+            if number is None and ino >> _INO_BITS == 0 and (ordinal := self._ordinal(dev)) is not None:
+                return _lasting(ordinal, ino)
             if number is None:
                 number = self._foreign[dev, ino] = self._next()
             return number
@@ -77,6 +95,8 @@ class NodeNumbers:
     def with_ino(self, ino: int) -> list[int]:
         """Every number that an inode with this inode number, of whatever device, may have here."""
         found = [self.first(self._root[0], ino)]
+        if ino >> _INO_BITS == 0:
+            found += [_lasting(ordinal, ino) for ordinal in self._ordinals()]
         if self._foreign or self._later:
             with self._lock:
                 found += [number for (_, other), number in self._foreign.items() if other == ino]
@@ -90,4 +110,15 @@ class NodeNumbers:
 
     def _next(self) -> int:
         self._last += 1
-        return _OWN | self._last
+        return _OWN | _COUNTED | self._last
+
+
+def ordinal_of(number: int) -> int | None:
+    """The ordinal of the file system in a number that outlives restarts; None for any other number."""
+    if not number & _OWN or number & _COUNTED:
+        return None
+    return number >> _INO_BITS & ((1 << _ORDINAL_BITS) - 1)
+
+
+def _lasting(ordinal: int, ino: int) -> int:
+    return _OWN | ordinal << _INO_BITS | ino

@@ -15,25 +15,16 @@ import hashlib
 import logging
 import os
 import stat
-import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from weka_mp.errors import (
-    AccessDenied,
-    InvalidArgument,
-    NamespaceError,
-    NotFound,
-    NotSupported,
-    PermissionRefused,
-    Stale,
-)
+from weka_mp.errors import NamespaceError, NotFound, Stale
 from weka_mp.namespace.descriptors import Descriptor, Descriptors
-from weka_mp.namespace.handle_index import HandleIndex
-from weka_mp.namespace.keys import CONTROL_NAME
+from weka_mp.namespace.file_systems import FileSystems
 from weka_mp.namespace.node_numbers import ROOT, NodeNumbers
+from weka_mp.namespace.ways_back import NO_HANDLES, WaysBack
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, InodeNo
 
@@ -42,12 +33,7 @@ __all__ = ["ROOT", "Node", "Nodes"]
 _log = logging.getLogger(__name__)
 _PATH = os.O_PATH | os.O_NOFOLLOW
 _REMEMBERED = 1 << 17  # ways back kept after FORGET: about 40 MiB; NFS handles outlive the kernel's interest
-_INO32_GEN = (
-    1  # FILEID_INO32_GEN (include/linux/exportfs.h): inode and generation; ext4 takes generation 0 as "any"
-)
-_INO32 = struct.Struct("iII")
 _DEEPEST = 4096  # components; PATH_MAX is below that
-_NO_HANDLES = (NotSupported, PermissionRefused, AccessDenied, InvalidArgument)
 
 
 class Node:
@@ -97,40 +83,11 @@ class Nodes:
         announce(root.ino)
         self._root = Node(ROOT, root, b"", ROOT, b"")
         self._nodes: dict[int, Node] = {ROOT: self._root}
-        self._numbers = NodeNumbers(root)
+        self._systems = FileSystems(store, root.dev)
+        self._numbers = NodeNumbers(root, self._systems.ordinal, self._systems.ordinals)
         self._descriptors = Descriptors(store, descriptors)
         self._remembered: OrderedDict[int, tuple[int, bytes, int, bytes]] = OrderedDict()
-        self._handles = self._handles_open()
-        self._guessable = self._handles and self._guesses_hold()
-        self._index = HandleIndex.open(store) if self._handles and not self._guessable else None
-
-    def _handles_open(self) -> bool:
-        try:
-            handle = self._store.handle_of(self._store.root())
-            self._store.close(self._store.open_handle(handle, _PATH))
-        except (*_NO_HANDLES, Stale):
-            return False
-        return True
-
-    def _guesses_hold(self) -> bool:
-        """Tried on an inode that has a generation, the control area: else any file system seems to take 0."""
-        try:
-            fd = self._store.open_path(self._store.root(), CONTROL_NAME)
-        except NotFound:
-            fd = self._store.dup(self._store.root())
-        try:
-            handle = self._store.handle_of(fd)
-            if len(handle) != _INO32.size:
-                return False
-            form, ino, generation = _INO32.unpack(handle)
-            if form != _INO32_GEN or generation == 0:
-                return False
-            self._store.close(self._store.open_handle(_INO32.pack(form, ino, 0), _PATH))
-        except (*_NO_HANDLES, Stale):
-            return False
-        finally:
-            self._store.close(fd)
-        return True
+        self._ways = WaysBack(store, root.dev, self._systems)
 
     # ---- identity
     def number_of(self, attr: Attr) -> int:
@@ -180,6 +137,8 @@ class Nodes:
 
         `fd` stays the caller's.
         """
+        if attr.dev != self._root_dev:
+            self._meet_system(fd, attr, parent, name)
         if self._numbers.first(attr.dev, attr.ino) == ROOT:
             return self._root
         identity = self._identity(fd, attr)
@@ -197,23 +156,25 @@ class Nodes:
                 node.parent, node.name = parent, name
             self._remembered.pop(number, None)
         if fresh:
-            self._record(node)
+            self._ways.record(node.number, node.dev, node.ino, node.identity)
         return node
 
-    def _record(self, node: Node) -> None:
-        """Keep the way back to the node beyond this process, where its number alone is none."""
-        if self._index is None or node.dev != self._root_dev or node.number != node.ino:
+    def _meet_system(self, fd: Fd, attr: Attr, parent: int, name: bytes) -> None:
+        """Have the other file system that the inode behind `fd` lies on known, when this is its root."""
+        above = self._nodes.get(parent)
+        if not name or (above is not None and above.dev == attr.dev):
             return
         try:
-            self._index.record(node.number, node.identity)
-        except NamespaceError as error:  # its handle will be stale after a restart; nothing else is lost
-            _log.warning("the way back to an inode was not recorded: %s", error)
+            path = name if parent == ROOT else self.path_of(parent) + b"/" + name
+        except Stale:
+            path = b""
+        self._systems.meet(fd, attr.dev, path)
 
     def _identity(self, fd: Fd, attr: Attr) -> bytes:
         """A file handle; where there are none the type, since a kernel breaks an inode whose type changes."""
         try:
             return self._store.handle_of(fd)
-        except _NO_HANDLES:
+        except NO_HANDLES:
             return b"%o" % stat.S_IFMT(attr.mode)
 
     def stands(self, parent: int, name: bytes) -> bool:
@@ -264,17 +225,12 @@ class Nodes:
         if orphan:
             self._numbers.forget_later(node.number)
             return
-        if self._is_found_by_number(node):
+        if self._ways.is_short(node.number, node.dev, node.ino):
             return
         self._remembered[node.number] = (node.dev, node.identity, node.parent, node.name)
         while len(self._remembered) > _REMEMBERED:
             number, _ = self._remembered.popitem(last=False)
             self._numbers.forget_later(number)
-
-    def _is_found_by_number(self, node: Node) -> bool:
-        """Whether `_handle_for` leads back to it, so that nothing has to be kept."""
-        by_number = self._guessable and node.ino < 1 << 32
-        return by_number and node.dev == self._root_dev and node.number == node.ino
 
     def get(self, number: int) -> Node:
         """The node, found again if it was forgotten. Raises Stale."""
@@ -283,7 +239,7 @@ class Nodes:
 
     def _find_again(self, number: int) -> Node:
         remembered = self._remembered.get(number)
-        dev, identity, parent, name = remembered or (self._root_dev, self._handle_for(number), ROOT, b"")
+        dev, identity, parent, name = remembered or (*self._ways.find(number), ROOT, b"")
         try:
             fd = self._open_by(dev, identity, parent, name)
         except NamespaceError as error:
@@ -296,17 +252,6 @@ class Nodes:
             return self.learn(fd, attr, parent, name)
         finally:
             self._store.close(fd)
-
-    def _handle_for(self, number: int) -> bytes:
-        """A handle for a number that was given out by an earlier process: made up where the file system takes
-        that, else the one that was recorded.
-        """
-        if self._guessable and ROOT < number < 1 << 32:
-            return _INO32.pack(_INO32_GEN, number, 0)
-        recorded = None if self._index is None else self._index.find(number)
-        if recorded is None:
-            raise Stale("this inode is gone")
-        return recorded
 
     def parent_of(self, number: int) -> int:
         """The number of a directory's parent. Raises Stale, NotDirectory."""
@@ -350,8 +295,8 @@ class Nodes:
         return fd
 
     def _open_by(self, dev: int, identity: bytes, parent: int, name: bytes) -> Fd:
-        if self._handles and dev == self._root_dev:
-            return self._store.open_handle(identity, _PATH)
+        with suppress(*NO_HANDLES):  # there the name has to do
+            return self._ways.open(dev, identity)
         if not name:
             raise Stale("no way back to this inode")
         with self.borrow(parent) as directory:
@@ -468,6 +413,4 @@ class Nodes:
         with self._lock:
             for node in self._nodes.values():
                 self._give_up(node)
-            if self._index is not None:
-                self._index.close()
-                self._index = None
+        self._ways.close()

@@ -38,6 +38,7 @@ class StatVfs:
     ffree: int
     favail: int
     namemax: int
+    fsid: int = 0  # f_fsid of statfs(2); 0: it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,11 @@ class Store(Protocol):
     def handle_of(self, fd: Fd) -> bytes:
         """A handle that `open_handle` resolves later; NotSupported where there are none."""
 
-    def open_handle(self, handle: bytes, flags: int) -> Fd:
-        """Stale when the inode is gone. Needs CAP_DAC_READ_SEARCH: NotSupported/PermissionRefused else."""
+    def open_handle(self, handle: bytes, flags: int, mount: Fd | None = None) -> Fd:
+        """Stale when the inode is gone. Needs CAP_DAC_READ_SEARCH: NotSupported/PermissionRefused else.
+
+        `mount`: a directory of the file system that the handle is of, not an O_PATH one; the root's if None.
+        """
 
     # names
     def attr(self, fd: Fd) -> Attr: ...

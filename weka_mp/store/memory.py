@@ -187,7 +187,7 @@ class MemoryStore:
             inode = self._inode(fd)
             return b"%d:%d" % (inode.ino, inode.generation)
 
-    def open_handle(self, handle: bytes, flags: int) -> Fd:
+    def open_handle(self, handle: bytes, flags: int, mount: Fd | None = None) -> Fd:
         if not self.primitives.file_handles:
             raise NotSupported()
         with self._changed:

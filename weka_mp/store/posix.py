@@ -149,9 +149,10 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
-    def open_handle(self, handle: bytes, flags: int) -> Fd:
+    def open_handle(self, handle: bytes, flags: int, mount: Fd | None = None) -> Fd:
+        at = self._root if mount is None else mount
         try:
-            return Fd(syscalls.open_by_handle(self._root, handle, flags | os.O_CLOEXEC | os.O_NOCTTY))
+            return Fd(syscalls.open_by_handle(at, handle, flags | os.O_CLOEXEC | os.O_NOCTTY))
         except OSError as error:
             fail(error)
 
@@ -391,6 +392,7 @@ class PosixStore:
             v.f_ffree,
             v.f_favail,
             v.f_namemax,
+            v.f_fsid,
         )
 
     # ---- durability
