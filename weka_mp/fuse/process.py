@@ -41,17 +41,19 @@ def run_mount(
     on_ready: Callable[[], None],
     on_dirty: OnDirty | None = None,
     allow_other: bool = True,
+    shared: bool = False,
 ) -> None:
     """Mount `namespace` at `mountpoint` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
 
     `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations
     are taken (`weka_mp.fuse.invalidation`). `on_ready` is called once requests are answered, `on_dirty` with
-    the path of each file whose ETag is not known after its last writer closed. Must run on the main thread.
+    the path of each file whose ETag is not known after its last writer closed. `shared`: the store has other
+    mounts. Must run on the main thread.
     Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
     known = KnownInodes.create(table_path(socket_path))
-    mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known)
+    mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known, shared)
     try:
         trio.run(mount.serve, socket_path, on_ready, allow_other)
     finally:
@@ -84,6 +86,7 @@ class _Mount:
         attr_timeout: float,
         on_dirty: OnDirty | None,
         known: KnownInodes,
+        shared: bool,
     ) -> None:
         self._namespace = namespace
         self._mountpoint = mountpoint
@@ -98,6 +101,7 @@ class _Mount:
             descriptors=descriptors,
             open_files=max(files - descriptors - _OTHER_FILES, 16),
             announce=known.add,
+            shared=shared,
         )
         self._connected = trio.Event()
         self._notifier: Notifier | None = None

@@ -100,7 +100,10 @@ class _Inode:
 class OpenFiles:
     """All open files of a mount. `overrides`: the process may open files whatever their mode says.
 
-    `limit`: how many may be open at once, so that descriptors are left for everything else.
+    `limit`: how many may be open at once, so that descriptors are left for everything else. `shared`: other
+    mounts of the store write, too. One of their writes may fall between our own write and the looks at size
+    and mtime around it, and one of their callers may set an mtime back: so nothing is hashed on the way (the
+    filler reads the file instead), and no page that the kernel cached is taken for true at the next open.
     """
 
     def __init__(
@@ -113,8 +116,10 @@ class OpenFiles:
         overrides: bool,
         on_dirty: OnDirty | None,
         limit: int | None = None,
+        shared: bool = False,
     ) -> None:
         self._limit = limit
+        self._shared = shared
         self._store = store
         self._locks = locks
         self._nodes = nodes
@@ -150,7 +155,7 @@ class OpenFiles:
         node = self._nodes.get(number)
         stamp = (attr.size, attr.mtime_ns)
         fresh, node.seen = node.seen == stamp, stamp
-        return file, fresh
+        return file, fresh and not self._shared
 
     def check_room(self) -> None:
         """Raises OutOfResources when callers have as many files open as they may."""
@@ -167,11 +172,15 @@ class OpenFiles:
             inode = self._inodes.setdefault(number, _Inode())
             if file.writable:
                 alone = not any(other.writable for other in inode.files)
-                inode.hash = WriteHash(attr.mtime_ns) if alone and attr.size == 0 else None
+                inode.hash = self._hash_from(attr) if alone else None
                 inode.dirty = inode.dirty or created
             inode.files.append(file)
             self._files[file.handle] = file
         return file
+
+    def _hash_from(self, attr: Attr) -> WriteHash | None:
+        """The hash of what will be written into an empty file by the only one who can write."""
+        return WriteHash(attr.mtime_ns) if attr.size == 0 and not self._shared else None
 
     def _open_inode(self, number: int, access: int, wait: bool) -> Fd:
         """O_NONBLOCK makes an open that a lease stands against fail at once (open(2)); else it waits."""
@@ -282,7 +291,7 @@ class OpenFiles:
             return
         inode.dirty = True
         if attr.size == 0 and inode.writers() == 1:
-            inode.hash = WriteHash(attr.mtime_ns)
+            inode.hash = self._hash_from(attr)
         elif inode.hash is not None and inode.hash.size == attr.size:
             inode.hash.retimed(attr.mtime_ns)
         else:

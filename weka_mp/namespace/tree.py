@@ -96,13 +96,24 @@ class Tree:
         descriptors: int = 1024,
         open_files: int | None = None,
         announce: Callable[[int], bool] = lambda ino: False,
+        shared: bool = False,
     ) -> None:
-        """`descriptors` are kept to reach inodes by; callers may have `open_files` open."""
+        """`descriptors` are kept to reach inodes by; callers may have `open_files` open.
+
+        `shared`: the store has other mounts.
+        """
         self._store = store
         self._locks = locks
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
         self.files = OpenFiles(
-            store, locks, self.nodes, clock, overrides=overrides, on_dirty=on_dirty, limit=open_files
+            store,
+            locks,
+            self.nodes,
+            clock,
+            overrides=overrides,
+            on_dirty=on_dirty,
+            limit=open_files,
+            shared=shared,
         )
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)

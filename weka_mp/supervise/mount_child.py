@@ -31,6 +31,7 @@ def main_blocking(plan: dict[str, Any], link: LinkThread) -> int:
                 plan["mount_point"],
                 attr_timeout=plan["attr_timeout"],
                 socket_path=plan["socket"],
+                shared=plan["shared"],
                 on_ready=lambda: link.tell("ready"),
                 on_dirty=link.hint_dirty,
             )

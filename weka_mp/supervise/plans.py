@@ -94,6 +94,7 @@ def mount_spec(
         "mount_point": path,
         "attr_timeout": config.attr_timeout,
         "socket": places.mount_socket(index),
+        "shared": len(config.mount) > 1,
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
     return replace(spec, handlers=handlers, silence=_MOUNT_SILENCE, free=partial(mounts.abort, path))

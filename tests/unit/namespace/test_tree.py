@@ -53,6 +53,12 @@ class _Rig:
         self.dirty: list[bytes] = []
         self.tree = Tree(self.store, self.locks, SystemClock(), on_dirty=self.dirty.append, descriptors=16)
 
+    def open_shared(self) -> Tree:
+        """Another mount of the same store, which knows that it is not the only one."""
+        return Tree(
+            self.store, self.locks, SystemClock(), on_dirty=self.dirty.append, descriptors=16, shared=True
+        )
+
     def write(self, parent: int, name: bytes, data: bytes) -> int:
         file, number = self.tree.create(parent, name, 0o644, os.O_WRONLY, _ROOT_USER)
         self.tree.referred(number)
@@ -285,6 +291,47 @@ def test_pages_are_kept_while_nothing_changed(rig: _Rig) -> None:
         other.write(b"more")
     assert not fresh()
     assert fresh()
+
+
+def test_regression_a_page_of_a_shared_store_is_never_taken_for_true(rig: _Rig) -> None:
+    """The caller of another mount wrote and set the old time again: size and time tell nothing."""
+    tree = rig.open_shared()
+    number = rig.write(ROOT, b"f", b"content")
+    path = rig.folder / "f"
+    for _ in range(2):
+        tree.lookup(ROOT, b"f")
+        times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+        path.write_bytes(b"CONTENT")
+        os.utime(path, ns=times)
+        file, kept = tree.files.open(number, os.O_RDONLY, 0, truncate=False, wait=False)
+        tree.files.release(file.handle)
+        assert not kept
+    tree.close()
+
+
+def test_regression_a_hash_of_a_shared_store_knows_nothing_of_other_mounts_writes(
+    rig: _Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write of another mount between our own and the looks around it was in the file, not in the hash."""
+    tree = rig.open_shared()
+    write = PosixStore.write
+
+    def and_another(store: PosixStore, fd: Fd, data: bytes, offset: int) -> None:
+        if offset == 4:
+            with open(rig.folder / "f", "r+b") as other:
+                other.write(b"XX")
+        write(store, fd, data, offset)
+
+    monkeypatch.setattr(PosixStore, "write", and_another)
+    file, number = tree.create(ROOT, b"f", 0o644, os.O_WRONLY, _ROOT_USER)
+    tree.referred(number)
+    tree.files.write(file.handle, b"1234", 0, wait=False)
+    tree.files.write(file.handle, b"5678", 4, wait=False)
+    tree.files.flush(file.handle)
+    tree.files.release(file.handle)
+    assert (rig.folder / "f").read_bytes() == b"XX345678"
+    assert rig.record_md5("f") is None and rig.dirty == [b"f"]  # the filler's work
+    tree.close()
 
 
 @pytest.mark.parametrize("replaced", [True, False])

@@ -34,6 +34,9 @@ def test_mounts_and_background_get_no_keys() -> None:
     mount = mount_spec(config, PLACES, 1, "/m", handlers={})
     assert (mount.name, mount.kind) == ("mount-1", "mount")
     assert mount.plan["socket"] == "/run/x/mount-1.sock" and mount.plan["attr_timeout"] == 0.0
+    assert mount.plan["shared"] is False
+    several = load({"mount": ["/m", "/n"]}, {}).config
+    assert mount_spec(several, PLACES, 0, "/m", handlers={}).plan["shared"] is True
     background = background_spec(config, PLACES)
     for spec in (mount, background):
         assert "secret_key" not in spec.plan and tuple(spec.pass_fds) == (9,)
