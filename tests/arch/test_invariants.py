@@ -1,4 +1,4 @@
-"""docs/INVARIANTS.md and docs/SEMANTICS.md name tests that are there, and no promise is without one."""
+"""docs/INVARIANTS.md names tests that are there; no promise, race or limit is without one."""
 
 from __future__ import annotations
 
@@ -63,3 +63,14 @@ def test_every_section_of_the_semantics_has_invariants() -> None:
     assert sections
     assert sections - named == set(), "sections without an invariant"
     assert named - sections == set(), "sections that are not there"
+
+
+@pytest.mark.parametrize(("document", "letter"), [("CONCURRENCY.md", "Q"), ("LIMITS.md", "L")])
+def test_every_row_of_races_and_limits_has_its_invariant(document: str, letter: str) -> None:
+    text = (ROOT / "docs" / document).read_text("utf-8")
+    rows = re.findall(rf"^\| ({letter}\d+) \|", text, re.MULTILINE)
+    assert rows
+    assert len(rows) == len(set(rows)), "two rows of one number"
+    assert {name for name in ENTRIES if re.fullmatch(rf"{letter}\d+", name)} == set(rows)
+    unnumbered = re.findall(r"^\| \|", text, re.MULTILINE)
+    assert len(unnumbered) == 1, "a row without a number (the head has none)"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, in_threads, keys, memory_store, put
 from tests.unit.namespace.test_multipart import KEY, A, B, C, Upload, answers_left, tag_of, uploads_left
-from weka_mp.errors import BucketMissing, NotFound, PreconditionFailed, UploadMissing
+from weka_mp.errors import BucketMissing, IoFailure, NotFound, PreconditionFailed, UploadMissing
 from weka_mp.namespace import CompletedPart, Namespace, WriteConditions, multipart
-from weka_mp.store.faulty import FaultyStore, Interference
+from weka_mp.store.faulty import Fault, FaultyStore, Interference
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +139,22 @@ def test_an_abort_wins_until_the_object_is_named(namespace: Namespace, verb: str
     with Namespace.open(store) as other, pytest.raises(UploadMissing):  # type: ignore[arg-type]
         other.complete_upload(BUCKET, KEY, upload.id, parts)
     assert (keys(namespace), uploads_left(namespace), answers_left(namespace)) == ([], [], [])
+
+
+def test_an_abort_wins_although_its_files_are_still_there(namespace: Namespace) -> None:
+    """It was answered, or died, before it had removed them all: the parts can be read, and must not count."""
+    upload = Upload(namespace)
+    parts = [upload.part(1, A), upload.part(7, C)]
+
+    def abort() -> None:
+        failing = FaultyStore(namespace.store, Fault(IoFailure, 1, "unlink"))
+        with Namespace.open(failing) as aborting, pytest.raises(IoFailure):  # type: ignore[arg-type]
+            aborting.abort_upload(BUCKET, KEY, upload.id)
+
+    store = FaultyStore(namespace.store, Interference("sync_file", 1, abort))
+    with Namespace.open(store) as other, pytest.raises(UploadMissing):  # type: ignore[arg-type]
+        other.complete_upload(BUCKET, KEY, upload.id, parts)
+    assert keys(namespace) == []
 
 
 def test_regression_an_abort_and_a_completion_at_once_have_one_winner(any_namespace: Namespace) -> None:

@@ -293,3 +293,18 @@ def test_a_file_removed_beside_us_does_not_keep_its_space(table: _Table) -> None
     table.nodes.release_unlinked()
     assert table.nodes.figures()["descriptors"] == cached - 1
     assert table.ino(stays) == stays
+
+
+def test_attributes_are_read_after_the_inode_was_announced(handled: _Table) -> None:
+    """A change between the two is one that nobody tells us of, since nobody knew that we know the inode."""
+    (handled.folder / "f").touch()
+
+    def announce(ino: int) -> bool:
+        (handled.folder / "f").write_bytes(b"changed")
+        return True
+
+    nodes = Nodes(handled.store, announce=announce)
+    fd = handled.store.open_path(handled.store.root(), b"f")
+    assert nodes.look(fd).size == len(b"changed")
+    handled.store.close(fd)
+    nodes.close()

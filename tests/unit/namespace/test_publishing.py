@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.namespace.kit import (
     BUCKET,
+    FEWER,
     FixedClock,
     get,
     in_threads,
@@ -313,6 +314,21 @@ def test_a_race_of_creators_has_one_winner(any_namespace: Namespace) -> None:
     works = [lambda n=n: put(any_namespace, b"a/k", b"%d" % n, only_new) for n in range(8)]
     outcomes = in_threads(*works)
     assert sum(isinstance(outcome, PreconditionFailed) for outcome in outcomes) == 7
+
+
+@pytest.mark.parametrize("fewer", ["all", "no-unnamed", "no-noreplace"])
+def test_a_posix_creator_in_the_last_moment_wins_against_if_none_match(fewer: str) -> None:
+    """It takes no lock of ours: giving the name must itself be what finds that somebody has it."""
+    memory = memory_store(**FEWER[fewer])
+    store = FaultyStore(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    naming = "rename" if fewer == "no-unnamed" else "link"
+    store.begin(Interference(naming, 1, lambda: posix_write(memory, b"k", OLD)))
+    with pytest.raises(PreconditionFailed):
+        put(namespace, b"k", NEW, WriteConditions(if_none_match=True))
+    assert get(namespace, b"k") == OLD
+    assert keys(namespace) == [b"k"]
 
 
 def test_regression_a_directory_that_another_request_just_made_is_announced_and_synced_too() -> None:

@@ -11,6 +11,7 @@ import signal
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,16 +84,22 @@ class _Rig:
             os.close(fd)
 
 
-@pytest.fixture(params=[PosixStore, _NoHandles], ids=["handles", "names"])
-def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[_Rig]:
+@contextmanager
+def _rig(tmp_path: Path, kind: type[PosixStore]) -> Iterator[_Rig]:
     (tmp_path / "store").mkdir()
     before = len(os.listdir("/proc/self/fd"))
-    made = _Rig(tmp_path / "store", tmp_path / "locks", request.param)
+    made = _Rig(tmp_path / "store", tmp_path / "locks", kind)
     yield made
     made.tree.close()
     made.store.shutdown()
     os.close(made.lock_fd)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture(params=[PosixStore, _NoHandles], ids=["handles", "names"])
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[_Rig]:
+    with _rig(tmp_path, request.param) as made:
+        yield made
 
 
 def test_create_write_close_look(rig: _Rig) -> None:
@@ -371,3 +378,39 @@ def test_a_directory_moves_when_no_request_is_on_its_way_through_its_bucket(rig:
     rig.tree.rename(inner, b"d", other, b"e", 0)
     rig.tree.rename(ROOT, b"bucket", ROOT, b"new", 0)
     assert sorted(os.listdir(rig.folder)) == ["new", "other"]
+
+
+class _Syncing(PosixStore):
+    """Notes the inodes that are synced."""
+
+    def __init__(self, path: bytes | str) -> None:
+        super().__init__(path)
+        self.synced: list[tuple[str, int]] = []
+
+    def sync_file(self, fd: Fd) -> None:
+        self.synced.append(("file", self.attr(fd).ino))
+        super().sync_file(fd)
+
+    def sync_data(self, fd: Fd) -> None:
+        self.synced.append(("data", self.attr(fd).ino))
+        super().sync_data(fd)
+
+
+def test_fsync_reaches_the_backing_file(tmp_path: Path) -> None:
+    """Also of a file whose writer rests, and of one without a name."""
+    with _rig(tmp_path, _Syncing) as rig:
+        file, number = rig.tree.create(ROOT, b"f", 0o644, os.O_WRONLY, _ROOT_USER)
+        rig.tree.referred(number)
+        rig.tree.files.write(file.handle, b"x", 0, wait=False)
+        ino = (rig.folder / "f").stat().st_ino
+        rig.tree.sync(file.handle, data_only=False)()
+        rig.tree.sync(file.handle, data_only=True)()
+        rig.tree.files.flush(file.handle)
+        rig.tree.unlink(ROOT, b"f", wait=False)
+        rig.tree.sync(file.handle, data_only=False)()
+        rig.tree.files.release(file.handle)
+        directory = rig.tree.directories.open(ROOT)
+        rig.tree.directories.sync(directory)
+        rig.tree.directories.release(directory)
+        root = rig.folder.stat().st_ino
+        assert rig.store.synced == [("file", ino), ("data", ino), ("file", ino), ("file", root)]  # type: ignore[attr-defined]

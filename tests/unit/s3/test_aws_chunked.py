@@ -211,6 +211,20 @@ def test_malformed_unsigned_bodies(wire, length, code):
     assert refused(decoder, wire) == code
 
 
+@pytest.mark.parametrize(("lines", "passes"), [(16, True), (17, False)])
+def test_framing_is_bounded(lines, passes):
+    """docs/LIMITS.md, L18: trailers; lines without end are among the malformed bodies above."""
+    names = [f"x-amz-checksum-{number}" for number in range(lines)]
+    trailers = b"".join(name.encode() + b":a\r\n" for name in names)
+    decoder = ChunkedDecoder(PLAIN, 3, declared_trailers=frozenset(names))
+    wire = b"3\r\nabc\r\n0\r\n" + trailers + b"\r\n"
+    if passes:
+        assert decode(decoder, [wire]) == b"abc"
+        assert len(decoder.trailers) == lines
+    else:
+        assert refused(decoder, wire) == "MalformedTrailerError"
+
+
 def test_surplus_line_end_is_forgiven():
     decoder = ChunkedDecoder(PLAIN, 3, declared_trailers=frozenset({CRC32C}))
     wire = b"3\r\nabc\r\n0\r\nX-Amz-Checksum-Crc32c: AAAAAA== \r\n\r\n\r\n"

@@ -1,0 +1,47 @@
+"""How long the kernel may keep what a reply tells it (docs/SEMANTICS.md, 1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pyfuse3
+import pytest
+
+from weka_mp.clock import SystemClock
+from weka_mp.fuse.operations import Operations
+from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.tree import Tree
+from weka_mp.store.posix import PosixStore
+from weka_mp.values import Fd
+
+ROOT = cast(pyfuse3.InodeT, pyfuse3.ROOT_INODE)
+NOBODY = cast(pyfuse3.RequestContext, None)  # looking needs no caller: the kernel checks permissions
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/f").touch()
+    (tmp_path / "locks").touch()
+    store, lock_fd = PosixStore(str(tmp_path / "store")), os.open(tmp_path / "locks", os.O_RDWR)
+    made = Tree(store, EntryLocks(store, Fd(lock_fd)), SystemClock())
+    yield made
+    made.close()
+    store.shutdown()
+    os.close(lock_fd)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_nothing_is_cached_while_an_invalidation_is_overdue(tree: Tree, behind: bool) -> None:
+    """Whoever asked for it may have given up, and answered: what is told now could not be taken back."""
+    operations = Operations(tree, 3600.0, on_init=lambda: None, is_behind=lambda: behind)
+    seconds = 0.0 if behind else 3600.0
+    present = await operations.lookup(ROOT, pyfuse3.FileNameT(b"f"), NOBODY)
+    absent = await operations.lookup(ROOT, pyfuse3.FileNameT(b"g"), NOBODY)
+    attributes = await operations.getattr(present.st_ino, NOBODY)
+    assert (present.entry_timeout, present.attr_timeout) == (seconds, seconds)
+    assert (absent.st_ino, absent.entry_timeout) == (0, seconds)
+    assert attributes.attr_timeout == seconds
