@@ -1,6 +1,6 @@
 """An object's bytes on the wire: small ones read and sent with the head, large ones by sendfile in threads.
 
-Promise 8 (docs/SEMANTICS.md): no answer mixes two contents. The file is asked again after its bytes
+No answer mixes two contents (docs/SEMANTICS.md, 10). The file is asked again after its bytes
 were read. Changed and nothing sent yet: `ChangedEarly`, and the caller starts again. Else the last byte
 is held back until the file was found unchanged; if it was not, the connection is reset, so that the
 client knows that it has not got the object.
