@@ -11,6 +11,7 @@ import trio
 from tests.server.endpoint import running_endpoint
 from tests.server.raw_http import read_answer, send, signed
 from weka_mp.gateway import objects_get
+from weka_mp.namespace import reading
 from weka_mp.server import send_body
 from weka_mp.supervise.ipc import serve_unix
 
@@ -101,6 +102,25 @@ def test_a_change_before_the_answer_starts_again(endpoint, client, bucket, monke
     answer = send(endpoint, signed("GET", "/bucket/k"))
     assert answer.body == b"new content"
     assert "-" in answer.headers["etag"]
+
+
+def test_what_was_overwritten_in_the_tick_of_a_coarse_clock_is_read_a_tick_later(
+    endpoint, bucket, monkeypatch
+):
+    path = endpoint.root / "bucket" / "k"
+    path.write_bytes(b"first")
+    os.setxattr(path, "user.weka.writer", b"2")
+    opened = []
+
+    def in_tick(*_):
+        opened.append(1)
+        if len(opened) == 1:
+            path.write_bytes(b"other")
+        return len(opened) < 3
+
+    monkeypatch.setattr(reading, "changed_in_tick", in_tick)
+    assert send(endpoint, signed("GET", "/bucket/k")).body == b"other"
+    assert len(opened) == 3
 
 
 def test_a_change_while_it_is_sent_resets_the_connection(endpoint, client, bucket, monkeypatch):

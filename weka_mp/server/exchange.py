@@ -266,12 +266,16 @@ class Exchange:
         return self._connection.send_head(status, (*common, *fields), length)
 
     async def _send_object(self, context: Context, operation: op.GetObject) -> None:
+        tick = context.namespace.store.primitives.change_grain_ns * _NANO
         for _ in range(_ATTEMPTS):
             reply = get_object(context, operation)
             if isinstance(reply, Reply):
                 await self._send(reply)
                 return
             try:
+                if not reply.opened.settled:
+                    await trio.sleep(tick)
+                    continue
                 await self._send_opened(reply)
                 return
             except ChangedEarly:

@@ -328,6 +328,27 @@ def test_regression_a_reader_of_a_coarse_clock_notices_a_write_in_the_tick_it_wa
             assert not reader.still_same()
 
 
+def test_regression_a_second_overwrite_in_one_tick_of_a_coarse_clock_is_never_read_as_none() -> None:
+    """The mark stood already and no time moved: a reader between the two took the mixture for one content."""
+    clock = FixedClock()
+    store = memory_store(clock, change_grain_ns=10_000_000)
+    with Namespace.open(store, clock=clock) as namespace:
+        namespace.create_bucket(BUCKET)
+        posix_write(store, b"k", OLD)
+        with opened(namespace, os.O_RDWR) as fd:
+            mark_overwriter(store, namespace.locks, fd)
+            store.write(fd, b"1", 0)
+            with namespace.open_object(BUCKET, b"k") as reader:
+                assert not reader.settled
+                store.write(fd, b"2", 0)
+                assert not reader.still_same()
+            clock.advance(20_000_000)
+            with namespace.open_object(BUCKET, b"k") as reader:
+                assert reader.settled and reader.still_same()
+                store.write(fd, b"3", 0)
+                assert not reader.still_same()
+
+
 def test_regression_a_tag_pinned_before_the_fill_stays_accepted_in_spite_of_a_mark(
     namespace: Namespace,
 ) -> None:
