@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.namespace.kit import BUCKET, md5_of, put
+from tests.unit.namespace.kit import BUCKET, keys, md5_of, put
 from weka_mp.cli.check_cmd import command
+from weka_mp.errors import NotFound
 from weka_mp.namespace import CompletedPart, Namespace, NewUpload
 from weka_mp.namespace.record_values import ContentHeaders
 from weka_mp.store.posix import PosixStore
@@ -163,6 +164,25 @@ def test_one_file_copied_inside_the_store_is_an_object_of_its_own(store: Path) -
         assert namespace.fill(BUCKET).filled == 1
         info = namespace.head_object(BUCKET, b"copied")
         assert info.etag == md5_of(b"content") and dict(info.user) == USER
+    posix.shutdown()
+
+
+def test_a_directory_object_copied_beside_both_doors_is_a_directory_again(store: Path) -> None:
+    """Its record came along and names another inode: what it says of a body is not true of the copy."""
+    posix = PosixStore(str(store))
+    with Namespace.open(posix) as namespace:
+        put(namespace, b"folder/", b"body", user={"x": "y"})
+        put(namespace, b"folder/inner", b"content")
+        subprocess.run(["cp", "-a", "folder", "copied"], cwd=store / "bucket", check=True)
+        assert namespace.head_object(BUCKET, b"folder/").user == {"x": "y"}
+        with pytest.raises(NotFound):
+            namespace.head_object(BUCKET, b"copied/")
+        assert [key for key in keys(namespace) if key.startswith((b"copied", b"folder"))] == [
+            b"copied/inner", b"folder/", b"folder/inner",
+        ]
+        namespace.delete_object(BUCKET, b"copied/inner")
+        put(namespace, b"copied/", b"other")
+        assert namespace.head_object(BUCKET, b"copied/").etag == md5_of(b"other")
     posix.shutdown()
 
 

@@ -218,6 +218,17 @@ def test_a_number_of_an_earlier_process_is_found_by_handle(tmp_path: Path) -> No
         table.store.shutdown()
 
 
+def test_without_handles_a_number_of_an_earlier_process_is_stale(tmp_path: Path) -> None:
+    """As for a mount without CAP_DAC_READ_SEARCH: better no inode than perhaps another one."""
+    (tmp_path / "f").touch()
+    table = _Table(tmp_path, _NoHandles)
+    with pytest.raises(Stale):
+        table.nodes.get((tmp_path / "f").stat().st_ino)
+    assert table.learn("f").number == (tmp_path / "f").stat().st_ino, "by name it is found"
+    table.nodes.close()
+    table.store.shutdown()
+
+
 def _reuse(table: _Table) -> tuple[Node, Node]:
     """A node of a removed file, and that of a new one which got its inode number."""
     for attempt in range(50):
@@ -297,14 +308,17 @@ def test_a_file_removed_beside_us_does_not_keep_its_space(table: _Table) -> None
 
 def test_attributes_are_read_after_the_inode_was_announced(handled: _Table) -> None:
     """A change between the two is one that nobody tells us of, since nobody knew that we know the inode."""
-    (handled.folder / "f").touch()
+    path = handled.folder / "f"
+    path.touch()
 
     def announce(ino: int) -> bool:
-        (handled.folder / "f").write_bytes(b"changed")
+        with path.open("ab") as file:
+            file.write(b"changed")
         return True
 
     nodes = Nodes(handled.store, announce=announce)
     fd = handled.store.open_path(handled.store.root(), b"f")
-    assert nodes.look(fd).size == len(b"changed")
+    before = path.stat().st_size
+    assert nodes.look(fd).size == before + len(b"changed")
     handled.store.close(fd)
     nodes.close()
