@@ -5,6 +5,7 @@ in one place.
 from __future__ import annotations
 
 __all__ = [
+    "UNWRITABLE",
     "AccessDenied",
     "AttributeTooLarge",
     "BucketExists",
@@ -117,6 +118,10 @@ class NoSpace(NamespaceError):
 
 class QuotaExceeded(NamespaceError):
     """A quota is exhausted."""
+
+
+UNWRITABLE = (ReadOnly, NoSpace, QuotaExceeded)
+"""What a store says that can be read and not be written now: no reason to refuse anybody who reads."""
 
 
 class FileTooLarge(NamespaceError):

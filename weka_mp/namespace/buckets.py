@@ -17,6 +17,7 @@ import msgpack
 
 from weka_mp.bucket_names import is_bucket_name, is_new_bucket_name
 from weka_mp.errors import (
+    UNWRITABLE,
     BucketExists,
     BucketMissing,
     BucketNotEmpty,
@@ -76,8 +77,16 @@ class Buckets:
         attr = self._context.store.attr(fd)
         known = self._registered(fd, attr)
         if known is None:  # made over POSIX: what we first see of it is kept
-            known = self._register(fd, attr, min(attr.mtime_ns, attr.ctime_ns), "posix", None)
+            known = self._first_seen(fd, attr)
         return BucketInfo(name, known[_CREATED], known[_SOURCE], attr.ino, known.get(_OWNER))
+
+    def _first_seen(self, fd: Fd, attr: Attr) -> dict[int, Any]:
+        """On a full or read-only store it cannot be kept, and is found anew with each look."""
+        created_ns = min(attr.mtime_ns, attr.ctime_ns)
+        try:
+            return self._register(fd, attr, created_ns, "posix", None)
+        except UNWRITABLE:
+            return {_CREATED: created_ns, _OWNER: None, _SOURCE: "posix"}
 
     def _registered(self, fd: Fd, attr: Attr) -> dict[int, Any] | None:
         data = self._registry.read(b"%d" % attr.ino)

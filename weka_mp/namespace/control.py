@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from weka_mp.clock import Clock, RandomSource
-from weka_mp.errors import Exists, NamespaceError, NotFound, StoreUnusable
+from weka_mp.errors import Exists, NamespaceError, NotFound, ReadOnly, StoreUnusable
 from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -151,7 +151,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             store_id = _identify(ControlFiles(store, control, random), clock, random)
             locks = _directory(store, control, b"locks")
             try:
-                lock_file = store.open_file(locks, b"entries", os.O_RDWR | os.O_CREAT, 0o600)
+                lock_file = _lock_file(store, locks)
             finally:
                 store.close(locks)
         except StoreUnusable:
@@ -172,6 +172,16 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             opened[b"overflow"],
             opened[b"broken"],
         )
+
+
+def _lock_file(store: Store, locks: Fd) -> Fd:
+    """Where nothing can be written this one cannot either: locks raise ReadOnly then, and with them every
+    change.
+    """
+    try:
+        return store.open_file(locks, b"entries", os.O_RDWR | os.O_CREAT, 0o600)
+    except ReadOnly:
+        return store.open_file(locks, b"entries", os.O_RDONLY)
 
 
 def _directory(store: Store, at: Fd, name: bytes) -> Fd:

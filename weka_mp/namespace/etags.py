@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from weka_mp.clock import Clock
 from weka_mp.errors import (
+    UNWRITABLE,
     AccessDenied,
     AttributeTooLarge,
     Exists,
@@ -199,7 +200,10 @@ def settle(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, clock: Clock) ->
         if not granted:
             return EtagState(_nonce(), record, False, stable=False, lifted=lifting)
         if lifting:
-            record = _lift_mark(store, locks, fd)
+            try:
+                record = _lift_mark(store, locks, fd)
+            except UNWRITABLE:  # the mark stays, and the object is served all the same
+                return EtagState(_nonce(), record, False, stable=False, lifted=True)
         now = store.attr(fd)
         if (now != attr and Stamp.of(now) != Stamp.of(attr)) or _too_fresh(store, now, clock):
             return EtagState(_nonce(), record, False, stable=False, lifted=lifting)

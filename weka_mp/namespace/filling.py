@@ -15,6 +15,7 @@ from weka_mp.errors import (
     NameTooLong,
     NotDirectory,
     NotFound,
+    ReadOnly,
 )
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import FillOutcome, fill_file
@@ -59,9 +60,8 @@ def fill_bucket(context: Context, bucket: BucketName, prefix: bytes, stop: Calla
             return report
         try:
             for at, name in _files(context, directory, prefix[len(base) :]):
-                if stop():
+                if stop() or not _fill_one(context, at, name, report, stop):
                     break
-                _fill_one(context, at, name, report, stop)
         finally:
             context.store.close(directory)
     finally:
@@ -81,7 +81,8 @@ def fill_paths(context: Context, paths: Iterable[bytes], stop: Callable[[], bool
         except _SKIPPED:
             continue
         try:
-            _fill_one(context, directory, name, report, stop)
+            if not _fill_one(context, directory, name, report, stop):
+                break
         finally:
             context.store.close(directory)
     return report
@@ -123,16 +124,21 @@ def _mode(context: Context, directory: Fd, name: bytes) -> int:
 
 def _fill_one(
     context: Context, directory: Fd, name: bytes, report: FillReport, stop: Callable[[], bool]
-) -> None:
+) -> bool:
+    """False when no other file is worth a try: what was read of it could not be recorded either."""
     store = context.store
     try:
         fd = store.open_file(directory, name, os.O_RDONLY)
     except _SKIPPED:
-        return
+        return True
     try:
         if stat.S_ISREG(store.attr(fd).mode):
             report.count(fill_file(store, context.locks, fd, context.clock, stop))
+    except ReadOnly:
+        report.failed += 1
+        return False
     except NamespaceError:
         report.failed += 1
     finally:
         store.close(fd)
+    return True

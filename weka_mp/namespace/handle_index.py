@@ -17,7 +17,7 @@ import struct
 import threading
 import zlib
 
-from weka_mp.errors import NotFound, ReadOnly
+from weka_mp.errors import UNWRITABLE, NotFound
 from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -51,7 +51,7 @@ class HandleIndex:
             return None
         try:
             return cls(store, store.open_file(control, b"handles", os.O_RDWR | os.O_CREAT, 0o600))
-        except ReadOnly:
+        except UNWRITABLE:
             return None
         finally:
             store.close(control)

@@ -170,7 +170,7 @@ class Store(Protocol):
     def drop_lease(self, fd: Fd) -> None: ...
     def lock(self, fd: Fd, offset: int, *, wait: bool) -> bool:
         """An exclusive open-file-description lock on one byte; False when `wait` is not wanted and another
-        holds it.
+        holds it. A read-only descriptor is made one that can write, which it must; ReadOnly where it cannot.
         """
 
     def unlock(self, fd: Fd, offset: int) -> None: ...

@@ -12,13 +12,13 @@ import errno
 import fcntl
 import os
 import stat
-import struct
 from collections.abc import Iterator, Sequence
 
 from weka_mp.errors import AccessDenied, NotFound, NotSupported, ObjectChanged, StoreUnusable
 from weka_mp.store import syscalls
-from weka_mp.store.interface import DirEntry, Primitives, StatVfs
-from weka_mp.store.probe import probe
+from weka_mp.store.byte_locks import ByteLocks
+from weka_mp.store.interface import DirEntry, StatVfs
+from weka_mp.store.probe import assumed, probe
 from weka_mp.store.resolving import DIRECTORY, PATH_MAX, STRICT, open_by_steps, open_far
 from weka_mp.store.translate import fail
 from weka_mp.values import Attr, Fd, InodeNo
@@ -28,8 +28,6 @@ __all__ = ["PosixStore"]
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _COPY_STEP = 1 << 30
 _READ_STEP = 1 << 20
-_FLOCK = struct.Struct("hhqqi4x")
-_F_OFD_SETLK, _F_OFD_SETLKW = 37, 38  # fcntl(2); not in Python 3.11's fcntl
 _F_SETSIG = 10
 _SIGURG = 23  # ignored by default: a lease break must not kill the process as SIGIO would
 _COPY_REFUSED = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
@@ -72,22 +70,37 @@ class PosixStore:
     Raises StoreUnusable when it is not there, is no directory or cannot be opened.
     """
 
-    primitives: Primitives
-
     def __init__(self, path: bytes | str) -> None:
         self.path = os.fsencode(os.path.realpath(path))
         self._privileged = os.geteuid() == 0
         self._own_groups = tuple(os.getgroups())
+        self._locks = ByteLocks()
         try:
             self._root = os.open(self.path, DIRECTORY)
         except OSError as error:
             raise StoreUnusable(f"{os.fsdecode(self.path)}: {error.strerror}") from error
         try:
             self._has_openat2 = self._find_openat2()
-            self.primitives = probe(self._root)
+            found = probe(self._root)
+            self.primitives = found or assumed(self._root)
         except BaseException:
             os.close(self._root)
             raise
+        self._assumes = found is None
+
+    def _written(self, fd: Fd) -> Fd:
+        """After an open that can write: a store that was full or read-only before is probed by now.
+
+        Gives `fd` back.
+        """
+        if self._assumes:
+            try:
+                found = probe(self._root)
+            except StoreUnusable:
+                return fd  # it fails in other ways now; those who write will hear of it
+            if found is not None:
+                self.primitives, self._assumes = found, False
+        return fd
 
     def _find_openat2(self) -> bool:
         try:
@@ -120,7 +133,8 @@ class PosixStore:
         return self._open(at, path or b".", DIRECTORY, 0, STRICT)
 
     def open_file(self, at: Fd, path: bytes, flags: int, mode: int = 0o666) -> Fd:
-        return self._open(at, path, flags | _FILE, mode, STRICT)
+        fd = self._open(at, path, flags | _FILE, mode, STRICT)
+        return fd if flags & os.O_ACCMODE == os.O_RDONLY else self._written(fd)
 
     def open_path(self, at: Fd, name: bytes) -> Fd:
         return self._open(at, name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, STRICT)
@@ -234,7 +248,8 @@ class PosixStore:
         if not self.primitives.unnamed_files:
             raise NotSupported("no O_TMPFILE here")
         try:
-            return Fd(os.open(b".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=directory))
+            fd = os.open(b".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=directory)
+            return self._written(Fd(fd))
         except OSError as error:
             if error.errno == errno.EPERM and self.attr(directory).nlink == 0:
                 raise NotFound("the directory was removed") from error  # ext4 says EPERM
@@ -455,20 +470,10 @@ class PosixStore:
                 fail(error)
 
     def lock(self, fd: Fd, offset: int, *, wait: bool) -> bool:
-        request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
-        try:
-            fcntl.fcntl(fd, _F_OFD_SETLKW if wait else _F_OFD_SETLK, request)
-        except OSError as error:
-            if not wait and error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
-            fail(error)
-        return True
+        return self._locks.lock(fd, offset, wait=wait)
 
     def unlock(self, fd: Fd, offset: int) -> None:
-        try:
-            fcntl.fcntl(fd, _F_OFD_SETLK, _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, offset, 1, 0))
-        except OSError as error:
-            fail(error)
+        self._locks.unlock(fd, offset)
 
     @contextlib.contextmanager
     def acting_as(self, uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:

@@ -11,7 +11,6 @@ import os
 import shutil
 import struct
 from collections.abc import Callable
-from functools import partial
 
 from weka_mp.errors import StoreUnusable
 from weka_mp.store import syscalls
@@ -25,34 +24,77 @@ _GRAIN_NS = (
 )
 _XATTR_STEPS = (256, 900, 3500, 16_000, 60_000)  # ext4 holds a little less than a block, of 1 or 4 KiB
 _XATTR = "user.weka.probe"
+_FORMAT_PATH = b".weka/format"  # a file that every store has, and nobody writes to
+_NOT_NOW = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Errors of a file system that is full or read-only: they say nothing of what it can do."""
 _PROBE_NAME = b".weka~probe-%d-%s"
 
 
 def _works(trial: Callable[[], object]) -> bool:
     try:
         trial()
-    except OSError:
+    except OSError as error:
+        if error.errno in _NOT_NOW:
+            raise
         return False
     return True
 
 
-def probe(root: int) -> Primitives:
-    """Try every primitive below the directory `root`. Raises StoreUnusable when nothing can be created
-    there.
+def probe(root: int) -> Primitives | None:
+    """Try every primitive below the directory `root`; None while nothing can be written there because the
+    file system is full or read-only (`assumed` goes on then). Raises StoreUnusable for any other reason.
     """
     name = _PROBE_NAME % (os.getpid(), os.urandom(4).hex().encode())
     try:
         os.mkdir(name, 0o700, dir_fd=root)
     except OSError as error:
-        raise StoreUnusable(f"the store cannot be written: {error.strerror}") from error
+        _untold(error)
+        return None
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
     try:
         return _probe_in(directory)
     except OSError as error:  # full, or failing: what the file system can do cannot be told
-        raise StoreUnusable(f"the store cannot be written: {error.strerror}") from error
+        _untold(error)
+        return None
     finally:
         os.close(directory)
-        shutil.rmtree(name, dir_fd=root)
+        shutil.rmtree(name, ignore_errors=True, dir_fd=root)  # what stays is swept (`namespace.sweeping`)
+
+
+def _untold(error: OSError) -> None:
+    """Raises StoreUnusable unless the file system may be written another time."""
+    if error.errno not in _NOT_NOW:
+        raise StoreUnusable(f"the store cannot be written: {error.strerror}") from error
+
+
+def assumed(root: int) -> Primitives:
+    """What reading needs to know, found without writing; of the rest nothing that the store's verbs could not
+    take back: without unnamed files they say NotSupported.
+    """
+    return Primitives(
+        xattrs=_answers_xattrs(root),
+        xattr_bytes=_XATTR_STEPS[0],
+        unnamed_files=True,
+        rename_noreplace=False,
+        hard_links=False,
+        reflink=False,
+        copy_range=False,
+        leases=_works(lambda: _lease(root, os.O_RDONLY, _FORMAT_PATH)),
+        ofd_locks=True,
+        fine_times=False,
+        change_grain_ns=_GRAIN_NS,
+        file_handles=_works(lambda: _handles(root, root)),
+        seek_hole=False,
+        fallocate=False,
+    )
+
+
+def _answers_xattrs(root: int) -> bool:
+    try:
+        os.getxattr(root, _XATTR)
+    except OSError as error:
+        return error.errno == errno.ENODATA
+    return True
 
 
 def _probe_in(directory: int) -> Primitives:
@@ -60,7 +102,7 @@ def _probe_in(directory: int) -> Primitives:
     other = os.open(b"b", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
         os.write(fd, b"x" * 4096)
-        fitting = [size for size in _XATTR_STEPS if _works(partial(os.setxattr, fd, _XATTR, b"x" * size))]
+        fitting = _fitting(fd)
         return Primitives(
             xattrs=bool(fitting),
             xattr_bytes=max(fitting, default=0),
@@ -82,6 +124,22 @@ def _probe_in(directory: int) -> Primitives:
         os.close(other)
 
 
+def _fitting(fd: int) -> list[int]:
+    """The sizes of attributes that fit. ENOSPC is how ext4 says that one is too large, too (`_works` would
+    raise it): only when not even the smallest fits, the file system is full.
+    """
+    sizes: list[int] = []
+    for size in _XATTR_STEPS:
+        try:
+            os.setxattr(fd, _XATTR, b"x" * size)
+        except OSError as error:
+            if not sizes and error.errno in _NOT_NOW:
+                raise
+        else:
+            sizes.append(size)
+    return sizes
+
+
 def _unnamed(directory: int) -> None:
     fd = os.open(b".", os.O_TMPFILE | os.O_RDWR, 0o600, dir_fd=directory)
     try:
@@ -95,8 +153,8 @@ def _noreplace(directory: int) -> None:
     syscalls.renameat2(directory, b"n", directory, b"m", 1)
 
 
-def _lease(directory: int) -> None:
-    fd = os.open(b"leased", os.O_RDONLY | os.O_CREAT, 0o600, dir_fd=directory)
+def _lease(directory: int, flags: int = os.O_RDONLY | os.O_CREAT, name: bytes = b"leased") -> None:
+    fd = os.open(name, flags, 0o600, dir_fd=directory)
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)

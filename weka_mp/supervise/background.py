@@ -18,7 +18,7 @@ from typing import Any, Final
 import trio
 from prometheus_client import Counter, Gauge
 
-from weka_mp.errors import BucketMissing, NamespaceError
+from weka_mp.errors import UNWRITABLE, BucketMissing, NamespaceError
 from weka_mp.namespace import FillReport, Namespace
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.opening import open_namespace
@@ -195,6 +195,8 @@ async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) ->
     while True:
         try:
             await trio.to_thread.run_sync(_sweep, namespace, stopping)
+        except UNWRITABLE as error:  # the supervisor's health says so, too
+            log.warning("leftovers cannot be swept now: %s", error)
         except NamespaceError as error:
             log.error("leftovers cannot be swept: %s", error)
         await trio.sleep(_SWEEP_EVERY)

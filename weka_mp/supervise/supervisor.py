@@ -20,6 +20,7 @@ import trio
 
 from weka_mp.config import Address, Config
 from weka_mp.control.server import serve_admin
+from weka_mp.errors import NamespaceError
 from weka_mp.namespace import Namespace
 from weka_mp.observe.logs import LogSink
 from weka_mp.supervise import checks, mounts, places, plans
@@ -32,7 +33,7 @@ from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.supervise.readiness import s3_answers
 from weka_mp.supervise.reexports import Reexports
-from weka_mp.supervise.service import RunningService, Views
+from weka_mp.supervise.service import RunningService, Views, write_probe
 
 __all__ = ["Started", "run_service"]
 
@@ -117,7 +118,10 @@ async def _prepare(
     stack.callback(presence.leave)
     if presence.enter():
         # Nobody else works on the store now: whatever is staged was left by processes that died.
-        await trio.to_thread.run_sync(namespace.sweep, namespace.clock.now_ns())
+        await trio.to_thread.run_sync(_sweep, namespace)
+    writable = await trio.to_thread.run_sync(write_probe, namespace)
+    if writable != "ok":
+        log.warning("%s cannot be written now (%s): reads are served, changes refused", store, writable)
     credentials = None if config.s3 is None else _credentials(namespace.store_id, store, environ, uid)
     sockets = _listen_s3(config.s3, stack)
     admin, admin_listeners = _listen_admin(config, runtime, stack)
@@ -149,6 +153,14 @@ async def _prepare(
         background=background,
         reexports=Reexports(namespace, mount_keepers[0] if mount_keepers else None, doors),
     )
+
+
+def _sweep(namespace: Namespace) -> None:
+    """Where nothing can be taken away either, leftovers stay: nobody sees them."""
+    try:
+        namespace.sweep(namespace.clock.now_ns())
+    except NamespaceError as error:
+        log.warning("leftovers cannot be swept: %s", error)
 
 
 def _runtime_directory(store_id: str, environ: Mapping[str, str], uid: int) -> str:
