@@ -10,6 +10,7 @@ import pytest
 
 from weka_mp.errors import StoreUnusable
 from weka_mp.store.posix import PosixStore
+from weka_mp.store.probe import assumed
 
 
 def test_regression_blocks_of_1_kib_have_room_for_attributes(
@@ -30,14 +31,38 @@ def test_regression_blocks_of_1_kib_have_room_for_attributes(
     store.shutdown()
 
 
-def test_regression_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(fd: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("verb", ["mkdir", "write", "setxattr", "copy_file_range"])
+def test_a_store_without_room_is_probed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, number: int
+) -> None:
+    """And nothing is taken for impossible that only lacked room."""
+
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number))
 
     before = len(os.listdir("/proc/self/fd"))
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        with pytest.raises(StoreUnusable, match="No space left"):
+        patch.setattr(os, verb, full)
+        store = PosixStore(str(tmp_path))
+        assert store.primitives == assumed(store.root())
+    assert os.listdir(tmp_path) == []
+    store.close(store.create_unnamed(store.root(), 0o600))  # the first write
+    fresh = PosixStore(str(tmp_path))
+    assert store.primitives == fresh.primitives
+    for made in (store, fresh):
+        made.shutdown()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_failing_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(fd: int, data: bytes) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", failing)
+        with pytest.raises(StoreUnusable, match="Input/output error"):
             PosixStore(str(tmp_path))
     assert os.listdir(tmp_path) == []
     assert len(os.listdir("/proc/self/fd")) == before
