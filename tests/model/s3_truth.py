@@ -183,7 +183,7 @@ class S3Truth:
                 found.append((key, content))
                 continue
             group = key[: at + len(delimiter)]
-            if group != after and (group, None) not in found[-1:]:
+            if not after.startswith(group) and (group, None) not in found[-1:]:
                 found.append((group, None))
         return found
 

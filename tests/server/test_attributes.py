@@ -71,7 +71,7 @@ def test_parts_and_their_pages(client, bucket):
     beyond = client.get_object_attributes(
         Bucket=bucket, Key="k", ObjectAttributes=["ObjectParts"], PartNumberMarker=7
     )["ObjectParts"]
-    assert (beyond["IsTruncated"], beyond.get("Parts")) == (False, None)
+    assert (beyond["IsTruncated"], beyond.get("Parts"), beyond["NextPartNumberMarker"]) == (False, None, 0)
 
 
 def test_parts_of_a_full_object_checksum_and_of_none(client, bucket, endpoint):

@@ -88,6 +88,19 @@ def test_prefix_and_start_after(client, bucket, tree):
     assert [item["Key"] for item in after["Contents"]] == ["b/c/3", "d/4", "e"]
     assert after["Contents"][0]["Owner"]["ID"]
     assert client.list_objects_v2(Bucket=bucket, MaxKeys=0)["KeyCount"] == 0
+    token = client.list_objects_v2(Bucket=bucket, MaxKeys=1)["NextContinuationToken"]
+    # A token outweighs it, and S3 does not repeat what it did not look at.
+    assert "StartAfter" not in client.list_objects_v2(Bucket=bucket, StartAfter="z", ContinuationToken=token)
+
+
+@pytest.mark.parametrize("delimiter", ["/", "c/"])
+def test_regression_a_marker_below_a_common_prefix_stands_behind_it(client, bucket, tree, delimiter):
+    """Rows are ordered as they are shown: the common prefix sorts before every marker that begins with it."""
+    for method, marker in (("list_objects", "Marker"), ("list_objects_v2", "StartAfter")):
+        page = getattr(client, method)(Bucket=bucket, Prefix="b/", Delimiter=delimiter, **{marker: "b/c/"})
+        again = getattr(client, method)(Bucket=bucket, Prefix="b/", Delimiter=delimiter, **{marker: "b/c/0"})
+        assert (page.get("CommonPrefixes"), page.get("Contents")) == (None, None)
+        assert (again.get("CommonPrefixes"), again.get("Contents")) == (None, None)
 
 
 def test_a_foreign_token_is_refused(client, bucket):

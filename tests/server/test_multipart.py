@@ -7,6 +7,7 @@ import hashlib
 import os
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.server.test_objects import failure
 
@@ -76,6 +77,12 @@ def test_mistakes_are_named(client, bucket):
     assert failure(complete, **known, MultipartUpload=size, MpuObjectSize=1) == ("InvalidRequest", 400)
     unknown = {**known, "UploadId": "nosuchupload"}
     assert failure(client.upload_part, **unknown, PartNumber=1, Body=b"x") == ("NoSuchUpload", 404)
+    with pytest.raises(ClientError) as refused:
+        complete(**unknown, MultipartUpload=wrong)
+    assert refused.value.response["Error"]["UploadId"] == "nosuchupload"
+    with pytest.raises(ClientError) as refused:
+        complete(**known, MultipartUpload=wrong)
+    assert refused.value.response["Error"]["PartNumber"] == "1"
     assert failure(client.head_object, Bucket=bucket, Key="k") == ("404", 404)
 
 
@@ -131,3 +138,20 @@ def test_the_transfer_manager(client, bucket, tmp_path):
     client.upload_file(str(source), bucket, "big")
     client.download_file(bucket, "big", str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == source.read_bytes()
+
+
+def test_regression_parts_show_the_checksum_of_their_upload_alone(client, bucket):
+    known, _ = upload(client, bucket, [b"x"])
+    client.upload_part(**known, PartNumber=2, Body=b"y", ChecksumAlgorithm="CRC32")
+    listed = client.list_parts(**known)["Parts"]
+    assert [name for part in listed for name in part if name.startswith("Checksum")] == []
+
+
+def test_regression_a_location_is_percent_encoded(client, bucket):
+    begun = client.create_multipart_upload(Bucket=bucket, Key="ä b/c?")
+    known = {"Bucket": bucket, "Key": "ä b/c?", "UploadId": begun["UploadId"]}
+    part = client.upload_part(**known, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    done = client.complete_multipart_upload(**known, MultipartUpload=parts)
+    assert done["Location"].endswith(f"/{bucket}/%C3%A4%20b/c%3F")
+    assert done["Key"] == "ä b/c?"

@@ -147,6 +147,18 @@ def test_regression_a_copy_has_the_redirect_it_was_asked_for_and_inherits_none(c
     assert client.head_object(Bucket=bucket, Key="from")["WebsiteRedirectLocation"] == "/new"
 
 
+def test_regression_a_copy_onto_itself_may_name_the_storage_class(client, bucket):
+    """For S3 a class that is named is a change, also when it is the one that the object has."""
+    put = client.put_object(Bucket=bucket, Key="k", Body=b"data", Metadata={"a": "1"})
+    same = {"Bucket": bucket, "Key": "k", "CopySource": f"{bucket}/k", "StorageClass": "STANDARD"}
+    assert failure(client.copy_object, **same, IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert client.copy_object(**same, IfMatch=put["ETag"])["CopyObjectResult"]["ETag"] == put["ETag"]
+    got = client.get_object(Bucket=bucket, Key="k")
+    assert (got["Body"].read(), got["Metadata"]) == (b"data", {"a": "1"})
+    del same["StorageClass"]
+    assert failure(client.copy_object, **same) == ("InvalidRequest", 400)
+
+
 @pytest.mark.parametrize(("source", "destination", "named"), [
     ({"Bucket": "bucket", "Key": "none"}, "bucket", {"Code": "NoSuchKey", "Key": "none"}),
     ({"Bucket": "nowhere", "Key": "k"}, "bucket", {"Code": "NoSuchBucket", "BucketName": "nowhere"}),
@@ -224,6 +236,21 @@ def test_each_entry_of_a_deletion_has_its_own_conditions(client, bucket):
     }
     left = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
     assert left == ["list", "wrong-size", "wrong-tag", "wrong-time"]
+
+
+def test_regression_a_version_in_a_deletion_concerns_its_entry_alone(client, bucket):
+    for key in ("a", "b"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    done = client.delete_objects(Bucket=bucket, Delete={"Objects": [
+        {"Key": "a", "VersionId": "null"}, {"Key": "b", "VersionId": "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD"},
+    ]})
+    assert done["Deleted"] == [{"Key": "a", "VersionId": "null"}]
+    (error,) = done["Errors"]
+    version = "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD"
+    assert (error["Key"], error["Code"], error["VersionId"]) == ("b", "NoSuchVersion", version)
+    assert client.get_object(Bucket=bucket, Key="b")["Body"].read() == b"x"
+    for read in (client.get_object, client.delete_object):
+        assert failure(read, Bucket=bucket, Key="b", VersionId=version) == ("InvalidArgument", 400)
 
 
 def test_conditions_of_a_deletion(client, bucket):

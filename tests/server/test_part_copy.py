@@ -84,10 +84,12 @@ def test_what_is_refused(client, bucket, source):
     beyond = f"bytes=0-{len(source)}"
     for wrong in ("bytes=0-99999999", "bytes=5242880-", "bytes=-5", "0-5", "bytes=6-5", beyond):
         assert failure(copy, client=client, known=known, CopySourceRange=wrong) == ("InvalidArgument", 400)
+    nothing_there = failure(copy, client=client, known=known, CopySourceRange="bytes=99999999-99999999")
+    assert nothing_there == ("InvalidRequest", 400)
     for missing, code in (
         ({"Bucket": bucket, "Key": "none"}, "NoSuchKey"),
         ({"Bucket": "no-such-bucket", "Key": "k"}, "NoSuchBucket"),
-        (f"{bucket}/k?versionId=abc", "NoSuchVersion"),
+        (f"{bucket}/k?versionId=abc", "InvalidArgument"),
     ):
         assert failure(copy, client=client, known=known, CopySource=missing)[0] == code
     gone = {**known, "UploadId": "0" * 48}

@@ -30,8 +30,9 @@ def list_buckets(context: Context, operation: op.ListBuckets) -> Reply:
     ]
     page = names[: operation.max_buckets]
     token = encode_token(page[-1].name.encode()) if len(names) > len(page) else None
-    # The region is told only to clients that page, as S3 does.
-    region = context.site.region if operation.max_buckets < _MAX_PAGE or operation.bucket_region else ""
+    # The region is told only to clients that page or select, as S3 does.
+    selects = operation.bucket_region or operation.prefix or operation.continuation_token
+    region = context.site.region if operation.max_buckets < _MAX_PAGE or selects else ""
     rows = [xml_write.BucketRow(bucket.name, bucket.created_ns // _SECOND, region) for bucket in page]
     document = xml_write.list_all_my_buckets_result(owner(context), rows, operation.prefix, token)
     return xml_reply(document)

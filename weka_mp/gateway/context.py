@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Site", "owner"]
 
+_SECOND: Final = 1_000_000_000
 _OWNER_NAME: Final = "root"  # of the one account there is
 
 
@@ -40,6 +41,11 @@ class Context:
     @property
     def namespace(self) -> Namespace:
         return self.site.namespace
+
+    @property
+    def now(self) -> int:
+        """Whole seconds since the epoch."""
+        return self.namespace.clock.now_ns() // _SECOND
 
 
 def owner(context: Context) -> Owner:

@@ -37,6 +37,7 @@ _DEFECT: Final = Spelling("InternalError", defect=True)
 _MISSING: Final = Spelling("NoSuchKey")
 _RETRY: Final = Spelling("ServiceUnavailable", message=_AGAIN)
 _SLOW: Final = Spelling("SlowDown")
+_SUBJECTS: Final = {"NoSuchUpload": "UploadId", "InvalidPart": "PartNumber", "EntityTooSmall": "PartNumber"}
 _ABOUT_BUCKETS: Final = frozenset({"NoSuchBucket", "BucketNotEmpty", "BucketAlreadyOwnedByYou"})
 
 S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
@@ -98,6 +99,8 @@ def to_s3_error(error: errors.NamespaceError, bucket: str | None, key: bytes | N
         details["BucketName"] = bucket
     elif spelling.code == "NoSuchKey" and key is not None:
         details["Key"] = key.decode("utf-8", "replace")
+    elif error.subject and isinstance(error.subject, str) and (element := _SUBJECTS.get(spelling.code)):
+        details[element] = error.subject
     return S3Error(spelling.code, message, status=spelling.status, details=details), spelling.defect
 
 

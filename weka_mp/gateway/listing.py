@@ -42,7 +42,8 @@ def list_objects_v2(context: Context, operation: op.ListObjectsV2) -> Reply:
     following = None if page.resume is None else encode_token(page.resume)
     return xml_reply(xml_write.list_bucket_result_v2(xml_write.ListingV2(
         operation.bucket, operation.prefix, operation.delimiter, operation.max_keys, operation.encoding_type,
-        following is not None, token, following, operation.start_after, page.rows, page.prefixes,
+        following is not None, token, following, operation.start_after if token is None else b"",
+        page.rows, page.prefixes,
     )))
 
 

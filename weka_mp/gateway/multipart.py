@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
@@ -120,7 +121,7 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
     )
     if done.repeated:
         _check_repeated(operation, done)
-    location = f"/{operation.bucket}/{operation.key.decode('utf-8')}"
+    location = f"/{operation.bucket}/{quote(operation.key, safe='/')}"
     document = xml_uploads.complete_multipart_upload_result(xml_uploads.CompletedUpload(
         location, operation.bucket, operation.key, done.etag, tuple(done.checksums.items()),
         done.checksum_type or "",

@@ -38,7 +38,7 @@ def upload_part_copy(context: Context, operation: op.UploadPartCopy) -> Reply:
     def select(info: ObjectInfo) -> tuple[int, int]:
         nonlocal source_opened
         source_opened = True
-        check_source(operation.source_conditions, info.accepted_etags, last_modified(info))
+        check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
         return _selected(operation.source_range, info.size)
 
     algorithm = next(iter(wanted), None)
@@ -67,6 +67,8 @@ def _selected(source_range: tuple[int, int] | None, size: int) -> tuple[int, int
         offset, count = 0, size
     else:
         first, last = source_range
+        if first >= size:
+            raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size")
         if last >= size:
             raise S3Error(
                 "InvalidArgument", f"Range specified is not valid for source object of size: {size}",

@@ -23,18 +23,19 @@ def list_parts(context: Context, operation: op.ListParts) -> Reply:
         after=operation.marker, limit=operation.max_parts,
     )
     last = page.parts[-1].number if page.parts else 0
+    algorithm = page.upload.new.checksum_algorithm or ""
     return xml_reply(xml_uploads.list_parts_result(xml_uploads.PartsPage(
         operation.bucket, operation.key, operation.upload_id, owner(context), operation.marker,
         page.next_after or last, operation.max_parts, page.next_after is not None,
-        [_part(part) for part in page.parts],
-        page.upload.new.checksum_algorithm or "", page.upload.new.checksum_type or "",
+        [_part(part, algorithm) for part in page.parts],
+        algorithm, page.upload.new.checksum_type or "",
     )))
 
 
-def _part(part: StoredPart) -> xml_uploads.PartRow:
-    return xml_uploads.PartRow(
-        part.number, part.mtime_ns // _SECOND, part.etag, part.size, tuple(part.checksums.items())
-    )
+def _part(part: StoredPart, algorithm: str) -> xml_uploads.PartRow:
+    """A part, with the checksum of its upload's algorithm alone, as S3 shows it."""
+    shown = tuple((name, value) for name, value in part.checksums.items() if name == algorithm)
+    return xml_uploads.PartRow(part.number, part.mtime_ns // _SECOND, part.etag, part.size, shown)
 
 
 def list_multipart_uploads(context: Context, operation: op.ListMultipartUploads) -> Reply:

@@ -52,5 +52,5 @@ def _parts(info: ObjectInfo, operation: op.GetObjectAttributes) -> xml_attribute
         shown = (checksums.algorithm, checksums.shown(number, sizes.count)) if checksums else None
         if located is not None:
             rows.append(xml_attributes.PartRow(number, located[1], shown))
-    following = rows[-1].number if rows else marker
+    following = rows[-1].number if rows else 0
     return xml_attributes.PartsPage(sizes.count, marker, following, most, last < sizes.count, rows)

@@ -33,7 +33,7 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
     def check(info: ObjectInfo) -> None:
         nonlocal source_opened
         source_opened = True
-        check_source(operation.source_conditions, info.accepted_etags, last_modified(info))
+        check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
 
     try:
         done = _copy(context, operation, check)

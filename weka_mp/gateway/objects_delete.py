@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.context import Context
@@ -13,8 +14,11 @@ from weka_mp.namespace.values import Deleted, WriteConditions
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.errors import S3Error
+from weka_mp.values import ObjectKey
 
 __all__ = ["delete_object", "delete_objects"]
+
+_NULL_VERSION: Final = "null"  # the one that an object has in a bucket without versions
 
 
 def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
@@ -30,7 +34,7 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     entries = []
     for at, entry in enumerate(operation.entries):
         try:
-            entries.append((entry.key, _conditions(entry.etag, entry.size, entry.last_modified)))
+            entries.append(_examined(entry))
         except S3Error as error:  # a condition that cannot be read is its entry's fault alone
             refused[at] = error
     done, changes = context.namespace.delete_objects(operation.bucket, entries)
@@ -40,6 +44,12 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     return xml_reply(_document(operation, outcomes), changes=changes)
 
 
+def _examined(entry: op.DeleteEntry) -> tuple[ObjectKey, WriteConditions | None]:
+    if entry.version not in (None, _NULL_VERSION):
+        raise S3Error("NoSuchVersion")
+    return entry.key, _conditions(entry.etag, entry.size, entry.last_modified)
+
+
 def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteConditions | None:
     if tag is None and size is None and mtime is None:
         return None
@@ -47,13 +57,13 @@ def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteCo
 
 
 def _document(operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]) -> bytes:
-    deleted: list[bytes] = []
+    deleted: list[xml_write.DeletedRow] = []
     failed: list[xml_write.DeleteFailure] = []
     for entry, outcome in zip(operation.entries, outcomes, strict=True):
         if isinstance(outcome, NamespaceError):
             outcome, _ = to_s3_error(outcome, operation.bucket, entry.key)
         if isinstance(outcome, S3Error):
-            failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message))
+            failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message, entry.version))
         elif not operation.quiet:
-            deleted.append(entry.key)
+            deleted.append(xml_write.DeletedRow(entry.key, entry.version))
     return xml_write.delete_result(deleted, failed)

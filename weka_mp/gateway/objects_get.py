@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, last_modified, object_fields, validator_fields
 from weka_mp.gateway.reply import Fields, ObjectReply, Reply
+from weka_mp.s3.checksums import ChecksumType
 from weka_mp.s3.conditions import ReadDecision, check_read
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import NO_READ_CONDITIONS, GetObject, HeadObject, ReadObject
@@ -21,6 +22,8 @@ __all__ = ["get_object", "head_object"]
 _OK: Final = 200
 _PARTIAL: Final = 206
 _NOT_MODIFIED: Final = 304
+_WHOLE: Final = ChecksumType.FULL_OBJECT.value
+_COMPOSITE: Final = ChecksumType.COMPOSITE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
     """
     opened = context.namespace.open_object(operation.bucket, operation.key)
     try:
-        answer = _decide(operation, opened.info)
+        answer = _decide(context, operation, opened.info)
         if answer.status == _NOT_MODIFIED:
             opened.close()
             return Reply(_NOT_MODIFIED, answer.fields)
@@ -52,15 +55,15 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
 
 def head_object(context: Context, operation: HeadObject) -> Reply:
     """The same decision without a body. Raises as `get_object` does."""
-    answer = _decide(operation, context.namespace.head_object(operation.bucket, operation.key))
+    answer = _decide(context, operation, context.namespace.head_object(operation.bucket, operation.key))
     if answer.status == _NOT_MODIFIED:
         return Reply(_NOT_MODIFIED, answer.fields)
     return Reply(answer.status, answer.fields, length=answer.length)
 
 
-def _decide(operation: ReadObject, info: ObjectInfo) -> _Answer:
+def _decide(context: Context, operation: ReadObject, info: ObjectInfo) -> _Answer:
     if operation.conditions is not NO_READ_CONDITIONS:
-        decision = check_read(operation.conditions, info.accepted_etags, last_modified(info))
+        decision = check_read(operation.conditions, info.accepted_etags, last_modified(info), context.now)
         if decision is ReadDecision.NOT_MODIFIED:
             return _Answer(_NOT_MODIFIED, validator_fields(info), 0, 0)
     fields = object_fields(info, operation.response_overrides)
@@ -71,6 +74,8 @@ def _decide(operation: ReadObject, info: ObjectInfo) -> _Answer:
         if operation.checksum_mode:
             fields += checksum_fields(info.checksums, info.checksum_type)
         return _Answer(_OK, tuple(fields), 0, info.size)
+    if operation.checksum_mode:
+        fields += _whole_checksum(info, selected.length)
     return _partial(info, fields, selected)
 
 
@@ -94,11 +99,28 @@ def _part(operation: ReadObject, info: ObjectInfo, fields: list[tuple[str, str]]
         details = {"ActualPartCount": str(count), "PartNumberRequested": str(number)}
         raise S3Error("InvalidPartNumber", details=details)
     start, size = located
+    if operation.checksum_mode:
+        fields += _part_checksum(info, number, count) or _whole_checksum(info, size)
     if sizes is not None:
         fields.append(("x-amz-mp-parts-count", str(count)))
     if size == 0:
         return _Answer(_OK, tuple(fields), start, 0)  # no byte range can name nothing
     return _partial(info, fields, ByteRange(start, start + size - 1))
+
+
+def _whole_checksum(info: ObjectInfo, length: int) -> Fields:
+    """The object's checksum with a range that is all of it; that of parts alone is of no range."""
+    if length != info.size or info.checksum_type != _WHOLE:
+        return ()
+    return checksum_fields(info.checksums, info.checksum_type)
+
+
+def _part_checksum(info: ObjectInfo, number: int, count: int) -> Fields:
+    """A part's own checksum, where the object's is made of those of its parts."""
+    if info.part_checksums is None or info.checksum_type != _COMPOSITE:
+        return ()
+    shown = info.part_checksums.shown(number, count)
+    return checksum_fields({info.part_checksums.algorithm: shown}, info.checksum_type)
 
 
 def _partial(info: ObjectInfo, fields: list[tuple[str, str]], selected: ByteRange) -> _Answer:

@@ -185,8 +185,8 @@ class Lister:
     def page(
         self, bucket: BucketName, *, prefix: bytes, delimiter: bytes, after: bytes, limit: int
     ) -> ListPage:
-        """At most `limit` rows behind `after` (exclusive; a common prefix skips all below it). Raises
-        BucketMissing.
+        """At most `limit` rows behind `after`: a common prefix that `after` is or begins with stands before
+        it, with all that lies below. Raises BucketMissing.
         """
         bucket_fd = self._context.open_bucket(bucket)
         walk = self._grouped(_Query(bucket_fd, prefix, delimiter, after))
@@ -219,16 +219,14 @@ class Lister:
         if query.delimiter in (b"", b"/"):
             yield from self._walk(query)
             return
-        last = query.after if query.after.endswith(query.delimiter) else None
+        last = _group(query.after, query)
         for found in self._walk(query):
             if isinstance(found, CommonPrefix):
                 continue
-            at = found.key.find(query.delimiter, len(query.prefix))
-            if at < 0:
+            group = _group(found.key, query)
+            if group is None:
                 yield found
-                continue
-            group = found.key[: at + len(query.delimiter)]
-            if group != last:
+            elif group != last:
                 last = group
                 yield CommonPrefix(group)
 
@@ -282,9 +280,9 @@ class Lister:
             levels.close()
 
     def _is_common_prefix(self, child: Fd, key: bytes, query: _Query) -> bool:
-        """Whether keys lie below the directory that the marker does not stand for; closes the descriptor."""
+        """Whether keys lie below the directory; closes the descriptor."""
         try:
-            return key != query.after and self._has_key(child, key, query)
+            return self._has_key(child, key, query)
         finally:
             self._context.store.close(child)
 
@@ -297,9 +295,8 @@ class Lister:
             rest = query.after[len(base) :]
             behind = bisect.bisect_right(rows, rest, key=_sort_key)
             holder = self._holder(rows, rest)
-            # A marker that is the directory itself: with a delimiter it stands for all that lies below it.
-            told = holder is not None and holder.sort_key == rest and query.delimiter == b"/"
-            if holder is not None and holder.sort_key.startswith(wanted) and not told:
+            # With the delimiter the directory is one row, which stands before the marker.
+            if holder is not None and holder.sort_key.startswith(wanted) and query.delimiter != b"/":
                 yield holder
             start = max(start, behind)
         elif base < query.after:
@@ -362,6 +359,14 @@ class Lister:
             return _row_of(found.key, attr, state)
         finally:
             store.close(fd)
+
+
+def _group(key: bytes, query: _Query) -> bytes | None:
+    """The common prefix that stands for the key, None where it has a row of its own."""
+    if not key.startswith(query.prefix):
+        return None
+    at = key.find(query.delimiter, len(query.prefix))
+    return None if at < 0 else key[: at + len(query.delimiter)]
 
 
 def _sort_key(row: Row) -> bytes:

@@ -26,7 +26,7 @@ _Row = tuple[bytes, bytes]
 @dataclass(frozen=True, slots=True)
 class UploadsQuery:
     """`after`: (key or common prefix, upload id) to go on behind. With an empty id all uploads of that key
-    count as shown, and with a common prefix all below it. `limit`: rows of the page.
+    count as shown, and with a key or prefix below a common prefix all of that. `limit`: rows of the page.
     """
 
     prefix: bytes = b""
@@ -76,7 +76,7 @@ def _rows(area: UploadArea, bucket: int, query: UploadsQuery) -> Iterator[_Row]:
         at = key.find(delimiter, len(prefix)) if delimiter else -1
         if at < 0:
             yield key, upload_id
-        elif (group := key[: at + len(delimiter)]) != key_after:
+        elif not key_after.startswith(group := key[: at + len(delimiter)]):
             yield group, b""
 
 

@@ -94,13 +94,12 @@ def _delete_entry(element: Element) -> DeleteEntry:
     if len(key) > MAX_KEY_BYTES:
         sizes = {"Size": str(len(key)), "MaxSizeAllowed": str(MAX_KEY_BYTES)}
         raise S3Error("KeyTooLongError", details=sizes)
-    if "VersionId" in fields and text(fields["VersionId"]) not in ("", "null"):
-        raise _not_implemented("VersionId")
     return DeleteEntry(
         ObjectKey(key),
         text(fields["ETag"]) if "ETag" in fields else None,
         number(fields["Size"]) if "Size" in fields else None,
         _instant(fields["LastModifiedTime"]) if "LastModifiedTime" in fields else None,
+        (text(fields["VersionId"]) or None) if "VersionId" in fields else None,
     )
 
 
@@ -108,7 +107,7 @@ def delete_entries(body: bytes | None) -> tuple[tuple[DeleteEntry, ...], bool]:
     """The entries of a Delete document and whether it asks for quiet.
 
     Raises S3Error MissingRequestBodyError, MalformedXML (also for no entry and for more than 1000),
-    UserKeyMustBeSpecified, KeyTooLongError or NotImplemented (versions).
+    UserKeyMustBeSpecified or KeyTooLongError.
     """
     if not body:
         raise S3Error("MissingRequestBodyError")

@@ -56,10 +56,13 @@ def _failed(condition: str) -> S3Error:
     return S3Error("PreconditionFailed", details={"Condition": condition})
 
 
-def check_read(conditions: ReadConditions, etags: Collection[str], last_modified: int) -> ReadDecision:
+def check_read(
+    conditions: ReadConditions, etags: Collection[str], last_modified: int, now: int | None
+) -> ReadDecision:
     """Decide a GET or HEAD of an existing object. Raises S3Error PreconditionFailed naming the condition.
 
-    etags: unquoted tags the object answers to. last_modified: seconds since the epoch.
+    etags: unquoted tags the object answers to. last_modified, now: seconds since the epoch. A date later
+    than now in If-Modified-Since is none, as S3 has it and RFC 2616 had (14.25); without `now` it is one.
     """
     if conditions.if_match is not None:
         if not etag_matches(conditions.if_match, etags, weak=False):
@@ -69,13 +72,17 @@ def check_read(conditions: ReadConditions, etags: Collection[str], last_modified
     if conditions.if_none_match is not None:
         if etag_matches(conditions.if_none_match, etags, weak=True):
             return ReadDecision.NOT_MODIFIED
-    elif conditions.if_modified_since is not None and last_modified <= conditions.if_modified_since:
+    elif _unmodified(conditions.if_modified_since, last_modified, now):
         return ReadDecision.NOT_MODIFIED
     return ReadDecision.PROCEED
 
 
+def _unmodified(since: int | None, last_modified: int, now: int | None) -> bool:
+    return since is not None and last_modified <= since and (now is None or since <= now)
+
+
 def check_source(
-    conditions: ReadConditions, etags: Collection[str], last_modified: int, *,
+    conditions: ReadConditions, etags: Collection[str], last_modified: int, now: int | None, *,
     prefix: str = "x-amz-copy-source-",
 ) -> None:
     """The same for the source of a copy or a rename, where "not modified" is a failure too.
@@ -83,7 +90,7 @@ def check_source(
     prefix: what the headers' names begin with. Raises PreconditionFailed naming the header.
     """
     try:
-        decision = check_read(conditions, etags, last_modified)
+        decision = check_read(conditions, etags, last_modified, now)
     except S3Error as error:
         raise _failed(prefix + error.details["Condition"]) from error
     if decision is ReadDecision.NOT_MODIFIED:
@@ -97,4 +104,4 @@ def require_usable_write_conditions(conditions: WriteConditions) -> None:
     if conditions.if_none_match is not None and conditions.if_none_match.strip() != _ANY:
         raise S3Error("NotImplemented", details={"Header": "If-None-Match"})
     if conditions.if_none_match is not None and conditions.if_match is not None:
-        raise S3Error("NotImplemented", details={"Header": "If-Match"})
+        raise S3Error("NotImplemented", details={"Header": "If-Match,If-None-Match"})

@@ -212,12 +212,16 @@ class DeleteObject:
 
 @dataclass(frozen=True, slots=True)
 class DeleteEntry:
-    """One object of a DeleteObjects request, with its own conditions; None means no condition."""
+    """One object of a DeleteObjects request, with its own conditions; None means no condition.
+
+    version: as sent; None: whatever is there now.
+    """
 
     key: ObjectKey
     etag: str | None = None
     size: int | None = None
     last_modified: int | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

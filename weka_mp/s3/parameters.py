@@ -65,9 +65,9 @@ def text_bytes(request: S3Request, name: str) -> bytes:
 
 def encoding_type(request: S3Request) -> str | None:
     value = request.query_value("encoding-type")
-    if value and value != "url":
+    if value is not None and value != "url":
         raise invalid("Invalid Encoding Method specified in Request", "encoding-type", value)
-    return value or None
+    return value
 
 
 def part_number(request: S3Request) -> int | None:
@@ -86,7 +86,7 @@ def refuse_versions(version: str | None) -> None:
         return
     if not version:
         raise invalid("Version id cannot be the empty string", "versionId", version)
-    raise S3Error("NoSuchVersion", details={"VersionId": version})
+    raise invalid("Invalid version id specified", "versionId", version)
 
 
 def upload_id(request: S3Request) -> UploadId:

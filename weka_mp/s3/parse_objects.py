@@ -191,7 +191,7 @@ def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
         path = path.replace(b"%2F", b"/").replace(b"%2f", b"/").removeprefix(b"/")
     raw_bucket, _, raw_key = path.partition(b"/")
     if not raw_bucket or not raw_key or raw_bucket.startswith(b"arn:"):
-        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        message = "Invalid copy source object key"
         raise invalid(message, "x-amz-copy-source", sent)
     bucket = BucketName(decode_key(raw_bucket).decode("utf-8"))
     require_bucket_name(bucket)
@@ -210,8 +210,9 @@ def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op
     bucket, key = bucket_of(address), key_of(address)
     source_bucket, source_key = copy_source(headers)
     replaces = _replaces(headers)
-    redirects = "x-amz-website-redirect-location" in headers
-    if (source_bucket, source_key) == (bucket, key) and not (replaces or redirects):
+    # A storage class that is named counts as another one for S3, whichever it is.
+    changes = any(name in headers for name in ("x-amz-website-redirect-location", "x-amz-storage-class"))
+    if (source_bucket, source_key) == (bucket, key) and not (replaces or changes):
         raise S3Error("InvalidRequest", _SELF_COPY)
     return op.CopyObject(
         bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,

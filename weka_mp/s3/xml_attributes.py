@@ -22,7 +22,7 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True)
 class PartsPage:
-    """Of `count` parts those behind the marker. next_marker: the number of the last row."""
+    """Of `count` parts those behind the marker. next_marker: the number of the last row, 0 without one."""
 
     count: int
     marker: int

@@ -21,9 +21,9 @@ from weka_mp.s3.xml_elements import url_text as _url
 from weka_mp.s3.xml_text import escape
 
 __all__ = [
-    "BucketRow", "Checksums", "CopyResult", "DeleteFailure", "ListingV1", "ListingV2", "ObjectRow", "Owner",
-    "copy_object_result", "delete_result", "list_all_my_buckets_result", "list_bucket_result",
-    "list_bucket_result_v2", "location_constraint", "post_response",
+    "BucketRow", "Checksums", "CopyResult", "DeleteFailure", "DeletedRow", "ListingV1", "ListingV2",
+    "ObjectRow", "Owner", "copy_object_result", "delete_result", "list_all_my_buckets_result",
+    "list_bucket_result", "list_bucket_result_v2", "location_constraint", "post_response",
 ]
 
 
@@ -84,12 +84,21 @@ class ListingV2:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedRow:
+    """An entry of DeleteObjects that was deleted, with the version that the client named."""
+
+    key: bytes
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteFailure:
     """An entry of DeleteObjects that was not deleted."""
 
     key: bytes
     code: str
     message: str
+    version: str | None = None
 
 
 def list_all_my_buckets_result(
@@ -175,15 +184,19 @@ def copy_object_result(result: CopyResult) -> bytes:
     return _document("CopyObjectResult", copy_content(result))
 
 
-def delete_result(deleted: Sequence[bytes], failures: Sequence[DeleteFailure]) -> bytes:
+def delete_result(deleted: Sequence[DeletedRow], failures: Sequence[DeleteFailure]) -> bytes:
     """DeleteObjects. deleted is empty when the client asked for quiet."""
-    parts = [f"<Deleted><Key>{_key(key)}</Key></Deleted>" for key in deleted]
+    parts = [f"<Deleted><Key>{_key(row.key)}</Key>{_version(row.version)}</Deleted>" for row in deleted]
     parts += [
-        f"<Error><Key>{_key(failure.key)}</Key><Code>{escape(failure.code)}</Code>"
+        f"<Error><Key>{_key(failure.key)}</Key>{_version(failure.version)}<Code>{escape(failure.code)}</Code>"
         f"<Message>{escape(failure.message)}</Message></Error>"
         for failure in failures
     ]
     return _document("DeleteResult", parts)
+
+
+def _version(version: str | None) -> str:
+    return _optional("VersionId", escape(version or ""))
 
 
 def post_response(location: str, bucket: str, key: bytes, etag: str) -> bytes:

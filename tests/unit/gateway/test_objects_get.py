@@ -7,6 +7,7 @@ import pytest
 from weka_mp.errors import NotFound
 from weka_mp.gateway.objects_get import get_object, head_object
 from weka_mp.namespace import ContentHeaders, PartSizes
+from weka_mp.namespace.records import PartChecksums
 from weka_mp.s3 import operations as op
 from weka_mp.s3.errors import S3Error
 
@@ -125,3 +126,35 @@ def test_a_refusal_leaves_nothing_open(context, put):
     finally:
         store.close = real
     assert closed
+
+
+def test_regression_a_range_that_is_everything_carries_the_checksum(context, put):
+    """As S3 answers: that of the whole object with any range, or part, that is the whole object."""
+    put(b"k", b"0123456789", checksums={"CRC32": "AAAAAA=="}, checksum_type="FULL_OBJECT")
+    for asked in ({"range": "bytes=0-100"}, {"range": "bytes=-15"}, {"part_number": 1}):
+        status, fields, _, length = ask(context, replace(PLAIN, checksum_mode=True, **asked))
+        assert (status, length, fields["x-amz-checksum-crc32"]) == (206, 10, "AAAAAA==")
+        assert fields["x-amz-checksum-type"] == "FULL_OBJECT"
+    assert "x-amz-checksum-crc32" not in ask(context, replace(PLAIN, part_number=1))[1]
+
+
+@pytest.mark.parametrize("kind", ["COMPOSITE", "FULL_OBJECT"])
+def test_regression_a_part_carries_the_checksum_that_it_was_stored_with(context, put, kind):
+    put(
+        b"k", b"0123456789", checksums={"CRC32": "AAAAAA=="}, checksum_type=kind,
+        part_sizes=PartSizes.of([6, 4]), part_checksums=PartChecksums("CRC32", bytes(range(8))),
+    )
+    _, fields, start, length = ask(context, replace(PLAIN, part_number=2, checksum_mode=True))
+    assert (start, length) == (6, 4)
+    # Of a checksum of the whole object its parts' are no part, and S3 tells them no more.
+    shown = {"x-amz-checksum-crc32": "BAUGBw==", "x-amz-checksum-type": kind} if kind == "COMPOSITE" else {}
+    assert {name: value for name, value in fields.items() if "checksum" in name} == shown
+    everything = ask(context, replace(PLAIN, range="bytes=0-", checksum_mode=True))[1]
+    assert ("x-amz-checksum-crc32" in everything) == (kind == "FULL_OBJECT")
+
+
+def test_regression_a_date_to_come_in_if_modified_since_is_none(context, put):
+    put(b"k", b"x")
+    for seconds, status in ((0, 304), (3600, 200)):
+        since = op.ReadConditions(if_modified_since=context.now + seconds)
+        assert ask(context, replace(PLAIN, conditions=since))[0] == status

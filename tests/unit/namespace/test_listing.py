@@ -25,14 +25,14 @@ DELIMITERS = st.sampled_from([b"", b"/", b"-", b".", b"a", b"//", b"/a", b"a/", 
 def model(
     present: set[bytes], prefix: bytes, delimiter: bytes, after: bytes, limit: int
 ) -> tuple[list[bytes], bool]:
-    """Rows and whether there are more. A common prefix that is the marker itself was told already."""
+    """Rows and whether there are more. A common prefix that the marker lies below was told already."""
     rows: list[bytes] = []
     for key in sorted(present):
         if not key.startswith(prefix) or key <= after:
             continue
         at = key.find(delimiter, len(prefix)) if delimiter else -1
         row = key if at < 0 else key[: at + len(delimiter)]
-        if (at >= 0 and row == after) or (rows and rows[-1] == row):
+        if (at >= 0 and after.startswith(row)) or (rows and rows[-1] == row):
             continue
         if len(rows) == limit:
             return rows, True

@@ -81,6 +81,7 @@ def test_markers(namespace: Namespace) -> None:
     begin(namespace, b"d/1", b"d/2")
     assert after(b"b", third[1], b"/") == [b"d/"]
     assert after(b"d/", "", b"/") == []
+    assert after(b"d/1", "", b"/") == []
     assert [row[0] for row in after(b"d/1")] == [b"d/2"]  # type: ignore[index]
 
 

@@ -15,7 +15,7 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import ReadConditions, WriteConditions
 
 ETAGS = frozenset({"d-1", "0cc175b9c0f1b6a831c399e269772661"})
-NOW = 1000
+CHANGED, NOW = 1000, 1500
 
 
 def outcome(call: object, *args: object) -> str:
@@ -50,18 +50,21 @@ def outcome(call: object, *args: object) -> str:
     (ReadConditions(if_modified_since=1000), "NOT_MODIFIED",
      "PreconditionFailed x-amz-copy-source-If-Modified-Since"),
     (ReadConditions(if_modified_since=999), "PROCEED", "PROCEED"),
+    (ReadConditions(if_modified_since=1500), "NOT_MODIFIED",
+     "PreconditionFailed x-amz-copy-source-If-Modified-Since"),
+    (ReadConditions(if_modified_since=1501), "PROCEED", "PROCEED"),
     (ReadConditions(if_match='"x"', if_none_match='"d-1"'), "PreconditionFailed If-Match",
      "PreconditionFailed x-amz-copy-source-If-Match"),
 ])
 def test_reads(conditions: ReadConditions, expected: str, of_a_source: str) -> None:
-    assert outcome(check_read, conditions, ETAGS, NOW) == expected
-    assert outcome(check_source, conditions, ETAGS, NOW) == of_a_source
+    assert outcome(check_read, conditions, ETAGS, CHANGED, NOW) == expected
+    assert outcome(check_source, conditions, ETAGS, CHANGED, NOW) == of_a_source
 
 
 def test_no_tag_matches_an_object_that_is_being_written() -> None:
     pinned = ReadConditions(if_match='"d-1"')
-    assert outcome(check_read, pinned, frozenset(), NOW) == "PreconditionFailed If-Match"
-    assert outcome(check_read, ReadConditions(if_none_match='"d-1"'), frozenset(), NOW) == "PROCEED"
+    assert outcome(check_read, pinned, frozenset(), CHANGED, NOW) == "PreconditionFailed If-Match"
+    assert outcome(check_read, ReadConditions(if_none_match='"d-1"'), frozenset(), CHANGED, NOW) == "PROCEED"
 
 
 @pytest.mark.parametrize(("conditions", "expected"), [

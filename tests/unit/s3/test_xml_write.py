@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from weka_mp.s3.xml_write import (
     BucketRow,
     CopyResult,
+    DeletedRow,
     DeleteFailure,
     ListingV1,
     ListingV2,
@@ -110,11 +111,14 @@ def test_copies() -> None:
 
 
 def test_deletes() -> None:
-    failures = [DeleteFailure(b"x", "AccessDenied", "Access Denied")]
-    assert delete_result([b"a&b"], failures) == document(
+    failures = [
+        DeleteFailure(b"x", "AccessDenied", "Access Denied"), DeleteFailure(b"y", "NoSuchVersion", "m", "v&"),
+    ]
+    assert delete_result([DeletedRow(b"a&b"), DeletedRow(b"n", "null")], failures) == document(
         b"DeleteResult",
-        b"<Deleted><Key>a&amp;b</Key></Deleted>"
-        b"<Error><Key>x</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+        b"<Deleted><Key>a&amp;b</Key></Deleted><Deleted><Key>n</Key><VersionId>null</VersionId></Deleted>"
+        b"<Error><Key>x</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        b"<Error><Key>y</Key><VersionId>v&amp;</VersionId><Code>NoSuchVersion</Code><Message>m</Message></Error>")
     assert delete_result([], []) == document(b"DeleteResult", b"")
 
 
@@ -133,4 +137,4 @@ def test_an_encoded_key_survives(key: bytes) -> None:
 
 @pytest.mark.parametrize("key", [b"\xff", b"a\xed\xa0\x80"])
 def test_a_name_that_is_no_utf_8_breaks_no_document(key: bytes) -> None:
-    assert "\ufffd" in delete_result([key], []).decode("utf-8")
+    assert "\ufffd" in delete_result([DeletedRow(key)], []).decode("utf-8")
