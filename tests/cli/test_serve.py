@@ -87,7 +87,8 @@ def test_every_process_may_be_killed(live: Live, mount_point: Path) -> None:
     status, metrics = live.get_admin("/metrics")
     assert status == 200
     for name in ("worker-0", "mount-0", "background"):
-        assert f'weka_mp_child_restarts_total{{child="{name}",process="supervisor"}} 1.0' in metrics
+        counted = f'weka_mp_child_restarts_total{{child="{name}",process="supervisor"}} 1.0' in metrics
+        assert counted, [record for record in live.records() if record["level"] in ("warning", "error")]
     assert live.get_admin("/health/ready")[0] == 200
     assert live.stop(signal.SIGINT) == 0
     assert entry_at(str(mount_point)) is None
@@ -122,6 +123,24 @@ def test_killing_supervisor_and_mount_together_leaves_a_dead_mount_that_the_next
     live.process.wait()
     with serving(store, "--mount", mount_point) as second:
         assert os.listdir(mount_point) == []
+        assert second.stop() == 0
+    assert entry_at(str(mount_point)) is None
+
+
+@pytest.mark.slow
+def test_regression_a_stopped_mount_of_a_killed_supervisor_is_killed_by_the_next_start(
+    live: Live, store: Path, mount_point: Path
+) -> None:
+    """It cannot obey the signal that tells it of the supervisor's death, and whoever looks at it waits."""
+    client_of(live).create_bucket(Bucket="bucket")
+    mount = live.pid_of("mount-0")
+    assert mount is not None
+    os.kill(mount, signal.SIGSTOP)
+    live.process.kill()
+    live.process.wait()
+    with serving(store, "--mount", mount_point) as second:
+        assert os.listdir(mount_point) == ["bucket"]
+        assert not runs(mount)
         assert second.stop() == 0
     assert entry_at(str(mount_point)) is None
 

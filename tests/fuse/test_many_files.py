@@ -79,7 +79,8 @@ def _forgotten(mount: Mount) -> dict[str, int]:
     return left
 
 
-_MANY = [pytest.param(count, marks=pytest.mark.soak) for count in (200_000, 1_000_000)]
+_LONG = [pytest.mark.soak, pytest.mark.timeout(3600)]
+_MANY = [pytest.param(count, marks=_LONG) for count in (200_000, 1_000_000)]
 
 
 @pytest.mark.parametrize("count", [20_000, *_MANY])

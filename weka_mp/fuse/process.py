@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 _WANTED_FILES = 1 << 16
 _OTHER_FILES = 192  # connections, open directories, second descriptors of writers, what an operation needs
 _TIDY_SECONDS = 30.0  # how long the space of a file removed beside the mount may stay in use for our cache
+_BEAT_SECONDS = 1.0
 _GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
 
 
@@ -40,6 +41,7 @@ def run_mount(
     socket_path: str,
     on_ready: Callable[[], None],
     on_dirty: OnDirty | None = None,
+    on_beat: Callable[[], None] = lambda: None,
     allow_other: bool = True,
     shared: bool = False,
 ) -> None:
@@ -47,13 +49,14 @@ def run_mount(
 
     `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations
     are taken (`weka_mp.fuse.invalidation`). `on_ready` is called once requests are answered, `on_dirty` with
-    the path of each file whose ETag is not known after its last writer closed. `shared`: the store has other
+    the path of each file whose ETag is not known after its last writer closed, `on_beat` once a second by the
+    loop that answers requests, so that somebody may notice when that is stuck. `shared`: the store has other
     mounts. Must run on the main thread.
     Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
     known = KnownInodes.create(table_path(socket_path))
-    mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known, shared)
+    mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known, on_beat, shared)
     try:
         trio.run(mount.serve, socket_path, on_ready, allow_other)
     finally:
@@ -86,6 +89,7 @@ class _Mount:
         attr_timeout: float,
         on_dirty: OnDirty | None,
         known: KnownInodes,
+        on_beat: Callable[[], None],
         shared: bool,
     ) -> None:
         self._namespace = namespace
@@ -103,6 +107,7 @@ class _Mount:
             announce=known.add,
             shared=shared,
         )
+        self._on_beat = on_beat
         self._connected = trio.Event()
         self._notifier: Notifier | None = None
         self._invalidation: Invalidation | None = None
@@ -126,6 +131,7 @@ class _Mount:
                 nursery.start_soon(self._unmount_on_signal, session)
                 nursery.start_soon(self._announce, on_ready)
                 nursery.start_soon(self._tidy)
+                nursery.start_soon(self._beat)
                 await session.run()
                 nursery.cancel_scope.cancel()
         finally:
@@ -141,6 +147,11 @@ class _Mount:
     async def _announce(self, on_ready: Callable[[], None]) -> None:
         await self._connected.wait()
         on_ready()
+
+    async def _beat(self) -> None:
+        while True:
+            self._on_beat()
+            await trio.sleep(_BEAT_SECONDS)
 
     async def _tidy(self) -> None:
         while True:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from weka_mp.supervise import mounts
 from weka_mp.supervise.keeper import StartFailed
 
-__all__ = ["check_mount_point", "check_mount_points", "check_outside", "check_store", "is_beneath"]
+__all__ = [
+    "check_mount_point",
+    "check_mount_points",
+    "check_outside",
+    "check_store",
+    "is_beneath",
+    "real_path",
+]
 
 
 def check_store(path: str) -> str:
@@ -39,9 +46,7 @@ def check_mount_points(paths: Sequence[str], store: str) -> tuple[str, ...]:
 
 def check_mount_point(path: str, store: str) -> str:
     """One mount point; a dead mount that a killed service left there is taken away."""
-    absolute = os.path.abspath(path)
-    # The mount point's own name must not be looked up through a dead mount: resolve its parent only.
-    real = os.path.join(os.path.realpath(os.path.dirname(absolute)), os.path.basename(absolute))
+    absolute, real = os.path.abspath(path), real_path(path)
     if mounts.is_dead(real):
         reason = mounts.detach(real)
         if reason is not None:
@@ -60,6 +65,12 @@ def check_mount_point(path: str, store: str) -> str:
     if mounts.entry_at(real) is not None:
         raise StartFailed(f"{path}: busy, something is mounted there already")
     return absolute
+
+
+def real_path(mount_point: str) -> str:
+    """Without a look at what is mounted there, which may be dead: its parent is resolved only."""
+    parent, name = os.path.split(os.path.abspath(mount_point))
+    return os.path.join(os.path.realpath(parent), name)
 
 
 def check_outside(path: str, store: str, what: str) -> None:

@@ -89,7 +89,7 @@ def main() -> int:
     record_metrics.register()
     module = importlib.import_module(KINDS[kind])
     if hasattr(module, "main_blocking"):
-        link = LinkThread(plan["control_fd"], {"metrics": _metrics, "alive": _alive})
+        link = LinkThread(plan["control_fd"], {"metrics": _metrics})
         link.start()
         try:
             status: int = module.main_blocking(plan, link)

@@ -1,14 +1,18 @@
 """One service a store and machine: locks in the runtime directory.
 
 Two locks, so that a new service can tell a living one (refused at once) from the last children of a killed
-one (they unmount and end within seconds: waited for). Both are flock(2) locks, which vanish with the last
-process that holds the open file; every child inherits the second one.
+one. They unmount and end within seconds, which is waited for; one that cannot (it is stopped, or it hangs) is
+killed, since nobody else is left to do it. Both are flock(2) locks, which vanish with the last process that
+holds the open file; every child inherits the second one.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import signal
+from collections.abc import Callable, Iterator
 
 import trio
 
@@ -16,7 +20,12 @@ from weka_mp.supervise.keeper import StartFailed
 
 __all__ = ["Instance", "Presence"]
 
-_WAIT_FOR_CHILDREN = 15.0  # seconds
+log = logging.getLogger(__name__)
+
+_STOPPED = frozenset(b"Tt")  # states (proc(5)) that no signal but SIGKILL ends
+_WAIT_FOR_STOPPED = 1.0  # seconds
+_WAIT_FOR_CHILDREN = 15.0
+_WAIT_FOR_KILLED = 5.0
 
 
 class Instance:
@@ -27,18 +36,39 @@ class Instance:
         self._service_fd = _open(os.path.join(runtime, "service.lock"))
         self.children_fd = _open(os.path.join(runtime, "children.lock"))
 
-    async def acquire(self, store: str) -> None:
-        """Raises StartFailed when a service runs already, or the former one's children do not end."""
+    async def acquire(self, store: str, free: Callable[[], object] = lambda: None) -> None:
+        """Raises StartFailed when a service runs already, or the former one's children do not even die.
+
+        `free` lets threads of killed ones go that the kernel still holds.
+        """
         if not _try_lock(self._service_fd):
             pid = _read_pid(self._service_fd)
             raise StartFailed(f"{store} is served already" + (f" (pid {pid})" if pid else ""))
         os.ftruncate(self._service_fd, 0)
         os.pwrite(self._service_fd, b"%d\n" % os.getpid(), 0)
-        with trio.move_on_after(_WAIT_FOR_CHILDREN) as scope:
+        if await self._children_ended(_WAIT_FOR_STOPPED):
+            return
+        self._kill(lambda state: state in _STOPPED)
+        if await self._children_ended(_WAIT_FOR_CHILDREN):
+            return
+        self._kill(lambda state: True)
+        await trio.to_thread.run_sync(free)
+        if not await self._children_ended(_WAIT_FOR_KILLED):
+            raise StartFailed(f"processes of a former service of {store} are still running")
+
+    async def _children_ended(self, seconds: float) -> bool:
+        with trio.move_on_after(seconds):
             while not _try_lock(self.children_fd):
                 await trio.sleep(0.05)
-        if scope.cancelled_caught:
-            raise StartFailed(f"processes of a former service of {store} are still running")
+            return True
+        return False
+
+    def _kill(self, chosen: Callable[[int], bool]) -> None:
+        """Kill those of the former children whose state is `chosen`."""
+        for pid, state in _holders(os.readlink(f"/proc/self/fd/{self.children_fd}")):
+            if chosen(state):
+                log.warning("killing process %d (state %c) of the former service", pid, state)
+                os.kill(pid, signal.SIGKILL)
 
     def exclude(self, store: str) -> None:
         """Keep services away while something is changed without one. Raises StartFailed when one runs."""
@@ -79,6 +109,22 @@ class Presence:
     def leave(self) -> None:
         """Give the lock back."""
         os.close(self._fd)
+
+
+def _holders(path: str) -> Iterator[tuple[int, int]]:
+    """Other processes that have this file open, and the letter of their state.
+
+    Descriptors are read as links and not followed: some may lead into a mount that answers nobody.
+    """
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            if any(os.readlink(f"/proc/{name}/fd/{fd}") == path for fd in os.listdir(f"/proc/{name}/fd")):
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    yield int(name), file.read().rpartition(b")")[2].split()[0][0]
+        except OSError:
+            continue  # it ended, or is another user's
 
 
 def _open(path: str) -> int:

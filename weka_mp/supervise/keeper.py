@@ -7,6 +7,7 @@ hang until it ends. So each is asked now and then whether it is alive, and kille
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from weka_mp.supervise.backoff import Backoff
 from weka_mp.supervise.ipc import CallTimeout, Handler, Peer, PeerGone, RemoteFailure
 from weka_mp.supervise.spawn import Child, start_child
 
-__all__ = ["CHILD_MODULE", "ChildSpec", "Keeper", "StartFailed"]
+__all__ = ["CHILD_MODULE", "ChildSpec", "Keeper", "StartFailed", "ask_link"]
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,13 @@ _LOOK_SECONDS = 0.5  # between two looks whether a killed child cannot end
 _OUTPUT_GRACE = 1.0  # seconds to read what an ended child wrote; a grandchild may hold the pipe open for ever
 
 
-async def _ask_link(peer: Peer, seconds: float) -> None:
-    await peer.call("alive", timeout=seconds)
+async def ask_link(peer: Peer, seconds: float, *, stall: float = math.inf) -> None:
+    """The ordinary question. `stall`: seconds that a loop of the main thread may not have gone round, where
+    another thread answers for it; a store that is slow is in its way.
+    """
+    age = await peer.call("alive", timeout=seconds)
+    if isinstance(age, float) and age > stall:
+        raise CallTimeout(f"its loop has stood still for {age:.0f} s")
 
 
 class StartFailed(Exception):
@@ -62,7 +68,7 @@ class ChildSpec:
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     module: str = CHILD_MODULE
     silence: float = 60.0
-    ask: Callable[[Peer, float], Awaitable[None]] = _ask_link
+    ask: Callable[[Peer, float], Awaitable[None]] = ask_link
     free: Callable[[], str | None] | None = None
 
 
@@ -212,7 +218,7 @@ class Keeper:
             if tries == 0:
                 await trio.sleep(min(_ASK_EVERY, self.spec.silence))
             tries = 0 if await self._answers(child) else tries + 1
-        log.error("%s has not answered for %g s and is killed", self.spec.name, self.spec.silence)
+        log.error("%s has not answered twice in %g s and is killed", self.spec.name, self.spec.silence)
         child.signal(signal.SIGKILL)
 
     async def _answers(self, child: Child) -> bool:
@@ -221,7 +227,8 @@ class Keeper:
             await self.spec.ask(child.peer, self.spec.silence / 2)
         except RemoteFailure:
             return True  # it did answer
-        except (CallTimeout, PeerGone):
+        except (CallTimeout, PeerGone) as error:
+            log.warning("%s does not answer: %s", self.spec.name, error)
             # It may have refused at once: its time is not over before.
             await trio.sleep_until(begun + self.spec.silence / 2)
             return False

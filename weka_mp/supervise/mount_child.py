@@ -34,6 +34,7 @@ def main_blocking(plan: dict[str, Any], link: LinkThread) -> int:
                 shared=plan["shared"],
                 on_ready=lambda: link.tell("ready"),
                 on_dirty=link.hint_dirty,
+                on_beat=link.beat,
             )
         except MountFailed as error:
             link.tell("failed", str(error))

@@ -13,7 +13,7 @@ from weka_mp.supervise import mounts
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.doors import Door, DoorPlace, NfsDoor, SmbDoor
 from weka_mp.supervise.ipc import Handler
-from weka_mp.supervise.keeper import ChildSpec
+from weka_mp.supervise.keeper import ChildSpec, ask_link
 from weka_mp.supervise.listeners import numeric
 
 __all__ = ["Places", "background_spec", "doors", "mount_spec", "worker_specs"]
@@ -23,6 +23,8 @@ _MOUNT_GRACE = 15.0
 _BACKGROUND_GRACE = 10.0
 # The link of a mount process has a thread of its own: nothing of the store is in its way.
 _MOUNT_SILENCE = 10.0
+# Its loop makes system calls on the store, which may be slow: only one that stands still this long is stuck.
+_MOUNT_STALL = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,13 @@ def mount_spec(
         "shared": len(config.mount) > 1,
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
-    return replace(spec, handlers=handlers, silence=_MOUNT_SILENCE, free=partial(mounts.abort, path))
+    return replace(
+        spec,
+        handlers=handlers,
+        silence=_MOUNT_SILENCE,
+        ask=partial(ask_link, stall=_MOUNT_STALL),
+        free=partial(mounts.abort, path),
+    )
 
 
 def doors(

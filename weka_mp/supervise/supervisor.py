@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -105,15 +105,16 @@ async def _prepare(
     """Everything that can be refused; what it opens is closed by `stack`."""
     assert config.store is not None
     store = checks.check_store(config.store)
-    mount_points = checks.check_mount_points(config.mount, store)
-    real_mounts = tuple(os.path.realpath(path) for path in mount_points)
     uid = os.geteuid()
     namespace = open_namespace(store, config.durability)
     stack.callback(namespace.close)
     runtime = _runtime_directory(namespace.store_id, environ, uid)
     instance = Instance(runtime)
     stack.callback(instance.release)
-    await instance.acquire(store)
+    await instance.acquire(store, partial(_free_former, config.mount))
+    # Only now: a mount of a process that is stopped answers nobody who looks at it.
+    mount_points = checks.check_mount_points(config.mount, store)
+    real_mounts = tuple(os.path.realpath(path) for path in mount_points)
     presence = Presence(store)
     stack.callback(presence.leave)
     if presence.enter():
@@ -161,6 +162,14 @@ def _sweep(namespace: Namespace) -> None:
         namespace.sweep(namespace.clock.now_ns())
     except NamespaceError as error:
         log.warning("leftovers cannot be swept: %s", error)
+
+
+def _free_former(paths: Sequence[str]) -> None:
+    """What `mounts.abort` does, for mounts that a killed service left."""
+    for path in paths:
+        reason = mounts.abort(checks.real_path(path))
+        if reason is not None:
+            log.error("the mount at %s cannot be let go: %s", path, reason)
 
 
 def _runtime_directory(store_id: str, environ: Mapping[str, str], uid: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 
 import trio
@@ -28,7 +29,8 @@ class LinkThread:
 
     def __init__(self, control_fd: int, handlers: dict[str, Handler]) -> None:
         self._fd = control_fd
-        self._handlers = handlers
+        self._handlers = {**handlers, "alive": self._alive}
+        self._beaten: float | None = None
         self._started = threading.Event()
         self._gone: Callable[[], None] = lambda: None
         self._token: trio.lowlevel.TrioToken | None = None
@@ -45,6 +47,16 @@ class LinkThread:
     def on_gone(self, action: Callable[[], None]) -> None:
         """Call `action` (in the link's thread) when the supervisor is gone."""
         self._gone = action
+
+    def beat(self) -> None:
+        """The main thread's own loop goes round: called about once a second from there, the supervisor learns
+        when it stops.
+        """
+        self._beaten = time.monotonic()
+
+    async def _alive(self, args: object) -> object:
+        """Seconds since the last beat; None before the first."""
+        return None if self._beaten is None else time.monotonic() - self._beaten
 
     def tell(self, verb: str, args: object = None) -> None:
         """Tell the supervisor, in the order of the calls; without effect when it is gone."""

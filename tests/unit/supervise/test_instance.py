@@ -1,6 +1,8 @@
 """One service a store; the last children of a killed one are waited for."""
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,8 @@ async def test_children_of_a_killed_service_are_waited_for(
 
 
 async def test_children_that_do_not_end_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance, "_WAIT_FOR_CHILDREN", 0.1)
+    for name in ("_WAIT_FOR_STOPPED", "_WAIT_FOR_CHILDREN", "_WAIT_FOR_KILLED"):
+        monkeypatch.setattr(instance, name, 0.1)
     killed, successor = Instance(str(tmp_path)), Instance(str(tmp_path))
     await killed.acquire("/store")
     child = os.dup(killed.children_fd)
@@ -45,6 +48,35 @@ async def test_children_that_do_not_end_are_told_of(tmp_path: Path, monkeypatch:
     with pytest.raises(StartFailed, match="still running"):
         await successor.acquire("/store")
     os.close(child)
+    successor.release()
+
+
+@pytest.mark.parametrize("how", ["stopped", "deaf"])
+async def test_children_that_cannot_end_are_killed(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is stopped at once, any other when it had its time; nobody else's process."""
+    monkeypatch.setattr(instance, "_WAIT_FOR_STOPPED", 0.1)
+    if how == "deaf":
+        monkeypatch.setattr(instance, "_WAIT_FOR_CHILDREN", 0.1)
+    killed, successor = Instance(str(tmp_path)), Instance(str(tmp_path))
+    await killed.acquire("/store")
+    child = subprocess.Popen(["sleep", "3600"], pass_fds=[killed.children_fd])
+    bystander = subprocess.Popen(["sleep", "3600"])
+    freed: list[str] = []
+    try:
+        if how == "stopped":
+            child.send_signal(signal.SIGSTOP)
+        killed.release()
+        with trio.fail_after(10):
+            await successor.acquire("/store", lambda: freed.append(how))
+        assert child.wait(10) == -signal.SIGKILL
+        assert bystander.poll() is None
+        assert freed == (["deaf"] if how == "deaf" else [])
+    finally:
+        for each in (child, bystander):
+            each.kill()
+            each.wait(10)
     successor.release()
 
 

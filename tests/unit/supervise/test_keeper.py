@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
 from weka_mp.supervise.ipc import CallTimeout, Peer, RemoteFailure
-from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
+from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed, ask_link
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,9 +39,8 @@ class Bench:
             "fake-0",
             "fake",
             {"name": "fake-0", "log_level": "info", "log_format": "text", "mode": mode},
-            module="tests.unit.supervise.fake_child",
             handlers={"bye": bye},
-            **more,  # type: ignore[arg-type]
+            **{"module": "tests.unit.supervise.fake_child", **more},  # type: ignore[arg-type]
         )
         self.keeper = Keeper(spec, lambda line, name, pid: self.lines.append(line), str(tmp_path))
 
@@ -93,6 +93,44 @@ async def test_a_child_that_does_not_answer_is_killed_and_started_again(tmp_path
         assert bench.keeper.restarts == 1
         assert (await peer.call("repeat", 3))[1] == 3  # type: ignore[index]
         await bench.keeper.stop()
+
+
+async def test_a_child_whose_loop_stands_still_is_killed_and_started_again(tmp_path: Path) -> None:
+    """Another thread of it goes on answering."""
+    ask = partial(ask_link, stall=0.5)
+    bench = Bench(tmp_path, "blocks", module="tests.unit.supervise.looping_child", silence=0.1, ask=ask)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        former = bench.keeper.child
+        assert former is not None
+        assert await former.peer.call("metrics") is not None
+        with trio.fail_after(30):
+            await former.peer.gone.wait()
+            while bench.keeper.child is former:
+                await trio.sleep(0.01)
+            await bench.keeper.wait_ready()
+        assert bench.keeper.restarts == 1
+        await bench.keeper.stop()
+
+
+async def test_a_child_whose_loop_goes_round_is_left_alone(tmp_path: Path) -> None:
+    ages: list[object] = []
+    enough = trio.Event()
+
+    async def ask(peer: Peer, seconds: float) -> None:
+        await ask_link(peer, 5, stall=5)
+        ages.append(await peer.call("alive"))
+        if len(ages) == 20:
+            enough.set()
+
+    bench = Bench(tmp_path, "beats", module="tests.unit.supervise.looping_child", silence=0.02, ask=ask)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.keeper.run)
+        with trio.fail_after(30):
+            await enough.wait()
+        assert bench.keeper.restarts == 0
+        await bench.keeper.stop()
+    assert all(isinstance(age, float) and 0 <= age < 5 for age in ages)
 
 
 async def test_a_child_that_answers_is_left_alone(tmp_path: Path) -> None:
