@@ -22,6 +22,7 @@ dev_packages() {
     cat <<'END'
 attr|command -v getfattr && command -v setfattr
 curl|command -v curl
+e2fsprogs|command -v mkfs.ext4
 fio|command -v fio
 git|command -v git
 libnfs-utils|command -v nfs-ls
@@ -35,5 +36,6 @@ samba|command -v smbd || test -x /usr/sbin/smbd
 shellcheck|command -v shellcheck
 smbclient|command -v smbclient
 sqlite3|command -v sqlite3
+xfsprogs|command -v mkfs.xfs
 END
 }

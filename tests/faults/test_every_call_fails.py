@@ -8,21 +8,29 @@ import pytest
 
 from tests.faults.scenarios import NEW, OTHER, PART, SCENARIOS, Ground, Scenario, seen, tidy
 from tests.unit.namespace.kit import BUCKET, FEWER, get, put, tree
-from weka_mp.errors import BucketMissing, Interrupted, IoFailure, NamespaceError, NoSpace
+from weka_mp.errors import (
+    BucketMissing,
+    Interrupted,
+    IoFailure,
+    NamespaceError,
+    NoSpace,
+    QuotaExceeded,
+    ReadOnly,
+)
 from weka_mp.namespace import Namespace, multipart
 from weka_mp.store.faulty import Effect, Fault, FaultyStore
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.memory_inodes import ALL_PRIMITIVES
 
 RELEASES = {"close", "unlock", "drop_lease"}  # what they report as failed is given back all the same
-ERRORS = (NoSpace, IoFailure, Interrupted)
+ERRORS = (NoSpace, QuotaExceeded, ReadOnly, IoFailure, Interrupted)
 
 
 def faults_at(nth: int, verb: str, fewer: str) -> list[Fault]:
     """How the call fails: before anything, half-way where there is a half, or only in its reply."""
     faults = [Fault(IoFailure, nth, None, Effect.WHOLE)]
     if fewer == "all":
-        faults.append(Fault(ERRORS[nth % 3], nth, None, Effect.NOTHING))
+        faults.append(Fault(ERRORS[nth % len(ERRORS)], nth, None, Effect.NOTHING))
     if verb in {"write", "copy"}:
         faults.append(Fault(NoSpace, nth, None, Effect.HALF))
     return faults

@@ -14,6 +14,7 @@ import trio
 from weka_mp.fuse.invalidation import Invalidation, Notifier
 from weka_mp.fuse.operations import Operations
 from weka_mp.fuse.session import Session
+from weka_mp.namespace.context import Durability
 from weka_mp.namespace.open_files import OnDirty
 from weka_mp.namespace.tree import Tree
 from weka_mp.offload import run_blocking
@@ -106,6 +107,7 @@ class _Mount:
             open_files=max(files - descriptors - _OTHER_FILES, 16),
             announce=known.add,
             shared=shared,
+            durable=namespace.context.durability is Durability.COMMIT,
         )
         self._on_beat = on_beat
         self._connected = trio.Event()

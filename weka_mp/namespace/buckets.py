@@ -34,7 +34,7 @@ from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.keys import BODY_NAME
 from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.pruning import remove_empty
-from weka_mp.namespace.records import read_record
+from weka_mp.namespace.reading import directory_object
 from weka_mp.namespace.values import BucketInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
@@ -139,6 +139,7 @@ class Buckets:
         """
         store = self._context.store
         with self._context.bucket(name) as fd, self._context.syncs() as syncs:
+            syncs.add(self._registry.directory)
             syncs.add(fd)
             syncs.add(store.root())
             syncs.flush()
@@ -165,11 +166,12 @@ class Buckets:
                 raise BucketNotEmpty(subject=name) from error
         finally:
             store.close(fd)
-        self._registry.remove(b"%d" % ino)
-        forget(identity)
         with self._context.syncs() as syncs:
             syncs.add(store.root())
             syncs.flush()
+        # Not before: a power cut must not bring the bucket back without what is known of it.
+        self._registry.remove(b"%d" % ino)
+        forget(identity)
         return (Change(store.attr(store.root()).ino, name.encode(), ino),)
 
 
@@ -212,8 +214,7 @@ def _remove_directory(context: Context, top: Fd, above: Sequence[bytes], name: b
         with context.locks.hold([(store.attr(holder).ino, name)]):
             directory = store.open_dir(holder, name)
             try:
-                record = read_record(store, directory)
-                if record is not None and record.directory:
+                if directory_object(store, directory, name) is not None:
                     raise NotEmpty(subject=name)
                 remove_empty(context, holder, name, directory)
             finally:

@@ -100,7 +100,8 @@ class SyncList:
         """
         births, self._births = self._births, []
         for directory in self._directories.values():
-            self._store.sync_dir(directory)
+            if self._store.attr(directory).nlink > 0:  # else it was removed, which its parent's sync is about
+                self._store.sync_dir(directory)
         self._settled.update(births)
 
     def close(self) -> None:

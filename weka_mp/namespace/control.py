@@ -39,6 +39,7 @@ _DIRECTORIES = (
     b"overflow",
     b"broken",
 )
+_LOCKS = b"locks"
 _FORMAT_FILE = b"format"
 
 
@@ -141,15 +142,20 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
     with ExitStack() as stack:
 
         def directory(at: Fd, name: bytes) -> Fd:
-            fd = _directory(store, at, name)
+            fd = store.open_dir(at, name)
             stack.callback(store.close, fd)
             return fd
 
         try:
+            if _make(store, store.root(), CONTROL_NAME):
+                store.sync_dir(store.root())
             control = directory(store.root(), CONTROL_NAME)
-            opened = {name: directory(control, name) for name in _DIRECTORIES}
+            made = [_make(store, control, name) for name in (*_DIRECTORIES, _LOCKS)]
+            if any(made):
+                store.sync_dir(control)
             store_id = _identify(ControlFiles(store, control, random), clock, random)
-            locks = _directory(store, control, b"locks")
+            opened = {name: directory(control, name) for name in _DIRECTORIES}
+            locks = store.open_dir(control, _LOCKS)
             try:
                 lock_file = _lock_file(store, locks)
             finally:
@@ -184,14 +190,13 @@ def _lock_file(store: Store, locks: Fd) -> Fd:
         return store.open_file(locks, b"entries", os.O_RDONLY)
 
 
-def _directory(store: Store, at: Fd, name: bytes) -> Fd:
+def _make(store: Store, at: Fd, name: bytes) -> bool:
+    """Whether the directory was not there before."""
     try:
         store.mkdir(at, name, 0o700)
     except Exists:
-        pass  # every start but the first
-    else:
-        store.sync_dir(at)
-    return store.open_dir(at, name)
+        return False  # every start but the first
+    return True
 
 
 def _identify(files: ControlFiles, clock: Clock, random: RandomSource) -> str:

@@ -114,8 +114,9 @@ def remove_directory_object(
         if record is None and is_implicit(store, directory):
             with suppress(NotEmpty, NotFound):  # what a deletion left that did not come to its end
                 remove_empty(context, parent.fd, name, directory)
-        if record is None or present is None:
+        if record is None or (present is None and not record.directory):
             return ()
+        # A record whose body is missing (a power cut may leave that) is no object, and goes all the same.
         made_by_key = record.directory == DIRECTORY_MADE
         if made_by_key:
             set_implicit(store, directory)  # if keys below it remain, it goes with the last of them

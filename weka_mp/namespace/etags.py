@@ -45,6 +45,7 @@ __all__ = [
     "alone",
     "changed_in_tick",
     "fill_file",
+    "has_overwriter",
     "is_marked",
     "mark_overwriter",
     "mark_writer",
@@ -123,6 +124,11 @@ def mark_writer(store: Store, locks: EntryLocks, fd: Fd) -> None:
     except (NoSpace, AttributeTooLarge):
         # No room for one more attribute: say it in the record itself, which only gets shorter.
         amend_record(store, locks, fd, lambda found: found.voided(_salt()))
+
+
+def has_overwriter(store: Store, fd: Fd) -> bool:
+    """Whether the mark that `mark_overwriter` sets stands."""
+    return store.find_xattr(fd, WRITER_XATTR) == _OVERWRITTEN
 
 
 def mark_overwriter(store: Store, locks: EntryLocks, fd: Fd) -> None:
@@ -251,16 +257,21 @@ def adopt_hash(
 
 
 def fill_file(store: Store, locks: EntryLocks, fd: Fd, clock: Clock, stop: Callable[[], bool]) -> FillOutcome:
-    """Give the file behind the read-only `fd` its MD5 ETag: lease, stat, hash while the lease is whole, stat,
-    record.
+    """Give the file behind the read-only `fd` its MD5 ETag: stat, sync, lease, stat, hash while the lease is
+    whole, stat, record.
+
+    Bytes written in place may reach the disk long after a record: without the sync a power cut could leave
+    the new ETag over the old bytes.
     """
     marked = is_marked(store, fd)
     record = read_record(store, fd)
     if record is not None and not marked and record.describes(store.attr(fd)):
         return FillOutcome.ALREADY
+    synced = Stamp.of(store.attr(fd))
+    store.sync_data(fd)  # here, where no writer waits for us: one that comes meanwhile moves the stamp
     with alone(store, fd, clock) as granted:
         before = store.attr(fd)
-        if not granted or _too_fresh(store, before, clock):
+        if not granted or Stamp.of(before) != synced or _too_fresh(store, before, clock):
             return FillOutcome.BUSY
         digest = hashlib.md5(usedforsecurity=False)
         offset = 0

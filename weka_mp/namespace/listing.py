@@ -21,7 +21,6 @@ from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import EtagState, settle
 from weka_mp.namespace.keys import MAX_KEY_BYTES, component_of, entry_path, name_of
-from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import CommonPrefix, ListPage, ObjectInfo, ObjectSummary
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, BucketName, Fd
@@ -329,10 +328,7 @@ class Lister:
             walk.close()
 
     def _is_object(self, directory: Fd) -> bool:
-        record = read_record(self._context.store, directory)
-        if record is None:
-            return False
-        return reading.describe_directory(b"", self._context.store.attr(directory), record) is not None
+        return reading.directory_object(self._context.store, directory, b"") is not None
 
     def _resolves(self, bucket: Fd, key: bytes) -> bool:
         found = reading.open_entry(self._context, bucket, entry_path(key).joined)

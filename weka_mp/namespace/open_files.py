@@ -9,10 +9,11 @@ have to wait (for a lease to be given back) raises WouldBlock unless `wait` is s
 again from a thread that may block.
 
 The writer mark is set before the first write or truncation by an open file, and once more before the first
-that changes or cuts off bytes which are there. The open itself sets none:
-every write passes through here, no lease can be granted (so no mark be lifted) while the descriptor is
-open, and an open that writes nothing (touch, an editor that only looks) leaves the ETag as it was. Where
-there are no leases a mark may be lifted at any time, so it is set before every write.
+that changes or cuts off bytes which are there. Before bytes that are there change, the mark is on the disk:
+they may get there long before their new time does, and a power cut would leave them under the old ETag. The
+open itself sets none: every write passes through here, no lease can be granted (so no mark be lifted) while
+the descriptor is open, and an open that writes nothing (touch, an editor that only looks) leaves the ETag as
+it was. Where there are no leases a mark may be lifted at any time, so it is set before every write.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from contextlib import contextmanager
 
 from weka_mp.clock import Clock
 from weka_mp.errors import IsDirectory, NamespaceError, OutOfResources, Stale, WouldBlock
-from weka_mp.namespace.etags import adopt_hash, mark_overwriter, mark_writer
+from weka_mp.namespace.etags import adopt_hash, has_overwriter, mark_overwriter, mark_writer
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.write_hash import WriteHash
@@ -61,7 +62,10 @@ class OpenFile:
     holds `lock`, which FLUSH respects, and is done before RELEASE comes.
     """
 
-    __slots__ = ("access", "fd", "handle", "lock", "marked", "number", "overwrites", "rested", "spare", "uid")
+    __slots__ = (
+        *("access", "fd", "handle", "lock", "marked", "number"),
+        *("overwrites", "rested", "spare", "uid", "unseen"),
+    )
 
     def __init__(self, handle: int, number: int, fd: Fd, access: int, uid: int) -> None:
         self.handle = handle
@@ -72,6 +76,7 @@ class OpenFile:
         self.rested = False
         self.marked = False  # the writer mark was set since this file could last be written by
         self.overwrites = False  # and says that bytes which were there changed
+        self.unseen = False  # made by this open, and never without a writer: no ETag of it was ever told
         self.spare: Fd | None = None  # the read-only descriptor of a writer that was roused
         self.lock = threading.Lock()
 
@@ -104,6 +109,7 @@ class OpenFiles:
     mounts of the store write, too. One of their writes may fall between our own write and the looks at size
     and mtime around it, and one of their callers may set an mtime back: so nothing is hashed on the way (the
     filler reads the file instead), and no page that the kernel cached is taken for true at the next open.
+    `durable`: what is shown has to be true after a power cut, too.
     """
 
     def __init__(
@@ -117,6 +123,7 @@ class OpenFiles:
         on_dirty: OnDirty | None,
         limit: int | None = None,
         shared: bool = False,
+        durable: bool,
     ) -> None:
         self._limit = limit
         self._shared = shared
@@ -126,6 +133,7 @@ class OpenFiles:
         self._clock = clock
         self._overrides = overrides
         self._on_dirty = on_dirty
+        self._durable = durable
         self._handles = itertools.count(1)
         self._files: dict[int, OpenFile] = {}
         self._inodes: dict[int, _Inode] = {}
@@ -167,7 +175,7 @@ class OpenFiles:
     ) -> OpenFile:
         """Take `fd` over as one more open file of the inode, whose attributes were read after the open."""
         file = OpenFile(next(self._handles), number, fd, access, uid)
-        file.marked = created  # a new file has no record that a write could make untrue
+        file.marked = file.unseen = created  # a new file has no record that a write could make untrue
         with self._lock:
             inode = self._inodes.setdefault(number, _Inode())
             if file.writable:
@@ -221,9 +229,9 @@ class OpenFiles:
         """Write all of it; the number of bytes. Raises WouldBlock when a lease stands against it."""
         file = self.get(handle)
         with self._awake(file, wait):
-            return self._write(file, data, offset)
+            return self._write(file, data, offset, wait)
 
-    def _write(self, file: OpenFile, data: bytes, offset: int) -> int:
+    def _write(self, file: OpenFile, data: bytes, offset: int, wait: bool) -> int:
         inode = self._inodes[file.number]
         inode.dirty = True
         hashing = inode.hash
@@ -231,7 +239,7 @@ class OpenFiles:
             self._store.write(file.fd, data, offset)
             return len(data)
         before = self._store.attr(file.fd)
-        self._mark(file, overwrites=offset < before.size)
+        self._mark(file, overwrites=offset < before.size, wait=wait)
         if hashing is not None and (
             inode.writers() != 1 or not hashing.fits(offset, before.size, before.mtime_ns)
         ):
@@ -242,11 +250,16 @@ class OpenFiles:
         self._drop_privileges(file.fd, before.mode, file.uid)
         return len(data)
 
-    def _mark(self, file: OpenFile, *, overwrites: bool) -> None:
+    def _mark(self, file: OpenFile, *, overwrites: bool, wait: bool) -> None:
         """Once each while the descriptor stays open: no lease, and so nobody who lifts marks, survives it."""
         kept = self._store.primitives.leases
         if overwrites and not file.overwrites:
+            news = self._durable and not file.unseen and not has_overwriter(self._store, file.fd)
+            if news and not wait:
+                raise WouldBlock("the mark has to be on the disk before the first of these bytes can be")
             mark_overwriter(self._store, self._locks, file.fd)
+            if news:
+                self._store.sync_file(file.fd)
             file.marked = file.overwrites = kept
         elif not file.marked:
             mark_writer(self._store, self._locks, file.fd)
@@ -334,7 +347,7 @@ class OpenFiles:
                 _log.debug("a writer stays awake until it is released: %s", error)
                 return False
         writing, file.fd, file.spare = file.fd, reading, None
-        file.rested, file.marked, file.overwrites = True, False, False
+        file.rested, file.marked, file.overwrites, file.unseen = True, False, False, False
         self._store.close(writing)
         return True
 

@@ -8,7 +8,7 @@ from weka_mp.errors import Loop, NotDirectory, NotEmpty, NotFound
 from weka_mp.namespace.context import Changes, Context, SyncList
 from weka_mp.namespace.directories import is_implicit
 from weka_mp.namespace.keys import BODY_NAME, EntryPath
-from weka_mp.namespace.records import read_record
+from weka_mp.namespace.reading import directory_object
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Change, Fd
 
@@ -40,8 +40,7 @@ def _prune_one(
         with context.locks.hold([(ino, name)]):
             directory = store.open_dir(holder, name)
             try:
-                record = read_record(store, directory)
-                if not is_implicit(store, directory) or (record is not None and record.directory):
+                if not is_implicit(store, directory) or directory_object(store, directory, name) is not None:
                     return None
                 old = store.attr(directory).ino
                 remove_empty(context, holder, name, directory)

@@ -97,6 +97,7 @@ class Tree:
         open_files: int | None = None,
         announce: Callable[[int], bool] = lambda ino: False,
         shared: bool = False,
+        durable: bool = True,
     ) -> None:
         """`descriptors` are kept to reach inodes by; callers may have `open_files` open.
 
@@ -114,6 +115,7 @@ class Tree:
             on_dirty=on_dirty,
             limit=open_files,
             shared=shared,
+            durable=durable,
         )
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)

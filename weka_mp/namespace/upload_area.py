@@ -18,7 +18,7 @@ import msgpack
 from weka_mp.errors import NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.completions import Completion, recorded, was_published
-from weka_mp.namespace.context import Context
+from weka_mp.namespace.context import Context, Durability
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.keys import entry_path
 from weka_mp.namespace.uploads import INFO, RESULT, Upload
@@ -190,6 +190,8 @@ class UploadArea:
             upload, _ = self.open(bucket, key, upload_id)
             upload.close()
             self._move(upload_id.encode(), self._uploads, gone)
+        if self.context.durability is Durability.COMMIT:
+            self.context.store.sync_dir(self._uploads)
         self._erase(self._uploads, gone)
 
     def _discard(self, upload_id: bytes) -> None:

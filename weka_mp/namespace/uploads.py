@@ -196,6 +196,9 @@ class PartSession:
         if not self._upload.present():
             raise UploadMissing(subject=self._upload.upload_id)
         former = self._upload.part(self._number)
+        if former is not None and context.durability is Durability.COMMIT:
+            # Its record may only go when what the new one names is there for good.
+            context.store.sync_dir(self._upload.fd)
         now_ns = context.clock.now_ns()
         part = StoredPart(self._number, self._written, md5, dict(checksums), self._file, self.base, now_ns)
         record = (part.size, part.md5, part.checksums, part.file, part.offset, part.mtime_ns)

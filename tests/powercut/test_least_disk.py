@@ -1,0 +1,126 @@
+"""A disk that keeps no more than it must: everything promised is there, and each single sync is needed."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from tests.powercut.history import History, Step
+from tests.powercut.judging import Broken, judge
+from tests.powercut.least import LeastDisk
+from tests.powercut.workload import SLOT, Workload, run
+from weka_mp.namespace import multipart
+
+SEED = 20_261_122
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "MIN_PART_BYTES", SLOT)
+
+
+class Trial:
+    """One run of the workload, judged at every answer and, if asked, before every sync."""
+
+    def __init__(
+        self,
+        *,
+        skip: int = -1,
+        skip_caller: str = "",
+        chances: int = 0,
+        every_sync: bool = False,
+        judging: bool = True,
+    ) -> None:
+        self.disk = LeastDisk()
+        self.disk.skip = self.left_out
+        self.skip = skip
+        self.skip_caller = skip_caller
+        self.judging = judging
+        self.at = ""  # the step whose sync was left out
+        self.clock = 0
+        self.history = History(self.position)
+        self.history.when_done = lambda step: self.cut(chances)
+        self.disk.before_sync = lambda: self.cut(chances if every_sync or self.is_at() else None)
+        self.rng = random.Random(SEED)
+
+    def left_out(self, nth: int, caller: str) -> bool:
+        skipped = nth == self.skip or caller == self.skip_caller
+        if skipped and self.history.current is not None:
+            self.at = self.history.current.name
+        return skipped
+
+    def position(self) -> int:
+        self.clock += 1
+        return self.clock
+
+    def is_at(self) -> bool:
+        """Whether the step is under way, or has just ended, whose sync was left out."""
+        step = self.history.current or self.history.steps[-1]
+        return bool(self.at) and step.name == self.at
+
+    def cut(self, chances: int | None) -> None:
+        if self.is_at() and chances is not None:
+            chances *= 4
+        if not self.judging or chances is None or len(self.disk.syncs) <= self.skip:
+            return  # no sync was left out yet
+        steps: list[Step] = list(self.history.steps)
+        if self.history.current is not None:
+            steps.append(self.history.current)
+        for rng in [None] + [self.rng] * chances:
+            judge(self.disk.cut(rng), steps, self.clock)
+
+    def is_broken(self) -> bool:
+        try:
+            self.run()
+        except Broken:
+            return True
+        return False
+
+    def run(self) -> None:
+        workload = Workload(self.disk, self.history)
+        run(workload)
+        workload.close()
+
+
+def test_every_promise_outlives_a_power_cut() -> None:
+    trial = Trial(chances=2, every_sync=True)
+    trial.run()
+    assert len(trial.history.steps) > 40
+    assert len(trial.disk.syncs) > 80
+
+
+NEEDLESS = {
+    ("control.open_control", "open the store"): "the format file's sync comes after it on a first start",
+    ("publishing.publish_file", "put b'dir/'"): "the directory above the key's, where the key's was there",
+    ("publishing.publish_file", "put b'empty/'"): "the same; and no bytes, where there was no body before",
+    ("control.write", "upload part 1 of b'up/a'"): "the directory that the part's record syncs again",
+    ("control.write", "upload part 2 of b'up/b'"): "the same",
+    ("control.write", "upload part 1 of b'up/c'"): "the same",
+    ("control.write", "upload part 1 of b'up/d'"): "the same, and that of the slot size, which is aborted",
+}
+"""Syncs that are asked for where another one does as well: (caller, step) and the reason."""
+
+
+@pytest.mark.soak
+def test_each_single_sync_is_needed() -> None:
+    needless = set()
+    for nth in itertools.count():
+        trial = Trial(skip=nth, chances=2)
+        if not trial.is_broken():
+            if nth >= len(trial.disk.syncs):
+                break
+            needless.add((trial.disk.syncs[nth], trial.at))
+    assert needless == set(NEEDLESS)
+
+
+def callers() -> list[str]:
+    """Who asks for syncs."""
+    trial = Trial(judging=False)
+    trial.run()
+    return sorted(set(trial.disk.syncs))
+
+
+def test_each_place_that_syncs_is_needed() -> None:
+    assert [caller for caller in callers() if not Trial(skip_caller=caller, chances=2).is_broken()] == []

@@ -1,0 +1,132 @@
+"""Power cuts below ext4 and XFS: what was answered is there when they come back, whatever was lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.powercut.device import Record
+from tests.powercut.disk import FILE_SYSTEMS, LoggedDisk, Replay, cuts, missing, replayed
+from tests.powercut.history import History, Step
+from tests.powercut.judging import Broken, judge
+from tests.powercut.skipping import SkippingStore
+from tests.powercut.workload import SLOT, Workload, run, run_on_journal
+from weka_mp.namespace import multipart
+from weka_mp.store.posix import PosixStore
+
+SEED = 20_261_122
+ROOM = 1 << 30  # bytes
+CHECK_EVERY = 16  # recoveries after one of which the whole file system is looked at
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "MIN_PART_BYTES", SLOT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where disks lie: in memory if there is room, since each of a thousand recoveries syncs its image."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < ROOM:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="powercut-", dir=memory) as made:
+        yield Path(made)
+
+
+class Recorded:
+    """One run of the workload on a logged disk."""
+
+    def __init__(
+        self, disk: LoggedDisk, skip: Callable[[str, str], bool] = lambda verb, caller: False
+    ) -> None:
+        self.disk = disk
+        posix = PosixStore(str(disk.store))
+        store = SkippingStore(posix, skip)
+        history = History(disk.position)
+        workload = Workload(store, history)  # type: ignore[arg-type]
+        run(workload)
+        run_on_journal(workload)
+        workload.close()
+        posix.shutdown()
+        self.steps: Sequence[Step] = history.steps
+        self.callers = store.callers
+        self.log: list[Record] = disk.unplug()
+
+    def judge_all(self, chance: float, subsets: int = 1) -> int:
+        """Cut the power after every flush, and with this chance in `subsets` ways while more is written.
+
+        How many times. Raises Broken.
+        """
+        replay, count, rng = Replay(self.disk, self.log), 0, random.Random(SEED)
+        for cut in cuts(self.log, rng, subsets):
+            if cut.kept and rng.random() >= chance:
+                continue
+            count += 1
+            with replayed(replay, cut, check=count % CHECK_EVERY == 0) as mounted:
+                store = PosixStore(str(mounted))
+                try:
+                    judge(store, self.steps, cut.until)
+                except Broken as broken:
+                    raise Broken(f"{cut}: {broken}") from broken
+                finally:
+                    store.shutdown()
+        return count
+
+
+def needs(name: str) -> None:
+    reason = missing(FILE_SYSTEMS[name])
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.mark.mount
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILE_SYSTEMS)
+def test_every_promise_outlives_a_power_cut(name: str, folder: Path) -> None:
+    needs(name)
+    with LoggedDisk(FILE_SYSTEMS[name], folder / name) as disk:
+        recorded = Recorded(disk)
+        assert recorded.judge_all(0.1) > 100
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", FILE_SYSTEMS)
+def test_every_promise_outlives_many_power_cuts(name: str, folder: Path) -> None:
+    needs(name)
+    with LoggedDisk(FILE_SYSTEMS[name], folder / name) as disk:
+        assert Recorded(disk).judge_all(1.0, 8) > 500
+
+
+IN_THE_JOURNAL: dict[str, set[str]] = {
+    "ext4": set(),
+    "xfs": set(),
+}
+"""Places whose syncs a journal makes up for: what comes before the next commit is on the disk with it."""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", FILE_SYSTEMS)
+def test_each_place_that_syncs_is_needed(name: str, folder: Path) -> None:
+    needs(name)
+    with LoggedDisk(FILE_SYSTEMS[name], folder / "all") as disk:
+        places = sorted(set(Recorded(disk).callers))
+    unseen = set()
+    for place in places:
+        with LoggedDisk(FILE_SYSTEMS[name], folder / place) as disk:
+            recorded = Recorded(disk, lambda verb, caller, left_out=place: caller == left_out)
+            try:
+                recorded.judge_all(0.3)
+            except Broken:
+                continue
+            unseen.add(place)
+    assert unseen == IN_THE_JOURNAL[name]
