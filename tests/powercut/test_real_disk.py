@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.powercut.alone import with_own_mounts
 from tests.powercut.device import Record
 from tests.powercut.disk import FILE_SYSTEMS, LoggedDisk, Replay, cuts, missing, replayed
 from tests.powercut.history import History, Step
@@ -89,17 +90,20 @@ def needs(name: str) -> None:
 
 @pytest.mark.mount
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
+@with_own_mounts
 def test_every_promise_outlives_a_power_cut(name: str, folder: Path) -> None:
     needs(name)
     with LoggedDisk(FILE_SYSTEMS[name], folder / name) as disk:
         recorded = Recorded(disk)
-        assert recorded.judge_all(0.1) > 100
+        assert recorded.judge_all(0.05) > 100
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
+@with_own_mounts
 def test_every_promise_outlives_many_power_cuts(name: str, folder: Path) -> None:
     needs(name)
     with LoggedDisk(FILE_SYSTEMS[name], folder / name) as disk:
@@ -116,6 +120,7 @@ IN_THE_JOURNAL: dict[str, set[str]] = {
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
+@with_own_mounts
 def test_each_place_that_syncs_is_needed(name: str, folder: Path) -> None:
     needs(name)
     with LoggedDisk(FILE_SYSTEMS[name], folder / "all") as disk:
