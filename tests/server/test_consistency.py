@@ -12,7 +12,7 @@ from tests.server.endpoint import running_endpoint
 from tests.server.raw_http import read_answer, send, signed
 from weka_mp.gateway import objects_get
 from weka_mp.namespace import reading
-from weka_mp.server import send_body
+from weka_mp.server import exchange, send_body
 from weka_mp.supervise.ipc import serve_unix
 
 
@@ -139,6 +139,29 @@ def test_a_change_while_it_is_sent_resets_the_connection(endpoint, client, bucke
         sock.sendall(signed("GET", "/bucket/k"))
         with pytest.raises(ConnectionError):
             read_answer(sock)
+
+
+def test_regression_a_write_in_place_does_not_reach_what_a_client_has_yet_to_read(
+    endpoint, client, bucket, monkeypatch
+):
+    """sendfile(2) leaves the file's own pages in the socket's queue: the body was torn after its last byte
+    had been sent, under the ETag of the old one.
+    """
+    body = os.urandom(300_000)
+    client.put_object(Bucket=bucket, Key="k", Body=body)
+    path, real, sent = endpoint.root / "bucket" / "k", exchange.send_large, threading.Event()
+
+    async def tell(*arguments):
+        await real(*arguments)
+        sent.set()
+
+    monkeypatch.setattr(exchange, "send_large", tell)
+    with endpoint.connect() as sock:
+        sock.sendall(signed("GET", "/bucket/k"))
+        assert sent.wait(20)
+        with path.open("r+b") as file:
+            file.write(bytes(len(body)))
+        assert read_answer(sock).body == body
 
 
 def test_an_object_that_shrinks_while_it_is_sent(endpoint, client, bucket, monkeypatch):

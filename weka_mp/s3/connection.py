@@ -353,7 +353,7 @@ class Connection:
         return data
 
     def sent_aside(self, count: int) -> None:
-        """Account for body bytes that the caller sends by itself (sendfile). Raises ConnectionMisuse."""
+        """Account for body bytes that the caller sends by itself. Raises ConnectionMisuse."""
         if self._writing is Writing.LENGTH:
             if count > self._reply_left:
                 raise ConnectionMisuse("more body than the reply's Content-Length")

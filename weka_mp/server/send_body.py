@@ -1,4 +1,4 @@
-"""An object's bytes on the wire: small ones read and sent with the head, large ones by sendfile in threads.
+"""An object's bytes on the wire: small ones read and sent with the head, large ones copied in threads.
 
 No answer mixes two contents (docs/SEMANTICS.md, 10). The file is asked again after its bytes
 were read. Changed and nothing sent yet: `ChangedEarly`, and the caller starts again. Else the last byte

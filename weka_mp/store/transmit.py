@@ -1,8 +1,7 @@
-"""File to socket within the kernel, where the store's descriptors are the kernel's own."""
+"""File to socket in one call that a thread can make, where the store's descriptors are the kernel's own."""
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Final
 
@@ -13,18 +12,7 @@ from weka_mp.values import Fd
 
 __all__ = ["can_transmit", "transmit"]
 
-_SOCKET_ERRORS: Final = frozenset(
-    {
-        errno.EAGAIN,
-        errno.EPIPE,
-        errno.ECONNRESET,
-        errno.ENOTCONN,
-        errno.ETIMEDOUT,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-        errno.ENETDOWN,
-    }
-)
+_STEP: Final = 256 * 1024  # bytes read at once; what a full socket did not take is read again
 
 
 def can_transmit(store: Store) -> bool:
@@ -33,14 +21,16 @@ def can_transmit(store: Store) -> bool:
 
 
 def transmit(fd: Fd, socket_fd: int, offset: int, size: int) -> int:
-    """sendfile(2): up to `size` bytes from `offset` of the file into the socket; 0 at the end of the file.
+    """Up to `size` bytes from `offset` of the file into the socket: how many; 0 at the end of the file.
 
-    Raises BlockingIOError when a non-blocking socket is full and ConnectionError when the peer is gone;
+    A copy, unlike sendfile(2), which queues the file's own pages: whoever writes the file in place changes
+    them until the peer has read them, long after the caller found the file unchanged.
+
+    Raises BlockingIOError when a non-blocking socket is full and another OSError when the peer is gone;
     what the storage has to say is a NamespaceError.
     """
     try:
-        return os.sendfile(socket_fd, fd, offset, size)
+        data = os.pread(fd, min(size, _STEP), offset)
     except OSError as error:
-        if error.errno in _SOCKET_ERRORS:
-            raise
         fail(error)
+    return os.write(socket_fd, data) if data else 0
