@@ -6,7 +6,8 @@ import errno
 import http.client
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +49,17 @@ class Client(Protocol):
     name: str
 
     def act(self, group: Group) -> None: ...
+
+
+@contextmanager
+def _unsent(call: Call) -> Iterator[None]:
+    """A mount whose process is gone says ENOTCONN before it asks for anything: nothing was changed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOTCONN:
+            call.intended.clear()
+        raise
 
 
 class S3Client:
@@ -208,7 +220,7 @@ class MountClient:
 
     def _do(self, group: Group, key: int, deed: Callable[[Group, int, Call], None]) -> None:
         try:
-            with group.recorder.call(self.name) as call:
+            with group.recorder.call(self.name) as call, _unsent(call):
                 deed(group, key, call)
         except OSError as error:
             if error.errno not in GONE:
@@ -265,11 +277,13 @@ class MountClient:
     def _exclusive(self, group: Group, key: int, call: Call) -> None:
         call.may("create", key, "empty")
         try:
-            os.close(os.open(self._path(group, key), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            fd = os.open(self._path(group, key), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             call.add("present", key)
-        else:
-            call.add("create", key, "empty")
+            return
+        call.add("create", key, "empty")
+        with suppress(OSError):  # whatever becomes of it, it was created
+            os.close(fd)
 
     def _unlink(self, group: Group, key: int, call: Call) -> None:
         call.may("unlink", key)

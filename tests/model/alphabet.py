@@ -13,7 +13,7 @@ __all__ = [
     "BUCKETS",
     "DELIMITERS",
     "KEYS",
-    "LONG_KEY",
+    "LONG_COMPONENTS",
     "METADATA",
     "MODES",
     "OPEN_FLAGS",
@@ -21,6 +21,8 @@ __all__ = [
     "PREFIXES",
     "RESERVED",
     "TARGETS",
+    "TIMES",
+    "XATTRS",
     "component_of",
     "entry_of",
     "name_of",
@@ -29,6 +31,8 @@ __all__ = [
 BUCKETS = ("one", "two")
 
 LONG_KEY = b"L" * 260
+LONG_COMPONENTS = (LONG_KEY, b".weka~" + b"y" * 249)  # the second grows over 255 bytes by its escape
+DEEP_KEY = b"a/b/" + b"d/" * 40 + b"e"
 KEYS: tuple[bytes, ...] = (
     b"a",
     b"a/b",
@@ -65,6 +69,15 @@ KEYS: tuple[bytes, ...] = (
     b"a\nb",
     b"a b+c",
     b"/",
+    b"x" * 255,
+    LONG_COMPONENTS[1],
+    DEEP_KEY,
+    DEEP_KEY[:-1],
+    b"a/./b",
+    b"..//a",
+    b"a/b//",
+    LONG_KEY + b"/a",
+    b".weka%/x",
 )
 """The first dozen come most often."""
 
@@ -147,6 +160,15 @@ PREFIXES: tuple[bytes, ...] = (
     b"L",
 )
 DELIMITERS: tuple[bytes, ...] = (b"", b"/", b"b", b"//", b"/b")
+XATTRS = (
+    "user.a",
+    "user.s3.meta.colour",
+    "user.s3.content-type",
+    "user.s3.meta.n",
+    "user.weka.object",
+    "user.s3.unknown",
+)
+TIMES = (10**18, 10**18 + 1_500_000_001, 10**18 + 3_000_000_002, 4 * 10**18 + 999_999_999)  # two far from now
 MODES = (0o600, 0o755, 0o640, 0o444)
 OPEN_FLAGS = (
     os.O_RDWR | os.O_CREAT,
@@ -158,7 +180,7 @@ OPEN_FLAGS = (
     os.O_RDWR | os.O_CREAT | os.O_TRUNC,
 )
 
-_LONG_NAMES = {hashlib.sha256(LONG_KEY).hexdigest().encode(): LONG_KEY}
+_LONG_NAMES = {hashlib.sha256(long).hexdigest().encode(): long for long in LONG_COMPONENTS}
 
 
 def _hex(data: bytes, high: bool) -> bytes:
@@ -173,10 +195,10 @@ def name_of(component: bytes) -> bytes:
     if component == b".weka%x%FF":
         return b"\xff"
     if component == b".weka" or component.startswith((b".weka~", b".weka%")) or b"\0" in component:
-        return b".weka%k" + _hex(component, high=False)
-    if len(component) > 255:
-        return b".weka%h" + hashlib.sha256(component).hexdigest().encode()
-    return component
+        name = b".weka%k" + _hex(component, high=False)
+    else:
+        name = component
+    return name if len(name) <= 255 else b".weka%h" + hashlib.sha256(component).hexdigest().encode()
 
 
 def component_of(name: bytes) -> bytes | None:

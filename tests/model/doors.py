@@ -17,7 +17,16 @@ from botocore.credentials import Credentials
 
 from tests.system.service import ACCESS_KEY, REGION, SECRET_KEY
 
-__all__ = ["Answer", "Listed", "S3Door", "delete_document", "parts_document", "remove_tree", "rows_of"]
+__all__ = [
+    "Answer",
+    "Listed",
+    "S3Door",
+    "decoded",
+    "delete_document",
+    "parts_document",
+    "remove_tree",
+    "rows_of",
+]
 
 CONNECTIONS = 3  # held open, so that requests go to different workers
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
@@ -36,6 +45,22 @@ class Answer:
         """The S3 error's code, '' when there is none."""
         _, found, rest = self.body.partition(b"<Code>")
         return rest.partition(b"<")[0].decode() if found and self.status >= 300 else ""
+
+    def text(self, name: str) -> str:
+        """Of the first element of this name in a document; '' when there is none."""
+        return next((found.text or "" for found in self._root.iter(_NAMESPACE + name)), "")
+
+    def elements(self, name: str) -> list[dict[str, str]]:
+        """The texts of the children of each element of this name."""
+        return [
+            {child.tag.removeprefix(_NAMESPACE): child.text or "" for child in found}
+            for found in self._root.iter(_NAMESPACE + name)
+        ]
+
+    @property
+    def _root(self) -> ElementTree.Element:
+        # XML has no way to say NUL; what is parsed here are documents whose keys are not looked at.
+        return ElementTree.fromstring(self.body.replace(b"&#0;", b""))
 
     @property
     def etag(self) -> str:
@@ -105,9 +130,13 @@ class Listed:
     modified: str = ""
 
 
-def _decoded(element: ElementTree.Element, name: str) -> bytes:
-    text = element.findtext(_NAMESPACE + name) or ""
+def decoded(text: str) -> bytes:
+    """A key as `encoding-type=url` shows it."""
     return unquote_to_bytes(text.replace("+", " "))
+
+
+def _decoded(element: ElementTree.Element, name: str) -> bytes:
+    return decoded(element.findtext(_NAMESPACE + name) or "")
 
 
 def rows_of(answer: Answer, *, version: int) -> tuple[list[Listed], bytes | str | None]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from tests.model.tree import Directory, Fifo, File, Link, Node, Place, Truth, is_reserved, refuse
 
-__all__ = ["Handle", "PosixTruth"]
+__all__ = ["RENAME_EXCHANGE", "RENAME_NOREPLACE", "Handle", "PosixTruth"]
+
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2  # rename(2)
+_META, _TYPE = "user.s3.meta.", "user.s3.content-type"
 
 _Path = tuple[bytes, ...]
 
@@ -94,16 +97,25 @@ class PosixTruth:
             node.nlink -= 1
         place.parent.claim()
 
-    def rename(self, path: _Path, new: _Path) -> None:
+    def rename(self, path: _Path, new: _Path, flags: int = 0) -> None:
+        """renameat2(2)."""
         source, target = self.truth.locate(path, follow=False), self.truth.locate(new, follow=False)
         moving, replaced = source.node, target.node
         if moving is None:
             raise refuse(errno.ENOENT)
+        if flags & RENAME_NOREPLACE and replaced is not None:
+            raise refuse(errno.EEXIST)
+        if flags & RENAME_EXCHANGE and replaced is None:
+            raise refuse(errno.ENOENT)
         if isinstance(moving, Directory) and any(moving is above for above in target.stack):
             raise refuse(errno.EINVAL)
         if isinstance(replaced, Directory) and any(replaced is above for above in source.stack):
-            raise refuse(errno.ENOTEMPTY)
+            raise refuse(errno.EINVAL if flags & RENAME_EXCHANGE else errno.ENOTEMPTY)
         if moving is replaced:
+            return
+        if flags & RENAME_EXCHANGE:
+            assert replaced is not None
+            self._exchange(source, target, moving, replaced)
             return
         if isinstance(moving, Directory) and not isinstance(replaced, Directory | None):
             raise refuse(errno.ENOTDIR)
@@ -121,6 +133,14 @@ class PosixTruth:
         target.parent.claim()
         if isinstance(moving, Directory):
             moving.claim()
+
+    @staticmethod
+    def _exchange(source: Place, target: Place, moving: Node, replaced: Node) -> None:
+        source.parent.entries[source.name] = replaced
+        target.parent.entries[target.name] = moving
+        for node in (source.parent, target.parent, moving, replaced):
+            if isinstance(node, Directory):
+                node.claim()
 
     # ---- files
     def open(self, path: _Path, flags: int, mode: int) -> None:
@@ -200,7 +220,7 @@ class PosixTruth:
     def utimens(self, path: _Path, mtime_ns: int) -> None:
         node = self.truth.find(path, follow=True)
         if isinstance(node, File):
-            node.mtime_ns = mtime_ns
+            node.mtime_ns, node.renewed = mtime_ns, False  # it sets Last-Modified, too
         if isinstance(node, Directory):
             node.claim()
 
@@ -208,12 +228,75 @@ class PosixTruth:
         node = self.truth.find(path, follow=True)
         if name.startswith("user.weka."):
             raise refuse(errno.EPERM)
-        if isinstance(node, File):
-            node.xattrs[name] = value
-        elif isinstance(node, Directory):
-            node.claim()
-        else:
+        if not isinstance(node, File | Directory):
             raise refuse(errno.EPERM)  # xattr(7): user attributes are for files and directories
+        if name.startswith("user.s3."):
+            if isinstance(node, Directory):
+                raise refuse(errno.ENOTSUP)
+            self._set_s3(node, name, value)
+        elif isinstance(node, File):
+            node.xattrs[name] = value
+        else:
+            node.xattrs[name] = value
+            node.claim()
+
+    @staticmethod
+    def _set_s3(node: File, name: str, value: bytes) -> None:
+        if name == _TYPE:
+            if not value:
+                raise refuse(errno.EINVAL)
+            node.type = value.decode()
+        elif name.startswith(_META):
+            meta = name.removeprefix(_META)
+            if meta != meta.lower() or value != value.strip():
+                raise refuse(errno.EINVAL)
+            node.user[meta] = value.decode()
+        else:
+            raise refuse(errno.ENOTSUP)
+
+    def removexattr(self, path: _Path, name: str) -> None:
+        node = self.truth.find(path, follow=True)
+        if not isinstance(node, File | Directory):
+            raise refuse(errno.EPERM)
+        if name not in self._xattrs(node):
+            raise refuse(errno.ENODATA)
+        if name == _TYPE and isinstance(node, File):
+            node.type = None
+        elif name.startswith(_META) and isinstance(node, File):
+            del node.user[name.removeprefix(_META)]
+        else:
+            del node.xattrs[name]
+            if isinstance(node, Directory):
+                node.claim()
+
+    def listxattr(self, path: _Path) -> dict[str, bytes]:
+        return self._xattrs(self.truth.find(path, follow=True))
+
+    @staticmethod
+    def _xattrs(node: Node) -> dict[str, bytes]:
+        """The attributes of callers, and what S3 stored as attributes."""
+        if not isinstance(node, File | Directory):
+            return {}
+        found = dict(node.xattrs)
+        if isinstance(node, File):
+            found |= {_META + name: value.encode() for name, value in node.user.items()}
+            found |= {_TYPE: node.type.encode()} if node.type is not None else {}
+        return found
+
+    def copy_file(self, path: _Path, new: _Path) -> None:
+        """What `cp --preserve=xattr` does: open, read, create or truncate, write, set each attribute."""
+        source = self.truth.find(path, follow=True)
+        place = self.truth.locate(new, follow=True)
+        if place.node is source:
+            raise refuse(errno.EEXIST)  # "are the same file"
+        assert isinstance(source, File)
+        data, xattrs = source.data, self._xattrs(source)
+        self.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        target = self.handles.pop().file
+        if data:
+            target.changed(data)
+        for name, value in xattrs.items():
+            self.setxattr(new, name, value)
 
     # ---- looking
     def readdir(self, path: _Path) -> list[bytes]:

@@ -21,6 +21,8 @@ from tests.model.alphabet import (
     PATHS,
     PREFIXES,
     TARGETS,
+    TIMES,
+    XATTRS,
 )
 from tests.model.both import Both
 
@@ -188,6 +190,40 @@ def _on_handle(method: str, decide: Callable[[_Chooser], tuple[Any, ...]] = lamb
     return decided
 
 
+def _rename_object(c: _Chooser) -> Any:
+    source, key, how = c.near(KEYS), c.near(KEYS), c.number(5)
+    tag = c.number(20) - 10  # below zero: the present one
+    named = ({}, {}, {"absent": True}, {"match": max(tag, -1)}, {"source_match": max(tag, -1)})[how]
+    return "rename_object", (source, key), named
+
+
+def _rename_prefix(c: _Chooser) -> Any:
+    prefixes = [key for key in KEYS if key.endswith(b"/")]
+    named = {"absent": c.number(4) == 0}
+    return "rename_object", (c.of(prefixes), c.of(prefixes)), named
+
+
+def _copy_part(c: _Chooser) -> Any:
+    if not c.both.s3.uploads:
+        return None
+    upload, number, start = c.number(len(c.both.s3.uploads)), 1 + c.number(3), c.number(8)
+    span = (start, start + c.number(40)) if c.number(2) else None
+    return "copy_part", (upload, number, c.near(KEYS), span), {}
+
+
+def _list_uploads(c: _Chooser) -> Any:
+    return "list_uploads", (c.of(PREFIXES), c.of(DELIMITERS), c.of((1000, 1, 2))), {"bucket": c.bucket()}
+
+
+def _list_parts(c: _Chooser) -> Any:
+    uploads = c.both.s3.uploads
+    return ("list_parts", (c.number(len(uploads)), c.of((1000, 1, 2))), {}) if uploads else None
+
+
+def _setxattr(c: _Chooser) -> Any:
+    return "setxattr", (c.path(), c.of(XATTRS), c.of((b"v", b"text/x-set", b"w"))), {}
+
+
 _OFFSETS = (0, 1, 3, 100, 4095, 5000)
 _KINDS: dict[str, tuple[int, _Decide]] = {
     "put": (9, _put),
@@ -224,11 +260,17 @@ _KINDS: dict[str, tuple[int, _Decide]] = {
     "map_store": (2, _on_handle("map_store", lambda c: (c.of(BODIES), c.of(_OFFSETS)))),
     "truncate": (2, lambda c: ("truncate", (c.path(), c.of(_OFFSETS)), {})),
     "chmod": (2, lambda c: ("chmod", (c.path(), c.of(MODES)), {})),
-    "utimens": (2, lambda c: ("utimens", (c.path(), 10**18 + c.number(4) * 1_500_000_001), {})),
-    "setxattr": (
-        1,
-        lambda c: ("setxattr", (c.path(), c.of(("user.a", "user.b", "user.weka.object")), b"v"), {}),
-    ),
+    "utimens": (2, lambda c: ("utimens", (c.path(), c.of(TIMES)), {})),
+    "setxattr": (4, _setxattr),
+    "removexattr": (2, lambda c: ("removexattr", (c.path(), c.of(XATTRS[:-2])), {})),
+    "copy_file": (3, lambda c: ("copy_file", (c.path(), c.path()), {})),
+    "renameat2": (4, lambda c: ("renameat2", (c.path(), c.path(), 1 + c.number(2)), {})),
+    "rename_object": (5, _rename_object),
+    "rename_prefix": (3, _rename_prefix),
+    "copy_part": (2, _copy_part),
+    "list_parts": (1, _list_parts),
+    "list_uploads": (1, _list_uploads),
+    "attributes": (2, lambda c: ("attributes", (c.near(KEYS),), {})),
     "listxattr": (1, lambda c: ("listxattr", (c.path(),), {})),
     "readdir": (3, lambda c: ("readdir", (c.path()[: c.number(3) + 1],), {})),
     "readlink": (1, lambda c: ("readlink", (c.path(),), {})),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.model.alphabet import entry_of
-from tests.model.tree import Content, Directory, Fifo, File, Link, Truth, md5_of
+from tests.model.tree import Content, Directory, Fifo, File, Link, Node, Truth, md5_of
 
 __all__ = ["Refused", "Row", "S3Truth", "Upload", "shown_type"]
 
@@ -171,6 +171,72 @@ class S3Truth:
         self.put(*target, content)
         return content
 
+    # ---- renaming
+    def rename(
+        self,
+        bucket: str,
+        source: bytes,
+        key: bytes,
+        *,
+        source_match: bool | None = None,
+        absent: bool = False,
+        if_match: bool | None = None,
+    ) -> None:
+        """RenameObject (docs/SEMANTICS.md, 8). The conditions: whether they hold, None: there is none."""
+        is_prefix = source.endswith(b"/")
+        below = is_prefix and key.startswith(source)
+        if source == key or is_prefix != key.endswith(b"/") or below:
+            raise Refused(400, "InvalidArgument")
+        (*parents, name), _ = entry_of(source)
+        holder = self.truth.holder(bucket, tuple(parents))
+        moving = holder.entries.get(name) if holder else None
+        present = self.truth.object(bucket, source)
+        there = self._is_prefix(bucket, source, moving) if is_prefix else present is not None
+        if holder is None or moving is None or not there:
+            raise Refused(*NO_KEY)
+        if source_match is False or (source_match is not None and present is None):
+            raise Refused(*FAILED)
+        names, _ = entry_of(key)
+        self._refuse_parents(bucket, names)
+        above = self.truth.holder(bucket, names[:-1])
+        if isinstance(moving, Link) and above is not holder:
+            raise Refused(501, "NotImplemented")
+        replaced = above.entries.get(names[-1]) if above else None
+        self._refuse_target(bucket, key, replaced, absent=absent, if_match=if_match)
+        if isinstance(moving, Directory):
+            # One that only keys had made belongs to who made the one that it replaces.
+            made = isinstance(replaced, Directory) and not replaced.implicit
+            moving.implicit = moving.implicit and not made
+        elif isinstance(replaced, File | Link):
+            replaced.nlink -= 1
+        above = self._make_parents(bucket, names)
+        del holder.entries[name]
+        above.entries[names[-1]] = moving
+        self._prune(bucket, tuple(parents))
+
+    def _is_prefix(self, bucket: str, prefix: bytes, node: Node | None) -> bool:
+        keys = (key for key, _ in self.truth.objects(bucket))
+        return isinstance(node, Directory) and any(key.startswith(prefix) for key in keys)
+
+    def _refuse_target(
+        self, bucket: str, key: bytes, replaced: Node | None, *, absent: bool, if_match: bool | None
+    ) -> None:
+        """What stands where an object or a prefix would be moved to, and the conditions on it."""
+        if key.endswith(b"/") and not isinstance(replaced, Directory | None):
+            raise Refused(*_CONFLICT)
+        present = self.truth.object(bucket, key)
+        if absent and present is not None:
+            raise Refused(*FAILED)
+        if if_match is not None and present is None:
+            raise Refused(*NO_KEY)
+        if if_match is False:
+            raise Refused(*FAILED)
+        if not key.endswith(b"/"):
+            if isinstance(replaced, Directory | Fifo):
+                raise Refused(*_CONFLICT)
+        elif isinstance(replaced, Directory) and (replaced.entries or (present and present.data)):
+            raise Refused(*_CONFLICT)
+
     # ---- listing
     def rows(self, bucket: str, prefix: bytes, delimiter: bytes, after: bytes) -> list[Row]:
         """What all pages together hold."""
@@ -195,6 +261,35 @@ class S3Truth:
     def part(self, upload: Upload, number: int, data: bytes) -> None:
         self._alive(upload)
         upload.parts[number] = data
+
+    def copy_part(
+        self, upload: Upload, number: int, source: tuple[str, bytes], span: tuple[int, int] | None
+    ) -> bytes:
+        """The bytes of the part; a range may not reach beyond the end."""
+        self._alive(upload)
+        data = self.get(*source).data
+        if span is not None:
+            if span[1] >= len(data):
+                raise Refused(400, "InvalidArgument")
+            data = data[span[0] : span[1] + 1]
+        upload.parts[number] = data
+        return data
+
+    def parts(self, upload: Upload) -> list[tuple[int, int, str]]:
+        """Number, size and ETag of each."""
+        self._alive(upload)
+        return [(number, len(data), md5_of(data)) for number, data in sorted(upload.parts.items())]
+
+    def under_way(self, bucket: str, prefix: bytes, delimiter: bytes) -> list[tuple[bytes, int | None]]:
+        """Keys with the numbers of their uploads, oldest first; a common prefix with None."""
+        rows: set[tuple[bytes, int | None]] = set()
+        for number, upload in enumerate(self.uploads):
+            ended = upload.aborted or upload.done is not None
+            if ended or upload.bucket != bucket or not upload.key.startswith(prefix):
+                continue
+            at = upload.key.find(delimiter, len(prefix)) if delimiter else -1
+            rows.add((upload.key, number) if at < 0 else (upload.key[: at + len(delimiter)], None))
+        return sorted(rows, key=lambda row: (row[0], -1 if row[1] is None else row[1]))
 
     def complete(self, upload: Upload, numbers: Sequence[int], *, absent: bool = False) -> Content:
         """The same list again answers the same; `numbers` name parts with their last ETags."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
 
 from tests.model.both import Both
+from tests.model.posix_truth import RENAME_EXCHANGE
 
 pytestmark = pytest.mark.mount
 
@@ -76,4 +78,72 @@ def test_regression_a_repeated_completion_answers_again_after_its_object_was_del
     both.complete(0, 1)
     both.delete_many(b"a", b"b/c", b"c")
     both.complete(0, 1)
+    both.check()
+
+
+def test_regression_both_directories_that_were_exchanged_stay(both: Both) -> None:
+    """The one that was in the other's place counted as untouched: it vanished with its last object."""
+    both.put(b"a/b", b"one")
+    both.put(b"c/a", b"one")
+    both.renameat2(A, (b"one", b"c"), RENAME_EXCHANGE)
+    both.delete(b"a/a")
+    both.delete(b"c/b")
+    both.check()
+
+
+def test_regression_a_bucket_that_cannot_go_keeps_its_directories(both: Both) -> None:
+    """DeleteBucket removed empty directories before it met what was in its way."""
+    both.mkdir((b"two", b"a"))
+    both.mkdir((b"two", b"c"))
+    both.mkfifo((b"two", b"b"))
+    both.delete_bucket()
+    both.readdir((b"two",))
+    both.check()
+
+
+def test_times_over_both_doors(both: Both) -> None:
+    """Last-Modified is the later of the bytes' and the metadata's; who sets the mtime sets both."""
+    both.put(b"a", b"one")
+    both.utimens(A, 10**18)
+    both.after()
+    both.copy(b"a", b"a", 2)
+    both.check()
+    both.utimens(A, 4 * 10**18)
+    both.copy(b"a", b"a", 1)
+    both.check()
+    both.utimens(A, 10**18)
+    both.check()
+
+
+def test_metadata_go_with_files_and_names(both: Both) -> None:
+    both.put(b"a", b"one", 3)
+    both.copy_file(A, (b"one", b"c"))
+    both.setxattr((b"one", b"c"), "user.s3.meta.n", b"2")
+    both.removexattr((b"one", b"c"), "user.s3.content-type")
+    both.rename_object(b"c", b"b/c", absent=True)
+    both.link((b"one", b"b", b"c"), (b"one", b"a-b"))
+    both.copy(b"a-b", b"a-b", 1)
+    both.rename_object(b"b/", b"a/b/")
+    both.check()
+    both.rename_object(b"a-b", b"a.txt")
+    both.attributes(b"a.txt")
+    both.check()
+
+
+def test_parts_that_are_copied_listed_and_counted(both: Both) -> None:
+    both.put(b"a", b"3" * 5000)
+    both.begin(b"b/c")
+    both.begin(b"b/c")
+    both.copy_part(0, 2, b"a", (3, 7))
+    both.copy_part(0, 1, b"a", (3, 5000))
+    both.copy_part(0, 1, b"c")
+    both.list_parts(0, 1)
+    both.list_uploads(b"b", b"/", 1)
+    both.list_uploads(b"", b"", 1)
+    both.complete(0, 2)
+    both.attributes(b"b/c")
+    both.list_parts(0)
+    both.list_uploads()
+    both.write_file((b"one", b"b", b"c"), b"x", os.O_WRONLY | os.O_APPEND)
+    both.attributes(b"b/c")
     both.check()

@@ -70,6 +70,7 @@ class Directory:
     object: Content | None = None
     made: bool = False
     mode: int = 0o755
+    xattrs: dict[str, bytes] = field(default_factory=dict)
 
     def claim(self) -> None:
         self.implicit = False

@@ -422,6 +422,7 @@ class Tree:
                 clear_implicit(self._store, moving)
                 self.nodes.moved(moving, to_parent, to_name)
                 if replaced is not None and flags == EXCHANGE:
+                    clear_implicit(self._store, replaced)
                     self.nodes.moved(replaced, parent, name)
                 if replaced is not None:
                     self._let_go_if_replaced(replaced, flags)
