@@ -9,6 +9,7 @@ import pytest
 
 from tests.model.both import Both
 from tests.model.posix_truth import RENAME_EXCHANGE
+from tests.system.service import Service
 
 pytestmark = pytest.mark.mount
 
@@ -147,3 +148,15 @@ def test_parts_that_are_copied_listed_and_counted(both: Both) -> None:
     both.write_file((b"one", b"b", b"c"), b"x", os.O_WRONLY | os.O_APPEND)
     both.attributes(b"b/c")
     both.check()
+
+
+def test_regression_a_rename_moves_what_is_there_not_what_was_cached(both: Both, service: Service) -> None:
+    """A file that was replaced a moment before showed its old content under its new name, for ever."""
+    assert service.mount is not None
+    both.write_file(A, b"one", os.O_RDWR | os.O_CREAT)
+    both.check()
+    bucket = service.store / "one"
+    (bucket / "staged").write_bytes(b"another")
+    os.rename(bucket / "staged", bucket / "a")  # as a worker does whose invalidation is on its way
+    os.rename(service.mount / "one/a", service.mount / "one/b")
+    assert (service.mount / "one/b").read_bytes() == b"another"

@@ -15,6 +15,9 @@ Rules, each of which prevents a deadlock or a stale cache:
   will be made after this moment (see `operations`). It does not know it: nothing below can be cached, and
   the change is skipped.
 - Nothing is locked while a notification is under way.
+- The kernel renames the entry that it has cached. Where that is no longer what the name leads to, since
+  another door replaced it, the entry under the new name would lead to the old inode for ever: the
+  invalidation on its way names the old name (`weka_mp.namespace.tree.Tree.rename`).
 - The entry of a directory that is still the one the kernel knows stays: INVAL_ENTRY would unhash it, and
   getcwd(2) would fail for everybody who is in it.
 """
@@ -190,6 +193,10 @@ class Invalidation:
             self._notifier.submit(directory, work, lambda: _soon(token, one_done))
         await finished.wait()
         return None
+
+    def distrust(self, directory: int, name: bytes) -> None:
+        """Have the kernel forget one entry, once it lets go of the directory; nobody waits for it."""
+        self._notifier.submit(directory, [_Forget(directory, name, ())], lambda: None)
 
     def _plan(self, changes: Sequence[Change]) -> dict[int, list[_Forget]]:
         plan: dict[int, list[_Forget]] = {}

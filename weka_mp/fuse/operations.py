@@ -92,7 +92,8 @@ class Operations(pyfuse3.Operations):
     """One mount.
 
     `timeout`: seconds that the kernel may cache what it is told. `on_init` is called when it has connected.
-    `is_behind` says that invalidations are overdue: nothing new may be cached then.
+    `is_behind` says that invalidations are overdue: nothing new may be cached then. `distrust` is told a
+    directory's number and a name that the kernel is to forget once this request is answered.
     """
 
     supports_dot_lookup = True
@@ -100,7 +101,13 @@ class Operations(pyfuse3.Operations):
     enable_acl = True
 
     def __init__(
-        self, tree: Tree, timeout: float, *, on_init: Callable[[], None], is_behind: Callable[[], bool]
+        self,
+        tree: Tree,
+        timeout: float,
+        *,
+        on_init: Callable[[], None],
+        is_behind: Callable[[], bool],
+        distrust: Callable[[int, bytes], None],
     ) -> None:
         super().__init__()
         self._tree = tree
@@ -108,6 +115,7 @@ class Operations(pyfuse3.Operations):
         self._timeout = timeout
         self._on_init = on_init
         self._is_behind = is_behind
+        self._distrust = distrust
 
     def init(self) -> None:
         self._on_init()
@@ -212,11 +220,12 @@ class Operations(pyfuse3.Operations):
         flags: FlagT,
         ctx: RequestContext,
     ) -> None:
-        await _patiently(
-            functools.partial(
-                self._tree.rename, parent_inode_old, name_old, parent_inode_new, name_new, flags
-            )
+        call = functools.partial(
+            self._tree.rename, parent_inode_old, name_old, parent_inode_new, name_new, flags
         )
+        if not await _patiently(call):
+            self._distrust(parent_inode_new, name_new)
+            self._distrust(parent_inode_old, name_old)
 
     # ---- files
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:

@@ -114,11 +114,19 @@ class _Mount:
         self._notifier: Notifier | None = None
         self._invalidation: Invalidation | None = None
         self._operations = Operations(
-            self._tree, attr_timeout, on_init=self._connected.set, is_behind=self._is_behind
+            self._tree,
+            attr_timeout,
+            on_init=self._connected.set,
+            is_behind=self._is_behind,
+            distrust=self._distrust,
         )
 
     def _is_behind(self) -> bool:
         return self._invalidation is not None and self._invalidation.is_behind()
+
+    def _distrust(self, directory: int, name: bytes) -> None:
+        if self._invalidation is not None:
+            self._invalidation.distrust(directory, name)
 
     async def serve(self, socket_path: str, on_ready: Callable[[], None], allow_other: bool) -> None:
         store_path = os.readlink(f"/proc/self/fd/{self._namespace.store.root()}")

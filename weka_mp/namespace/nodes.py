@@ -185,18 +185,21 @@ class Nodes:
         except NamespaceError:
             return False
         try:
-            attr = self._store.attr(fd)
-            identity = self._identity(fd, attr)
-            node = self._nodes.get(self._numbers.of(attr.dev, attr.ino, identity))
-            return (
-                stat.S_ISDIR(attr.mode)
-                and node is not None
-                and node.lookups > 0
-                and (node.parent, node.name) == (parent, name)
-                and (node.dev, node.ino, node.identity) == (attr.dev, attr.ino, identity)
-            )
+            return stat.S_ISDIR(self._store.attr(fd).mode) and self.told_as(fd, parent, name)
         finally:
             self._store.close(fd)
+
+    def told_as(self, fd: Fd, parent: int, name: bytes) -> bool:
+        """Whether this name is the last under which the kernel was told of the inode behind `fd`."""
+        attr = self._store.attr(fd)
+        identity = self._identity(fd, attr)
+        node = self._nodes.get(self._numbers.of(attr.dev, attr.ino, identity))
+        return (
+            node is not None
+            and node.lookups > 0
+            and (node.parent, node.name) == (parent, name)
+            and (node.dev, node.ino, node.identity) == (attr.dev, attr.ino, identity)
+        )
 
     # ---- the kernel's references
     def count(self, number: int) -> None:

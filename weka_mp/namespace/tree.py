@@ -50,6 +50,7 @@ NOREPLACE, EXCHANGE = 1, 2
 """Flags of renameat2(2)."""
 
 _PERMISSIONS = 0o7777
+_REPEATED = 1024  # renames that the kernel was asked to repeat and may never
 _log = logging.getLogger(__name__)
 
 
@@ -105,6 +106,7 @@ class Tree:
         """
         self._store = store
         self._locks = locks
+        self._repeated: set[tuple[int, bytes, int, bytes]] = set()
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
         self.files = OpenFiles(
             store,
@@ -395,8 +397,13 @@ class Tree:
 
     def rename(
         self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int, *, wait: bool = False
-    ) -> None:
-        """renameat2(2) with flags 0, NOREPLACE or EXCHANGE."""
+    ) -> bool:
+        """renameat2(2) with flags 0, NOREPLACE or EXCHANGE.
+
+        The kernel renames the entry that it has cached. Where another door has changed it meanwhile, Stale
+        makes the kernel look again and repeat the call. If that happened twice the answer is False: what the
+        kernel shows under the new names is not what is there.
+        """
         if flags not in (0, NOREPLACE, EXCHANGE):
             raise InvalidArgument("no such flag of rename")
         if not visible(name):
@@ -414,6 +421,10 @@ class Tree:
             try:
                 replaced = self._present(target, to_name)
                 try:
+                    told = self.nodes.told_as(moving, parent, name)
+                    if replaced is not None and flags == EXCHANGE:
+                        told = told and self.nodes.told_as(replaced, to_parent, to_name)
+                    self._have_it_repeated((parent, name, to_parent, to_name), told)
                     self._rename(source, name, target, to_name, flags)
                 except BaseException:
                     if replaced is not None:
@@ -430,6 +441,17 @@ class Tree:
                 self._store.close(moving)
             clear_implicit(self._store, source)
             clear_implicit(self._store, target)
+            return told
+
+    def _have_it_repeated(self, names: tuple[int, bytes, int, bytes], told: bool) -> None:
+        """Raises Stale once for a rename of what the kernel knows as something else."""
+        if told or names in self._repeated:
+            self._repeated.discard(names)
+            return
+        if len(self._repeated) >= _REPEATED:
+            self._repeated.clear()
+        self._repeated.add(names)
+        raise Stale("another door has changed what is renamed", subject=names[1])
 
     def _still(self, source: End, target: End, wait: bool) -> AbstractContextManager[None]:
         return still(self._store, self.nodes, self._locks, (source, target), wait)

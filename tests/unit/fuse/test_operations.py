@@ -37,7 +37,9 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 @pytest.mark.parametrize("behind", [False, True])
 async def test_nothing_is_cached_while_an_invalidation_is_overdue(tree: Tree, behind: bool) -> None:
     """Whoever asked for it may have given up, and answered: what is told now could not be taken back."""
-    operations = Operations(tree, 3600.0, on_init=lambda: None, is_behind=lambda: behind)
+    operations = Operations(
+        tree, 3600.0, on_init=lambda: None, is_behind=lambda: behind, distrust=lambda number, name: None
+    )
     seconds = 0.0 if behind else 3600.0
     present = await operations.lookup(ROOT, pyfuse3.FileNameT(b"f"), NOBODY)
     absent = await operations.lookup(ROOT, pyfuse3.FileNameT(b"g"), NOBODY)

@@ -414,3 +414,25 @@ def test_fsync_reaches_the_backing_file(tmp_path: Path) -> None:
         rig.tree.directories.release(directory)
         root = rig.folder.stat().st_ino
         assert rig.store.synced == [("file", ino), ("data", ino), ("file", ino), ("file", root)]  # type: ignore[attr-defined]
+
+
+def test_regression_a_rename_of_what_the_kernel_knows_as_another_file_is_repeated(rig: _Rig) -> None:
+    """The kernel renamed its entry of the old inode, and the invalidation on its way named the old name."""
+
+    def replace(content: bytes) -> None:
+        (rig.folder / "staged").write_bytes(content)
+        os.rename(rig.folder / "staged", rig.folder / "a")
+
+    rig.write(ROOT, b"a", b"old")
+    replace(b"new")
+    with pytest.raises(Stale):
+        rig.tree.rename(ROOT, b"a", ROOT, b"b", 0)
+    rig.tree.lookup(ROOT, b"a")
+    assert rig.tree.rename(ROOT, b"a", ROOT, b"b", 0)
+    assert (rig.folder / "b").read_bytes() == b"new"
+    rig.write(ROOT, b"a", b"old")
+    replace(b"newer")
+    with pytest.raises(Stale):
+        rig.tree.rename(ROOT, b"a", ROOT, b"b", 0)
+    assert not rig.tree.rename(ROOT, b"a", ROOT, b"b", 0), "nobody hears that b is shown wrongly"
+    assert (rig.folder / "b").read_bytes() == b"newer"
