@@ -36,6 +36,6 @@ samba|command -v smbd || test -x /usr/sbin/smbd
 shellcheck|command -v shellcheck
 smbclient|command -v smbclient
 sqlite3|command -v sqlite3
-xfsprogs|command -v mkfs.xfs
+xfsprogs|command -v mkfs.xfs || test -x /usr/sbin/mkfs.xfs
 END
 }

@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 
-from weka_mp.errors import AccessDenied, NotFound, NotSupported, ObjectChanged, StoreUnusable
+from weka_mp.errors import AccessDenied, NotEmpty, NotFound, NotSupported, ObjectChanged, StoreUnusable
 from weka_mp.store import syscalls
 from weka_mp.store.byte_locks import ByteLocks
 from weka_mp.store.interface import DirEntry, StatVfs
@@ -229,6 +229,8 @@ class PosixStore:
             else:
                 os.rename(from_name, to_name, src_dir_fd=from_dir, dst_dir_fd=to_dir)
         except OSError as error:
+            if error.errno == errno.EEXIST and not flags:  # rename(2) allows it for ENOTEMPTY; XFS says so
+                raise NotEmpty(f"{error.strerror}", subject=to_name) from error
             fail(error, to_name)
 
     def unlink(self, at: Fd, name: bytes) -> None:
