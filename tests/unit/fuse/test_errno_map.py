@@ -14,7 +14,7 @@ from weka_mp.store import translate
 
 def test_every_domain_error_is_mapped() -> None:
     named = {getattr(errors, name) for name in errors.__all__}
-    assert set(TABLE) == named
+    assert set(TABLE) == {found for found in named if isinstance(found, type)}  # not the groups of them
 
 
 def test_no_error_is_enosys() -> None:
