@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
-from weka_mp.errors import NoSpace, PreconditionFailed, WouldBlock
+from weka_mp.errors import NoSpace, PreconditionFailed, ReadOnly, WouldBlock
 from weka_mp.namespace import Namespace, NewMetadata, WriteConditions
 from weka_mp.namespace.etags import adopt_hash, is_marked, mark_overwriter, mark_writer, retimed
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
@@ -415,3 +415,22 @@ def test_regression_a_mark_without_room_rewrites_the_record_under_its_lock(
     locked = verbs.index("lock")
     assert failed < locked < verbs.index("find_xattr", locked) < verbs.index("set_xattr", locked)
     assert verbs.index("unlock") > verbs.index("set_xattr", locked)
+
+
+def test_regression_a_marked_file_is_read_from_a_read_only_store() -> None:
+    """Lifting the mark failed, and the GET with it."""
+    memory = memory_store()
+    store = FaultyStore(memory)
+    with Namespace.open(store) as namespace:  # type: ignore[arg-type]
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"k", b"content")
+        at = memory.open_dir(memory.root(), b"bucket")
+        fd = memory.open_file(at, b"k", os.O_RDWR)
+        mark_writer(memory, namespace.locks, fd)
+        memory.close(fd)
+        memory.close(at)
+        store.begin(Fault(ReadOnly, 1, "set_xattr"))
+        with namespace.open_object(BUCKET, b"k") as found:
+            assert store.read(found.fd, 100, 0) == b"content"
+            assert (found.info.etag_is_true, found.info.accepted_etags) == (False, frozenset())
+        assert get(namespace, b"k") == b"content"
