@@ -20,6 +20,7 @@ from weka_mp.namespace import (
     NewUpload,
 )
 from weka_mp.namespace.nodes import ROOT
+from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.tree import Caller, Tree
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName
@@ -119,13 +120,37 @@ class Workload:
                 part.commit(bytes.fromhex(md5_of(body)), {})
         return upload_id
 
-    def complete(self, key: bytes, upload_id: str, *bodies: tuple[int, bytes]) -> None:
+    def copied_upload(self, key: bytes, source: bytes, body: bytes) -> str:
+        """CreateMultipartUpload and UploadPartCopy of all of `source`, whose content is `body`."""
+        upload_id = self.upload(key)
+        after = {("upload", ALPHA, key, upload_id): frozenset({(1, md5_of(body))})}
+        with self.history.step(f"copy a part of {key!r}", after):
+            self.namespace.copy_part(
+                PartCopyRequest(
+                    *(ALPHA, source, ALPHA, key, upload_id, 1),
+                    select=lambda info: (0, info.size),
+                    digest=None,
+                    begun=lambda: None,
+                )
+            )
+        return upload_id
+
+    def rename(self, source: bytes, target: bytes, value: Shown) -> None:
+        with self.history.step(
+            f"rename {source!r} to {target!r}", {thing(source): None, thing(target): value}
+        ):
+            self.namespace.rename_object(ALPHA, source, target)
+
+    def complete(
+        self, key: bytes, upload_id: str, *bodies: tuple[int, bytes], promised: bool = True
+    ) -> None:
+        namespace = self.namespace if promised else self.dying
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for _, body in bodies)
         value = shown(b"".join(body for _, body in bodies), f"{md5_of(digests)}-{len(bodies)}")
         after: dict[Fact, Any] = {thing(key): value, ("upload", ALPHA, key, upload_id): None}
         parts = [CompletedPart(number, md5_of(body)) for number, body in bodies]
-        with self.history.step(f"complete {key!r}", after):
-            self.namespace.complete_upload(ALPHA, key, upload_id, parts)
+        with self.history.step(f"complete {key!r}", after, promised=promised):
+            namespace.complete_upload(ALPHA, key, upload_id, parts)
 
     def abort(self, key: bytes, upload_id: str) -> None:
         with self.history.step(f"abort {key!r}", {("upload", ALPHA, key, upload_id): None}):
@@ -161,6 +186,21 @@ class Workload:
             at = self.bucket()
             self.tree.rename(at, b"tmp", at, name, 0, wait=True)
             self.sync_directory()
+
+    def mount_overwrite(self, name: bytes, data: bytes) -> None:
+        """In place, and synced."""
+        with self.history.step(f"overwrite and fsync {name!r}", {content(name): data}, torn=True):
+            self.write_file(name, data, 0, sync=True)
+
+    def mount_describe(self, name: bytes, value: Shown, suffix: bytes, text: bytes) -> None:
+        """setxattr(2) of ``user.s3.*``, and fsync(2)."""
+        with self.history.step(f"describe and fsync {name!r}", {thing(name): value}):
+            number = self.tree.lookup(self.bucket(), name).number
+            self.tree.xattrs.set(number, b"user.s3." + suffix, text, (0, 0, ()), wait=True)
+            file, _ = self.tree.create(self.bucket(), name, 0o644, os.O_RDONLY, ROOT_USER, wait=True)
+            self.tree.sync(file.handle, data_only=False)()
+            self.tree.files.flush(file.handle)
+            self.tree.files.release(file.handle)
 
     def mount_write_unsynced(self, name: bytes, data: bytes) -> None:
         """In place, as long as what was there; then the filler looks at it. Nobody asked for a sync."""
@@ -214,7 +254,10 @@ def _parts(namespace: Namespace, bucket: BucketName, key: bytes, upload_id: str)
 
 def run(workload: Workload) -> None:
     """All of it."""
-    for chapter in (_buckets_and_puts, _directories, _copies, _uploads, _mount, _deletions, _unanswered):
+    for chapter in (
+        *(_buckets_and_puts, _directories, _copies, _renames),
+        *(_uploads, _mount, _deletions, _unanswered),
+    ):
         chapter(workload)
 
 
@@ -244,17 +287,35 @@ def _copies(w: Workload) -> None:
     w.copy(b"k", b"k", shown(LONGER, shape="square"), NewMetadata(TYPE, {"shape": "square"}))
 
 
+def _renames(w: Workload) -> None:
+    w.put(b"from/here", OLD, shape="long")
+    w.rename(b"from/here", b"to/there", shown(OLD, shape="long"))
+    w.put(b"from/there", NEW)
+    w.rename(b"from/there", b"to/there", shown(NEW))
+    # What a POSIX writer never synced is renamed over what was acknowledged.
+    w.mount_create(b"kept", OLD)
+    with w.history.step("write loose", {content(b"loose"): ANYTHING}, promised=False):
+        w.write_file(b"loose", NEW, os.O_CREAT | os.O_EXCL, sync=False)
+    with w.history.step("rename over kept", {content(b"loose"): None, content(b"kept"): NEW}):
+        w.namespace.rename_object(ALPHA, b"loose", b"kept")
+
+
 def _uploads(w: Workload) -> None:
     in_order = (1, PART), (2, LAST)
     w.complete(b"up/a", w.upload(b"up/a", *in_order), *in_order)
     w.complete(b"up/b", w.upload(b"up/b", *reversed(in_order)), *in_order)
     w.upload(b"up/c", (1, PART), (2, LAST), (2, LAST[1:]))
     w.abort(b"up/d", w.upload(b"up/d", (1, PART)))
+    w.complete(b"up/e", w.copied_upload(b"up/e", b"k", LONGER), (1, LONGER))
 
 
 def _mount(w: Workload) -> None:
     w.mount_create(b"file", OLD)
     w.mount_rename_over(b"file", LONGER)
+    w.mount_create(b"edited", OLD)
+    w.mount_overwrite(b"edited", NEW)
+    w.put(b"described by a file", OLD)
+    w.mount_describe(b"described by a file", shown(OLD, shape="round"), b"meta.shape", b"round")
     w.put(b"inplace", OLD)
     w.mount_write_unsynced(b"inplace", NEW)
 
@@ -282,6 +343,9 @@ def _unanswered(w: Workload) -> None:
     w.put(b"copied/deep/er", OLD)
     w.delete(b"copied/deep/er", promised=False)
     w.delete(b"copied/deep/er")
+    answered_twice = w.upload(b"late/up", (1, PART))
+    w.complete(b"late/up", answered_twice, (1, PART), promised=False)
+    w.complete(b"late/up", answered_twice, (1, PART))
     owner = ("owner", GAMMA)
     with w.history.step("make bucket gamma", {("bucket", GAMMA): ANYTHING, owner: ANYTHING}, promised=False):
         w.dying.create_bucket(GAMMA, uid=1000, gid=1000)
