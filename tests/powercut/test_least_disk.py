@@ -122,6 +122,7 @@ NOT_TRIED = {
     "file_systems._found_or_added": "only with another file system below the store; this disk has one",
     "file_systems._open": "the same",
     "etags.alone": "only where there are no leases: the filler syncs the bytes before it in any case",
+    "naming.reaffirm": "an answer given again after the first was lost: no death here is that exact",
     "moving_directories._mark": "says which directory goes with its last key: no promise",
 }
 """Places that the workload does not come to, and why that is all right."""

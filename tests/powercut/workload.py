@@ -141,16 +141,13 @@ class Workload:
         ):
             self.namespace.rename_object(ALPHA, source, target)
 
-    def complete(
-        self, key: bytes, upload_id: str, *bodies: tuple[int, bytes], promised: bool = True
-    ) -> None:
-        namespace = self.namespace if promised else self.dying
+    def complete(self, key: bytes, upload_id: str, *bodies: tuple[int, bytes]) -> None:
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for _, body in bodies)
         value = shown(b"".join(body for _, body in bodies), f"{md5_of(digests)}-{len(bodies)}")
         after: dict[Fact, Any] = {thing(key): value, ("upload", ALPHA, key, upload_id): None}
         parts = [CompletedPart(number, md5_of(body)) for number, body in bodies]
-        with self.history.step(f"complete {key!r}", after, promised=promised):
-            namespace.complete_upload(ALPHA, key, upload_id, parts)
+        with self.history.step(f"complete {key!r}", after):
+            self.namespace.complete_upload(ALPHA, key, upload_id, parts)
 
     def abort(self, key: bytes, upload_id: str) -> None:
         with self.history.step(f"abort {key!r}", {("upload", ALPHA, key, upload_id): None}):
@@ -343,9 +340,6 @@ def _unanswered(w: Workload) -> None:
     w.put(b"copied/deep/er", OLD)
     w.delete(b"copied/deep/er", promised=False)
     w.delete(b"copied/deep/er")
-    answered_twice = w.upload(b"late/up", (1, PART))
-    w.complete(b"late/up", answered_twice, (1, PART), promised=False)
-    w.complete(b"late/up", answered_twice, (1, PART))
     owner = ("owner", GAMMA)
     with w.history.step("make bucket gamma", {("bucket", GAMMA): ANYTHING, owner: ANYTHING}, promised=False):
         w.dying.create_bucket(GAMMA, uid=1000, gid=1000)
