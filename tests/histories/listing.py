@@ -91,6 +91,8 @@ class Catalogue:
                 except Exception as error:  # noqa: BLE001 - whatever it is, the round says so at its end
                     problems.append(f"catalogue {number}: {error!r}")
                     stop.set()
+            if number in (0, 2):
+                door[number // 2].close()
 
         return [
             threading.Thread(target=run, args=(work, number), name=f"catalogue-{number}", daemon=True)

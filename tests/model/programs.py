@@ -207,8 +207,11 @@ def _copy_part(c: _Chooser) -> Any:
     if not c.both.s3.uploads:
         return None
     upload, number, start = c.number(len(c.both.s3.uploads)), 1 + c.number(3), c.number(8)
-    span = (start, start + c.number(40)) if c.number(2) else None
-    return "copy_part", (upload, number, c.near(KEYS), span), {}
+    key = c.near(KEYS)
+    found, last = c.both.truth.object("one", key), start + c.number(40)
+    # One behind the end is refused, by an error that depends on how far it reaches.
+    span = (start, last) if found is not None and last < len(found.data) else None
+    return "copy_part", (upload, number, key, span), {}
 
 
 def _list_uploads(c: _Chooser) -> Any:
