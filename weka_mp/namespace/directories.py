@@ -4,14 +4,17 @@ a/`.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from weka_mp.errors import NoAttribute, NotSupported, PermissionRefused
+from weka_mp.errors import NamespaceError, NoAttribute, NotSupported, PermissionRefused
 from weka_mp.namespace.records import IMPLICIT_XATTR
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["Age", "age_of", "clear_implicit", "is_implicit", "is_young", "set_implicit"]
+__all__ = ["Age", "age_of", "clear_implicit", "is_implicit", "is_young", "set_implicit", "take_over"]
+
+_log = logging.getLogger(__name__)
 
 _YOUNG_NS = 15_000_000_000
 """Longer than a request takes from making a directory to its answer: after that it is durable and known."""
@@ -59,3 +62,14 @@ def clear_implicit(store: Store, directory: Fd) -> None:
         store.remove_xattr(directory, IMPLICIT_XATTR)
     except (NoAttribute, NotSupported, PermissionRefused):
         return
+
+
+def take_over(store: Store, directory: Fd) -> None:
+    """`clear_implicit` after a caller of the mount got what was asked for, which no failure takes back.
+
+    Where the mark cannot be cleared the directory goes with its last key, as if only keys had made it.
+    """
+    try:
+        clear_implicit(store, directory)
+    except NamespaceError as error:
+        _log.debug("a directory stays one that vanishes with its last key: %s", error)

@@ -21,7 +21,7 @@ from weka_mp.errors import (
     WouldBlock,
 )
 from weka_mp.namespace import mount_xattrs, s3_attributes
-from weka_mp.namespace.directories import clear_implicit
+from weka_mp.namespace.directories import take_over
 from weka_mp.namespace.etags import EtagState, settle
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.record_values import Record, derived_etag
@@ -117,7 +117,7 @@ class NodeXattrs:
         with self._descriptor(number, wait) as fd:
             if suffix is None:
                 self._set_own(fd, name, value, identity, wait)
-                clear_implicit(self._store, fd)
+                take_over(self._store, fd)
             else:
                 self._set_s3(fd, suffix, value)
 
@@ -178,7 +178,7 @@ class NodeXattrs:
         with self._descriptor(number, wait) as fd:
             if suffix is None:
                 self._store.remove_xattr(fd, os.fsdecode(name))
-                clear_implicit(self._store, fd)
+                take_over(self._store, fd)
                 return
             if not self._is_file(fd):
                 raise NoAttribute(subject=name)

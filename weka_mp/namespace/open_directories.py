@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from weka_mp.errors import UNWRITABLE, NotFound, Stale
-from weka_mp.namespace.directories import clear_implicit
+from weka_mp.errors import NotFound, Stale
+from weka_mp.namespace.directories import take_over
 from weka_mp.namespace.keys import visible
 from weka_mp.namespace.nodes import ROOT, Nodes
 from weka_mp.namespace.snapshots import Snapshot
@@ -20,8 +19,6 @@ from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd
 
 __all__ = ["Listed", "OpenDirectories"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +62,7 @@ class OpenDirectories:
         """
         with self._nodes.borrow(number) as fd:
             opened = self._store.reopen(fd, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            clear_implicit(self._store, opened)
-        except UNWRITABLE as error:  # who only looks is not refused for it
-            _log.debug("an opened directory stays one that vanishes with its last key: %s", error)
-        except BaseException:
-            self._store.close(opened)
-            raise
+        take_over(self._store, opened)
         with self._lock:
             handle = next(self._handles)
             self._open[handle] = _OpenDirectory(number, opened)

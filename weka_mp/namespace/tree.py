@@ -24,15 +24,15 @@ from weka_mp.errors import (
     Exists,
     InvalidArgument,
     IsDirectory,
+    NamespaceError,
     NotDirectory,
     NotEmpty,
     NotFound,
-    OutOfResources,
     ReservedName,
     Stale,
     WouldBlock,
 )
-from weka_mp.namespace.directories import clear_implicit
+from weka_mp.namespace.directories import take_over
 from weka_mp.namespace.etags import retimed
 from weka_mp.namespace.keys import creatable, visible
 from weka_mp.namespace.locks import EntryLocks
@@ -182,7 +182,7 @@ class Tree:
                 self._store.chmod(fd, change.mode & _PERMISSIONS)
             if change.atime_ns is not None or change.mtime_ns is not None:
                 self._set_times(number, fd, change)
-            clear_implicit(self._store, fd)
+            take_over(self._store, fd)
 
     @contextmanager
     def _reached(self, number: int) -> Iterator[Fd]:
@@ -232,15 +232,15 @@ class Tree:
                 self._store.close(fd)
                 raise
             self._keep_created(node.number, fd)
-            clear_implicit(self._store, directory)
+            take_over(self._store, directory)
         node.seen = (attr.size, attr.mtime_ns)
         return file, node.number
 
     def _keep_created(self, number: int, fd: Fd) -> None:
-        """Pinned like every inode that was looked up, if there is a descriptor left for that."""
+        """Pinned like every inode that was looked up, if it can be: the file is made and open by now."""
         try:
             self.nodes.keep_open(number, self._store.reopen(fd, os.O_PATH))
-        except OutOfResources as error:
+        except NamespaceError as error:
             _log.debug("a created file is not pinned: %s", error)
 
     def referred(self, number: int) -> Entry:
@@ -274,7 +274,7 @@ class Tree:
         with self.nodes.borrow(parent) as directory:
             with self._store.acting_as(caller.uid, caller.gid, caller.groups):
                 make(directory)
-            clear_implicit(self._store, directory)
+            take_over(self._store, directory)
             return self._found_as(directory, parent, name, kind)
 
     def _found_as(self, directory: Fd, parent: int, name: bytes, kind: int) -> Entry:
@@ -309,7 +309,7 @@ class Tree:
         except (NotDirectory, NotFound):
             return  # it is a file, or it went away again: nothing to claim
         try:
-            clear_implicit(self._store, fd)
+            take_over(self._store, fd)
         finally:
             self._store.close(fd)
 
@@ -330,7 +330,7 @@ class Tree:
         self._check_creatable(name)
         with self._reached(number) as fd, self.nodes.borrow(parent) as directory:
             self._store.link(fd, directory, name)
-            clear_implicit(self._store, directory)
+            take_over(self._store, directory)
         return self._counted(self.attributes(number))
 
     # ---- taking away and moving
@@ -372,7 +372,7 @@ class Tree:
                 self._store.close(going)
                 raise
             self._let_go(going)
-            clear_implicit(self._store, directory)
+            take_over(self._store, directory)
 
     def _let_go(self, fd: Fd) -> None:
         """A name of the inode behind the O_PATH `fd`, which is ours, was taken away."""
@@ -430,17 +430,17 @@ class Tree:
                     if replaced is not None:
                         self._store.close(replaced)
                     raise
-                clear_implicit(self._store, moving)
+                take_over(self._store, moving)
                 self.nodes.moved(moving, to_parent, to_name)
                 if replaced is not None and flags == EXCHANGE:
-                    clear_implicit(self._store, replaced)
+                    take_over(self._store, replaced)
                     self.nodes.moved(replaced, parent, name)
                 if replaced is not None:
                     self._let_go_if_replaced(replaced, flags)
             finally:
                 self._store.close(moving)
-            clear_implicit(self._store, source)
-            clear_implicit(self._store, target)
+            take_over(self._store, source)
+            take_over(self._store, target)
             return told
 
     def _have_it_repeated(self, names: tuple[int, bytes, int, bytes], told: bool) -> None:
