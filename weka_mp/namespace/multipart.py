@@ -130,13 +130,24 @@ def complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
 
 def _examine(area: UploadArea, request: CompletionRequest) -> None:
     """Raise what is wrong with a completion that has to wait for another one."""
-    if area.completion(request.bucket, request.key, request.upload_id) is None:
-        upload, info = area.open(request.bucket, request.key, request.upload_id)
-        try:
+    if area.completion(request.bucket, request.key, request.upload_id) is not None:
+        return
+    try:
+        _examine_parts(area, request)
+    except UploadMissing:
+        # What it waits for may have been done, and put aside, between the two looks.
+        if area.completion(request.bucket, request.key, request.upload_id) is None:
+            raise
+
+
+def _examine_parts(area: UploadArea, request: CompletionRequest) -> None:
+    upload, info, done = area.find(request.bucket, request.key, request.upload_id)
+    try:
+        if done is None:
             with upload.under_way():
                 request.combine(info, _verified(upload, request.parts))
-        finally:
-            upload.close()
+    finally:
+        upload.close()
 
 
 def _complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
