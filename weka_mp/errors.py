@@ -4,6 +4,11 @@ in one place.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weka_mp.values import Change
+
 __all__ = [
     "UNWRITABLE",
     "AccessDenied",
@@ -52,12 +57,13 @@ __all__ = [
 
 class NamespaceError(Exception):
     """Base of all domain errors. `subject` names what it is about (a key, a name), as bytes or text, for
-    messages.
+    messages. `changes`: what became visible before the operation failed; the mounts must be told of it.
     """
 
     def __init__(self, message: str = "", *, subject: bytes | str = b"") -> None:
         super().__init__(message or self.__class__.__doc__ or self.__class__.__name__)
         self.subject = subject
+        self.changes: tuple[Change, ...] = ()
 
 
 class NotFound(NamespaceError):

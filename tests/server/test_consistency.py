@@ -10,9 +10,11 @@ import trio
 
 from tests.server.endpoint import running_endpoint
 from tests.server.raw_http import read_answer, send, signed
+from weka_mp.errors import IoFailure
 from weka_mp.gateway import objects_get
-from weka_mp.namespace import reading
+from weka_mp.namespace import Durability, reading
 from weka_mp.server import exchange, send_body
+from weka_mp.store.posix import PosixStore
 from weka_mp.supervise.ipc import serve_unix
 
 
@@ -72,6 +74,36 @@ def test_a_response_waits_for_the_mounts(tmp_path):
             mount.release.set()
             sock.settimeout(20)
             assert read_answer(sock).status == 200
+
+
+def test_regression_the_mounts_are_told_of_what_a_failed_sync_left_visible(tmp_path, monkeypatch):
+    """The answer is an error, but S3 shows the new name: the mounts must not go on with the old one."""
+    root, run = tmp_path / "store", tmp_path / "run"
+    root.mkdir()
+    run.mkdir()
+    with (
+        Mount(str(run / "mount-0.sock")) as mount,
+        running_endpoint(
+            root, mount_sockets=str(run / "mount-*.sock"), durability=Durability.COMMIT
+        ) as endpoint,
+    ):
+        mount.release.set()
+        endpoint.client().create_bucket(Bucket="bucket")
+        mount.asked.clear()
+        inode = (root / "bucket").stat().st_ino
+
+        def fail(store, fd):
+            raise IoFailure("the disk reports an error")
+
+        monkeypatch.setattr(PosixStore, "sync_dir", fail)
+        assert send(endpoint, signed("PUT", "/bucket/k", b"new")).status == 500
+        assert (root / "bucket" / "k").read_bytes() == b"new"
+        assert mount.asked == [[[inode, b"k", None]]]
+        mount.asked.clear()
+        old = (root / "bucket" / "k").stat().st_ino
+        assert send(endpoint, signed("DELETE", "/bucket/k")).status == 500
+        assert mount.asked == [[[inode, b"k", old]]]
+        monkeypatch.undo()
 
 
 def test_a_dead_mount_delays_nobody(tmp_path):

@@ -29,7 +29,7 @@ from weka_mp.errors import (
     NotFound,
 )
 from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
-from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context
+from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context, telling
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.keys import BODY_NAME
 from weka_mp.namespace.listing import Lister
@@ -117,8 +117,8 @@ class Buckets:
         except Exists as error:
             raise BucketExists(subject=name) from error
         reach(CrashPoint.BUCKET_MADE)
-        fd = self._context.open_bucket(name)
-        try:
+        changes = (Change(store.attr(store.root()).ino, name.encode(), None),)
+        with telling(changes), self._context.bucket(name) as fd:
             if (uid, gid) != (0, 0):
                 store.chown(fd, uid, gid)
             attr = store.attr(fd)
@@ -128,9 +128,7 @@ class Buckets:
                 syncs.add(fd)
                 syncs.add(store.root())
                 syncs.flush()
-            return self._info(name, fd), (Change(store.attr(store.root()).ino, name.encode(), None),)
-        finally:
-            store.close(fd)
+            return self._info(name, fd), changes
 
     def settle(self, name: BucketName) -> Changes:
         """Make a bucket that is there durable, as `create` would have, and tell it.
@@ -166,13 +164,14 @@ class Buckets:
                 raise BucketNotEmpty(subject=name) from error
         finally:
             store.close(fd)
-        with self._context.syncs() as syncs:
+        changes = (Change(store.attr(store.root()).ino, name.encode(), ino),)
+        with telling(changes), self._context.syncs() as syncs:
             syncs.add(store.root())
             syncs.flush()
-        # Not before: a power cut must not bring the bucket back without what is known of it.
-        self._registry.remove(b"%d" % ino)
-        forget(identity)
-        return (Change(store.attr(store.root()).ino, name.encode(), ino),)
+            # Not before: a power cut must not bring the bucket back without what is known of it.
+            self._registry.remove(b"%d" % ino)
+            forget(identity)
+        return changes
 
 
 def _leave_directories(context: Context, top: Fd, leave: Callable[[Sequence[bytes], bytes], None]) -> None:

@@ -28,7 +28,7 @@ from weka_mp.namespace.longnames import LongNames
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, Change, Fd, InodeNo
 
-__all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished"]
+__all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished", "telling"]
 
 Changes = tuple[Change, ...]
 
@@ -65,6 +65,16 @@ class Settled:
         self._births.update(births)
 
 
+@contextmanager
+def telling(changes: Changes) -> Iterator[None]:
+    """A failure within comes after these changes became visible: it carries them (`NamespaceError`)."""
+    try:
+        yield
+    except NamespaceError as error:
+        error.changes = changes + error.changes
+        raise
+
+
 class SyncList:
     """Directories that must reach the disk before the answer; each is synced once. Owns its descriptors."""
 
@@ -94,14 +104,18 @@ class SyncList:
         if child is not None and child.birth is not None:
             self._births.append(child.birth)
 
-    def flush(self) -> None:
+    def flush(self, changes: Changes = ()) -> None:
         """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were
         clean.
+
+        `changes`: what the request made visible. A failure carries it, since the mounts must be told all the
+        same.
         """
         births, self._births = self._births, []
-        for directory in self._directories.values():
-            if self._store.attr(directory).nlink > 0:  # else it was removed, which its parent's sync is about
-                self._store.sync_dir(directory)
+        with telling(changes):
+            for directory in self._directories.values():
+                if self._store.attr(directory).nlink > 0:  # a removal is what the parent's sync is about
+                    self._store.sync_dir(directory)
         self._settled.update(births)
 
     def close(self) -> None:

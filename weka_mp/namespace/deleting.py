@@ -6,7 +6,7 @@ import stat
 from collections.abc import Sequence
 
 from weka_mp.errors import NamespaceError, NotFound
-from weka_mp.namespace.context import Changes, Context, Parent, SyncList
+from weka_mp.namespace.context import Changes, Context, Parent, SyncList, telling
 from weka_mp.namespace.directory_objects import remove_directory_object
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import check_conditions
@@ -45,7 +45,7 @@ def delete_objects(
                     outcomes.append(_delete(context, bucket_fd, key, conditions or _UNCONDITIONAL, syncs))
                 except NamespaceError as error:
                     outcomes.append(error)
-            syncs.flush()
+            syncs.flush(tuple(change for outcome in outcomes for change in outcome.changes))
             reach(CrashPoint.DELETE_SYNCED)
     finally:
         context.store.close(bucket_fd)
@@ -70,7 +70,8 @@ def _delete(
     if not changes:
         return Deleted(False, (Change(parent.ino, path.name, None),))
     reach(CrashPoint.UNLINKED)
-    return Deleted(True, changes + prune(context, bucket, path, syncs))
+    with telling(changes):
+        return Deleted(True, changes + prune(context, bucket, path, syncs))
 
 
 def _remove(

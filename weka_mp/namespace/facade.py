@@ -174,10 +174,7 @@ class Namespace:
     ) -> tuple[list[Deleted | NamespaceError], Changes]:
         """Each on its own; the disk is waited for once. Raises BucketMissing."""
         outcomes = deleting.delete_objects(self.context, bucket, entries)
-        changes = [
-            change for outcome in outcomes if isinstance(outcome, Deleted) for change in outcome.changes
-        ]
-        return outcomes, tuple(changes)
+        return outcomes, tuple(change for outcome in outcomes for change in outcome.changes)
 
     def copy_object(
         self,

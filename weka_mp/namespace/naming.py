@@ -151,5 +151,5 @@ def reaffirm(context: Context, bucket: BucketName, key: bytes) -> Changes:
                 changes.append(Change(holder.ino, name, None))
             finally:
                 context.store.close(holder.fd)
-        syncs.flush()
+        syncs.flush(tuple(changes))
     return tuple(changes)

@@ -184,7 +184,7 @@ def publish_file(
             naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, syncs)
             changes = _name_it(naming)
             reach(CrashPoint.PUBLISHED)
-            syncs.flush()
+            syncs.flush(changes)
             reach(CrashPoint.DIRECTORY_SYNCED)
     finally:
         context.store.close(bucket_fd)

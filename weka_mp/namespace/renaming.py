@@ -21,7 +21,15 @@ from weka_mp.errors import (
     NotFound,
     NotSupported,
 )
-from weka_mp.namespace.context import Changes, Context, Durability, Parent, SyncList, Vanished
+from weka_mp.namespace.context import (
+    Changes,
+    Context,
+    Durability,
+    Parent,
+    SyncList,
+    Vanished,
+    telling,
+)
 from weka_mp.namespace.idempotency import Attempt, Tokens, identity
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.moving_directories import DirectoryMove, HasKeys, move_directory, spelt
@@ -85,9 +93,10 @@ def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_
             changes = _told_again(rename)
         else:
             changes = _renamed(rename)
-        syncs.flush()
+        syncs.flush(changes)
         reach(CrashPoint.RENAME_SYNCED)
-        attempt.finish()
+        with telling(changes):
+            attempt.finish()
         reach(CrashPoint.RENAME_FINISHED)
     return changes
 

@@ -7,6 +7,7 @@ when the mounts have forgotten what changed does the answer go out.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -43,7 +44,7 @@ from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
 from weka_mp.server.service import ALSO_ACCEPTED, Service
 from weka_mp.server.wire import PeerGone, Wire
-from weka_mp.values import BucketName
+from weka_mp.values import BucketName, Change
 
 __all__ = ["Exchange"]
 
@@ -73,6 +74,7 @@ class Exchange:
         except (PeerGone, Truncated):
             raise
         except Exception as error:  # noqa: BLE001 - the client gets an answer and the log a traceback
+            await self._announce_failure(error)
             await self.refuse(self._spelt(error))
         finally:
             if not self._wire.expired:
@@ -171,8 +173,13 @@ class Exchange:
         patient = replace(context, begun=keep.allow)
 
         async def work() -> Reply:
-            reply = await run_blocking(dispatch, patient, operation)
-            await self._announce(reply)  # here, so that it is told even if the client is gone
+            # Told here, so that it is told even if the client is gone.
+            try:
+                reply = await run_blocking(dispatch, patient, operation)
+            except NamespaceError as error:
+                await self._announce_failure(error)
+                raise
+            await self._announce(reply.changes)
             return reply
 
         try:
@@ -235,14 +242,20 @@ class Exchange:
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    async def _announce(self, reply: Reply) -> None:
-        if reply.changes:
+    async def _announce(self, changes: Sequence[Change]) -> None:
+        if changes:
             # Bounded by the invalidator; a change that was made must be told even while we are stopping.
             with trio.CancelScope(shield=True):
-                await self._service.invalidator.publish(reply.changes)
+                await self._service.invalidator.publish(changes)
+
+    async def _announce_failure(self, error: Exception) -> None:
+        """Tell of what became visible before the operation failed, once."""
+        if isinstance(error, NamespaceError):
+            changes, error.changes = error.changes, ()
+            await self._announce(changes)
 
     async def _send(self, reply: Reply) -> None:
-        await self._announce(reply)
+        await self._announce(reply.changes)
         length = len(reply.body) if reply.length is None else reply.length
         await self._send_whole(reply.status, reply.fields, reply.body, length)
 

@@ -25,6 +25,7 @@ from weka_mp.errors import (
     BucketMissing,
     Conflict,
     CrossDevice,
+    IoFailure,
     KeyConflict,
     NotFound,
     PreconditionFailed,
@@ -372,3 +373,27 @@ def test_regression_a_key_that_another_delete_took_is_announced_too(namespace: N
     second = namespace.delete_object(BUCKET, b"a/b/k")
     assert second.changes == (Change(holder_ino, b"b", None),) and not second.existed
     assert namespace.delete_object(BUCKET, b"x/y/z").changes == (Change(bucket_ino, b"x", None),)
+
+
+def test_regression_a_failed_sync_says_what_it_left_visible() -> None:
+    """Whoever made a name visible and then fails must be able to tell the mounts."""
+    store = FaultyStore(MemoryStore())
+    with Namespace.open(store) as namespace:  # type: ignore[arg-type]
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"old", b"1")
+        put(namespace, b"gone", b"1")
+        root = store.attr(store.root()).ino
+        with namespace.context.bucket(BUCKET) as fd:
+            bucket = store.attr(fd).ino
+        for act, expected in (
+            (lambda: put(namespace, b"dir/new", b"1"), (bucket, b"dir")),
+            (lambda: put(namespace, b"old", b"2"), (bucket, b"old")),
+            (lambda: namespace.delete_object(BUCKET, b"gone"), (bucket, b"gone")),
+            (lambda: namespace.rename_object(BUCKET, b"old", b"newer"), (bucket, b"newer")),
+            (lambda: namespace.create_bucket(BucketName("another")), (root, b"another")),
+            (lambda: namespace.delete_bucket(BucketName("another")), (root, b"another")),
+        ):
+            store.begin(Fault(IoFailure, 1, "sync_dir"))
+            with pytest.raises(IoFailure) as failure:
+                act()
+            assert expected in [(change.parent, change.name) for change in failure.value.changes]
