@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.supervise import mounts
 from weka_mp.supervise.keeper import StartFailed
 
@@ -14,6 +15,7 @@ __all__ = [
     "check_outside",
     "check_store",
     "is_beneath",
+    "is_new_store",
     "real_path",
 ]
 
@@ -28,6 +30,11 @@ def check_store(path: str) -> str:
     if not is_directory:
         raise StartFailed(f"{path}: not a directory")
     return os.path.abspath(path)
+
+
+def is_new_store(store: str) -> bool:
+    """Whether the directory was never served: it has no control area yet."""
+    return not os.path.lexists(os.path.join(store, os.fsdecode(CONTROL_NAME)))
 
 
 def check_mount_points(paths: Sequence[str], store: str) -> tuple[str, ...]:

@@ -106,6 +106,9 @@ async def _prepare(
     assert config.store is not None
     store = checks.check_store(config.store)
     uid = os.geteuid()
+    if checks.is_new_store(store):
+        # No former service can stand there stopped: a refusal leaves the directory as it was.
+        checks.check_mount_points(config.mount, store)
     namespace = open_namespace(store, config.durability)
     stack.callback(namespace.close)
     runtime = _runtime_directory(namespace.store_id, environ, uid)
