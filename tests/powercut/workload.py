@@ -181,6 +181,7 @@ class Workload:
             self.write_file(b"tmp", data, os.O_CREAT | os.O_EXCL, sync=True)
         with self.history.step(f"rename over {name!r}", {content(name): data, content(b"tmp"): None}):
             at = self.bucket()
+            self.tree.lookup(at, b"tmp")  # as the kernel does before every rename
             self.tree.rename(at, b"tmp", at, name, 0, wait=True)
             self.sync_directory()
 
