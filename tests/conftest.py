@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("weka_mp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weka_mp")
 
+_SEED = 20261122
+"""Of random programs and histories. A change is judged by the same ones as the one before; `-1` hunts."""
+
 
 def mounts_below(folder: Path) -> list[str]:
     """Mount points below `folder` in this mount namespace, innermost first (proc(5), mountinfo, field 5)."""
@@ -40,13 +43,24 @@ def no_mount_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--model-seed", type=int, default=None,
-        help="what random programs and histories are made from; told when one fails (default: a new one)",
+        "--model-seed", type=int, default=_SEED,
+        help=f"what random programs and histories are made from (default: {_SEED}; -1: a new one)",
     )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"model seed: {_seed_of(config)}"
+
+
+def _seed_of(config: pytest.Config) -> int:
+    """The seed of this run, drawn once where a new one is wanted."""
+    if config.getoption("--model-seed") < 0:
+        config.option.model_seed = random.SystemRandom().randrange(10**6)
+    seed: int = config.getoption("--model-seed")
+    return seed
 
 
 @pytest.fixture(scope="session")
 def model_seed(request: pytest.FixtureRequest) -> int:
     """The seed of this run; a failing test shows it among its captured output."""
-    given: int | None = request.config.getoption("--model-seed")
-    return random.SystemRandom().randrange(10**6) if given is None else given
+    return _seed_of(request.config)

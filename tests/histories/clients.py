@@ -15,7 +15,7 @@ from tests.histories.bodies import Bodies
 from tests.histories.recorder import Call, Recorder
 from tests.model.doors import Answer, S3Door
 
-__all__ = ["Group", "MountClient", "S3Client", "Unanswered"]
+__all__ = ["GONE", "Group", "MountClient", "S3Client", "Unanswered", "mounted"]
 
 SIZES = (40, 40, 40, 5_000, 70_000, 300_000)
 LARGE = 3 * 2**20
@@ -192,6 +192,22 @@ class S3Client:
         call.add("write", key, name)
 
 
+@contextmanager
+def mounted(mount: bytes) -> Iterator[int]:
+    """A descriptor of the mount's root, for a call that must not meet the directory below it.
+
+    Between a mount process that died and its successor that directory lies open for a moment (SEMANTICS, 1).
+    Raises Unanswered then.
+    """
+    root = os.open(mount, os.O_PATH | os.O_DIRECTORY)
+    try:
+        if os.fstat(root).st_dev == os.stat(os.path.dirname(mount)).st_dev:
+            raise Unanswered("the directory below the mount")
+        yield root
+    finally:
+        os.close(root)
+
+
 class MountClient:
     """Reads, replacement by rename, exclusive creation, unlink, rename from key to key; each is one step."""
 
@@ -199,6 +215,7 @@ class MountClient:
         self.name = f"mount-{number}"
         self._draw = random.Random(seed)
         self._mount = mount
+        self._root = -1
         self._deeds: list[Callable[[Group, int, Call], None]] = [
             self._read,
             self._read,
@@ -220,21 +237,24 @@ class MountClient:
 
     def _do(self, group: Group, key: int, deed: Callable[[Group, int, Call], None]) -> None:
         try:
-            with group.recorder.call(self.name) as call, _unsent(call):
+            with mounted(self._mount) as self._root, group.recorder.call(self.name) as call, _unsent(call):
                 deed(group, key, call)
         except OSError as error:
             if error.errno not in GONE:
                 raise
             raise Unanswered(repr(error)) from error
 
+    def _below(self, group: Group, *names: bytes) -> bytes:
+        return b"/".join((b"/proc/self/fd/%d" % self._root, group.bucket.encode(), *names))
+
     def _path(self, group: Group, key: int) -> bytes:
-        return b"/".join((self._mount, group.bucket.encode(), group.keys[key]))
+        return self._below(group, group.keys[key])
 
     def _staged(self, group: Group) -> tuple[str, bytes]:
         name, body = group.new_body(self._draw, self.name)
         # A name of its own: a former one may be the second name of an object.
         staged = f"{self.name}-{self._draw.getrandbits(48):012x}".encode()
-        path = b"/".join((self._mount, group.bucket.encode(), group.folder, staged))
+        path = self._below(group, group.folder, staged)
         with open(path, "wb") as file:
             file.write(body)
         return name, path
@@ -272,7 +292,8 @@ class MountClient:
             call.add("present", key)
         else:
             call.add("create", key, name)
-        os.unlink(path)
+        with suppress(OSError):  # the link was made or not, whatever becomes of its first name
+            os.unlink(path)
 
     def _exclusive(self, group: Group, key: int, call: Call) -> None:
         call.may("create", key, "empty")

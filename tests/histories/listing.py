@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.histories.clients import GONE
+from tests.histories.clients import GONE, Unanswered, mounted
 from tests.model.doors import S3Door, rows_of
 
 __all__ = ["Catalogue"]
@@ -63,7 +63,8 @@ class Catalogue:
         self, port: int, seed: int, problems: list[str], stop: threading.Event
     ) -> list[threading.Thread]:
         """Two that change, by S3 and by the mount, and two that look."""
-        os.mkdir(self._path())
+        with mounted(self.mount) as root:
+            os.mkdir(self._below(root))
         names = [b"n%02d" % number for number in range(KEYS)]
         self.changes = {name: [] for name in names}
         door = [S3Door(port, timeout=20, connections=2) for _ in range(2)]
@@ -81,7 +82,7 @@ class Catalogue:
             while not stop.is_set():
                 try:
                     work(draw)
-                except (http.client.HTTPException, ConnectionError, TimeoutError):
+                except (http.client.HTTPException, ConnectionError, TimeoutError, Unanswered):
                     time.sleep(0.02)
                 except OSError as error:
                     if error.errno not in GONE:
@@ -99,8 +100,8 @@ class Catalogue:
             for number, work in enumerate(works)
         ]
 
-    def _path(self, *names: bytes) -> bytes:
-        return b"/".join((self.mount, self.bucket.encode(), self.folder.encode(), *names))
+    def _below(self, root: int, *names: bytes) -> bytes:
+        return b"/".join((b"/proc/self/fd/%d" % root, self.bucket.encode(), self.folder.encode(), *names))
 
     # ---- changing
     def _change(self, name: bytes, do: Callable[[bytes, bool], bool]) -> None:
@@ -119,10 +120,14 @@ class Catalogue:
 
     def _by_mount(self, name: bytes, there: bool) -> bool:
         try:
-            if there:
-                os.close(os.open(self._path(name), os.O_CREAT | os.O_WRONLY, 0o644))
-            else:
-                os.unlink(self._path(name))
+            with mounted(self.mount) as root:
+                path = self._below(root, name)
+                if there:
+                    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+                else:
+                    os.unlink(path)
+        except Unanswered:
+            return False
         except FileNotFoundError:
             # Right only when the creation before was never answered.
             assert any(change.end == math.inf for change in self.changes[name][:-1]), f"{name!r} is gone"
@@ -152,7 +157,8 @@ class Catalogue:
 
     def _readdir(self) -> None:
         start = time.monotonic()
-        names = tuple(sorted(os.listdir(self._path())))
+        with mounted(self.mount) as root:
+            names = tuple(sorted(os.listdir(self._below(root))))
         self.found.append(Look("mount", start, time.monotonic(), b"", b"\xff", names))
         assert len(names) == len(set(names)), f"told twice: {names}"
 

@@ -58,7 +58,9 @@ class Call:
 
 def _shown(value: object) -> str:
     if isinstance(value, bytes) and len(value) > 80:
-        return f"{value[:1]!r} * {len(value)}" if len(set(value)) == 1 else f"BODIES[{BODIES.index(value)}]"
+        if len(set(value)) == 1:
+            return f"{value[:1]!r} * {len(value)}"
+        return f"BODIES[{BODIES.index(value)}]" if value in BODIES else repr(value)
     return repr(value)
 
 
