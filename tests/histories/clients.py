@@ -15,7 +15,7 @@ from tests.histories.bodies import Bodies
 from tests.histories.recorder import Call, Recorder
 from tests.model.doors import Answer, S3Door
 
-__all__ = ["GONE", "Group", "MountClient", "S3Client", "Unanswered", "mounted"]
+__all__ = ["Group", "MountClient", "S3Client", "Unanswered"]
 
 SIZES = (40, 40, 40, 5_000, 70_000, 300_000)
 LARGE = 3 * 2**20
@@ -192,22 +192,6 @@ class S3Client:
         call.add("write", key, name)
 
 
-@contextmanager
-def mounted(mount: bytes) -> Iterator[int]:
-    """A descriptor of the mount's root, for a call that must not meet the directory below it.
-
-    Between a mount process that died and its successor that directory lies open for a moment (SEMANTICS, 1).
-    Raises Unanswered then.
-    """
-    root = os.open(mount, os.O_PATH | os.O_DIRECTORY)
-    try:
-        if os.fstat(root).st_dev == os.stat(os.path.dirname(mount)).st_dev:
-            raise Unanswered("the directory below the mount")
-        yield root
-    finally:
-        os.close(root)
-
-
 class MountClient:
     """Reads, replacement by rename, exclusive creation, unlink, rename from key to key; each is one step."""
 
@@ -215,7 +199,6 @@ class MountClient:
         self.name = f"mount-{number}"
         self._draw = random.Random(seed)
         self._mount = mount
-        self._root = -1
         self._deeds: list[Callable[[Group, int, Call], None]] = [
             self._read,
             self._read,
@@ -237,24 +220,21 @@ class MountClient:
 
     def _do(self, group: Group, key: int, deed: Callable[[Group, int, Call], None]) -> None:
         try:
-            with mounted(self._mount) as self._root, group.recorder.call(self.name) as call, _unsent(call):
+            with group.recorder.call(self.name) as call, _unsent(call):
                 deed(group, key, call)
         except OSError as error:
             if error.errno not in GONE:
                 raise
             raise Unanswered(repr(error)) from error
 
-    def _below(self, group: Group, *names: bytes) -> bytes:
-        return b"/".join((b"/proc/self/fd/%d" % self._root, group.bucket.encode(), *names))
-
     def _path(self, group: Group, key: int) -> bytes:
-        return self._below(group, group.keys[key])
+        return b"/".join((self._mount, group.bucket.encode(), group.keys[key]))
 
     def _staged(self, group: Group) -> tuple[str, bytes]:
         name, body = group.new_body(self._draw, self.name)
         # A name of its own: a former one may be the second name of an object.
         staged = f"{self.name}-{self._draw.getrandbits(48):012x}".encode()
-        path = self._below(group, group.folder, staged)
+        path = b"/".join((self._mount, group.bucket.encode(), group.folder, staged))
         with open(path, "wb") as file:
             file.write(body)
         return name, path

@@ -238,7 +238,8 @@ def start(
     arguments = [command, str(store), "--admin", admin, *options]
     arguments += ["--s3", s3 or "none"]
     if mount:
-        place.mkdir(exist_ok=True)
+        if not is_mounted(place):  # a dead mount stays until it is replaced
+            place.mkdir(exist_ok=True)
         arguments += ["--mount", str(place)]
     log = folder / "log"
     with log.open("a") as errors:

@@ -247,27 +247,57 @@ def test_nobody_who_is_in_a_call_hangs_when_the_mount_process_dies_or_stops(
         assert (bucket.path / "there").read_bytes() == b"again"
 
 
-def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_path: Path) -> None:
-    """It was taken away first: what was written meanwhile went into the directory below and was lost."""
-    with running(tmp_path, quiet=False) as service:
-        place = service.mount
-        assert place is not None
-        service.make_bucket()
-        kill_one(service, "mount")
-        bare = 0
+@contextmanager
+def writing_all_the_time(folder: Path) -> Iterator[list[str]]:
+    """Files are made in the folder without a pause; the names of those that were made."""
+    made: list[str] = []
+    other: list[OSError] = []
+    ending = threading.Event()
 
-        def is_back() -> bool:
-            nonlocal bare
+    def write() -> None:
+        number = 0
+        while not ending.is_set():
+            number += 1
             try:
-                entries = os.listdir(place)
+                os.close(os.open(folder / f"probe-{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             except OSError as error:
-                assert error.errno in (errno.ENOTCONN, errno.ECONNABORTED), error
-                return False
-            bare += not entries
-            return bool(entries)
+                if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+                    other.append(error)
+            else:
+                made.append(f"probe-{number}")
 
-        wait_until("the mount", RECOVERY_SECONDS, is_back, pause=0.02)
-        assert bare <= 1, "the directory below lay open"
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield made
+    finally:
+        ending.set()
+        thread.join()
+    assert other == []
+
+
+def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_path: Path) -> None:
+    """It was taken away first, and what was written in that moment went into the directory below."""
+    service = start(tmp_path)
+    place = service.mount
+    assert place is not None
+    try:
+        with writing_all_the_time(place) as made:
+            for _ in range(3):
+                before = len(made)
+                kill_one(service, "mount")
+                wait_until("the mount", RECOVERY_SECONDS, lambda before=before: len(made) > before + 50)
+            [mount] = service.children("mount")
+            os.kill(service.process.pid, signal.SIGSTOP)  # it must not see the mount die and replace it
+            os.kill(mount, signal.SIGKILL)
+            service.kill()
+            before = len(made)
+            service = start(tmp_path)
+            wait_until("the mount", RECOVERY_SECONDS, lambda: len(made) > before + 50)
+        assert set(made) - set(os.listdir(service.store)) == set(), "written into the directory below"
+    finally:
+        service.stop()
+    assert os.listdir(place) == []
 
 
 def test_regression_a_dead_mount_is_known_as_dead_whatever_the_kernel_has_cached(tmp_path: Path) -> None:

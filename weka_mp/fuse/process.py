@@ -131,7 +131,10 @@ class _Mount:
     async def serve(self, socket_path: str, on_ready: Callable[[], None], allow_other: bool) -> None:
         store_path = os.readlink(f"/proc/self/fd/{self._namespace.store.root()}")
         operations = self._operations
-        session = Session.mount(operations, self._mountpoint, store_path, allow_other=allow_other)
+        staging = f"{socket_path}.staging"
+        session = Session.mount(
+            operations, self._mountpoint, store_path, allow_other=allow_other, staging=staging
+        )
         notifier = Notifier(session)
         self._invalidation = Invalidation(self._tree.nodes, notifier, self._tree.figures)
         try:

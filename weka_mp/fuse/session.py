@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import pyfuse3
 
+from weka_mp.fuse.succession import take_place
+
 __all__ = ["MountFailed", "Session", "mount_options"]
 
 _log = logging.getLogger(__name__)
@@ -114,11 +116,15 @@ def _same_tree(mountpoint: str, store_path: str) -> bool:
     return os.path.commonpath(pair) in pair
 
 
+def _unresolved(mountpoint: str) -> str:
+    """The real path of the mount point's place: a dead mount cannot be resolved itself."""
+    parent, name = os.path.split(os.path.abspath(mountpoint))
+    return os.path.join(os.path.realpath(parent), name)
+
+
 def check_mountpoint(mountpoint: str, store_path: str) -> str:
     """The mount point's real path, free to be mounted on. Raises MountFailed with a one-line reason."""
-    path = os.path.abspath(mountpoint)
-    parent, name = os.path.split(path)
-    path = os.path.join(os.path.realpath(parent), name)  # a dead mount cannot be resolved itself
+    path = _unresolved(mountpoint)
     _sweep(path)
     path = os.path.realpath(path)
     try:
@@ -134,6 +140,17 @@ def check_mountpoint(mountpoint: str, store_path: str) -> str:
     return path
 
 
+def _succeed(operations: pyfuse3.Operations, path: str, staging: str, options: set[str]) -> None:
+    _sweep(staging)  # of a process that was killed just there
+    os.makedirs(staging, 0o700, exist_ok=True)
+    try:
+        pyfuse3.init(operations, staging, options)
+        take_place(staging, path)
+    finally:
+        os.rmdir(staging)
+    _log.info("took the place of what an earlier mount process left at %s", path)
+
+
 class Session:
     """pyfuse3's one session of this process. The kernel's notifications go through here too."""
 
@@ -143,12 +160,29 @@ class Session:
 
     @classmethod
     def mount(
-        cls, operations: pyfuse3.Operations, mountpoint: str, store_path: str, *, allow_other: bool
+        cls,
+        operations: pyfuse3.Operations,
+        mountpoint: str,
+        store_path: str,
+        *,
+        allow_other: bool,
+        staging: str,
     ) -> Session:
-        """Mount, so that requests wait in the kernel until `run`. Raises MountFailed."""
-        path = check_mountpoint(mountpoint, store_path)
+        """Mount, so that requests wait in the kernel until `run`. Raises MountFailed.
+
+        `staging`: the path of a directory of ours, made where it is needed and removed again. The successor
+        of a mount whose process died is mounted there first.
+        """
+        options = mount_options(allow_other=allow_other)
+        path = _unresolved(mountpoint)
+        succeeds = os.geteuid() == 0 and _is_dead(path)
+        if not succeeds:
+            path = check_mountpoint(mountpoint, store_path)
         try:
-            pyfuse3.init(operations, path, mount_options(allow_other=allow_other))
+            if succeeds:
+                _succeed(operations, path, staging, options)
+            else:
+                pyfuse3.init(operations, path, options)
         except (RuntimeError, OSError) as error:
             raise MountFailed(f"{mountpoint}: {_why_not() or error}") from error
         return cls(path)

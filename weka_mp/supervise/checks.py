@@ -52,26 +52,39 @@ def check_mount_points(paths: Sequence[str], store: str) -> tuple[str, ...]:
 
 
 def check_mount_point(path: str, store: str) -> str:
-    """One mount point; a dead mount that a killed service left there is taken away."""
+    """One mount point.
+
+    A dead mount that a killed service left there stays until its successor takes its place (fuse/succession),
+    so that nobody writes into the directory below; only root can do that, for others it is taken away.
+    """
     absolute, real = os.path.abspath(path), real_path(path)
-    if mounts.is_dead(real):
+    dead = mounts.is_dead(real)
+    if dead and os.geteuid() != 0:
         reason = mounts.detach(real)
         if reason is not None:
             raise StartFailed(f"{path}: a dead mount cannot be taken away: {reason}")
-    try:
-        os.stat(absolute)
-    except OSError as error:
-        raise StartFailed(f"{path}: {error.strerror}") from error
-    if not os.path.isdir(absolute):
-        raise StartFailed(f"{path}: not a directory")
-    real, real_store = os.path.realpath(absolute), os.path.realpath(store)
+        dead = False
+    if not dead:
+        real = _free_directory(absolute, path)
+    real_store = os.path.realpath(store)
     if is_beneath(real, real_store):
         raise StartFailed(f"{path}: the mount point lies inside the store")
     if is_beneath(real_store, real):
         raise StartFailed(f"{path}: the store lies inside the mount point")
-    if mounts.entry_at(real) is not None:
+    if not dead and mounts.entry_at(real) is not None:
         raise StartFailed(f"{path}: busy, something is mounted there already")
     return absolute
+
+
+def _free_directory(absolute: str, shown: str) -> str:
+    """The real path of a directory that is there. Raises StartFailed."""
+    try:
+        os.stat(absolute)
+    except OSError as error:
+        raise StartFailed(f"{shown}: {error.strerror}") from error
+    if not os.path.isdir(absolute):
+        raise StartFailed(f"{shown}: not a directory")
+    return os.path.realpath(absolute)
 
 
 def real_path(mount_point: str) -> str:
