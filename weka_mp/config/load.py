@@ -5,6 +5,7 @@ Given is given: an empty or false value is not passed over.
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,17 @@ from weka_mp.config.options import OPTIONS, Option, default_workers
 from weka_mp.config.settings import Config
 from weka_mp.config.values import Address, ConfigError
 
-__all__ = ["Loaded", "load", "read_file"]
+__all__ = ["OTHER_VARIABLES", "Loaded", "load", "read_file"]
 
+OTHER_VARIABLES = frozenset(
+    {
+        "WEKA_MP_CONFIG", "WEKA_MP_CRASH_AT", "WEKA_MP_NO_NATIVE", "WEKA_MP_ROOT_ACCESS_KEY",
+        "WEKA_MP_ROOT_SECRET_KEY", "WEKA_MP_STORE",
+    }
+)
+"""Those that are no options of `serve`, but read elsewhere."""
+
+_PREFIX = "WEKA_MP_"
 _DEFAULT_ADMIN = Address("127.0.0.1", 14000)
 
 
@@ -53,8 +63,9 @@ def load(
 ) -> Loaded:
     """Merge the layers. `flags` maps keys to text (a list of texts, a bool for switches); None is not given.
 
-    Raises ConfigError naming the flag, variable or key whose value is wrong.
+    Raises ConfigError naming the flag, variable or key whose value is wrong, or a variable that nobody reads.
     """
+    _refuse_unknown(environ)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for entry in OPTIONS:
@@ -65,6 +76,16 @@ def load(
     if values["workers"] is None:
         values["workers"] = default_workers()
     return Loaded(Config(**values), sources)
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A misspelt variable is no better than a misspelt key: what it was meant to set would stay as it is."""
+    known = OTHER_VARIABLES | {entry.variable for entry in OPTIONS}
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            rests = [other.removeprefix(_PREFIX) for other in known]
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), rests, 1)
+            raise ConfigError(f"{name}: no such variable" + (f"; {_PREFIX}{near[0]}?" if near else ""))
 
 
 def _value_of(

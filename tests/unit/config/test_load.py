@@ -1,11 +1,13 @@
 """Which layer wins, and what each layer refuses."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from weka_mp.config import OPTIONS, Address, Config, ConfigError, load, read_file
+from weka_mp.config.load import OTHER_VARIABLES
 
 SAMPLES: dict[str, tuple[object, object, object, object]] = {
     # key: (flag, variable, TOML value, then the values these become)
@@ -104,3 +106,19 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_file(str(path))
     path.write_text("workers = 2\n")
     assert read_file(str(path)) == {"workers": 2}
+
+
+def test_a_variable_that_nobody_reads_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"WEKA_MP_WORKER: no such variable; WEKA_MP_WORKERS\?"):
+        load({}, {"WEKA_MP_WORKER": "3"})
+    with pytest.raises(ConfigError, match=r"WEKA_MP_QQQQQQQQ: no such variable$"):
+        load({}, {"WEKA_MP_QQQQQQQQ": ""})
+    load({}, dict.fromkeys(OTHER_VARIABLES - {"WEKA_MP_STORE"}, "1"))
+
+
+def test_every_variable_that_is_read_is_known() -> None:
+    """What the package looks up by name is no stranger to its configuration."""
+    root = Path(__file__).parents[3] / "weka_mp"
+    texts = [path.read_text("utf-8") for path in root.rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"WEKA_MP_[A-Z_]+[A-Z]", text)}
+    assert named <= OTHER_VARIABLES | {entry.variable for entry in OPTIONS}
