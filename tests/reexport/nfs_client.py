@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -53,6 +54,7 @@ def _library() -> ctypes.CDLL:
         "nfs_stat64": [pointer, text, pointer], "nfs_opendir": [pointer, text, pointer],
         "nfs_readdir": [pointer, pointer], "nfs_closedir": [pointer, pointer],
         "nfs_set_uid": [pointer, ctypes.c_int], "nfs_set_gid": [pointer, ctypes.c_int],
+        "nfs4_set_client_name": [pointer, text], "nfs4_set_verifier": [pointer, text],
     }.items():  # fmt: skip
         getattr(library, name).argtypes = kinds
     return library
@@ -66,6 +68,10 @@ class NfsClient:
         self._context = ctypes.c_void_p(self._library.nfs_init_context())
         url = f"nfs://127.0.0.1{export}/x?version=4&nfsport={port}&uid={uid}&gid={uid}".encode()
         self._library.nfs_destroy_url(self._library.nfs_parse_url_full(self._context, url))
+        # By itself libnfs makes both of the process and the second. Two clients of one name and two verifiers
+        # are a client that restarted: the server ends the first one's lease (RFC 7530, section 9.1.1).
+        self._library.nfs4_set_client_name(self._context, f"weka_mp test {uuid.uuid4()}".encode())
+        self._library.nfs4_set_verifier(self._context, os.urandom(4).hex().encode())
         self._check(self._library.nfs_mount(self._context, b"127.0.0.1", export.encode()), export)
 
     def __enter__(self) -> NfsClient:
