@@ -167,7 +167,7 @@ class OutOfResources(NamespaceError):
 
 
 class Interrupted(NamespaceError):
-    """A signal interrupted the call."""
+    """Signals interrupted the call, however often it was made again."""
 
 
 class Stale(NamespaceError):

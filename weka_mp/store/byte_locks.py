@@ -9,6 +9,7 @@ import struct
 import threading
 from typing import Final
 
+from weka_mp.store.interruptions import close_once, uninterrupted
 from weka_mp.store.translate import fail
 from weka_mp.values import Fd
 
@@ -56,6 +57,11 @@ class ByteLocks:
                 return  # another thread was faster, and may hold locks by it
             writable = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
             try:
-                os.dup2(writable, fd, inheritable=False)
+                _replace(writable, fd)
             finally:
-                os.close(writable)
+                close_once(writable)
+
+
+@uninterrupted
+def _replace(writable: int, fd: int) -> None:
+    os.dup2(writable, fd, inheritable=False)

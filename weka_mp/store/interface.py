@@ -2,7 +2,8 @@
 
 A store is a tree of directories, files and extended attributes reached by descriptors and single names: no
 verb joins paths. Every verb raises a `weka_mp.errors.NamespaceError` and never an OSError. Flags are those of
-`os` (O_*), modes those of `stat`. A store is used by several threads at once.
+`os` (O_*), modes those of `stat`. A store is used by several threads at once. What a signal interrupts is
+made again: `Interrupted` says that this did not end.
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ class Store(Protocol):
     def create_unnamed(self, directory: Fd, mode: int) -> Fd:
         """O_TMPFILE | O_RDWR; NotSupported where there is none, NotFound in a directory that was removed."""
 
-    def read(self, fd: Fd, size: int, offset: int) -> bytes: ...
+    def read(self, fd: Fd, size: int, offset: int) -> bytes:
+        """Fewer than `size` bytes at the end of the file only."""
+
     def write(self, fd: Fd, data: bytes | bytearray | memoryview, offset: int) -> None:
         """All of it, or an error."""
 

@@ -14,10 +14,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 
-from weka_mp.errors import AccessDenied, NotEmpty, NotFound, NotSupported, ObjectChanged, StoreUnusable
+from weka_mp.errors import AccessDenied, NotEmpty, NotFound, NotSupported, StoreUnusable
 from weka_mp.store import syscalls
 from weka_mp.store.byte_locks import ByteLocks
 from weka_mp.store.interface import DirEntry, StatVfs
+from weka_mp.store.interruptions import close_once, uninterrupted
+from weka_mp.store.pieces import copy_range, read_range, write_range
 from weka_mp.store.probe import assumed, probe
 from weka_mp.store.resolving import DIRECTORY, PATH_MAX, STRICT, open_by_steps, open_far
 from weka_mp.store.translate import fail
@@ -26,11 +28,8 @@ from weka_mp.values import Attr, Fd, InodeNo
 __all__ = ["PosixStore"]
 
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_COPY_STEP = 1 << 30
-_READ_STEP = 1 << 20
 _F_SETSIG = 10
 _SIGURG = 23  # ignored by default: a lease break must not kill the process as SIGIO would
-_COPY_REFUSED = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 
 
 def _attr(found: os.stat_result) -> Attr:
@@ -59,6 +58,11 @@ def _entry_type(entry: os.DirEntry[bytes]) -> int:
     return stat.S_IFLNK if entry.is_symlink() else 0
 
 
+@uninterrupted
+def _real_path(path: bytes | str) -> bytes:
+    return os.fsencode(os.path.realpath(path, strict=True))  # not strict, it takes any error for no link
+
+
 def _by_proc(fd: int) -> str:
     """The way to an inode for calls that refuse O_PATH descriptors."""
     return f"/proc/self/fd/{fd}"
@@ -71,20 +75,23 @@ class PosixStore:
     """
 
     def __init__(self, path: bytes | str) -> None:
-        self.path = os.fsencode(os.path.realpath(path))
         self._privileged = os.geteuid() == 0
         self._own_groups = tuple(os.getgroups())
         self._locks = ByteLocks()
         try:
+            self.path = _real_path(path)
             self._root = os.open(self.path, DIRECTORY)
         except OSError as error:
-            raise StoreUnusable(f"{os.fsdecode(self.path)}: {error.strerror}") from error
+            raise StoreUnusable(f"{os.fsdecode(path)}: {error.strerror}") from error
         try:
             self._has_openat2 = self._find_openat2()
             found = probe(self._root)
             self.primitives = found or assumed(self._root)
-        except BaseException:
-            os.close(self._root)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                close_once(self._root)
+            if isinstance(error, OSError):
+                raise StoreUnusable(f"{os.fsdecode(path)}: {error.strerror}") from error
             raise
         self._assumes = found is None
 
@@ -104,7 +111,7 @@ class PosixStore:
 
     def _find_openat2(self) -> bool:
         try:
-            os.close(syscalls.openat2(self._root, b".", DIRECTORY, 0, STRICT))
+            close_once(syscalls.openat2(self._root, b".", DIRECTORY, 0, STRICT))
         except OSError as error:
             if error.errno in (errno.ENOSYS, errno.EPERM):
                 return False
@@ -116,7 +123,7 @@ class PosixStore:
 
     def shutdown(self) -> None:
         """Give back the root's descriptor; the store cannot be used afterwards."""
-        os.close(self._root)
+        self.close(Fd(self._root))
 
     # ---- descriptors
     def _open(self, at: int, path: bytes, flags: int, mode: int, resolve: int) -> Fd:
@@ -145,6 +152,7 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def dup(self, fd: Fd) -> Fd:
         try:
             return Fd(os.dup(fd))
@@ -153,16 +161,18 @@ class PosixStore:
 
     def close(self, fd: Fd) -> None:
         try:
-            os.close(fd)
+            close_once(fd)
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def handle_of(self, fd: Fd) -> bytes:
         try:
             return syscalls.file_handle(fd)
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def open_handle(self, handle: bytes, flags: int, mount: Fd | None = None) -> Fd:
         at = self._root if mount is None else mount
         try:
@@ -177,12 +187,14 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def attr_at(self, at: Fd, name: bytes) -> Attr:
         try:
             return _attr(os.stat(name, dir_fd=at, follow_symlinks=False))
         except OSError as error:
             fail(error, name)
 
+    @uninterrupted
     def entries(self, directory: Fd) -> list[DirEntry]:
         # By the proc path: a new open file description (threads may scan one directory at once) and names as
         # bytes.
@@ -192,6 +204,7 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def mkdir(self, at: Fd, name: bytes, mode: int) -> None:
         try:
             os.mkdir(name, mode, dir_fd=at)
@@ -204,24 +217,28 @@ class PosixStore:
         except OSError as error:
             fail(error, name)
 
+    @uninterrupted
     def symlink(self, target: bytes, at: Fd, name: bytes) -> None:
         try:
             os.symlink(target, name, dir_fd=at)
         except OSError as error:
             fail(error, name)
 
+    @uninterrupted
     def readlink(self, at: Fd, name: bytes) -> bytes:
         try:
             return os.readlink(name, dir_fd=at)
         except OSError as error:
             fail(error, name)
 
+    @uninterrupted
     def link(self, fd: Fd, at: Fd, name: bytes) -> None:
         try:
             os.link(_by_proc(fd), name, dst_dir_fd=at, follow_symlinks=True)
         except OSError as error:
             fail(error, name)
 
+    @uninterrupted
     def rename(self, from_dir: Fd, from_name: bytes, to_dir: Fd, to_name: bytes, flags: int = 0) -> None:
         try:
             if flags:
@@ -233,12 +250,14 @@ class PosixStore:
                 raise NotEmpty(f"{error.strerror}", subject=to_name) from error
             fail(error, to_name)
 
+    @uninterrupted
     def unlink(self, at: Fd, name: bytes) -> None:
         try:
             os.unlink(name, dir_fd=at)
         except OSError as error:
             fail(error, name)
 
+    @uninterrupted
     def rmdir(self, at: Fd, name: bytes) -> None:
         try:
             os.rmdir(name, dir_fd=at)
@@ -259,18 +278,13 @@ class PosixStore:
 
     def read(self, fd: Fd, size: int, offset: int) -> bytes:
         try:
-            return os.pread(fd, size, offset)
+            return read_range(fd, size, offset)
         except OSError as error:
             fail(error)
 
     def write(self, fd: Fd, data: bytes | bytearray | memoryview, offset: int) -> None:
         try:
-            done = os.pwrite(fd, data, offset)
-            if done == len(data):
-                return
-            view = memoryview(data)
-            while done < len(view):
-                done += os.pwrite(fd, view[done:], offset + done)
+            write_range(fd, data, offset)
         except OSError as error:
             fail(error)
 
@@ -281,32 +295,9 @@ class PosixStore:
             fail(error)
 
     def copy(self, source: Fd, source_offset: int, target: Fd, target_offset: int, size: int) -> None:
-        done = 0
         in_kernel = self.primitives.copy_range
         try:
-            while done < size:
-                step = 0
-                if in_kernel:
-                    try:
-                        step = os.copy_file_range(
-                            source,
-                            target,
-                            min(size - done, _COPY_STEP),
-                            source_offset + done,
-                            target_offset + done,
-                        )
-                    except OSError as error:
-                        if error.errno not in _COPY_REFUSED:
-                            raise
-                        in_kernel = False
-                        continue
-                else:
-                    data = os.pread(source, min(size - done, _READ_STEP), source_offset + done)
-                    self.write(target, data, target_offset + done)
-                    step = len(data)
-                if step == 0:
-                    raise ObjectChanged("the source became shorter while it was copied")
-                done += step
+            copy_range(source, source_offset, target, target_offset, size, in_kernel=in_kernel)
         except OSError as error:
             fail(error)
 
@@ -320,6 +311,7 @@ class PosixStore:
                 fail(error)
 
     # ---- attributes
+    @uninterrupted
     def get_xattr(self, fd: Fd, name: str) -> bytes:
         try:
             return os.getxattr(fd, name)
@@ -331,6 +323,7 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def find_xattr(self, fd: Fd, name: str) -> bytes | None:
         try:
             return os.getxattr(fd, name)
@@ -346,6 +339,7 @@ class PosixStore:
                 return None
             fail(error)
 
+    @uninterrupted
     def set_xattr(self, fd: Fd, name: str, value: bytes, flags: int = 0) -> None:
         try:
             os.setxattr(fd, name, value, flags)
@@ -358,6 +352,7 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def remove_xattr(self, fd: Fd, name: str) -> None:
         try:
             os.removexattr(fd, name)
@@ -370,24 +365,28 @@ class PosixStore:
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def list_xattr(self, fd: Fd) -> list[str]:
         try:
             return os.listxattr(_by_proc(fd))
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def chmod(self, fd: Fd, mode: int) -> None:
         try:
             os.chmod(_by_proc(fd), mode)
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def chown(self, fd: Fd, uid: int, gid: int) -> None:
         try:
             os.chown(_by_proc(fd), uid, gid)
         except OSError as error:
             fail(error)
 
+    @uninterrupted
     def utimens(self, fd: Fd, atime_ns: int, mtime_ns: int) -> None:
         try:
             os.utime(_by_proc(fd), ns=(atime_ns, mtime_ns))
@@ -428,6 +427,7 @@ class PosixStore:
     def sync_dir(self, fd: Fd) -> None:
         self.sync_file(fd)
 
+    @uninterrupted
     def sync_all(self, fd: Fd) -> None:
         try:
             syscalls.syncfs(fd)

@@ -5,16 +5,17 @@ The scratch files live in a directory of their own under the store's root, made 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from weka_mp.errors import StoreUnusable
 from weka_mp.store import syscalls
 from weka_mp.store.interface import Primitives
+from weka_mp.store.interruptions import close_once, uninterrupted
 
 __all__ = ["probe"]
 
@@ -27,14 +28,16 @@ _XATTR = "user.weka.probe"
 _FORMAT_PATH = b".weka/format"  # a file that every store has, and nobody writes to
 _NOT_NOW = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Errors of a file system that is full or read-only: they say nothing of what it can do."""
+_SAYS_NOTHING = _NOT_NOW | {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _PROBE_NAME = b".weka~probe-%d-%s"
+_SCRATCH = (b"a", b"b", b"l", b"t", b"n", b"m", b"leased")  # whatever is made within: see below
 
 
 def _works(trial: Callable[[], object]) -> bool:
     try:
-        trial()
+        uninterrupted(trial)()
     except OSError as error:
-        if error.errno in _NOT_NOW:
+        if error.errno in _SAYS_NOTHING:
             raise
         return False
     return True
@@ -46,19 +49,15 @@ def probe(root: int) -> Primitives | None:
     """
     name = _PROBE_NAME % (os.getpid(), os.urandom(4).hex().encode())
     try:
-        os.mkdir(name, 0o700, dir_fd=root)
-    except OSError as error:
-        _untold(error)
-        return None
-    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
-    try:
-        return _probe_in(directory)
+        uninterrupted(os.mkdir)(name, 0o700, dir_fd=root)
+        try:
+            return _probe_below(root, name)
+        finally:
+            with contextlib.suppress(OSError):
+                uninterrupted(os.rmdir)(name, dir_fd=root)  # what stays is swept (`namespace.sweeping`)
     except OSError as error:  # full, or failing: what the file system can do cannot be told
         _untold(error)
         return None
-    finally:
-        os.close(directory)
-        shutil.rmtree(name, ignore_errors=True, dir_fd=root)  # what stays is swept (`namespace.sweeping`)
 
 
 def _untold(error: OSError) -> None:
@@ -69,7 +68,7 @@ def _untold(error: OSError) -> None:
 
 def assumed(root: int) -> Primitives:
     """What reading needs to know, found without writing; of the rest nothing that the store's verbs could not
-    take back: without unnamed files they say NotSupported.
+    take back: without unnamed files they say NotSupported. Raises OSError when descriptors or memory ran out.
     """
     return Primitives(
         xattrs=_answers_xattrs(root),
@@ -91,16 +90,34 @@ def assumed(root: int) -> Primitives:
 
 def _answers_xattrs(root: int) -> bool:
     try:
-        os.getxattr(root, _XATTR)
+        uninterrupted(os.getxattr)(root, _XATTR)
     except OSError as error:
         return error.errno == errno.ENODATA
     return True
 
 
-def _probe_in(directory: int) -> Primitives:
-    fd = os.open(b"a", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
-    other = os.open(b"b", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
+def _probe_below(root: int, name: bytes) -> Primitives:
+    with _opened(name, os.O_RDONLY | os.O_DIRECTORY, root) as directory:
+        try:
+            return _probe_in(directory)
+        finally:
+            for scratch in _SCRATCH:
+                with contextlib.suppress(OSError):
+                    uninterrupted(os.unlink)(scratch, dir_fd=directory)
+
+
+@contextlib.contextmanager
+def _opened(name: bytes, flags: int, directory: int) -> Iterator[int]:
+    fd = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
+        yield fd
+    finally:
+        close_once(fd)
+
+
+def _probe_in(directory: int) -> Primitives:
+    scratch = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    with _opened(b"a", scratch, directory) as fd, _opened(b"b", scratch, directory) as other:
         os.write(fd, b"x" * 4096)
         fitting = _fitting(fd)
         return Primitives(
@@ -119,9 +136,6 @@ def _probe_in(directory: int) -> Primitives:
             seek_hole=_works(lambda: os.lseek(fd, 0, os.SEEK_HOLE)),
             fallocate=_works(lambda: _fallocate(other)),
         )
-    finally:
-        os.close(fd)
-        os.close(other)
 
 
 def _fitting(fd: int) -> list[int]:
@@ -131,7 +145,7 @@ def _fitting(fd: int) -> list[int]:
     sizes: list[int] = []
     for size in _XATTR_STEPS:
         try:
-            os.setxattr(fd, _XATTR, b"x" * size)
+            uninterrupted(os.setxattr)(fd, _XATTR, b"x" * size)
         except OSError as error:
             if not sizes and error.errno in _NOT_NOW:
                 raise
@@ -141,29 +155,24 @@ def _fitting(fd: int) -> list[int]:
 
 
 def _unnamed(directory: int) -> None:
-    fd = os.open(b".", os.O_TMPFILE | os.O_RDWR, 0o600, dir_fd=directory)
-    try:
+    with _opened(b".", os.O_TMPFILE | os.O_RDWR, directory) as fd:
         os.link(f"/proc/self/fd/{fd}", b"t", dst_dir_fd=directory, follow_symlinks=True)
-    finally:
-        os.close(fd)
 
 
 def _noreplace(directory: int) -> None:
-    os.close(os.open(b"n", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=directory))
+    with _opened(b"n", os.O_WRONLY | os.O_CREAT, directory):
+        pass
     syscalls.renameat2(directory, b"n", directory, b"m", 1)
 
 
 def _lease(directory: int, flags: int = os.O_RDONLY | os.O_CREAT, name: bytes = b"leased") -> None:
-    fd = os.open(name, flags, 0o600, dir_fd=directory)
-    try:
+    with _opened(name, flags, directory) as fd:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    finally:
-        os.close(fd)
 
 
 def _handles(directory: int, fd: int) -> None:
-    os.close(syscalls.open_by_handle(directory, syscalls.file_handle(fd), os.O_RDONLY))
+    close_once(syscalls.open_by_handle(directory, syscalls.file_handle(fd), os.O_RDONLY))
 
 
 def _fallocate(fd: int) -> None:
@@ -176,7 +185,7 @@ def _fallocate(fd: int) -> None:
 
 
 def _fine_times(fd: int) -> bool:
-    os.utime(fd, ns=(1_000_000_007, 1_000_000_007))
+    uninterrupted(os.utime)(fd, ns=(1_000_000_007, 1_000_000_007))
     return os.fstat(fd).st_mtime_ns == 1_000_000_007
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 
 from weka_mp.store import syscalls
+from weka_mp.store.interruptions import close_once
 
 __all__ = ["DIRECTORY", "PATH_MAX", "STRICT", "open_by_steps", "open_far"]
 
@@ -19,14 +20,14 @@ def open_far(at: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
     here = at
     try:
         while len(path) >= PATH_MAX and (cut := path.rfind(b"/", 1, PATH_MAX)) > 0:
-            inner = syscalls.openat2(here, path[:cut], DIRECTORY, 0, STRICT)
-            if here != at:
-                os.close(here)
-            here, path = inner, path[cut + 1 :]
+            left, here = here, syscalls.openat2(here, path[:cut], DIRECTORY, 0, STRICT)
+            path = path[cut + 1 :]
+            if left != at:
+                close_once(left)
         return syscalls.openat2(here, path, flags, mode, resolve)
     finally:
         if here != at:
-            os.close(here)
+            close_once(here)
 
 
 def open_by_steps(at: int, path: bytes, flags: int, mode: int) -> int:
@@ -37,11 +38,10 @@ def open_by_steps(at: int, path: bytes, flags: int, mode: int) -> int:
     here = at
     try:
         for part in parts[:-1]:
-            inner = os.open(part, DIRECTORY, dir_fd=here)
-            if here != at:
-                os.close(here)
-            here = inner
+            left, here = here, os.open(part, DIRECTORY, dir_fd=here)
+            if left != at:
+                close_once(left)
         return os.open(parts[-1], flags | os.O_NOFOLLOW, mode, dir_fd=here)
     finally:
         if here != at:
-            os.close(here)
+            close_once(here)

@@ -15,6 +15,8 @@ import platform
 import struct
 from collections.abc import Sequence
 
+from weka_mp.store.interruptions import ATTEMPTS
+
 __all__ = [
     "RESOLVE_BENEATH",
     "RESOLVE_NO_MAGICLINKS",
@@ -58,14 +60,16 @@ def _raise(subject: bytes | str = b"") -> OSError:
 
 
 def openat2(at: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
-    """openat2(2); the kernel's EAGAIN (a rename raced with `..`) is tried again."""
+    """openat2(2); the kernel's EAGAIN (a rename raced with `..`) is tried again, as is what a signal
+    interrupted.
+    """
     how = _how(flags, mode if flags & (os.O_CREAT | os.O_TMPFILE) else 0, resolve)
-    for _ in range(16):
+    for _ in range(ATTEMPTS):
         fd = int(_syscall(_SYS_OPENAT2, _AT(at), path, ctypes.byref(how), _AT(24)))
         if fd >= 0:
             return fd
         number = ctypes.get_errno()
-        if number not in (errno.EINTR,) and not (number == errno.EAGAIN and not flags & os.O_NONBLOCK):
+        if number != errno.EINTR and (number != errno.EAGAIN or flags & os.O_NONBLOCK):
             break
     raise _raise(path)
 
