@@ -140,7 +140,7 @@ class Connection:
     """One client connection. Not thread-safe; holds at most one head or one received block of a body."""
 
     __slots__ = (
-        "_buffer", "_chunks", "_continue_due", "_discarding", "_eof", "_head", "_keep_alive", "_left",
+        "_buffer", "_chunks", "_discarding", "_eof", "_head", "_keep_alive", "_left", "_may_wait",
         "_position", "_reading", "_reply_left", "_writing",
     )
 
@@ -155,7 +155,7 @@ class Connection:
         self._chunks = ChunkReader()
         self._reply_left = 0  # bytes of the reply's body still to be sent
         self._keep_alive = True
-        self._continue_due = False
+        self._may_wait = False  # for 100 Continue before it sends its body
         self._discarding = False
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Connection:
     def _begin(self, head: ParsedHead) -> RequestHead:
         self._head = head
         self._keep_alive = self._keep_alive and head.keep_alive
-        self._continue_due = head.expect_continue
+        self._may_wait = head.may_wait
         self._writing = Writing.NOTHING
         if head.content_length is None:
             self._reading = Reading.CHUNKS
@@ -244,7 +244,7 @@ class Connection:
         else:
             self._reading = Reading.LENGTH
             self._left = head.content_length
-        return RequestHead(head.request, head.content_length, head.chunked, self._continue_due)
+        return RequestHead(head.request, head.content_length, head.chunked, head.expect_continue)
 
     def _read_length(self) -> Event:
         if not self._left:
@@ -253,7 +253,7 @@ class Connection:
         available = len(self._buffer) - self._position
         if not available:
             return self._ended(incomplete=True) if self._eof else NEED_DATA
-        self._continue_due = False  # the client did not wait
+        self._may_wait = False  # the client did not
         size = min(available, self._left)
         data = memoryview(self._buffer)[self._position:self._position + size]
         self._position += size
@@ -262,7 +262,7 @@ class Connection:
 
     def _read_chunks(self) -> Event:
         if self._position < len(self._buffer):
-            self._continue_due = False
+            self._may_wait = False
         try:
             data, self._position = self._chunks.read(self._buffer, self._position)
         except S3Error as error:
@@ -297,14 +297,19 @@ class Connection:
 
     def send_continue(self) -> bytes:
         """The interim reply that asks for the body, once; b"" where the client does not wait for it."""
-        if not self._continue_due or self.reply_begun:
+        head = self._head
+        if head is None or not head.expect_continue or not self._may_wait or self.reply_begun:
             return b""
-        self._continue_due = False
+        self._may_wait = False
         return _CONTINUE
 
     def _decide_keep_alive(self) -> None:
-        """Give up a connection whose unread body would cost more than a new connection, or may never come."""
-        if self._reading is Reading.CHUNKS or self._continue_due or (
+        """Give up a connection whose unread body would cost more than a new connection, or may never come.
+
+        Also one whose expectation we do not know: a proxy that took it for 100-continue sends the next
+        request where we would read a body.
+        """
+        if self._reading is Reading.CHUNKS or self._may_wait or (
             self._reading is Reading.LENGTH and self._left > MAX_DRAIN
         ):
             self._keep_alive = False
@@ -393,4 +398,4 @@ class Connection:
         self._reading = Reading.HEAD
         self._writing = Writing.NOTHING
         self._head = None
-        self._continue_due = False
+        self._may_wait = False

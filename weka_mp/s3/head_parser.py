@@ -42,6 +42,7 @@ class ParsedHead:
     """A request with what RFC 9112 says of its body and its connection.
 
     content_length: bytes of the body, None when chunked. keep_alive: the client lets the connection live.
+    expect_continue: the body comes after 100 Continue. may_wait: somebody on the way may think so.
     http_1_1: False for an HTTP/1.0 client, which understands neither chunks nor 100 Continue.
     """
 
@@ -49,6 +50,7 @@ class ParsedHead:
     content_length: int | None
     chunked: bool
     expect_continue: bool
+    may_wait: bool
     keep_alive: bool
     http_1_1: bool
 
@@ -119,23 +121,20 @@ def _finish(
 ) -> ParsedHead:
     if len(headers) > MAX_FIELDS:
         raise S3Error("RequestHeaderSectionTooLarge", "Your request has too many headers.")
-    expectation = headers.get("expect")
-    expects = False
-    if expectation is not None and http_1_1:
-        # Expectations that nobody knows are passed over; RFC 9110, 10.1.1, leaves that to the server.
-        # A client that announces an empty body waits as well. RFC 9110 lets a server skip the interim answer
-        # then, but awscli takes the next answer of the connection apart wrongly after one without it.
-        expected = {member.strip().lower() for member in expectation.split(",")}
-        expects = "100-continue" in expected and (chunked or "content-length" in headers)
-    keep_alive = http_1_1
-    connection = headers.get("connection")
-    if connection is not None:
-        values = ",".join(headers.get_all("connection")).lower()
-        options = {option.strip() for option in values.split(",")}
-        keep_alive = "close" not in options and http_1_1
+    may_wait = http_1_1 and "expect" in headers and (chunked or "content-length" in headers)
+    # Expectations that nobody knows are passed over; RFC 9110, 10.1.1, leaves that to the server.
+    # A client that announces an empty body waits as well. RFC 9110 lets a server skip the interim answer
+    # then, but awscli takes the next answer of the connection apart wrongly after one without it.
+    expects = may_wait and "100-continue" in _members(headers, "expect")
+    keep_alive = http_1_1 and ("connection" not in headers or "close" not in _members(headers, "connection"))
     request = S3Request.from_target(method.decode("ascii"), target, headers)
     _check_host(headers.get("host"), request.authority)
-    return ParsedHead(request, length, chunked, expects, keep_alive, http_1_1)
+    return ParsedHead(request, length, chunked, expects, may_wait, keep_alive, http_1_1)
+
+
+def _members(headers: Headers, name: str) -> set[str]:
+    """The members of a list that may be spread over several headers (RFC 9110, 5.6.1), in lower case."""
+    return {member.strip() for member in ",".join(headers.get_all(name)).lower().split(",")}
 
 
 def _check_host(host: str | None, authority: str | None) -> None:

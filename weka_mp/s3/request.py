@@ -122,7 +122,13 @@ class S3Request:
 
     @classmethod
     def from_target(cls, method: str, target: bytes, headers: Headers) -> S3Request:
-        """Split and decode a request target. Raises S3Error InvalidURI."""
+        """Split and decode a request target.
+
+        Raises S3Error InvalidURI, also for the forms that mean nothing to S3 (asterisk, authority, other
+        schemes) and for a fragment, which no request has and intermediaries cut off or keep as they like.
+        """
+        if b"#" in target:
+            raise _invalid_uri(target)
         authority = None
         if not target.startswith(b"/"):
             authority, target = _split_absolute_form(target)
@@ -151,11 +157,14 @@ class Address:
     virtual_hosted: bool
 
 
-def _split_absolute_form(target: bytes) -> tuple[str | None, bytes]:
+def _invalid_uri(target: bytes) -> S3Error:
+    return S3Error("InvalidURI", details={"URI": target.decode("latin-1")})
+
+
+def _split_absolute_form(target: bytes) -> tuple[str, bytes]:
     found = _ABSOLUTE_FORM.match(target)
     if found is None:
-        # Asterisk-form and authority-form have no meaning for S3; kept so that the reply can say so.
-        return None, target
+        raise _invalid_uri(target)
     rest = target[found.end():]
     return found.group(1).decode("latin-1"), rest if rest.startswith(b"/") else b"/" + rest
 
@@ -229,8 +238,6 @@ def address(request: S3Request, domains: tuple[str, ...]) -> Address:
     domains: lower-case host names of the endpoint (``--domain``); a Host under none of them is path style.
     Raises S3Error InvalidURI, InvalidBucketName (an empty one) or KeyTooLongError.
     """
-    if not request.raw_path.startswith(b"/"):
-        raise S3Error("InvalidURI", details={"URI": request.raw_path.decode("latin-1")})
     rest = request.raw_path[1:]
     if domains:
         bucket = _bucket_of_host(_host_name(request), domains)

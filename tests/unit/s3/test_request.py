@@ -119,6 +119,11 @@ class TestAddress:
         (b"/%ff/k", "InvalidURI"),
         (b"*", "InvalidURI"),
         (b"host:80", "InvalidURI"),
+        (b"k", "InvalidURI"),
+        (b"ftp://h/k", "InvalidURI"),
+        (b"http:/h/k", "InvalidURI"),
+        (b"/b/k#f", "InvalidURI"),
+        (b"http://h#@other/k", "InvalidURI"),
         (b"//k", "InvalidBucketName"),
         (b"/b/" + b"k" * 1025, "KeyTooLongError"),
     ])
