@@ -242,7 +242,7 @@ class TestContinue:
         assert connection.send_continue() == b""
         assert not connection.start_next_cycle()
 
-    @pytest.mark.parametrize("expectation", [b"y 100-continue", b"100-continue;q=1", b"100-continu\xe9", b"x"])
+    @pytest.mark.parametrize("expectation", [b"y 100-continue", b"100-continue;q=1", b"100-continu\xe9"])
     def test_regression_a_refusal_before_a_body_behind_an_unknown_expectation_closes(
         self, expectation: bytes
     ) -> None:
