@@ -54,6 +54,14 @@ class Source:
                 assert node.end_lineno is not None
                 yield node.name, node.lineno, node.end_lineno - node.lineno + 1
 
+    def arguments(self) -> Iterator[tuple[str, int]]:
+        """(name, number of arguments) of every function; the instance or class of a method is not counted."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                names = [each.arg for each in given]
+                yield node.name, len(names) - (names[:1] in (["self"], ["cls"]))
+
 
 def room_of(dotted: str) -> str:
     """``weka_mp.store.posix`` → ``store``; the package itself → ``""``."""

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.unit.namespace.kit import get, keys, md5_of, put, tree
-from weka_mp.namespace import CompletedPart, Namespace, NewUpload, PartCopyRequest, multipart
+from weka_mp.namespace import (
+    CompletedPart,
+    CompletionRequest,
+    Namespace,
+    NewUpload,
+    PartCopyRequest,
+    multipart,
+)
 from weka_mp.store import crashpoints
 from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.posix import PosixStore
@@ -41,10 +48,10 @@ def check_completions(namespace: Namespace, bucket: BucketName) -> None:
     for key in (b"k", b"deep/er/k", b"dir/"):
         for numbers in ((1, 2), (2, 7)):  # the slots in order, and not; a new object, and over an old one
             upload_id, parts = begin(namespace, bucket, key, *numbers)
-            done = namespace.complete_upload(bucket, key, upload_id, parts)
+            done = namespace.complete_upload(CompletionRequest(bucket, key, upload_id, parts))
             assert (done.repeated, get(namespace, key, bucket)) == (False, PART + LAST)
             put(namespace, key, OTHER, bucket=bucket)
-            assert namespace.complete_upload(bucket, key, upload_id, parts).repeated
+            assert namespace.complete_upload(CompletionRequest(bucket, key, upload_id, parts)).repeated
             assert get(namespace, key, bucket) == OTHER
 
 
@@ -57,7 +64,9 @@ def check_copies(namespace: Namespace) -> None:
             source, b"source", target, b"copied", upload_id, 1, lambda info: (1, info.size - 1), None,
             lambda: None,
         ))
-        namespace.complete_upload(target, b"copied", upload_id, [CompletedPart(1, part.etag)])
+        namespace.complete_upload(
+            CompletionRequest(target, b"copied", upload_id, [CompletedPart(1, part.etag)])
+        )
         assert get(namespace, b"copied", target) == PART[1:]
 
 
@@ -81,9 +90,10 @@ def check_deaths(path: str, namespace: Namespace, bucket: BucketName) -> None:
         key = b"dies/" + point.name.encode()
         put(namespace, key, OTHER, bucket=bucket)
         upload_id, parts = begin(namespace, bucket, key, 1, 2)
-        die(path, point, lambda other: other.complete_upload(bucket, key, upload_id, parts))  # noqa: B023
+        request = CompletionRequest(bucket, key, upload_id, parts)
+        die(path, point, lambda other: other.complete_upload(request))  # noqa: B023
         seen = get(namespace, key, bucket)
-        done = namespace.complete_upload(bucket, key, upload_id, parts)
+        done = namespace.complete_upload(request)
         assert (seen in (OTHER, PART + LAST), done.repeated) == (True, seen != OTHER), (point, seen)
         assert get(namespace, key, bucket) == PART + LAST
 

@@ -14,7 +14,7 @@ import pytest
 from tests.crash.victim import ACTIONS, NEW, OLD, PART
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, put, tree
 from weka_mp.errors import BucketMissing, NotFound
-from weka_mp.namespace import CompletedPart, Durability, Namespace, UploadsQuery, multipart
+from weka_mp.namespace import CompletedPart, CompletionRequest, Durability, Namespace, UploadsQuery, multipart
 from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName
@@ -202,7 +202,7 @@ def uploads_go_on(death: Death, namespace: Namespace, where: str) -> None:
         if published:
             expected = b"meanwhile"
             put(namespace, b"up/k", expected)
-        done = namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
+        done = namespace.complete_upload(CompletionRequest(BUCKET, b"up/k", upload_id, parts))
         assert (done.repeated, look(namespace, b"up/k")) == (published, expected), where
         assert not namespace.list_uploads(BUCKET, UploadsQuery()).items, where
 

@@ -12,7 +12,15 @@ import sys
 from collections.abc import Callable
 
 from tests.unit.namespace.kit import BUCKET, md5_of, put
-from weka_mp.namespace import CompletedPart, Namespace, NewUpload, PartCopyRequest, multipart
+from weka_mp.namespace import (
+    CompletedPart,
+    CompletionRequest,
+    Namespace,
+    NewUpload,
+    PartCopyRequest,
+    RenameRequest,
+    multipart,
+)
 from weka_mp.store import crashpoints
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName
@@ -71,7 +79,7 @@ def upload(namespace: Namespace, *numbers: int) -> None:
             parts.append(CompletedPart(number, part.commit(bytes.fromhex(md5_of(body)), {}).etag))
             acknowledge(f"part {number}")
     parts.sort(key=lambda part: part.number)
-    namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
+    namespace.complete_upload(CompletionRequest(BUCKET, b"up/k", upload_id, parts))
 
 
 def upload_in_order(namespace: Namespace) -> None:
@@ -93,7 +101,7 @@ def upload_with_gaps(namespace: Namespace) -> None:
             parts[number] = CompletedPart(number, part.commit(bytes.fromhex(md5_of(body)), {}).etag)
     acknowledge("part 1")
     acknowledge("part 7")
-    namespace.complete_upload(BUCKET, b"up/k", upload_id, list(parts.values()))
+    namespace.complete_upload(CompletionRequest(BUCKET, b"up/k", upload_id, list(parts.values())))
 
 
 def upload_by_copy(namespace: Namespace) -> None:
@@ -109,19 +117,19 @@ def upload_by_copy(namespace: Namespace) -> None:
         second = session.commit(bytes.fromhex(md5_of(NEW)), {})
     acknowledge("part 2")
     parts = [CompletedPart(1, part.etag), CompletedPart(2, second.etag)]
-    namespace.complete_upload(BUCKET, b"up/k", upload_id, parts)
+    namespace.complete_upload(CompletionRequest(BUCKET, b"up/k", upload_id, parts))
 
 
 def rename_file(namespace: Namespace) -> None:
-    namespace.rename_object(BUCKET, b"old/a/k", b"x/y/k", token="token", parameters=b"file")
+    namespace.rename_object(RenameRequest(BUCKET, b"old/a/k", b"x/y/k", token="token", parameters=b"file"))
 
 
 def rename_over(namespace: Namespace) -> None:
-    namespace.rename_object(BUCKET, b"old/a/k", b"other", token="token", parameters=b"over")
+    namespace.rename_object(RenameRequest(BUCKET, b"old/a/k", b"other", token="token", parameters=b"over"))
 
 
 def rename_prefix(namespace: Namespace) -> None:
-    namespace.rename_object(BUCKET, b"old/", b"x/moved/", token="token", parameters=b"prefix")
+    namespace.rename_object(RenameRequest(BUCKET, b"old/", b"x/moved/", token="token", parameters=b"prefix"))
 
 
 def create_bucket(namespace: Namespace) -> None:

@@ -9,10 +9,13 @@ from tests.unit.namespace.kit import BUCKET, get, md5_of, put
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
 from weka_mp.namespace import (
     CompletedPart,
+    CompletionRequest,
+    CopyRequest,
     Namespace,
     NewMetadata,
     NewUpload,
     PartCopyRequest,
+    RenameRequest,
     WriteConditions,
 )
 from weka_mp.values import BucketName
@@ -80,7 +83,7 @@ def upload_part(ground: Ground, number: int, body: bytes, key: bytes = b"up/k") 
 
 
 def _complete(ground: Ground) -> None:
-    ground.namespace.complete_upload(BUCKET, b"up/k", ground.upload_id, ground.parts)
+    ground.namespace.complete_upload(CompletionRequest(BUCKET, b"up/k", ground.upload_id, ground.parts))
 
 
 def _out_of_order(ground: Ground) -> None:
@@ -117,7 +120,9 @@ def _directory_with_body(ground: Ground) -> None:
 
 
 def _copy(replace: NewMetadata | None = None, target: bytes = b"copy/k") -> Callable[[Ground], object]:
-    return lambda ground: ground.namespace.copy_object(BUCKET, b"a/k", BUCKET, target, replace=replace)
+    return lambda ground: ground.namespace.copy_object(
+        CopyRequest(BUCKET, b"a/k", BUCKET, target, replace=replace)
+    )
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -183,21 +188,25 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "rename": Scenario(
         _put_old(b"a/k"),
-        lambda g: g.namespace.rename_object(BUCKET, b"a/k", b"x/n", token="t", parameters=b"p"),
+        lambda g: g.namespace.rename_object(
+            RenameRequest(BUCKET, b"a/k", b"x/n", token="t", parameters=b"p")
+        ),
         {b"a/k": OLD, b"x/n": None},
         {b"a/k": None, b"x/n": OLD},
     ),
     "rename-over": Scenario(
         _two,
         lambda g: g.namespace.rename_object(
-            BUCKET, b"a/k", b"b/k", conditions=WriteConditions(if_match=md5_of(NEW))
+            RenameRequest(BUCKET, b"a/k", b"b/k", conditions=WriteConditions(if_match=md5_of(NEW)))
         ),
         {b"a/k": OLD, b"b/k": NEW},
         {b"a/k": None, b"b/k": OLD},
     ),
     "rename-prefix": Scenario(
         _put_old(b"a/k"),
-        lambda g: g.namespace.rename_object(BUCKET, b"a/", b"x/longer/", token="t", parameters=b"p"),
+        lambda g: g.namespace.rename_object(
+            RenameRequest(BUCKET, b"a/", b"x/longer/", token="t", parameters=b"p")
+        ),
         {b"a/k": OLD, b"x/longer/k": None},
         {b"a/k": None, b"x/longer/k": OLD},
     ),

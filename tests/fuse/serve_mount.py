@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 
-from weka_mp.fuse.process import run_mount
+from weka_mp.fuse.process import MountPlan, run_mount
 from weka_mp.fuse.session import MountFailed
 from weka_mp.namespace import Namespace
 from weka_mp.store.posix import PosixStore
@@ -25,9 +25,7 @@ def main(store: str, mountpoint: str, attr_timeout: str, socket_path: str) -> in
         try:
             run_mount(
                 namespace,
-                mountpoint,
-                attr_timeout=float(attr_timeout),
-                socket_path=socket_path,
+                MountPlan(mountpoint, float(attr_timeout), socket_path),
                 on_ready=lambda: _say(b"ready"),
                 on_dirty=lambda path: _say(b"dirty " + repr(path).encode()),
             )

@@ -14,7 +14,14 @@ import pytest
 
 from tests.fuse.conftest import Mount
 from tests.unit.namespace.kit import md5_of, put
-from weka_mp.namespace import CompletedPart, NewMetadata, NewUpload, ObjectInfo
+from weka_mp.namespace import (
+    CompletedPart,
+    CompletionRequest,
+    CopyRequest,
+    NewMetadata,
+    NewUpload,
+    ObjectInfo,
+)
 from weka_mp.namespace.record_values import ContentHeaders
 from weka_mp.values import BucketName
 
@@ -150,7 +157,9 @@ def test_the_kernel_does_not_cache_attributes(mount: Mount, bucket: Path) -> Non
     path = bucket / "fresh"
     for number in range(20):
         user = {"n": str(number)}
-        mount.namespace.copy_object(BUCKET, b"fresh", BUCKET, b"fresh", replace=NewMetadata(user=user))
+        mount.namespace.copy_object(
+            CopyRequest(BUCKET, b"fresh", BUCKET, b"fresh", replace=NewMetadata(user=user))
+        )
         assert attributes(path) == {"user.s3.meta.n": str(number).encode(), "user.s3.tag.kind of": b"test/1"}
 
 
@@ -360,7 +369,9 @@ def test_links_share_bytes_etag_and_metadata(mount: Mount, linked: tuple[Path, P
     assert attributes(b) == SHOWN and head(mount, "link-b").etag == head(mount, "link-a").etag
     os.setxattr(b, "user.s3.meta.colour", b"red")
     assert head(mount, "link-a").user["colour"] == "red" == os.getxattr(a, "user.s3.meta.colour").decode()
-    mount.namespace.copy_object(BUCKET, b"link-a", BUCKET, b"link-a", replace=NewMetadata(user={"n": "1"}))
+    mount.namespace.copy_object(
+        CopyRequest(BUCKET, b"link-a", BUCKET, b"link-a", replace=NewMetadata(user={"n": "1"}))
+    )
     assert head(mount, "link-b").user == {"n": "1"}
     with b.open("r+b") as file:
         file.write(b"CONTENT")
@@ -377,7 +388,7 @@ def replace_by_put(mount: Mount) -> None:
 
 def replace_by_copy(mount: Mount) -> None:
     put(mount.namespace, b"other", b"new", bucket=BUCKET, user={"n": "2"})
-    mount.invalidate(mount.namespace.copy_object(BUCKET, b"other", BUCKET, b"link-a").changes)
+    mount.invalidate(mount.namespace.copy_object(CopyRequest(BUCKET, b"other", BUCKET, b"link-a")).changes)
 
 
 def replace_by_completion(mount: Mount) -> None:
@@ -387,7 +398,7 @@ def replace_by_completion(mount: Mount) -> None:
         part.write(b"new")
         tag = part.commit(bytes.fromhex(md5_of(b"new")), {}).etag
     parts = [CompletedPart(1, tag)]
-    mount.invalidate(namespace.complete_upload(BUCKET, b"link-a", upload, parts).changes)
+    mount.invalidate(namespace.complete_upload(CompletionRequest(BUCKET, b"link-a", upload, parts)).changes)
 
 
 @pytest.mark.parametrize("replace", [replace_by_put, replace_by_copy, replace_by_completion])
@@ -405,7 +416,7 @@ def test_replacing_one_link_leaves_the_other(
 
 def test_copying_one_link_over_the_other_parts_them(mount: Mount, linked: tuple[Path, Path]) -> None:
     a, b = linked
-    mount.invalidate(mount.namespace.copy_object(BUCKET, b"link-a", BUCKET, b"link-b").changes)
+    mount.invalidate(mount.namespace.copy_object(CopyRequest(BUCKET, b"link-a", BUCKET, b"link-b")).changes)
     assert a.stat().st_ino != b.stat().st_ino
     assert head(mount, "link-b").user == USER
     os.setxattr(b, "user.s3.meta.colour", b"red")

@@ -17,7 +17,7 @@ _USER = 65534
 # Modules are loaded before root is given up: the interpreter may lie where others cannot read it.
 _SERVE = """
 import logging, os, sys, encodings.idna
-from weka_mp.fuse.process import run_mount
+from weka_mp.fuse.process import MountPlan, run_mount
 from weka_mp.namespace import Namespace
 from weka_mp.store.posix import PosixStore
 store, mountpoint, socket_path, user = sys.argv[1:]
@@ -26,7 +26,7 @@ uid = int(user)
 os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
 def ready(): os.write(1, b"ready\\n")
 with Namespace.open(PosixStore(store)) as namespace:
-    run_mount(namespace, mountpoint, attr_timeout=1, socket_path=socket_path, on_ready=ready)
+    run_mount(namespace, MountPlan(mountpoint, 1, socket_path), on_ready=ready)
 """
 
 _WORK = """

@@ -11,7 +11,7 @@ from tests.powercut.history import ANYTHING, Step, allowed_at
 from tests.powercut.workload import observed
 from tests.unit.namespace.kit import keys, tree
 from weka_mp.errors import NamespaceError, UploadMissing
-from weka_mp.namespace import CompletedPart, Namespace
+from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace
 from weka_mp.store.interface import Store
 
 __all__ = ["Broken", "judge"]
@@ -91,7 +91,7 @@ def _uploads_go_on(
             _later_part(namespace, bucket, key, upload_id)
         published = seen.get(("object", bucket, key)) is not None
         try:
-            namespace.complete_upload(bucket, key, upload_id, numbered)
+            namespace.complete_upload(CompletionRequest(bucket, key, upload_id, numbered))
         except UploadMissing as error:
             if not published:
                 raise Broken(f"{last}: an upload of {key!r} cannot be completed: {error!r}") from error

@@ -13,11 +13,14 @@ from weka_mp.clock import SystemClock
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
 from weka_mp.namespace import (
     CompletedPart,
+    CompletionRequest,
     ContentHeaders,
+    CopyRequest,
     Namespace,
     NewMetadata,
     NewObject,
     NewUpload,
+    RenameRequest,
 )
 from weka_mp.namespace.nodes import ROOT
 from weka_mp.namespace.part_copying import PartCopyRequest
@@ -101,7 +104,7 @@ class Workload:
 
     def copy(self, source: bytes, target: bytes, value: Shown, replace: NewMetadata | None = None) -> None:
         with self.history.step(f"copy {source!r} to {target!r}", {thing(target): value}):
-            self.namespace.copy_object(ALPHA, source, ALPHA, target, replace=replace)
+            self.namespace.copy_object(CopyRequest(ALPHA, source, ALPHA, target, replace=replace))
 
     def upload(self, key: bytes, *bodies: tuple[int, bytes]) -> str:
         """CreateMultipartUpload and UploadPart; the upload's id."""
@@ -139,7 +142,7 @@ class Workload:
         with self.history.step(
             f"rename {source!r} to {target!r}", {thing(source): None, thing(target): value}
         ):
-            self.namespace.rename_object(ALPHA, source, target)
+            self.namespace.rename_object(RenameRequest(ALPHA, source, target))
 
     def complete(self, key: bytes, upload_id: str, *bodies: tuple[int, bytes]) -> None:
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for _, body in bodies)
@@ -147,7 +150,7 @@ class Workload:
         after: dict[Fact, Any] = {thing(key): value, ("upload", ALPHA, key, upload_id): None}
         parts = [CompletedPart(number, md5_of(body)) for number, body in bodies]
         with self.history.step(f"complete {key!r}", after):
-            self.namespace.complete_upload(ALPHA, key, upload_id, parts)
+            self.namespace.complete_upload(CompletionRequest(ALPHA, key, upload_id, parts))
 
     def abort(self, key: bytes, upload_id: str) -> None:
         with self.history.step(f"abort {key!r}", {("upload", ALPHA, key, upload_id): None}):
@@ -295,7 +298,7 @@ def _renames(w: Workload) -> None:
     with w.history.step("write loose", {content(b"loose"): ANYTHING}, promised=False):
         w.write_file(b"loose", NEW, os.O_CREAT | os.O_EXCL, sync=False)
     with w.history.step("rename over kept", {content(b"loose"): None, content(b"kept"): NEW}):
-        w.namespace.rename_object(ALPHA, b"loose", b"kept")
+        w.namespace.rename_object(RenameRequest(ALPHA, b"loose", b"kept"))
 
 
 def _uploads(w: Workload) -> None:

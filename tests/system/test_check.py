@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from tests.unit.namespace.kit import BUCKET, keys, md5_of, put
 from weka_mp.cli.check_cmd import command
 from weka_mp.errors import NotFound
-from weka_mp.namespace import CompletedPart, Namespace, NewUpload
+from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, NewUpload
 from weka_mp.namespace.record_values import ContentHeaders
 from weka_mp.store.posix import PosixStore
 
@@ -46,7 +46,7 @@ def fill(store: Path) -> None:
                 part.write(data)
                 stored = part.commit(hashlib.md5(data).digest(), {})
                 parts.append(CompletedPart(number, stored.etag))
-        namespace.complete_upload(BUCKET, b"multi", upload, parts)
+        namespace.complete_upload(CompletionRequest(BUCKET, b"multi", upload, parts))
     posix.shutdown()
 
 

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -15,7 +16,7 @@ from weka_mp.fuse.invalidation import Invalidation, Notifier
 from weka_mp.fuse.operations import Operations
 from weka_mp.fuse.session import Session
 from weka_mp.namespace.context import Durability
-from weka_mp.namespace.open_files import OnDirty
+from weka_mp.namespace.open_files import FileRules, OnDirty
 from weka_mp.namespace.tree import Tree
 from weka_mp.offload import run_blocking
 from weka_mp.supervise.ipc import serve_unix
@@ -24,7 +25,7 @@ from weka_mp.supervise.known_inodes import KnownInodes, table_path
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace
 
-__all__ = ["run_mount"]
+__all__ = ["MountPlan", "run_mount"]
 
 _log = logging.getLogger(__name__)
 _WANTED_FILES = 1 << 16
@@ -34,34 +35,40 @@ _BEAT_SECONDS = 1.0
 _GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
 
 
+@dataclass(frozen=True, slots=True)
+class MountPlan:
+    """`attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where
+    invalidations are taken (`weka_mp.fuse.invalidation`). `shared`: the store has other mounts.
+    """
+
+    mountpoint: str
+    attr_timeout: float
+    socket_path: str
+    shared: bool = False
+
+
 def run_mount(
     namespace: Namespace,
-    mountpoint: str,
+    plan: MountPlan,
     *,
-    attr_timeout: float,
-    socket_path: str,
     on_ready: Callable[[], None],
     on_dirty: OnDirty | None = None,
     on_beat: Callable[[], None] = lambda: None,
-    allow_other: bool = True,
-    shared: bool = False,
 ) -> None:
-    """Mount `namespace` at `mountpoint` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
+    """Mount `namespace` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
 
-    `attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where invalidations
-    are taken (`weka_mp.fuse.invalidation`). `on_ready` is called once requests are answered, `on_dirty` with
-    the path of each file whose ETag is not known after its last writer closed, `on_beat` once a second by the
-    loop that answers requests, so that somebody may notice when that is stuck. `shared`: the store has other
-    mounts. Must run on the main thread.
+    `on_ready` is called once requests are answered, `on_dirty` with the path of each file whose ETag is not
+    known after its last writer closed, `on_beat` once a second by the loop that answers requests, so that
+    somebody may notice when that is stuck. Must run on the main thread.
     Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
-    known = KnownInodes.create(table_path(socket_path))
-    mount = _Mount(namespace, mountpoint, attr_timeout, on_dirty, known, on_beat, shared)
+    known = KnownInodes.create(table_path(plan.socket_path))
+    mount = _Mount(namespace, plan, known, on_dirty, on_beat)
     try:
-        trio.run(mount.serve, socket_path, on_ready, allow_other)
+        trio.run(mount.serve, on_ready)
     finally:
-        known.remove(table_path(socket_path))
+        known.remove(table_path(plan.socket_path))
 
 
 def _raise_file_limit() -> int:
@@ -86,28 +93,28 @@ class _Mount:
     def __init__(
         self,
         namespace: Namespace,
-        mountpoint: str,
-        attr_timeout: float,
-        on_dirty: OnDirty | None,
+        plan: MountPlan,
         known: KnownInodes,
+        on_dirty: OnDirty | None,
         on_beat: Callable[[], None],
-        shared: bool,
     ) -> None:
         self._namespace = namespace
-        self._mountpoint = mountpoint
+        self._plan = plan
         files = _raise_file_limit()
         descriptors = max(64, min(4096, files // 8))
         self._tree = Tree(
             namespace.store,
             namespace.locks,
             namespace.clock,
-            overrides=os.geteuid() == 0,
+            rules=FileRules(
+                overrides=os.geteuid() == 0,
+                limit=max(files - descriptors - _OTHER_FILES, 16),
+                shared=plan.shared,
+                durable=namespace.context.durability is Durability.COMMIT,
+            ),
             on_dirty=on_dirty,
             descriptors=descriptors,
-            open_files=max(files - descriptors - _OTHER_FILES, 16),
             announce=known.add,
-            shared=shared,
-            durable=namespace.context.durability is Durability.COMMIT,
         )
         self._on_beat = on_beat
         self._connected = trio.Event()
@@ -115,7 +122,7 @@ class _Mount:
         self._invalidation: Invalidation | None = None
         self._operations = Operations(
             self._tree,
-            attr_timeout,
+            plan.attr_timeout,
             on_init=self._connected.set,
             is_behind=self._is_behind,
             distrust=self._distrust,
@@ -128,19 +135,19 @@ class _Mount:
         if self._invalidation is not None:
             self._invalidation.distrust(directory, name)
 
-    async def serve(self, socket_path: str, on_ready: Callable[[], None], allow_other: bool) -> None:
+    async def serve(self, on_ready: Callable[[], None]) -> None:
         store_path = os.readlink(f"/proc/self/fd/{self._namespace.store.root()}")
-        operations = self._operations
-        staging = f"{socket_path}.staging"
+        plan = self._plan
+        staging = f"{plan.socket_path}.staging"
         session = Session.mount(
-            operations, self._mountpoint, store_path, allow_other=allow_other, staging=staging
+            self._operations, plan.mountpoint, store_path, staging=staging
         )
         notifier = Notifier(session)
         self._invalidation = Invalidation(self._tree.nodes, notifier, self._tree.figures)
         try:
             async with trio.open_nursery() as nursery:
                 # Invalidations are taken before the kernel can have cached anything.
-                await nursery.start(serve_unix, socket_path, self._invalidation.handlers())
+                await nursery.start(serve_unix, plan.socket_path, self._invalidation.handlers())
                 nursery.start_soon(self._unmount_on_signal, session)
                 nursery.start_soon(self._announce, on_ready)
                 nursery.start_soon(self._tidy)

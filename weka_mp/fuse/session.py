@@ -29,14 +29,12 @@ class MountFailed(Exception):
     """The mount cannot start; the message is one line for the user."""
 
 
-def mount_options(*, allow_other: bool) -> set[str]:
+def mount_options() -> set[str]:
     """Options that make the kernel check permissions and that protect this machine.
 
     A store's set-uid bits and device nodes mean nothing on this machine.
     """
     options = {"default_permissions", "nosuid", "nodev", "fsname=weka_mp", "subtype=weka_mp"}
-    if not allow_other:
-        return options
     if os.geteuid() != 0 and not _user_allow_other():
         _log.warning("other users cannot use the mount: /etc/fuse.conf has no user_allow_other")
         return options
@@ -165,7 +163,6 @@ class Session:
         mountpoint: str,
         store_path: str,
         *,
-        allow_other: bool,
         staging: str,
     ) -> Session:
         """Mount, so that requests wait in the kernel until `run`. Raises MountFailed.
@@ -173,7 +170,7 @@ class Session:
         `staging`: the path of a directory of ours, made where it is needed and removed again. The successor
         of a mount whose process died is mounted there first.
         """
-        options = mount_options(allow_other=allow_other)
+        options = mount_options()
         path = _unresolved(mountpoint)
         succeeds = os.geteuid() == 0 and _is_dead(path)
         if not succeeds:

@@ -13,6 +13,7 @@ from weka_mp.namespace import (
     CombinedChecksums,
     CompletedPart,
     CompletedUpload,
+    CompletionRequest,
     NewUpload,
     StoredPart,
     UploadInfo,
@@ -115,10 +116,10 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
         return _combined(operation, upload, parts)
 
     parts = [CompletedPart(part.number, part.etag, dict(part.checksums)) for part in operation.parts]
-    done = context.namespace.complete_upload(
+    done = context.namespace.complete_upload(CompletionRequest(
         operation.bucket, operation.key, operation.upload_id, parts,
         namespace_conditions(operation.conditions), combine=combine, begun=context.begun,
-    )
+    ))
     if done.repeated:
         _check_repeated(operation, done)
     location = f"/{operation.bucket}/{quote(operation.key, safe='/')}"

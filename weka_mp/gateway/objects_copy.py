@@ -12,6 +12,7 @@ from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
 from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.namespace import CopyRequest
 from weka_mp.namespace.values import NewMetadata
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
@@ -53,13 +54,13 @@ def _copy(
     context: Context, operation: op.CopyObject, check: Callable[[ObjectInfo], None]
 ) -> Published:
     principal = context.principal
-    return context.namespace.copy_object(
+    return context.namespace.copy_object(CopyRequest(
         operation.source_bucket, operation.source_key, operation.bucket, operation.key,
         replace=_metadata(operation), website_redirect=operation.metadata.website_redirect,
         source_check=check, conditions=namespace_conditions(operation.conditions),
         owner=principal.owner, uid=principal.uid, gid=principal.gid,
         digest=CopyDigest.wanted(operation.checksum_algorithm),
-    )
+    ))
 
 
 def _metadata(operation: op.CopyObject) -> NewMetadata | None:

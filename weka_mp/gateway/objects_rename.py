@@ -10,6 +10,7 @@ from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.objects_put import namespace_conditions
 from weka_mp.gateway.reply import Reply
+from weka_mp.namespace import RenameRequest
 from weka_mp.s3 import operations as op
 from weka_mp.s3.conditions import check_source
 from weka_mp.s3.errors import S3Error
@@ -39,12 +40,12 @@ def rename_object(context: Context, operation: op.RenameObject) -> Reply:
         if_modified_since=operation.modified_since, if_unmodified_since=operation.unmodified_since,
     )
     try:
-        changes = context.namespace.rename_object(
+        changes = context.namespace.rename_object(RenameRequest(
             operation.bucket, operation.source_key, operation.key,
             source_check=check, source_pinned=wanted.if_match is not None or wanted.if_none_match is not None,
             conditions=conditions, uid=principal.uid, gid=principal.gid, token=operation.client_token,
             parameters=repr(replace(operation, client_token=None)).encode(),
-        )
+        ))
     except NotFound as error:
         missing = operation.key if error.subject == operation.key else operation.source_key
         raise S3Error("NoSuchKey", details={"Key": missing.decode("utf-8", "replace")}) from error

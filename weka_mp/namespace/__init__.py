@@ -11,14 +11,15 @@ with Namespace.open(PosixStore("/srv/data")) as namespace:
 """
 
 from weka_mp.namespace.context import Changes, Durability
-from weka_mp.namespace.copying import ChunkDigest
+from weka_mp.namespace.copying import ChunkDigest, CopyRequest
 from weka_mp.namespace.facade import Namespace
 from weka_mp.namespace.filling import FillReport
-from weka_mp.namespace.multipart import CombinedChecksums, PartSession, StoredPart
+from weka_mp.namespace.multipart import CombinedChecksums, CompletionRequest, PartSession, StoredPart
 from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.publishing import PutSession
 from weka_mp.namespace.reading import OpenObject
 from weka_mp.namespace.records import ContentHeaders, PartSizes
+from weka_mp.namespace.renaming import RenameRequest
 from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
 from weka_mp.namespace.values import (
     BucketInfo,
@@ -46,7 +47,9 @@ __all__ = [
     "CommonPrefix",
     "CompletedPart",
     "CompletedUpload",
+    "CompletionRequest",
     "ContentHeaders",
+    "CopyRequest",
     "Deleted",
     "Durability",
     "FillReport",
@@ -64,6 +67,7 @@ __all__ = [
     "PartsPage",
     "Published",
     "PutSession",
+    "RenameRequest",
     "StoredPart",
     "UploadInfo",
     "UploadsPage",

@@ -17,7 +17,14 @@ from weka_mp.namespace.naming import check_conditions
 from weka_mp.namespace.publishing import PutSession, begin_put, examined
 from weka_mp.namespace.reading import OpenObject, open_object
 from weka_mp.namespace.records import Record, amend_record
-from weka_mp.namespace.values import NewMetadata, NewObject, ObjectInfo, Published, WriteConditions
+from weka_mp.namespace.values import (
+    UNCONDITIONAL,
+    NewMetadata,
+    NewObject,
+    ObjectInfo,
+    Published,
+    WriteConditions,
+)
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = ["ChunkDigest", "CopyRequest", "copy_object"]
@@ -38,20 +45,23 @@ class ChunkDigest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """See `weka_mp.namespace.Namespace.copy_object`."""
+    """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never inherits
+    (S3 API). `source_check` raises what the caller wants raised about the source. `digest` makes an empty
+    checksum to compute and keep. `uid`, `gid`: who owns what is made.
+    """
 
     source_bucket: BucketName
     source_key: bytes
     bucket: BucketName
     key: bytes
-    replace: NewMetadata | None
-    website_redirect: str | None
-    source_check: Callable[[ObjectInfo], None]
-    conditions: WriteConditions
-    owner: str | None
-    uid: int
-    gid: int
-    digest: Callable[[], ChunkDigest] | None
+    replace: NewMetadata | None = None
+    website_redirect: str | None = None
+    source_check: Callable[[ObjectInfo], None] = lambda info: None
+    conditions: WriteConditions = UNCONDITIONAL
+    owner: str | None = None
+    uid: int = 0
+    gid: int = 0
+    digest: Callable[[], ChunkDigest] | None = None
 
 
 def copy_object(context: Context, request: CopyRequest) -> Published:

@@ -12,13 +12,11 @@ from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import check_conditions
 from weka_mp.namespace.pruning import prune
 from weka_mp.namespace.publishing import examined, unwritten
-from weka_mp.namespace.values import Deleted, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = ["delete_object", "delete_objects"]
-
-_UNCONDITIONAL = WriteConditions()
 
 
 def delete_object(
@@ -42,7 +40,7 @@ def delete_objects(
         with context.syncs() as syncs:
             for key, conditions in entries:
                 try:
-                    outcomes.append(_delete(context, bucket_fd, key, conditions or _UNCONDITIONAL, syncs))
+                    outcomes.append(_delete(context, bucket_fd, key, conditions or UNCONDITIONAL, syncs))
                 except NamespaceError as error:
                     outcomes.append(error)
             syncs.flush(tuple(change for outcome in outcomes for change in outcome.changes))

@@ -16,6 +16,7 @@ from weka_mp.namespace import (
     part_copying,
     publishing,
     reading,
+    renaming,
     sweeping,
     upload_listing,
 )
@@ -23,26 +24,24 @@ from weka_mp.namespace.buckets import Buckets
 from weka_mp.namespace.checking import Check, Repairs
 from weka_mp.namespace.context import Changes, Context, Durability, Settled
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
-from weka_mp.namespace.copying import ChunkDigest, CopyRequest
+from weka_mp.namespace.copying import CopyRequest
 from weka_mp.namespace.filling import FillReport
 from weka_mp.namespace.idempotency import TOKEN_LIFE_NS, Tokens
 from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
-from weka_mp.namespace.multipart import CombinedChecksums, CompletionRequest, PartSession, StoredPart
+from weka_mp.namespace.multipart import CompletionRequest, PartSession, StoredPart
 from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.publishing import PutSession
 from weka_mp.namespace.reading import OpenObject
-from weka_mp.namespace.renaming import RenameRequest, rename_object
+from weka_mp.namespace.renaming import RenameRequest
 from weka_mp.namespace.upload_area import UploadArea
 from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
 from weka_mp.namespace.values import (
     BucketInfo,
-    CompletedPart,
     CompletedUpload,
     Deleted,
     ListPage,
-    NewMetadata,
     NewUpload,
     ObjectInfo,
     Published,
@@ -54,8 +53,6 @@ from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, UploadId
 
 __all__ = ["Namespace"]
-
-_UNCONDITIONAL = WriteConditions()
 
 
 class Namespace:
@@ -176,71 +173,13 @@ class Namespace:
         outcomes = deleting.delete_objects(self.context, bucket, entries)
         return outcomes, tuple(change for outcome in outcomes for change in outcome.changes)
 
-    def copy_object(
-        self,
-        source_bucket: BucketName,
-        source_key: bytes,
-        bucket: BucketName,
-        key: bytes,
-        *,
-        replace: NewMetadata | None = None,
-        website_redirect: str | None = None,
-        source_check: Callable[[ObjectInfo], None] = lambda info: None,
-        conditions: WriteConditions = _UNCONDITIONAL,
-        owner: str | None = None,
-        uid: int = 0,
-        gid: int = 0,
-        digest: Callable[[], ChunkDigest] | None = None,
-    ) -> Published:
-        """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never
-        inherits (S3 API); `source_check` raises what the caller wants raised about the source.
+    def copy_object(self, request: CopyRequest) -> Published:
+        """See `weka_mp.namespace.copying.copy_object`."""
+        return copying.copy_object(self.context, request)
 
-        `digest` makes an empty checksum to compute and keep. Raises NotFound, BucketMissing,
-        ObjectChanged and what a put raises.
-        """
-        return copying.copy_object(
-            self.context,
-            CopyRequest(
-                source_bucket,
-                source_key,
-                bucket,
-                key,
-                replace,
-                website_redirect,
-                source_check,
-                conditions,
-                owner,
-                uid,
-                gid,
-                digest,
-            ),
-        )
-
-    def rename_object(
-        self,
-        bucket: BucketName,
-        source: bytes,
-        key: bytes,
-        *,
-        source_check: Callable[[ObjectInfo | None], None] = lambda info: None,
-        source_pinned: bool = False,
-        conditions: WriteConditions = _UNCONDITIONAL,
-        uid: int = 0,
-        gid: int = 0,
-        token: str | None = None,
-        parameters: bytes = b"",
-    ) -> Changes:
-        """One rename(2); keys that end in '/' rename all that lies below them. Blocks for the disk.
-
-        `source_check` raises what the caller wants raised about the source (None: a prefix that is no object
-        itself), and must be able to do so more than once; `source_pinned`: it named the content, which nobody
-        may write to meanwhile. A request with the `token` and `parameters` of one that succeeded succeeds
-        again and does nothing. Raises what `weka_mp.namespace.renaming.rename_object` says.
-        """
-        request = RenameRequest(
-            bucket, source, key, source_check, source_pinned, conditions, uid, gid, token, parameters
-        )
-        return rename_object(self.context, self._tokens, request, self._lister.holds_keys)
+    def rename_object(self, request: RenameRequest) -> Changes:
+        """See `weka_mp.namespace.renaming.rename_object`. Blocks for the disk."""
+        return renaming.rename_object(self.context, self._tokens, request, self._lister.holds_keys)
 
     def list_objects(
         self,
@@ -285,22 +224,8 @@ class Namespace:
         """See `weka_mp.namespace.part_copying.copy_part`."""
         return part_copying.copy_part(self._uploads, request)
 
-    def complete_upload(
-        self,
-        bucket: BucketName,
-        key: bytes,
-        upload_id: str,
-        parts: Sequence[CompletedPart],
-        conditions: WriteConditions = _UNCONDITIONAL,
-        *,
-        combine: Callable[[UploadInfo, Sequence[StoredPart]], CombinedChecksums] = lambda info, parts: (
-            {},
-            None,
-        ),
-        begun: Callable[[], None] = lambda: None,
-    ) -> CompletedUpload:
-        """See `weka_mp.namespace.multipart.complete` and its `CompletionRequest`."""
-        request = CompletionRequest(bucket, key, upload_id, parts, conditions, combine, begun)
+    def complete_upload(self, request: CompletionRequest) -> CompletedUpload:
+        """See `weka_mp.namespace.multipart.complete`."""
         return multipart.complete(self._uploads, request)
 
     def reaffirm(self, bucket: BucketName, key: bytes) -> Changes:

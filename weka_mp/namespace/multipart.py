@@ -37,6 +37,7 @@ from weka_mp.namespace.records import PartChecksums, PartSizes
 from weka_mp.namespace.upload_area import UploadArea
 from weka_mp.namespace.uploads import DATA, RESULT, PartSession, StoredPart, Upload
 from weka_mp.namespace.values import (
+    UNCONDITIONAL,
     CompletedPart,
     CompletedUpload,
     NewObject,
@@ -76,9 +77,9 @@ class CompletionRequest:
     key: bytes
     upload_id: str
     parts: Sequence[CompletedPart]
-    conditions: WriteConditions
-    combine: Callable[[UploadInfo, Sequence[StoredPart]], CombinedChecksums]
-    begun: Callable[[], None]
+    conditions: WriteConditions = UNCONDITIONAL
+    combine: Callable[[UploadInfo, Sequence[StoredPart]], CombinedChecksums] = lambda info, parts: ({}, None)
+    begun: Callable[[], None] = lambda: None
 
 
 def begin_part(

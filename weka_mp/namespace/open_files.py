@@ -25,6 +25,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from weka_mp.clock import Clock
 from weka_mp.errors import IsDirectory, NamespaceError, OutOfResources, Stale, WouldBlock
@@ -35,7 +36,7 @@ from weka_mp.namespace.write_hash import WriteHash
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd
 
-__all__ = ["OnDirty", "OpenFile", "OpenFiles", "privileges_kept"]
+__all__ = ["FileRules", "OnDirty", "OpenFile", "OpenFiles", "privileges_kept"]
 
 OnDirty = Callable[[bytes], None]
 """Takes the path below the store's root of a file whose last writer closed and whose ETag is not known.
@@ -102,15 +103,25 @@ class _Inode:
         return sum(1 for file in self.files if file.writable and not file.rested)
 
 
-class OpenFiles:
-    """All open files of a mount. `overrides`: the process may open files whatever their mode says.
+@dataclass(frozen=True, slots=True)
+class FileRules:
+    """What holds for every open file of a mount. `overrides`: the process may open files whatever their mode
+    says. `limit`: how many may be open at once, so that descriptors are left for everything else.
 
-    `limit`: how many may be open at once, so that descriptors are left for everything else. `shared`: other
-    mounts of the store write, too. One of their writes may fall between our own write and the looks at size
-    and mtime around it, and one of their callers may set an mtime back: so nothing is hashed on the way (the
-    filler reads the file instead), and no page that the kernel cached is taken for true at the next open.
-    `durable`: what is shown has to be true after a power cut, too.
+    `shared`: other mounts of the store write, too. One of their writes may fall between our own write and the
+    looks at size and mtime around it, and one of their callers may set an mtime back: so nothing is hashed on
+    the way (the filler reads the file instead), and no page that the kernel cached is taken for true at the
+    next open. `durable`: what is shown has to be true after a power cut, too.
     """
+
+    overrides: bool = True
+    limit: int | None = None
+    shared: bool = False
+    durable: bool = True
+
+
+class OpenFiles:
+    """All open files of a mount."""
 
     def __init__(
         self,
@@ -118,22 +129,15 @@ class OpenFiles:
         locks: EntryLocks,
         nodes: Nodes,
         clock: Clock,
-        *,
-        overrides: bool,
+        rules: FileRules,
         on_dirty: OnDirty | None,
-        limit: int | None = None,
-        shared: bool = False,
-        durable: bool,
     ) -> None:
-        self._limit = limit
-        self._shared = shared
+        self._rules = rules
         self._store = store
         self._locks = locks
         self._nodes = nodes
         self._clock = clock
-        self._overrides = overrides
         self._on_dirty = on_dirty
-        self._durable = durable
         self._handles = itertools.count(1)
         self._files: dict[int, OpenFile] = {}
         self._inodes: dict[int, _Inode] = {}
@@ -163,11 +167,11 @@ class OpenFiles:
         node = self._nodes.get(number)
         stamp = (attr.size, attr.mtime_ns)
         fresh, node.seen = node.seen == stamp, stamp
-        return file, fresh and not self._shared
+        return file, fresh and not self._rules.shared
 
     def check_room(self) -> None:
         """Raises OutOfResources when callers have as many files open as they may."""
-        if self._limit is not None and len(self._files) >= self._limit:
+        if self._rules.limit is not None and len(self._files) >= self._rules.limit:
             raise OutOfResources("too many open files on this mount")
 
     def register(
@@ -188,7 +192,7 @@ class OpenFiles:
 
     def _hash_from(self, attr: Attr) -> WriteHash | None:
         """The hash of what will be written into an empty file by the only one who can write."""
-        return WriteHash(attr.mtime_ns) if attr.size == 0 and not self._shared else None
+        return WriteHash(attr.mtime_ns) if attr.size == 0 and not self._rules.shared else None
 
     def _open_inode(self, number: int, access: int, wait: bool) -> Fd:
         """O_NONBLOCK makes an open that a lease stands against fail at once (open(2)); else it waits."""
@@ -254,7 +258,7 @@ class OpenFiles:
         """Once each while the descriptor stays open: no lease, and so nobody who lifts marks, survives it."""
         kept = self._store.primitives.leases
         if overwrites and not file.overwrites:
-            news = self._durable and not file.unseen and not has_overwriter(self._store, file.fd)
+            news = self._rules.durable and not file.unseen and not has_overwriter(self._store, file.fd)
             if news and not wait:
                 raise WouldBlock("the mark has to be on the disk before the first of these bytes can be")
             mark_overwriter(self._store, self._locks, file.fd)
@@ -337,7 +341,7 @@ class OpenFiles:
 
     def _rest(self, file: OpenFile) -> bool:
         """Exchange the writable descriptor for a read-only one; False when it could not be had back."""
-        if not self._overrides and not self._store.attr(file.fd).mode & stat.S_IWUSR:
+        if not self._rules.overrides and not self._store.attr(file.fd).mode & stat.S_IWUSR:
             return False
         reading = file.spare
         if reading is None:

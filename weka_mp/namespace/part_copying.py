@@ -37,8 +37,8 @@ class PartCopyRequest:
     upload_id: str
     number: int
     select: Callable[[ObjectInfo], tuple[int, int]]
-    digest: Callable[[], ChunkDigest] | None
-    begun: Callable[[], None]
+    digest: Callable[[], ChunkDigest] | None = None
+    begun: Callable[[], None] = lambda: None
 
 
 def copy_part(area: UploadArea, request: PartCopyRequest) -> StoredPart:

@@ -31,7 +31,7 @@ from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import Staged, check_conditions, create_entry, discard_name, replace_entry
 from weka_mp.namespace.pruning import prune
 from weka_mp.namespace.records import Record, write_record
-from weka_mp.namespace.values import NewObject, ObjectInfo, Published, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, NewObject, ObjectInfo, Published, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
 
@@ -50,7 +50,6 @@ __all__ = [
 _NOWHERE = Fd(-1)
 _ACL = "system.posix_acl_access"
 _ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears in between
-_UNCONDITIONAL = WriteConditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class PutSession:
         self._context.store.write(self.fd, data, self._offset)
         self._offset += len(data)
 
-    def publish(self, new: NewObject, conditions: WriteConditions = _UNCONDITIONAL) -> Published:
+    def publish(self, new: NewObject, conditions: WriteConditions = UNCONDITIONAL) -> Published:
         """Make what was written the object, if the conditions hold. Blocks for the disk; holds no lock
         afterwards.
 

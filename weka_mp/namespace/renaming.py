@@ -36,7 +36,7 @@ from weka_mp.namespace.moving_directories import DirectoryMove, HasKeys, move_di
 from weka_mp.namespace.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.pruning import prune
 from weka_mp.namespace.publishing import examined, refuse_special, unwritten
-from weka_mp.namespace.values import ObjectInfo, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
 
@@ -47,18 +47,24 @@ _ATTEMPTS = 64  # of a rename whose parents vanish or whose names change in betw
 
 @dataclass(frozen=True, slots=True)
 class RenameRequest:
-    """See `weka_mp.namespace.Namespace.rename_object`."""
+    """`source` and `key`: both end in '/' (all that lies below the first moves), or neither does.
+
+    `source_check` raises what the caller wants raised about the source (None: a prefix that is no object
+    itself), and must be able to do so more than once; `source_pinned`: it named the content, which nobody
+    may write to meanwhile. A request with the `token` and `parameters` of one that succeeded succeeds again
+    and does nothing. `uid`, `gid`: who owns the directories that are made.
+    """
 
     bucket: BucketName
     source: bytes
     key: bytes
-    source_check: Callable[[ObjectInfo | None], None]
-    source_pinned: bool
-    conditions: WriteConditions
-    uid: int
-    gid: int
-    token: str | None
-    parameters: bytes
+    source_check: Callable[[ObjectInfo | None], None] = lambda info: None
+    source_pinned: bool = False
+    conditions: WriteConditions = UNCONDITIONAL
+    uid: int = 0
+    gid: int = 0
+    token: str | None = None
+    parameters: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,9 @@ class _Rename:
 
 
 def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_keys: HasKeys) -> Changes:
-    """Raises BucketMissing, NotFound (its subject is the key that is missing), PreconditionFailed, Conflict,
+    """One rename(2) of the file, or of the directory that holds the prefix's keys.
+
+    Raises BucketMissing, NotFound (its subject is the key that is missing), PreconditionFailed, Conflict,
     KeyConflict, NotSupported, TokenReused, InvalidArgument.
     """
     source, target = entry_path(request.source), entry_path(request.key)

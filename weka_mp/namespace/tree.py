@@ -39,7 +39,7 @@ from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.node_xattrs import NodeXattrs
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.open_directories import OpenDirectories
-from weka_mp.namespace.open_files import OnDirty, OpenFile, OpenFiles
+from weka_mp.namespace.open_files import FileRules, OnDirty, OpenFile, OpenFiles
 from weka_mp.namespace.still_buckets import End, still
 from weka_mp.store.interface import StatVfs, Store
 from weka_mp.values import Attr, Fd
@@ -50,6 +50,7 @@ NOREPLACE, EXCHANGE = 1, 2
 """Flags of renameat2(2)."""
 
 _PERMISSIONS = 0o7777
+_ORDINARY = FileRules()
 _REPEATED = 1024  # renames that the kernel was asked to repeat and may never
 _log = logging.getLogger(__name__)
 
@@ -92,33 +93,17 @@ class Tree:
         locks: EntryLocks,
         clock: Clock,
         *,
-        overrides: bool = True,
+        rules: FileRules = _ORDINARY,
         on_dirty: OnDirty | None = None,
         descriptors: int = 1024,
-        open_files: int | None = None,
         announce: Callable[[int], bool] = lambda ino: False,
-        shared: bool = False,
-        durable: bool = True,
     ) -> None:
-        """`descriptors` are kept to reach inodes by; callers may have `open_files` open.
-
-        `shared`: the store has other mounts.
-        """
+        """`descriptors` are kept to reach inodes by; `announce`: see `weka_mp.namespace.nodes.Nodes`."""
         self._store = store
         self._locks = locks
         self._repeated: set[tuple[int, bytes, int, bytes]] = set()
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
-        self.files = OpenFiles(
-            store,
-            locks,
-            self.nodes,
-            clock,
-            overrides=overrides,
-            on_dirty=on_dirty,
-            limit=open_files,
-            shared=shared,
-            durable=durable,
-        )
+        self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty)
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 

@@ -9,6 +9,7 @@ from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartChecksums,
 from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
 
 __all__ = [
+    "UNCONDITIONAL",
     "BucketInfo",
     "CommonPrefix",
     "CompletedPart",
@@ -55,7 +56,7 @@ class WriteConditions:
 
     @property
     def any(self) -> bool:
-        return self != _UNCONDITIONAL
+        return self != UNCONDITIONAL
 
     @property
     def pins(self) -> bool:
@@ -63,7 +64,7 @@ class WriteConditions:
         return self.if_match not in (None, "*")
 
 
-_UNCONDITIONAL = WriteConditions()
+UNCONDITIONAL = WriteConditions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import os
 import signal
 from typing import Any
 
-from weka_mp.fuse.process import run_mount
+from weka_mp.fuse.process import MountPlan, run_mount
 from weka_mp.fuse.session import MountFailed
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.supervise.thread_link import LinkThread
@@ -28,10 +28,9 @@ def main_blocking(plan: dict[str, Any], link: LinkThread) -> int:
         try:
             run_mount(
                 namespace,
-                plan["mount_point"],
-                attr_timeout=plan["attr_timeout"],
-                socket_path=plan["socket"],
-                shared=plan["shared"],
+                MountPlan(
+                    plan["mount_point"], plan["attr_timeout"], plan["socket"], shared=plan["shared"]
+                ),
                 on_ready=lambda: link.tell("ready"),
                 on_dirty=link.hint_dirty,
                 on_beat=link.beat,

@@ -12,17 +12,16 @@ from weka_mp.fuse.session import MountFailed, check_mountpoint, mount_options
 
 
 def test_the_options_protect_the_machine() -> None:
-    options = mount_options(allow_other=True)
+    options = mount_options()
     assert {"default_permissions", "nosuid", "nodev", "fsname=weka_mp", "subtype=weka_mp"} <= options
-    assert "allow_other" not in mount_options(allow_other=False)
 
 
 def test_without_user_allow_other_the_mount_is_its_owners_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(session, "_user_allow_other", lambda: False)
-    assert "allow_other" not in mount_options(allow_other=True)
+    assert "allow_other" not in mount_options()
     monkeypatch.setattr(session, "_user_allow_other", lambda: True)
-    assert "allow_other" in mount_options(allow_other=True)
+    assert "allow_other" in mount_options()
 
 
 def test_a_mount_point_apart_from_the_store_is_fine(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from weka_mp.errors import (
     PreconditionFailed,
     StoreUnusable,
 )
-from weka_mp.namespace import Namespace, NewMetadata, WriteConditions
+from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, WriteConditions
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName
@@ -152,7 +152,7 @@ def test_copies(any_namespace: Namespace) -> None:
         checksums={"CRC32": "rfMzYw=="},
         checksum_type="FULL_OBJECT",
     ).info
-    copied = any_namespace.copy_object(BUCKET, b"a/k", OTHER, b"b/k", owner="you").info
+    copied = any_namespace.copy_object(CopyRequest(BUCKET, b"a/k", OTHER, b"b/k", owner="you")).info
     assert get(any_namespace, b"b/k", OTHER) == b"data"
     assert (copied.etag, copied.user, copied.checksums, copied.owner) == (
         source.etag,
@@ -160,17 +160,19 @@ def test_copies(any_namespace: Namespace) -> None:
         {"CRC32": "rfMzYw=="},
         "you",
     )
-    replaced = any_namespace.copy_object(
+    replaced = any_namespace.copy_object(CopyRequest(
         BUCKET, b"a/k", BUCKET, b"a/k", replace=NewMetadata(user={"y": "2"})
-    ).info
+    )).info
     assert (replaced.etag, replaced.user, replaced.stamp) == (source.etag, {"y": "2"}, source.stamp)
     assert replaced.mtime_ns > source.mtime_ns
     posix_write(any_namespace.store, b"plain", b"posix")
-    assert any_namespace.copy_object(BUCKET, b"plain", BUCKET, b"c").info.etag == md5_of(b"posix")
+    assert any_namespace.copy_object(CopyRequest(BUCKET, b"plain", BUCKET, b"c")).info.etag == md5_of(
+        b"posix"
+    )
     with pytest.raises(PreconditionFailed):
-        any_namespace.copy_object(
+        any_namespace.copy_object(CopyRequest(
             BUCKET, b"a/k", OTHER, b"b/k", conditions=WriteConditions(if_none_match=True)
-        )
+        ))
 
 
 def test_regression_new_metadata_is_not_lost_to_the_filler(namespace: Namespace) -> None:
@@ -181,7 +183,7 @@ def test_regression_new_metadata_is_not_lost_to_the_filler(namespace: Namespace)
 
     def rewrite() -> None:
         with Namespace.open(memory) as other:
-            other.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"x": "1"}))
+            other.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"x": "1"})))
         copied.set()
 
     thread = threading.Thread(target=rewrite)

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, in_threads, keys, memory_store, put
 from tests.unit.namespace.test_multipart import KEY, A, B, C, Upload, answers_left, tag_of, uploads_left
 from weka_mp.errors import BucketMissing, IoFailure, NotFound, PreconditionFailed, UploadMissing
-from weka_mp.namespace import CompletedPart, Namespace, WriteConditions, multipart
+from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, WriteConditions, multipart
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 
 
@@ -68,9 +68,9 @@ def test_another_process_after_a_restart_knows_it_too() -> None:
         assert upload.complete(*parts).repeated
         second.create_bucket("other")  # type: ignore[arg-type]
         with pytest.raises(UploadMissing):
-            second.complete_upload("other", KEY, upload.id, parts)  # type: ignore[arg-type]
+            second.complete_upload(CompletionRequest("other", KEY, upload.id, parts))  # type: ignore[arg-type]
         with pytest.raises(UploadMissing):
-            second.complete_upload(BUCKET, b"else", upload.id, parts)
+            second.complete_upload(CompletionRequest(BUCKET, b"else", upload.id, parts))
         second.delete_object(BUCKET, KEY)
         second.delete_bucket(BUCKET)
         with pytest.raises(BucketMissing):
@@ -137,7 +137,7 @@ def test_an_abort_wins_until_the_object_is_named(namespace: Namespace, verb: str
     parts = [upload.part(1, A), upload.part(2 if verb == "truncate" else 7, C)]
     store = FaultyStore(namespace.store, Interference(verb, 1, upload.abort))
     with Namespace.open(store) as other, pytest.raises(UploadMissing):  # type: ignore[arg-type]
-        other.complete_upload(BUCKET, KEY, upload.id, parts)
+        other.complete_upload(CompletionRequest(BUCKET, KEY, upload.id, parts))
     assert (keys(namespace), uploads_left(namespace), answers_left(namespace)) == ([], [], [])
 
 
@@ -153,7 +153,7 @@ def test_an_abort_wins_although_its_files_are_still_there(namespace: Namespace) 
 
     store = FaultyStore(namespace.store, Interference("sync_file", 1, abort))
     with Namespace.open(store) as other, pytest.raises(UploadMissing):  # type: ignore[arg-type]
-        other.complete_upload(BUCKET, KEY, upload.id, parts)
+        other.complete_upload(CompletionRequest(BUCKET, KEY, upload.id, parts))
     assert keys(namespace) == []
 
 
@@ -178,7 +178,9 @@ def test_a_failed_publication_leaves_an_upload(namespace: Namespace) -> None:
         late = Interference("copy", 1, lambda key=key: put(namespace, key, b"x"))  # type: ignore[misc]
         store = FaultyStore(namespace.store, late)
         with Namespace.open(store) as other, pytest.raises(PreconditionFailed):  # type: ignore[arg-type]
-            other.complete_upload(BUCKET, key, upload.id, parts, WriteConditions(if_none_match=True))
+            other.complete_upload(
+                CompletionRequest(BUCKET, key, upload.id, parts, WriteConditions(if_none_match=True))
+            )
         assert get(namespace, key) == b"x"
         parts[1] = upload.part(7, B)
         assert not upload.complete(*parts).repeated

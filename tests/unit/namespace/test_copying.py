@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, md5_of, memory_store, posix_write, put
 from weka_mp.errors import ObjectChanged
-from weka_mp.namespace import ContentHeaders, Namespace, NewMetadata
+from weka_mp.namespace import ContentHeaders, CopyRequest, Namespace, NewMetadata
 from weka_mp.namespace.etags import mark_overwriter, mark_writer, retimed
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
@@ -55,7 +55,9 @@ def test_new_metadata_moves_last_modified_and_nothing_else() -> None:
     with Namespace.open(store, clock=clock) as other:  # type: ignore[arg-type]
         store.begin()
         headers = ContentHeaders("text/new")
-        done = other.copy_object(BUCKET, b"d/k", BUCKET, b"d/k", replace=NewMetadata(headers, {"new": "2"}))
+        done = other.copy_object(
+            CopyRequest(BUCKET, b"d/k", BUCKET, b"d/k", replace=NewMetadata(headers, {"new": "2"}))
+        )
         assert not {"copy", "write", "read", "utimens"} & {call.verb for call in store.calls}
     after = namespace.head_object(BUCKET, b"d/k")
     assert (after.headers, after.user) == (headers, {"new": "2"})
@@ -71,7 +73,7 @@ def test_last_modified_is_that_of_what_came_last() -> None:
     memory, clock, namespace = aged()
     put(namespace, b"k", OLD)
     clock.advance(60 * SECOND)
-    namespace.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata())
+    namespace.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata()))
     copied = clock.now_ns()
     clock.advance(60 * SECOND)
     overwrite(memory, namespace, b"bucket/k", b"XX")
@@ -86,7 +88,7 @@ def test_last_modified_is_that_of_what_came_last() -> None:
 
 def test_a_redirect_alone_changes_the_record_alone(any_namespace: Namespace) -> None:
     before = put(any_namespace, b"k", NEW, user={"a": "1"}, headers=ContentHeaders("text/a")).info
-    any_namespace.copy_object(BUCKET, b"k", BUCKET, b"k", website_redirect="/there")
+    any_namespace.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", website_redirect="/there"))
     after = any_namespace.head_object(BUCKET, b"k")
     assert (after.ino, after.user, after.headers) == (
         before.ino, {"a": "1"}, ContentHeaders("text/a", website_redirect="/there")
@@ -95,12 +97,14 @@ def test_a_redirect_alone_changes_the_record_alone(any_namespace: Namespace) -> 
 
 def test_a_checksum_is_computed_and_the_bytes_stay(any_namespace: Namespace) -> None:
     before = put(any_namespace, b"k", NEW).info
-    any_namespace.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(), digest=Sha256)
+    any_namespace.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(), digest=Sha256))
     after = any_namespace.head_object(BUCKET, b"k")
     assert (after.ino, after.etag) == (before.ino, before.etag)
     assert after.checksums == {"SHA256": hashlib.sha256(NEW).hexdigest()}
     posix_write(any_namespace.store, b"posix", OLD)
-    any_namespace.copy_object(BUCKET, b"posix", BUCKET, b"posix", replace=NewMetadata(), digest=Sha256)
+    any_namespace.copy_object(
+        CopyRequest(BUCKET, b"posix", BUCKET, b"posix", replace=NewMetadata(), digest=Sha256)
+    )
     copied = any_namespace.head_object(BUCKET, b"posix")
     assert copied.checksums == {"SHA256": hashlib.sha256(OLD).hexdigest()}
     assert (copied.etag, get(any_namespace, b"posix")) == (md5_of(OLD), OLD)
@@ -112,7 +116,7 @@ def test_a_checksum_is_never_of_bytes_that_changed() -> None:
     writer = Interference("read", 1, lambda: overwrite(memory, namespace, b"bucket/k", b"XX"))
     store = FaultyStore(memory, writer)
     with Namespace.open(store) as other:  # type: ignore[arg-type]
-        other.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(), digest=Sha256)
+        other.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(), digest=Sha256))
     after = namespace.head_object(BUCKET, b"k")
     assert get(namespace, b"k") == b"XX23456789"
     assert after.checksums in ({}, {"SHA256": hashlib.sha256(b"XX23456789").hexdigest()})
@@ -123,7 +127,7 @@ def test_regression_a_directory_object_gets_new_metadata_too(any_namespace: Name
     """A copy of `d/` onto itself answered that there was no such object."""
     put(any_namespace, b"d/", b"body", user={"a": "1"})
     put(any_namespace, b"d/below", OLD)
-    any_namespace.copy_object(BUCKET, b"d/", BUCKET, b"d/", replace=NewMetadata(user={"b": "2"}))
+    any_namespace.copy_object(CopyRequest(BUCKET, b"d/", BUCKET, b"d/", replace=NewMetadata(user={"b": "2"})))
     assert any_namespace.head_object(BUCKET, b"d/").user == {"b": "2"}
     assert (get(any_namespace, b"d/"), keys(any_namespace)) == (b"body", [b"d/", b"d/below"])
 
@@ -139,10 +143,10 @@ def test_a_source_that_changes_is_copied_again(times: int) -> None:
     store = FaultyStore(memory, *writes)
     with Namespace.open(store) as other:  # type: ignore[arg-type]
         if times < 4:
-            other.copy_object(BUCKET, b"k", BUCKET, b"copy")
+            other.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"copy"))
             assert get(namespace, b"copy") == b"XX23456789"
         else:
             with pytest.raises(ObjectChanged, match="kept changing"):
-                other.copy_object(BUCKET, b"k", BUCKET, b"copy")
+                other.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"copy"))
             assert keys(namespace) == [b"k"]
     namespace.close()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
 from weka_mp.errors import NoSpace, PreconditionFailed, ReadOnly, WouldBlock
-from weka_mp.namespace import Namespace, NewMetadata, WriteConditions
+from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, WriteConditions
 from weka_mp.namespace.etags import adopt_hash, is_marked, mark_overwriter, mark_writer, retimed
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.values import Fd
@@ -288,7 +288,7 @@ def test_regression_lifting_a_mark_keeps_metadata_that_came_meanwhile(namespace:
 
     def rewrite() -> None:
         with Namespace.open(memory) as other:  # type: ignore[arg-type]
-            other.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"x": "1"}))
+            other.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"x": "1"})))
 
     store = FaultyStore(memory, Interference("try_lease", 1, rewrite))
     with Namespace.open(store) as slower:  # type: ignore[arg-type]

@@ -20,7 +20,15 @@ from weka_mp.errors import (
     PreconditionFailed,
     UploadMissing,
 )
-from weka_mp.namespace import CompletedPart, ContentHeaders, Namespace, NewUpload, WriteConditions, multipart
+from weka_mp.namespace import (
+    CompletedPart,
+    CompletionRequest,
+    ContentHeaders,
+    Namespace,
+    NewUpload,
+    WriteConditions,
+    multipart,
+)
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName
@@ -49,7 +57,7 @@ class Upload:
             return CompletedPart(number, session.commit(bytes.fromhex(md5_of(body)), {}).etag)
 
     def complete(self, *parts: CompletedPart, **more: object) -> object:
-        return self.namespace.complete_upload(BUCKET, self.key, self.id, parts, **more)  # type: ignore[arg-type]
+        return self.namespace.complete_upload(CompletionRequest(BUCKET, self.key, self.id, parts, **more))  # type: ignore[arg-type]
 
     def abort(self) -> None:
         self.namespace.abort_upload(BUCKET, self.key, self.id)
@@ -112,7 +120,7 @@ def test_completion_in_place_moves_no_bytes(namespace: Namespace) -> None:
     parts = [upload.part(1, A), upload.part(2, B), upload.part(3, C)]
     store = FaultyStore(namespace.store)
     with Namespace.open(store) as watched:  # type: ignore[arg-type]
-        watched.complete_upload(BUCKET, KEY, upload.id, parts)
+        watched.complete_upload(CompletionRequest(BUCKET, KEY, upload.id, parts))
     assert not [call for call in store.calls if call.verb in {"copy", "read"} and call.arguments[-1] > 1000]
     assert "copy" not in {call.verb for call in store.calls}
     assert get(namespace, KEY) == A + B + C
@@ -203,7 +211,7 @@ def test_regression_a_part_that_begins_during_completion_gets_no_slot(namespace:
         upload = Upload(namespace)
         parts = [upload.part(1, A), upload.part(2, B)]
         with Namespace.open(store) as other:  # type: ignore[arg-type]
-            other.complete_upload(BUCKET, KEY, upload.id, parts)
+            other.complete_upload(CompletionRequest(BUCKET, KEY, upload.id, parts))
         late[0].write(b"!" * 100)
         late[0].abort()
         assert get(namespace, KEY) == A + B

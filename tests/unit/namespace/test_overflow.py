@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, memory_store, posix_write, put, tree
 from weka_mp.clock import Clock
 from weka_mp.errors import IoFailure, NoSpace
-from weka_mp.namespace import Namespace, NewMetadata, overflow
+from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, overflow
 from weka_mp.namespace.checking import Repairs
 from weka_mp.namespace.etags import mark_overwriter, mark_writer
 from weka_mp.namespace.nodes import ROOT
@@ -136,7 +136,7 @@ def test_writers_and_the_filler_carry_metadata_and_void_parts(
 
 def test_metadata_that_became_small_comes_back_inline(namespace: Namespace) -> None:
     put(namespace, b"k", b"body", user=LARGE)
-    namespace.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"a": "b"}))
+    namespace.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user={"a": "b"})))
     assert namespace.head_object(BUCKET, b"k").user == {"a": "b"}
     assert not any(decode(attribute(namespace)).overflow)
 
@@ -392,7 +392,7 @@ def test_no_record_breaks_a_view(data: bytes) -> None:
         tree.xattrs.get(number, b"user.s3.etag", 0, wait=True)
         tree.change(number, AttrChange(mtime_ns=5))
         namespace.fill(BUCKET)
-        namespace.copy_object(BUCKET, b"dir/file", BUCKET, b"copy")
+        namespace.copy_object(CopyRequest(BUCKET, b"dir/file", BUCKET, b"copy"))
         tree.xattrs.set(number, b"user.s3.content-type", b"a/b", (0, 0, ()), wait=True)
         assert namespace.head_object(BUCKET, b"dir/file").headers.content_type == "a/b"
         list(namespace.check(Repairs(restamp=True, verify=True, repair=True)).run())

@@ -13,6 +13,7 @@ from weka_mp.errors import NotFound, ObjectChanged, UploadMissing
 from weka_mp.namespace import (
     ChunkDigest,
     CompletedPart,
+    CompletionRequest,
     Namespace,
     NewUpload,
     ObjectInfo,
@@ -63,7 +64,7 @@ def begin(namespace: Namespace) -> str:
 
 def complete(namespace: Namespace, upload_id: str, *parts: StoredPart) -> None:
     named = [CompletedPart(part.number, part.etag) for part in parts]
-    namespace.complete_upload(BUCKET, b"k", upload_id, named)
+    namespace.complete_upload(CompletionRequest(BUCKET, b"k", upload_id, named))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,14 @@ from weka_mp.errors import (
     NotFound,
     PreconditionFailed,
 )
-from weka_mp.namespace import ContentHeaders, Namespace, NewObject, WriteConditions
+from weka_mp.namespace import (
+    ContentHeaders,
+    CopyRequest,
+    Namespace,
+    NewObject,
+    RenameRequest,
+    WriteConditions,
+)
 from weka_mp.namespace.etags import mark_writer
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
@@ -276,7 +283,7 @@ def test_directory_objects(any_namespace: Namespace) -> None:
     )
     row = any_namespace.list_objects(BUCKET).items[0]
     assert (getattr(row, "etag", None), getattr(row, "size", None)) == (info.etag, info.size)
-    copied = any_namespace.copy_object(BUCKET, b"d/", BUCKET, b"e/").info
+    copied = any_namespace.copy_object(CopyRequest(BUCKET, b"d/", BUCKET, b"e/")).info
     assert (copied.etag, get(any_namespace, b"e/")) == (info.etag, NEW)
     with pytest.raises(NotFound):
         any_namespace.head_object(BUCKET, b"none/")
@@ -389,7 +396,7 @@ def test_regression_a_failed_sync_says_what_it_left_visible() -> None:
             (lambda: put(namespace, b"dir/new", b"1"), (bucket, b"dir")),
             (lambda: put(namespace, b"old", b"2"), (bucket, b"old")),
             (lambda: namespace.delete_object(BUCKET, b"gone"), (bucket, b"gone")),
-            (lambda: namespace.rename_object(BUCKET, b"old", b"newer"), (bucket, b"newer")),
+            (lambda: namespace.rename_object(RenameRequest(BUCKET, b"old", b"newer")), (bucket, b"newer")),
             (lambda: namespace.create_bucket(BucketName("another")), (root, b"another")),
             (lambda: namespace.delete_bucket(BucketName("another")), (root, b"another")),
         ):

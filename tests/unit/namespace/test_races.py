@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, get, in_threads, keys, md5_of, put
 from weka_mp.errors import Conflict, NamespaceError, PreconditionFailed
-from weka_mp.namespace import Durability, Namespace, NewMetadata, WriteConditions
+from weka_mp.namespace import CopyRequest, Durability, Namespace, NewMetadata, WriteConditions
 from weka_mp.namespace.etags import mark_writer
 from weka_mp.namespace.nodes import ROOT
 from weka_mp.namespace.tree import AttrChange, Tree
@@ -207,7 +207,7 @@ def new_metadata(namespace: Namespace, number: int) -> int:
     lost = 0
     for turn in range(ROUNDS * 8):
         user = {"turn": str(turn)}
-        namespace.copy_object(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user=user))
+        namespace.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"k", replace=NewMetadata(user=user)))
         lost += namespace.head_object(BUCKET, b"k").user != user
     return lost
 

@@ -32,7 +32,7 @@ from weka_mp.errors import (
     PreconditionFailed,
     TokenReused,
 )
-from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, WriteConditions
+from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, RenameRequest, WriteConditions
 from weka_mp.store.faulty import Effect, Fault, FaultyStore, Interference
 from weka_mp.values import Change
 
@@ -40,7 +40,7 @@ OLD, NEW = b"old", b"new content"
 
 
 def rename(namespace: Namespace, source: bytes, key: bytes, **options: Any) -> tuple[Change, ...]:
-    return namespace.rename_object(BUCKET, source, key, **options)
+    return namespace.rename_object(RenameRequest(BUCKET, source, key, **options))
 
 
 def names(namespace: Namespace) -> set[bytes]:

@@ -30,6 +30,7 @@ from weka_mp.errors import (
 from weka_mp.namespace.directories import is_implicit, set_implicit
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.nodes import ROOT
+from weka_mp.namespace.open_files import FileRules
 from weka_mp.namespace.records import WRITER_XATTR, read_record
 from weka_mp.namespace.tree import EXCHANGE, NOREPLACE, AttrChange, Caller, Tree
 from weka_mp.store.posix import PosixStore
@@ -56,8 +57,9 @@ class _Rig:
 
     def open_shared(self) -> Tree:
         """Another mount of the same store, which knows that it is not the only one."""
+        rules = FileRules(shared=True)
         return Tree(
-            self.store, self.locks, SystemClock(), on_dirty=self.dirty.append, descriptors=16, shared=True
+            self.store, self.locks, SystemClock(), rules=rules, on_dirty=self.dirty.append, descriptors=16
         )
 
     def write(self, parent: int, name: bytes, data: bytes) -> int:

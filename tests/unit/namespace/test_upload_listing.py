@@ -6,7 +6,15 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, md5_of, memory_store
 from weka_mp.errors import BucketMissing, UploadMissing
-from weka_mp.namespace import CommonPrefix, Namespace, NewUpload, UploadInfo, UploadsPage, UploadsQuery
+from weka_mp.namespace import (
+    CommonPrefix,
+    CompletionRequest,
+    Namespace,
+    NewUpload,
+    UploadInfo,
+    UploadsPage,
+    UploadsQuery,
+)
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.values import BucketName
 
@@ -101,7 +109,7 @@ def test_only_uploads_of_the_bucket_that_are_under_way(any_namespace: Namespace)
     any_namespace.abort_upload(BUCKET, *aborted)
     with any_namespace.begin_part(BUCKET, *done, 1, 0) as part:
         tag = part.commit(bytes.fromhex(md5_of(b"")), {})
-    any_namespace.complete_upload(BUCKET, *done, [tag])  # type: ignore[list-item]
+    any_namespace.complete_upload(CompletionRequest(BUCKET, *done, [tag]))  # type: ignore[list-item]
     assert walk(any_namespace, 2) == [kept]
 
 
