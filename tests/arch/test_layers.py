@@ -20,21 +20,22 @@ WIRE = {f"{PACKAGE}.supervise.{name}" for name in ("frames", "ipc", "known_inode
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "s3": {"values", "errors", "bucket_names", "kernels"},
-    "iam": {"values", "errors"},
+    "policy": {"values", "errors"},
     "store": LEAVES,
     "namespace": LEAVES | {"store"},
-    "gateway": LEAVES | {"namespace", "store", "s3", "iam", "config"},
+    "gateway": LEAVES | {"namespace", "store", "s3", "policy", "config"},
     "observe": LEAVES,
     "config": LEAVES,
     "reexport": LEAVES,
     "offload": LEAVES | {"config", "observe"},
     "ipc": LEAVES,
     "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc"},
-    "server": LEAVES | {"gateway", "namespace", "store", "s3", "iam", "offload", "observe", "config", "ipc"},
+    "server": LEAVES
+    | {"gateway", "namespace", "store", "s3", "policy", "offload", "observe", "config", "ipc"},
     "bench": LEAVES | {"s3"},
-    "control": LEAVES | {"gateway", "namespace", "store", "iam", "observe", "config", "ipc", "reexport"},
+    "control": LEAVES | {"gateway", "namespace", "store", "policy", "observe", "config", "ipc", "reexport"},
     "supervise": LEAVES
-    | {"fuse", "server", "control", "gateway", "namespace", "store", "iam", "observe", "config", "ipc"}
+    | {"fuse", "server", "control", "gateway", "namespace", "store", "policy", "observe", "config", "ipc"}
     | {"reexport"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
@@ -52,7 +53,7 @@ LIBRARY_ROOMS: dict[str, set[str]] = {
 
 PURE_ROOMS: dict[str, set[str]] = {
     "s3": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
-    "iam": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
+    "policy": {"os", "socket", "time", "subprocess", "select", "asyncio", "pathlib"},
     "namespace": {"socket", "subprocess", "select", "asyncio", "pathlib"},
 }
 """room → parts of the standard library that its modules must do without."""

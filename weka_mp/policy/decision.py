@@ -1,0 +1,200 @@
+"""The decision: which policies speak about a question, and what follows from all of them.
+
+Source: IAM user guide, «Policy evaluation logic» and «Cross-account policy evaluation logic».
+
+1. A Deny that applies, in any policy, ends it. The root of the bucket's account can still read, replace and
+   delete the bucket's policy, whatever that says: nobody locks himself out for good.
+2. Within the account that owns the bucket one Allow is enough, of the user's policies or of the bucket's. An
+   Allow that names the whole account is no grant to its users: the account hands it on by its own policies.
+3. Across accounts both must allow.
+4. An anonymous request has the bucket's policy alone.
+5. Every policy of a service account or of temporary credentials must allow as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+from weka_mp.policy.actions import ACTIONS
+from weka_mp.policy.documents import Policy
+from weka_mp.policy.principals import Reach
+from weka_mp.policy.statements import Question, Statement
+
+__all__ = ["Decision", "Question", "Reference", "Source", "Why", "decide"]
+
+NEVER_LOCKED_OUT: Final = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
+"""What a bucket policy cannot take from the root of its account (S3 user guide, «Bucket policies»)."""
+
+
+class Source(Enum):
+    """Where a policy comes from."""
+
+    IDENTITY = "identity"
+    RESOURCE = "resource"
+    BOUND = "bound"
+
+
+class Why(Enum):
+    """What decided."""
+
+    EXPLICIT_DENY = "a statement denies it"
+    IDENTITY_ALLOWS = "a policy of the user allows it"
+    RESOURCE_ALLOWS = "the bucket's policy allows it"
+    BOTH_ALLOW = "policies of the user and of the bucket allow it"
+    ROOT = "the root of an account may do everything with what the account owns"
+    NOTHING_ALLOWS = "no policy allows it"
+    IDENTITY_SILENT = "the bucket belongs to another account, and no policy of the user allows it"
+    RESOURCE_SILENT = "the bucket belongs to another account, and its policy does not allow it"
+    BOUND_SILENT = "the policy of the service account or of the credentials does not allow it"
+
+
+class Reference(NamedTuple):
+    """A statement, by its policy's source and name, and its own place and Sid (``""`` without one).
+
+    A tuple, as Decision is: one is made for every request, and a frozen dataclass costs three times as much.
+    """
+
+    source: Source
+    policy: str
+    position: int
+    sid: str
+
+
+class Decision(NamedTuple):
+    """The answer, and what an explanation needs.
+
+    `statement` is the one that decided: the Deny, or the first Allow. `others` are the further Allows that
+    were needed. `silent` is the name of the bound that allowed nothing. Why a statement did not apply is
+    told by Statement.mismatch.
+    """
+
+    allowed: bool
+    why: Why
+    statement: Reference | None = None
+    others: tuple[Reference, ...] = ()
+    silent: str | None = None
+
+
+def decide(
+    question: Question,
+    *,
+    identity: Sequence[Policy],
+    resource: Policy | None,
+    bounds: Sequence[Policy],
+    owner_account: str,
+) -> Decision:
+    """May the question's principal do what it asks?
+
+    `identity`: the policies of the user and its groups. `resource`: the bucket's. `bounds`: those of the
+    service account and of the session behind the request. `owner_account`: who owns the bucket, by one of the
+    account's ids; of an action on the account the principal's own. Raises ValueError: an action that does
+    not exist.
+    """
+    if question.action not in ACTIONS:
+        raise ValueError(f"no action of S3: {question.action!r}")
+    who = question.principal
+    at_home = who is not None and who.belongs_to(owner_account)
+    is_owner = at_home and who is not None and who.is_root
+    unmoved = is_owner and question.action in NEVER_LOCKED_OUT
+    denied = _first_deny(question, identity, None if unmoved else resource, bounds)
+    if denied is not None:
+        return Decision(False, Why.EXPLICIT_DENY, denied)
+    granted = _granted(question, identity, resource, at_home)
+    if not granted.allowed:
+        return granted
+    return _bounded(question, granted, bounds)
+
+
+def _first_deny(
+    question: Question, identity: Sequence[Policy], resource: Policy | None, bounds: Sequence[Policy]
+) -> Reference | None:
+    for source, policies in (
+        (Source.IDENTITY, identity),
+        (Source.RESOURCE, () if resource is None else (resource,)),
+        (Source.BOUND, bounds),
+    ):
+        for policy in policies:
+            for statement in policy.about(question.action).denies:
+                if statement.applies(question) is not Reach.NOT:
+                    return _reference(source, policy, statement)
+    return None
+
+
+def _first_allow(question: Question, source: Source, policy: Policy) -> Reference | None:
+    for statement in policy.about(question.action).allows:
+        if statement.applies(question) is not Reach.NOT:
+            return _reference(source, policy, statement)
+    return None
+
+
+def _granted(
+    question: Question, identity: Sequence[Policy], resource: Policy | None, at_home: bool
+) -> Decision:
+    """The answer before the bounds, where nothing denies."""
+    who = question.principal
+    if at_home and who is not None:
+        if who.is_root:
+            return Decision(True, Why.ROOT)
+        by_identity = _identity_allow(question, identity)
+        if by_identity is not None:
+            return Decision(True, Why.IDENTITY_ALLOWS, by_identity)
+        by_resource, reach = _resource_allow(question, resource)
+        if reach is Reach.DIRECT:
+            return Decision(True, Why.RESOURCE_ALLOWS, by_resource)
+        return Decision(False, Why.NOTHING_ALLOWS)
+    by_resource, _ = _resource_allow(question, resource)
+    if who is None or who.is_root:
+        if by_resource is not None:
+            return Decision(True, Why.RESOURCE_ALLOWS, by_resource)
+        return Decision(False, Why.NOTHING_ALLOWS if who is None else Why.RESOURCE_SILENT)
+    return _across(_identity_allow(question, identity), by_resource)
+
+
+def _across(by_identity: Reference | None, by_resource: Reference | None) -> Decision:
+    """The answer to a user of another account than the bucket's."""
+    if by_identity is not None and by_resource is not None:
+        return Decision(True, Why.BOTH_ALLOW, by_identity, (by_resource,))
+    if by_identity is not None:
+        return Decision(False, Why.RESOURCE_SILENT)
+    return Decision(False, Why.NOTHING_ALLOWS if by_resource is None else Why.IDENTITY_SILENT)
+
+
+def _identity_allow(question: Question, identity: Sequence[Policy]) -> Reference | None:
+    for policy in identity:
+        found = _first_allow(question, Source.IDENTITY, policy)
+        if found is not None:
+            return found
+    return None
+
+
+def _resource_allow(question: Question, resource: Policy | None) -> tuple[Reference | None, Reach]:
+    """The Allow of the bucket's policy that names who asks most directly."""
+    best: tuple[Reference | None, Reach] = (None, Reach.NOT)
+    if resource is None:
+        return best
+    for statement in resource.about(question.action).allows:
+        reach = statement.applies(question)
+        if reach > best[1]:
+            best = _reference(Source.RESOURCE, resource, statement), reach
+        if reach is Reach.DIRECT:
+            break
+    return best
+
+
+def _bounded(question: Question, granted: Decision, bounds: Sequence[Policy]) -> Decision:
+    """`granted`, if every bound allows it too."""
+    if not bounds:
+        return granted
+    needed = list(granted.others)
+    for policy in bounds:
+        found = _first_allow(question, Source.BOUND, policy)
+        if found is None:
+            return Decision(False, Why.BOUND_SILENT, silent=policy.name)
+        needed.append(found)
+    return Decision(True, granted.why, granted.statement, tuple(needed))
+
+
+def _reference(source: Source, policy: Policy, statement: Statement) -> Reference:
+    return Reference(source, policy.name, statement.index, statement.sid)
