@@ -154,10 +154,12 @@ def build(name: str, key: ConditionKey, values: Sequence[str], place: str, *, va
 
 def _dissected(name: str) -> tuple[SetOperator, str, bool]:
     """The qualifier, the operator's own name, and whether IfExists stands behind it."""
-    over = SetOperator.NONE
-    for candidate in (SetOperator.ALL, SetOperator.ANY):
-        if name.lower().startswith(candidate.value.lower()):
-            over = candidate
-            name = name[len(candidate.value) :]
+    qualified = (over for over in (SetOperator.ALL, SetOperator.ANY) if _begins(name, over))
+    over = next(qualified, SetOperator.NONE)
+    name = name[len(over.value) :]
     if_exists = name.lower().endswith(_IF_EXISTS.lower())
     return over, name[: -len(_IF_EXISTS)] if if_exists else name, if_exists
+
+
+def _begins(name: str, over: SetOperator) -> bool:
+    return name.lower().startswith(over.value.lower())

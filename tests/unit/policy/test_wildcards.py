@@ -1,0 +1,53 @@
+"""Patterns match as a table of all places says, and in time."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weka_mp.policy.wildcards import MANY, ONE, compile_pattern, encode, overlaps_below
+
+_SMALL = st.text("ab*?/", max_size=8)
+_TEXT = st.text("ab/*?\n", max_size=10)
+
+
+def by_expression(pattern: str, text: str) -> bool:
+    """The same by a regular expression: fine for short patterns."""
+    parts = {MANY: ".*", ONE: "."}
+    expression = "".join(parts.get(character, re.escape(character)) for character in pattern)
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+@given(_SMALL, _TEXT)
+def test_a_pattern_matches_what_the_regular_expression_matches(pattern: str, text: str) -> None:
+    assert compile_pattern(encode(pattern))(text) is by_expression(encode(pattern), text)
+
+
+@given(_SMALL, st.text("ab*?", max_size=4))
+def test_text_is_put_into_a_pattern_literally(pattern: str, literal: str) -> None:
+    whole = encode(pattern) + literal
+    assert compile_pattern(whole)(literal) is by_expression(whole, literal)
+
+
+@pytest.mark.parametrize("pattern", ["a*" * 500 + "b", "*a?" * 300 + "b", "*" * 1000 + "b", "?" * 500 + "*b"])
+def test_many_wildcards_do_not_take_for_ever(pattern: str) -> None:
+    matches = compile_pattern(encode(pattern))
+    assert not matches("a" * 1100)
+    assert matches("a" * 1100 + "b")
+
+
+@given(_SMALL, st.text("ab/", max_size=4))
+def test_overlap_is_what_some_continuation_matches(pattern: str, prefix: str) -> None:
+    matches = compile_pattern(encode(pattern))
+    found = any(matches(prefix + tail) for tail in _tails(pattern))
+    assert overlaps_below(encode(pattern), prefix) is found
+
+
+def _tails(pattern: str) -> set[str]:
+    """Ends of the pattern with letters for its wildcards: one of them is a continuation if there is any."""
+    letters = pattern.replace("?", "a").replace("*", "a")
+    short = pattern.replace("?", "a").replace("*", "")
+    return {text[i:] for text in (letters, short) for i in range(len(text))} | {"a"}
