@@ -300,6 +300,38 @@ def test_regression_a_dead_mount_stands_guard_until_its_successor_mounts(tmp_pat
     assert os.listdir(place) == []
 
 
+def test_regression_the_kernel_answers_nothing_old_for_a_dead_mount(tmp_path: Path) -> None:
+    """Its caches went on answering until the successor came, whatever S3 clients had been told meanwhile."""
+    with running(tmp_path, "--attr-timeout", "3600", quiet=False) as service:
+        bucket = service.make_bucket()
+        for turn in range(3):
+            bucket.put(f"{turn}/replaced", b"old")
+            bucket.put(f"{turn}/removed", b"old")
+            path = bucket.path / str(turn)
+            new, replaced, removed = (path / name for name in ("new", "replaced", "removed"))
+            assert (replaced.stat().st_size, removed.stat().st_size, new.exists()) == (3, 3, False)
+            kill_one(service, "mount")
+            bucket.put(f"{turn}/replaced", b"longer")
+            bucket.put(f"{turn}/new", b"1")
+            bucket.delete(f"{turn}/removed")
+            seen = [shown_size(found) for found in (replaced, new, removed)]
+            allowed = ({6, "dead"}, {1, "dead"}, {"absent", "dead"})
+            assert all(size in right for size, right in zip(seen, allowed, strict=True)), (turn, seen)
+            wait_until("the mount", RECOVERY_SECONDS, lambda: answers(service), pause=0.1)
+            assert [shown_size(found) for found in (replaced, new, removed)] == [6, 1, "absent"]
+
+
+def shown_size(path: Path) -> int | str:
+    """What stat(2) says: the size, "absent", or "dead" where nobody answers."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return "absent"
+    except OSError as error:
+        assert error.errno in (errno.ENOTCONN, errno.ECONNABORTED), error
+        return "dead"
+
+
 def test_regression_a_dead_mount_is_known_as_dead_whatever_the_kernel_has_cached(tmp_path: Path) -> None:
     """stat(2) of its root came from the cache: it was taken for a living one of others, and stayed."""
     with running(tmp_path, "--attr-timeout", "3600", quiet=False) as service:

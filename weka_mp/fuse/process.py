@@ -100,6 +100,7 @@ class _Mount:
     ) -> None:
         self._namespace = namespace
         self._plan = plan
+        self._known = known
         files = _raise_file_limit()
         descriptors = max(64, min(4096, files // 8))
         self._tree = Tree(
@@ -142,6 +143,8 @@ class _Mount:
         session = Session.mount(
             self._operations, plan.mountpoint, store_path, staging=staging
         )
+        # Requests wait in the kernel: it has learned of no inode yet.
+        self._known.publish(table_path(plan.socket_path))
         notifier = Notifier(session)
         self._invalidation = Invalidation(self._tree.nodes, notifier, self._tree.figures)
         try:

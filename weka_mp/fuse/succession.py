@@ -4,6 +4,10 @@ Who finds that directory between the two takes it for an empty mount, and what h
 soon as the successor is mounted. So the successor is mounted elsewhere, moved beneath the dead mount, and
 shows when that one is taken away: one step (move_mount(2), MOVE_MOUNT_BENEATH, Linux 6.5). It takes root;
 where the kernel cannot do it the dead mount goes first, and a moment remains.
+
+Until there is a successor a guard has the place: a mount that was never alive. The kernel goes on answering
+for the dead one from its caches, for as long as it was once told that they hold, and nobody can call them
+back any more; of a mount that answered nothing it has none.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import logging
 import os
 from typing import Final
 
-__all__ = ["take_place"]
+__all__ = ["stand_guard", "take_place"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +30,8 @@ _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
 _MOVE_MOUNT_BENEATH: Final = 0x200
 _MNT_DETACH: Final = 2
+_MS_NOSUID: Final = 2
+_MS_NODEV: Final = 4
 _NOT_OFFERED: Final = {errno.EINVAL, errno.ENOSYS, errno.EPERM}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,6 +59,27 @@ def take_place(mounted: str, path: str) -> None:
             detach(path)
     finally:
         os.close(tree)
+
+
+def stand_guard(path: str, staging: str) -> None:
+    """Put a mount that answers ENOTCONN to everything in the place of the dead one at `path`.
+
+    `staging`: the path of a directory of ours, made and removed again. It takes root. Raises OSError.
+    """
+    os.makedirs(staging, 0o700, exist_ok=True)
+    try:
+        device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            options = f"fd={device},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other"
+            flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
+            where = os.fsencode(staging)
+            if _libc.mount(b"weka_mp", where, b"fuse.weka_mp", flags, options.encode()) != 0:
+                raise _error(staging)
+        finally:
+            os.close(device)  # the kernel ends a connection with its last descriptor
+        take_place(staging, path)
+    finally:
+        os.rmdir(staging)
 
 
 def detach(path: str) -> None:

@@ -6,10 +6,10 @@ sees the change on the mount. No lock is held meanwhile: a mount handler may its
 
 A mount whose kernel never heard of any inode concerned is not asked at all (supervise/known_inodes).
 
-Mounts are the sockets that match a glob in the runtime directory. A socket nobody listens on, or one
-that closes while we wait and cannot be reached again, belongs to a dead mount: its kernel caches died
-with it, so it counts as having acknowledged. The wait as a whole is bounded: a mount that has not
-answered by then is counted as late.
+Mounts are the sockets that match a glob in the runtime directory. One that nobody listens on belongs to a
+mount whose process died. The kernel still answers from that mount's caches, so we wait until it is out of the
+way: its socket is gone (supervise/dead_mounts), or a successor listens there. The wait as a whole is bounded:
+a mount that has not answered by then is counted as late.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = ["ACKNOWLEDGE_SECONDS", "Invalidator", "MountSockets"]
 
 ACKNOWLEDGE_SECONDS: Final = 5.0
 _QUIET_NS: Final = 1_000_000_000
+_LOOK_SECONDS: Final = 0.02  # between two looks whether a dead mount is out of the way
 Message = list[list[object]]
 _log = logging.getLogger("weka_mp.invalidate")
 
@@ -103,7 +104,7 @@ class Invalidator:
             self._peers.clear()
 
     async def publish(self, changes: Sequence[Change]) -> None:
-        """Return when every living mount acknowledged, or after a bounded time (`on_late` is called then)."""
+        """Return when every mount acknowledged, or after a bounded time (`on_late` is called then)."""
         if not changes or self._sockets is None:
             return
         paths = [path for path in self._sockets.paths() if self._concerns(path, changes)]
@@ -143,9 +144,9 @@ class Invalidator:
         return known
 
     async def _ask(self, path: str, message: Message, deadline: float) -> None:
-        """Two tries: a connection that has closed may only mean that the mount was started again."""
+        """Again and again: a mount whose connection has closed is started again, or taken away."""
         try:
-            for _ in range(2):
+            while True:
                 peer = await self._peer(path, deadline)
                 if peer is None:
                     return
@@ -163,7 +164,7 @@ class Invalidator:
             _log.error("the mount at %s could not invalidate: %s", path, error)
 
     async def _peer(self, path: str, deadline: float) -> Peer | None:
-        """The connection to a mount, made when needed; None: nobody listens. Raises CallTimeout."""
+        """The connection to a mount, made when needed; None: the mount is gone. Raises CallTimeout."""
         peer = self._peers.get(path)
         if peer is not None and not peer.gone.is_set():
             return peer
@@ -178,12 +179,16 @@ class Invalidator:
         return None
 
     async def _connect(self, path: str) -> Peer | None:
-        try:
-            peer = await connect_unix(path)
-        except PeerGone as error:
-            if isinstance(error.__cause__, ConnectionError | FileNotFoundError):
-                return None  # nobody listens: a dead mount process
-            raise CallTimeout(str(error)) from error  # it lives and does not accept
+        while True:
+            try:
+                peer = await connect_unix(path)
+                break
+            except PeerGone as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    return None
+                if not isinstance(error.__cause__, ConnectionError):
+                    raise CallTimeout(str(error)) from error  # it lives and does not accept
+            await trio.sleep(_LOOK_SECONDS)  # nobody listens: a dead mount process
         if self._nursery is None:
             await peer.aclose()
             raise RuntimeError("Invalidator.run() is not running")

@@ -58,6 +58,7 @@ class ChildSpec:
     leave `ask(its peer, seconds)` without an answer before it is taken for hung: more than what it waits for
     where it cannot answer, a slow store above all. `ask` raises as `Peer.call` does.
     `free` lets a killed child's threads go that the kernel still holds; None, or the reason why it cannot.
+    `ended` clears away what a child left that ended unasked, before its successor is started. Both block.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ChildSpec:
     silence: float = 60.0
     ask: Callable[[Peer, float], Awaitable[None]] = ask_link
     free: Callable[[], str | None] | None = None
+    ended: Callable[[], None] | None = None
 
 
 class Keeper:
@@ -172,6 +174,8 @@ class Keeper:
                 nursery.start_soon(self._read_output, child, output_ended)
                 nursery.start_soon(self._free, child)
                 code = await child.wait()
+                if self.spec.ended is not None and not self._stopping.is_set():
+                    await trio.to_thread.run_sync(self.spec.ended)
                 with trio.move_on_after(_OUTPUT_GRACE):
                     await output_ended.wait()
                 with trio.move_on_after(_OUTPUT_GRACE):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 
 __all__ = ["KnownInodes", "table_path"]
 
@@ -27,8 +28,9 @@ def table_path(socket_path: str) -> str:
 class KnownInodes:
     """One mapped table. Bytes are written and read whole: one writer and its readers need no lock."""
 
-    def __init__(self, fd: int, *, writable: bool) -> None:
-        """Takes `fd` over."""
+    def __init__(self, fd: int, *, writable: bool, staged: str = "") -> None:
+        """Takes `fd` over. `staged`: where the table lies until it is published."""
+        self._staged = staged
         found = os.fstat(fd)
         self.identity = (found.st_dev, found.st_ino)
         access = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
@@ -39,12 +41,17 @@ class KnownInodes:
 
     @classmethod
     def create(cls, path: str) -> KnownInodes:
-        """An empty table at `path`; a former one is replaced, so that nobody takes its bits for ours."""
+        """An empty table that is to lie at `path`, once it is published."""
         staged = f"{path}.new"
         fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.ftruncate(fd, _BYTES)
-        os.rename(staged, path)
-        return cls(fd, writable=True)
+        return cls(fd, writable=True, staged=staged)
+
+    def publish(self, path: str) -> None:
+        """Let workers go by this table. Before it is the former one that counts: until a mount has taken its
+        place, what a dead one told the kernel is what the kernel knows.
+        """
+        os.rename(self._staged, path)
 
     @classmethod
     def open(cls, path: str) -> KnownInodes | None:
@@ -73,12 +80,11 @@ class KnownInodes:
 
     def remove(self, path: str) -> None:
         """The mount is over: the table at `path` goes, unless a successor put its own there."""
-        try:
-            found = os.stat(path)
-            if (found.st_dev, found.st_ino) == self.identity:
-                os.unlink(path)
-        except FileNotFoundError:
-            pass  # the runtime directory was cleared
+        for left in (path, self._staged):
+            with suppress(FileNotFoundError):  # the runtime directory was cleared
+                found = os.stat(left)
+                if (found.st_dev, found.st_ino) == self.identity:
+                    os.unlink(left)
         self.close()
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from weka_mp.config import Address, Config
-from weka_mp.supervise import mounts
+from weka_mp.supervise import dead_mounts, mounts
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.doors import Door, DoorPlace, NfsDoor, SmbDoor
 from weka_mp.supervise.ipc import Handler
@@ -105,6 +105,7 @@ def mount_spec(
         silence=_MOUNT_SILENCE,
         ask=partial(ask_link, stall=_MOUNT_STALL),
         free=partial(mounts.abort, path),
+        ended=partial(dead_mounts.clear, path, places.mount_socket(index)),
     )
 
 

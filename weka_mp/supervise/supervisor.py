@@ -7,6 +7,7 @@ the background process.
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import signal
@@ -23,7 +24,7 @@ from weka_mp.control.server import serve_admin
 from weka_mp.errors import NamespaceError
 from weka_mp.namespace import Namespace
 from weka_mp.observe.logs import LogSink
-from weka_mp.supervise import checks, mounts, places, plans
+from weka_mp.supervise import checks, dead_mounts, mounts, places, plans
 from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
 from weka_mp.supervise.fill_jobs import FillJobs
 from weka_mp.supervise.instance import Instance, Presence
@@ -131,6 +132,7 @@ async def _prepare(
     admin, admin_listeners = _listen_admin(config, runtime, stack)
     s3 = None if config.s3 is None else bound_address(config.s3, sockets)
     children = plans.Places(store, runtime, instance.children_fd)
+    await trio.to_thread.run_sync(_clear_former, children, real_mounts)
 
     def keep(spec: ChildSpec) -> Keeper:
         return Keeper(spec, sink.relay, runtime)
@@ -173,6 +175,15 @@ def _free_former(paths: Sequence[str]) -> None:
         reason = mounts.abort(checks.real_path(path))
         if reason is not None:
             log.error("the mount at %s cannot be let go: %s", path, reason)
+
+
+def _clear_former(children: plans.Places, paths: Sequence[str]) -> None:
+    """What a killed service left of its mounts; one at another path than ours has nobody to clear it."""
+    former = {path: children.mount_socket(index) for index, path in enumerate(paths)}
+    for path, left in former.items():
+        dead_mounts.clear(path, left)
+    for left in set(glob.glob(children.mount_sockets)) - set(former.values()):
+        dead_mounts.remove_traces(left)
 
 
 def _runtime_directory(store_id: str, environ: Mapping[str, str], uid: int) -> str:

@@ -1,4 +1,4 @@
-"""A response waits for every living mount, for no dead one, and never for ever."""
+"""A response waits for living mounts, for a dead one until nobody meets its caches, and never for ever."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 
 from weka_mp.clock import SystemClock
-from weka_mp.server.invalidator import Invalidator, MountSockets
+from weka_mp.server.invalidator import ACKNOWLEDGE_SECONDS, Invalidator, MountSockets
 from weka_mp.supervise.frames import OK, Frame, FrameReader, encode
 from weka_mp.values import Change, InodeNo
 
@@ -83,16 +84,64 @@ async def test_many_publications_share_one_connection(nursery, tmp_path):
     nursery.cancel_scope.cancel()
 
 
-async def test_a_dead_mount_counts_as_acknowledged(nursery, tmp_path):
-    path = str(tmp_path / "mount-1.sock")
-    left_over = socket.socket(socket.AF_UNIX)
-    left_over.bind(path)
-    left_over.close()
+def left_by_a_dead_mount(path: Path) -> None:
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+
+
+async def test_regression_the_caches_of_a_dead_mount_are_waited_for(
+    nursery, tmp_path, autojump_clock
+):
+    """It counted as having acknowledged, and the kernel answered from them until the successor came."""
+    path = tmp_path / "mount-1.sock"
+    left_by_a_dead_mount(path)
     late = []
     invalidator = Invalidator(str(tmp_path / "mount-*.sock"), on_late=lambda: late.append(1))
     await nursery.start(invalidator.run)
-    await invalidator.publish((CHANGE,))
+    done = trio.Event()
+
+    async def publish():
+        await invalidator.publish((CHANGE,))
+        done.set()
+
+    nursery.start_soon(publish)
+    await trio.sleep(1)
+    assert not done.is_set()
+    path.unlink()
+    await done.wait()
     assert not late
+    nursery.cancel_scope.cancel()
+
+
+async def test_the_successor_of_a_dead_mount_is_asked(nursery, tmp_path, autojump_clock):
+    path = tmp_path / "mount-1.sock"
+    left_by_a_dead_mount(path)
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"))
+    await nursery.start(invalidator.run)
+    mount = FakeMount(str(tmp_path / "new.sock"))
+    mount.answer.set()
+
+    async def succeed():
+        await trio.sleep(1)
+        await nursery.start(mount.serve)
+        os.rename(mount.path, path)  # no moment without a socket
+
+    nursery.start_soon(succeed)
+    await invalidator.publish((CHANGE,))
+    assert len(mount.asked) == 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_dead_mount_that_stays_delays_by_the_bound_only(nursery, tmp_path, autojump_clock):
+    left_by_a_dead_mount(tmp_path / "mount-1.sock")
+    late = []
+    invalidator = Invalidator(str(tmp_path / "mount-*.sock"), on_late=lambda: late.append(1))
+    await nursery.start(invalidator.run)
+    begun = trio.current_time()
+    await invalidator.publish((CHANGE,))
+    assert late == [1]
+    assert trio.current_time() - begun == pytest.approx(ACKNOWLEDGE_SECONDS, abs=0.1)
     nursery.cancel_scope.cancel()
 
 

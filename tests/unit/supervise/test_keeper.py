@@ -78,6 +78,29 @@ async def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
         await bench.keeper.stop()
 
 
+async def test_what_an_ended_child_left_is_cleared_before_its_successor_starts(tmp_path: Path) -> None:
+    bench: list[Bench] = []
+    seen: list[tuple[bool, int]] = []
+
+    def clear() -> None:
+        keeper = bench[0].keeper
+        child = keeper.child
+        seen.append((child is None or child.popen.poll() is not None, keeper.restarts))
+
+    bench.append(Bench(tmp_path, "good", ended=clear))
+    keeper = bench[0].keeper
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keeper.run)
+        former = keeper.child
+        assert former is not None
+        former.signal(signal.SIGKILL)
+        while keeper.child is former:
+            await trio.sleep(0.01)
+        await keeper.wait_ready()
+        await keeper.stop()
+    assert seen == [(True, 0)], "once, when it was dead; not when it was stopped"
+
+
 async def test_a_child_that_does_not_answer_is_killed_and_started_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "good", silence=0.3)
     async with trio.open_nursery() as nursery:
