@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 __all__ = ["REQUEST_ID", "JsonLines", "TextLines", "formatter", "from_line", "to_line"]
@@ -22,6 +25,10 @@ REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("weka_mp_request_id", def
 _OWN_KEYS: Final = frozenset(
     {"time", "level", "process", "pid", "logger", "message", "request_id", "exception"}
 )
+_HEADING: Final = 6  # of them, from time to message, head every record; the rest are shown as key=value
+_SEPARATOR: Final = re.compile(r'[ "=]')  # what would end a bare value
+# ASCII only: a record of arbitrary bytes (surrogate escapes) must still be one valid line.
+_JSON: Final = json.JSONEncoder(default=repr, ensure_ascii=True)
 # A record between processes is one line: a mark that no formatted record begins with, the record as it will
 # stand in the log, and a stand-in for its line breaks. So the supervisor, which gets the records of all
 # processes, only copies them.
@@ -40,8 +47,7 @@ class JsonLines(logging.Formatter):
         formatted: str | None = getattr(record, "formatted", None)
         if formatted is not None:
             return formatted
-        # ASCII only: a record of arbitrary bytes (surrogate escapes) must still be one valid line.
-        return json.dumps(_parts(record, self._process), default=repr, ensure_ascii=True)
+        return _JSON.encode(_parts(record, self._process))
 
 
 class TextLines(logging.Formatter):
@@ -56,14 +62,12 @@ class TextLines(logging.Formatter):
         if formatted is not None:
             return formatted
         parts = _parts(record, self._process)
-        own = {key: parts.pop(key, None) for key in _OWN_KEYS}
-        if own["request_id"] is not None:
-            parts = {"request_id": own["request_id"], **parts}
-        line = "{time} {level} {process}[{pid}] {logger}: {message}".format_map(own)
-        line += "".join(f" {key}={_plain(value)}" for key, value in parts.items())
-        line = _one_line(line)
-        if own["exception"] is not None:
-            line += "".join("\n    " + _one_line(row) for row in str(own["exception"]).splitlines())
+        exception = parts.pop("exception", None)
+        heading = "{time} {level} {process}[{pid}] {logger}: {message}".format_map(parts)
+        rest = [f"{key}={_plain(value)}" for key, value in islice(parts.items(), _HEADING, None)]
+        line = _one_line(" ".join([heading, *rest]))
+        if exception is not None:
+            line += "".join("\n    " + _one_line(row) for row in str(exception).splitlines())
         return line
 
 
@@ -95,7 +99,7 @@ def from_line(line: bytes, process: str, pid: int) -> logging.LogRecord:
 
 def _parts(record: logging.LogRecord, process: str) -> dict[str, object]:
     parts: dict[str, object] = {
-        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+        "time": _timestamp(record.created),
         "level": record.levelname.lower(),
         "process": getattr(record, "of_process", process),
         "pid": record.process or os.getpid(),
@@ -116,9 +120,22 @@ def _parts(record: logging.LogRecord, process: str) -> dict[str, object]:
     return parts
 
 
+def _timestamp(created: float) -> str:
+    seconds, microseconds = divmod(round(created * 1_000_000), 1_000_000)
+    return f"{_date(seconds)}.{microseconds:06d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    """The part of a time that thousands of records in a row share."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _plain(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=repr)
-    return json.dumps(text) if not text or any(char in text for char in ' "=') else text
+    if type(value) is int or type(value) is float:
+        return repr(value)
+    text = value if isinstance(value, str) else _JSON.encode(value)
+    return _JSON.encode(text) if not text or _SEPARATOR.search(text) else text
 
 
 def _one_line(text: str) -> str:

@@ -70,3 +70,21 @@ def test_what_a_child_says_without_form_is_a_warning() -> None:
         text = TextLines("supervisor").format(record)
         assert " warning mount-0[9] stderr: " in text
     assert from_line(b"Segmentation fault\n", "m", 9).getMessage() == "Segmentation fault"
+
+
+@pytest.mark.parametrize(
+    ("created", "spelt"),
+    [
+        (1.9999996, "1970-01-01T00:00:02.000000+00:00"),
+        (1.0000004, "1970-01-01T00:00:01.000000+00:00"),
+        (86399.25, "1970-01-01T23:59:59.250000+00:00"),
+    ],
+)
+def test_times_have_six_digits_and_carry_into_the_next_second(created: float, spelt: str) -> None:
+    assert TextLines("w").format(_record("m", created=created)).startswith(spelt + " info ")
+
+
+def test_values_of_text_are_told_apart() -> None:
+    fields = {"a": 1, "b": 0.5, "c": "1 2", "d": "", "e": "x=y", "f": None, "g": True, "h": ["i j"]}
+    line = TextLines("w").format(_record("m", fields=fields))
+    assert line.partition("m ")[2] == 'a=1 b=0.5 c="1 2" d="" e="x=y" f=null g=true h="[\\"i j\\"]"'
