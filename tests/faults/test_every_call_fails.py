@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.faults.scenarios import NEW, OTHER, PART, SCENARIOS, Ground, Scenario, seen, tidy
+from tests.faults.upkeep_scenarios import UPKEEP
 from tests.unit.namespace.kit import BUCKET, FEWER, get, put, tree
 from weka_mp.errors import (
     BucketMissing,
@@ -22,15 +23,22 @@ from weka_mp.store.faulty import Effect, Fault, FaultyStore
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.memory_inodes import ALL_PRIMITIVES
 
-RELEASES = {"close", "unlock", "drop_lease"}  # what they report as failed is given back all the same
 ERRORS = (NoSpace, QuotaExceeded, ReadOnly, IoFailure, Interrupted)
+DONE_BEFORE = {"NotFound", "PreconditionFailed", "UploadMissing", "BucketExists", "BucketMissing"}
+ALL = {**SCENARIOS, **UPKEEP}
+LONG = {"check", "fill-paths", "list-prefixes"}  # much like others: for the soak
+SHORT = sorted({*ALL} - LONG)
 
 
-def faults_at(nth: int, verb: str, fewer: str) -> list[Fault]:
-    """How the call fails: before anything, half-way where there is a half, or only in its reply."""
+def faults_at(nth: int, verb: str, fewer: str, *, every: bool = False) -> list[Fault]:
+    """How the call fails: before anything, half-way where there is a half, or only in its reply.
+
+    The errors take turns by the place of the call, unless `every` one is wanted.
+    """
     faults = [Fault(IoFailure, nth, None, Effect.WHOLE)]
     if fewer == "all":
-        faults.append(Fault(ERRORS[nth % len(ERRORS)], nth, None, Effect.NOTHING))
+        errors = ERRORS if every else (ERRORS[nth % len(ERRORS)],)
+        faults += [Fault(error, nth, None, Effect.NOTHING) for error in errors]
     if verb in {"write", "copy"}:
         faults.append(Fault(NoSpace, nth, None, Effect.HALF))
     return faults
@@ -69,13 +77,22 @@ FALLBACKS = [
 ] + [("no-noreplace", "put-new"), ("no-leases", "put-if-match")]
 
 
-@pytest.mark.parametrize(("fewer", "name"), [("all", name) for name in sorted(SCENARIOS)] + FALLBACKS)
+@pytest.mark.parametrize(("fewer", "name"), [("all", name) for name in SHORT] + FALLBACKS)
 def test_one_failing_call(name: str, fewer: str) -> None:
-    scenario = SCENARIOS[name]
+    scenario = ALL[name]
     for nth, verb in enumerate(verbs_of(scenario, fewer), 1):
-        if verb not in RELEASES:
+        if verb != "close":  # it never fails
             for fault in faults_at(nth, verb, fewer):
                 one_failure(scenario, fewer, fault)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_one_failing_call_with_every_error(name: str) -> None:
+    for nth, verb in enumerate(verbs_of(ALL[name], "all"), 1):
+        if verb != "close":
+            for fault in faults_at(nth, verb, "all", every=True):
+                one_failure(ALL[name], "all", fault)
 
 
 def one_failure(scenario: Scenario, fewer: str, fault: Fault) -> None:
@@ -90,13 +107,14 @@ def one_failure(scenario: Scenario, fewer: str, fault: Fault) -> None:
     verb = store.calls[fault.nth - 1].verb
     where = f"{fault} at {verb}: {failed!r}"
     store.begin()
+    assert failed is None or isinstance(failed, fault.error), where
     assert held(memory, ground) == before, where
     present = {key: seen(ground.namespace, key) for key in scenario.after}
     assert present in ((scenario.before, scenario.after) if failed else (scenario.after,)), where
     listed = [getattr(row, "key", None) for row in ground.namespace.list_objects(BUCKET).items]
     assert listed == sorted(key for key, data in present.items() if data is not None), where
     still_works(scenario, ground, where)
-    nothing_is_left(memory, ground, where)
+    nothing_is_left(memory, ground, scenario.leaves, where)
 
 
 def still_works(scenario: Scenario, ground: Ground, where: str) -> None:
@@ -104,16 +122,14 @@ def still_works(scenario: Scenario, ground: Ground, where: str) -> None:
     try:
         scenario.act(ground)
     except NamespaceError as error:
-        assert type(error).__name__ in {"NotFound", "PreconditionFailed", "UploadMissing", "BucketExists"}, (
-            where,
-            repr(error),
-        )
+        assert type(error).__name__ in DONE_BEFORE, (where, repr(error))
     assert {key: seen(ground.namespace, key) for key in scenario.after} == scenario.after, where
+    scenario.settled(ground)
     put(ground.namespace, b"later/k", NEW)
     assert get(ground.namespace, b"later/k") == NEW
 
 
-def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
+def nothing_is_left(memory: MemoryStore, ground: Ground, leaves: tuple[bytes, ...], where: str) -> None:
     """After deletion of all objects and a sweep: the empty bucket and the bare control area."""
     tidy(ground)
     far_future = 1 << 62
@@ -121,7 +137,7 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
     ground.namespace.expire_uploads(far_future)
     ground.namespace.forget_completed(far_future)
     left = set(tree(memory))
-    lasting = (b".weka/longnames/", b".weka/buckets/", b".weka/renames/")
+    lasting = (b".weka/longnames/", b".weka/buckets/", b".weka/renames/", *leaves)
     kept = {path for path in left if path.startswith(lasting)}
     assert not [path for path in kept if b"new-" in path], where
     # An empty directory is no object and keeps no bucket; it may stay where taking it away was what failed.
@@ -137,7 +153,7 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, where: str) -> None:
         b".weka/spool/",
         b".weka/uploads/",
         b".weka/completed/",
-    }, where
+    } - {*leaves}, where
     ground.namespace.delete_bucket(BUCKET)
     with pytest.raises(BucketMissing):
         ground.namespace.head_bucket(OTHER)

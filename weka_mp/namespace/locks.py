@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from weka_mp.errors import NamespaceError
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
@@ -105,12 +106,22 @@ class EntryLocks:
             yield len(taken) == len(offsets)
         finally:
             try:
-                for offset in taken:
-                    self._store.unlock(self._fd, offset)
+                self._give_back(taken)
             finally:
                 with self._changed:
                     self._held.difference_update(offsets)
                     self._changed.notify_all()
+
+    def _give_back(self, taken: list[int]) -> None:
+        """All of them, also where one cannot be: whoever waits for another would wait as long as we live."""
+        failure = None
+        for offset in taken:
+            try:
+                self._store.unlock(self._fd, offset)
+            except NamespaceError as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     def _claim(self, offsets: list[int], wait: bool) -> bool:
         with self._changed:

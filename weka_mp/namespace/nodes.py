@@ -291,10 +291,13 @@ class Nodes:
             fd = self._open_by(node.dev, node.identity, node.parent, node.name)
         except NotFound as error:
             raise Stale("this inode is gone") from error
-        attr = self._store.attr(fd)
-        if (attr.dev, attr.ino, self._identity(fd, attr)) != (node.dev, node.ino, node.identity):
+        try:
+            attr = self._store.attr(fd)
+            if (attr.dev, attr.ino, self._identity(fd, attr)) != (node.dev, node.ino, node.identity):
+                raise Stale("another inode has this name now")
+        except BaseException:
             self._store.close(fd)
-            raise Stale("another inode has this name now")
+            raise
         return fd
 
     def _open_by(self, dev: int, identity: bytes, parent: int, name: bytes) -> Fd:

@@ -256,7 +256,11 @@ def _open_directory(context: Context, bucket: Fd, key: bytes, joined: bytes) -> 
         if found is None:
             raise NotFound(subject=key)
         info, fd = found
-        return OpenObject(context, fd, info, store.attr(fd), b"", sealed=True)
+        try:
+            return OpenObject(context, fd, info, store.attr(fd), b"", sealed=True)
+        except BaseException:
+            store.close(fd)
+            raise
     finally:
         store.close(directory)
 

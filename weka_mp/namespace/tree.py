@@ -361,10 +361,13 @@ class Tree:
 
     def _let_go(self, fd: Fd) -> None:
         """A name of the inode behind the O_PATH `fd`, which is ours, was taken away."""
-        attr = self._store.attr(fd)
-        gone = attr.nlink == 0 or stat.S_ISDIR(attr.mode)
-        if not gone or not self.nodes.orphaned(fd):
-            self._store.close(fd)
+        kept = False
+        try:
+            attr = self._store.attr(fd)
+            kept = (attr.nlink == 0 or stat.S_ISDIR(attr.mode)) and self.nodes.orphaned(fd)
+        finally:
+            if not kept:
+                self._store.close(fd)
 
     def _remove_hidden(self, parent: Fd, name: bytes) -> None:
         directory = self._store.open_dir(parent, name)
@@ -411,17 +414,17 @@ class Tree:
                         told = told and self.nodes.told_as(replaced, to_parent, to_name)
                     self._have_it_repeated((parent, name, to_parent, to_name), told)
                     self._rename(source, name, target, to_name, flags)
+                    take_over(self._store, moving)
+                    self.nodes.moved(moving, to_parent, to_name)
+                    if replaced is not None and flags == EXCHANGE:
+                        take_over(self._store, replaced)
+                        self.nodes.moved(replaced, parent, name)
                 except BaseException:
                     if replaced is not None:
                         self._store.close(replaced)
                     raise
-                take_over(self._store, moving)
-                self.nodes.moved(moving, to_parent, to_name)
-                if replaced is not None and flags == EXCHANGE:
-                    take_over(self._store, replaced)
-                    self.nodes.moved(replaced, parent, name)
                 if replaced is not None:
-                    self._let_go_if_replaced(replaced, flags)
+                    (self._store.close if flags == EXCHANGE else self._let_go)(replaced)
             finally:
                 self._store.close(moving)
             take_over(self._store, source)
@@ -455,12 +458,6 @@ class Tree:
                 raise
             self._remove_hidden(target, to_name)
             self._store.rename(source, name, target, to_name, flags)
-
-    def _let_go_if_replaced(self, fd: Fd, flags: int) -> None:
-        if flags == EXCHANGE:
-            self._store.close(fd)
-        else:
-            self._let_go(fd)
 
     # ---- durability
     def sync(self, handle: int, *, data_only: bool) -> Callable[[], None]:

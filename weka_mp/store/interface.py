@@ -81,7 +81,9 @@ class Store(Protocol):
         """A new open file description of the inode behind `fd` (O_PATH ones too)."""
 
     def dup(self, fd: Fd) -> Fd: ...
-    def close(self, fd: Fd) -> None: ...
+    def close(self, fd: Fd) -> None:
+        """Gives it back in any case. Raises for what is not open, not for what a disk says: ask `sync_*`."""
+
     def handle_of(self, fd: Fd) -> bytes:
         """A handle that `open_handle` resolves later; NotSupported where there are none."""
 

@@ -9,7 +9,9 @@ close(2), which has given the descriptor back all the same.
 
 from __future__ import annotations
 
+import errno
 import functools
+import logging
 import os
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
@@ -20,6 +22,8 @@ __all__ = ["ATTEMPTS", "close_once", "uninterrupted"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 256
 """Of one call. A file system whose every answer is EINTR is told of, and not asked for ever."""
@@ -50,11 +54,17 @@ def _again(call: Callable[[], R]) -> R:
 
 
 def close_once(fd: int) -> None:
-    """close(2), which closes even where it is interrupted (its manual, "Dealing with error returns from
-    close()"): a second one could close what another thread has opened meanwhile. Raises OSError for whatever
-    else it says, and has closed then, too.
+    """close(2), which closes even where it is interrupted or fails (its manual, "Dealing with error returns
+    from close()"): a second one could close what another thread has opened meanwhile.
+
+    What a disk says that late is logged; fsync(2) has told those who asked. Raises OSError (EBADF) for what
+    is not open.
     """
     try:
         os.close(fd)
     except InterruptedError:
         return
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise
+        _log.warning("close(2) of a file of the store: %s", error.strerror)

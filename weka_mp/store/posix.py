@@ -88,8 +88,7 @@ class PosixStore:
             found = probe(self._root)
             self.primitives = found or assumed(self._root)
         except BaseException as error:
-            with contextlib.suppress(OSError):
-                close_once(self._root)
+            close_once(self._root)
             if isinstance(error, OSError):
                 raise StoreUnusable(f"{os.fsdecode(path)}: {error.strerror}") from error
             raise
