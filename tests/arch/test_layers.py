@@ -23,7 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": {"values", "errors"},
     "store": LEAVES,
     "namespace": LEAVES | {"store"},
-    "gateway": LEAVES | {"namespace", "store", "s3", "policy", "config"},
+    "identity": LEAVES | {"namespace", "store", "private_files"},
+    "private_files": set(),
+    "gateway": LEAVES | {"namespace", "store", "s3", "policy", "identity", "config"},
     "observe": LEAVES,
     "config": LEAVES,
     "reexport": LEAVES,
@@ -31,12 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipc": LEAVES,
     "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc"},
     "server": LEAVES
-    | {"gateway", "namespace", "store", "s3", "policy", "offload", "observe", "config", "ipc"},
+    | {"gateway", "namespace", "store", "s3", "policy", "identity", "offload", "observe", "config", "ipc"},
     "bench": LEAVES | {"s3"},
-    "control": LEAVES | {"gateway", "namespace", "store", "policy", "observe", "config", "ipc", "reexport"},
+    "control": LEAVES
+    | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"},
     "supervise": LEAVES
     | {"fuse", "server", "control", "gateway", "namespace", "store", "policy", "observe", "config", "ipc"}
-    | {"reexport"},
+    | {"reexport", "identity", "private_files"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""

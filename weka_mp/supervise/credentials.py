@@ -6,11 +6,11 @@ import configparser
 import os
 import re
 import secrets
-import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from weka_mp.private_files import Exposed, create_private, read_private
 
 __all__ = ["CredentialsError", "RootCredentials", "root_credentials"]
 
@@ -48,7 +48,6 @@ def root_credentials(directory: str, environ: Mapping[str, str]) -> RootCredenti
         return _from_environment(*given)
     path = os.path.join(directory, FILE_NAME)
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
         if not os.path.lexists(path):
             _create(path)
         return _read(path)
@@ -73,7 +72,7 @@ def _checked(access: str, secret: str, path: str | None) -> RootCredentials:
 
 
 def _create(path: str) -> None:
-    """Write new credentials completely before the name appears; another process that was first wins."""
+    """Another process that was first wins."""
     access = "WEKA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
     text = (
         "# Root credentials of a weka_mp store, in the form of an AWS credentials file.\n"
@@ -81,45 +80,22 @@ def _create(path: str) -> None:
         f"aws_access_key_id = {access}\n"
         f"aws_secret_access_key = {secrets.token_hex(20)}\n"
     )
-    directory = os.path.dirname(path)
-    fd, temporary = tempfile.mkstemp(prefix="." + FILE_NAME, dir=directory)  # mode 0600
-    try:
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        _link_if_absent(temporary, path)
-    finally:
-        os.unlink(temporary)
-    _sync_directory(directory)
-
-
-def _link_if_absent(temporary: str, path: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-
-
-def _sync_directory(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    create_private(path, text)
 
 
 def _read(path: str) -> RootCredentials:
-    with open(path, encoding="utf-8") as file:
-        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-            raise CredentialsError(f"{path} can be read by others: chmod 600 it (and consider new keys)")
+    try:
+        text = read_private(path)
         parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read_file(file)
-            section = parser["default"]
-            return _checked(section["aws_access_key_id"], section["aws_secret_access_key"], path)
-        except (configparser.Error, KeyError, UnicodeDecodeError):
-            # The parser's own message would quote the line, secret included.
-            raise CredentialsError(
-                f"{path}: no aws_access_key_id and aws_secret_access_key under [default]"
-            ) from None
+        parser.read_string(text)
+        section = parser["default"]
+        return _checked(section["aws_access_key_id"], section["aws_secret_access_key"], path)
+    except Exposed:
+        raise CredentialsError(
+            f"{path} can be read by others: chmod 600 it (and consider new keys)"
+        ) from None
+    except (configparser.Error, KeyError, UnicodeDecodeError):
+        # The parser's own message would quote the line, secret included.
+        raise CredentialsError(
+            f"{path}: no aws_access_key_id and aws_secret_access_key under [default]"
+        ) from None

@@ -1,0 +1,99 @@
+"""The record ``.weka/identity/registry``: everything but service accounts and temporary credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from weka_mp.identity.envelope import Damaged, open_envelope, plain, typed, wrap
+from weka_mp.identity.errors import IdentityUnusable
+from weka_mp.identity.model import (
+    AccessKey,
+    Account,
+    Group,
+    LockOutRule,
+    PosixIdentity,
+    Role,
+    StoredPolicy,
+    User,
+)
+from weka_mp.identity.naming import ROOT
+from weka_mp.identity.registry import Registry
+
+__all__ = ["decode", "encode", "exactly", "optional"]
+
+_VERSION: Final = 1
+_WHAT: Final = "the record of users and policies"
+
+
+def encode(registry: Registry) -> bytes:
+    """The record's bytes."""
+    content = plain(registry)
+    assert isinstance(content, dict)
+    return wrap({"version": _VERSION, **content})
+
+
+def decode(data: bytes) -> Registry:
+    """Raises IdentityUnusable: damaged, or of a newer version."""
+    content = open_envelope(data, _WHAT)
+    version = content.pop("version", None)
+    if version != _VERSION:
+        raise IdentityUnusable(f"{_WHAT} has version {version!r}, this weka_mp knows {_VERSION}")
+    registry = typed(Registry, content, _READERS, _WHAT)
+    for user in registry.users.values():
+        if user.account not in registry.accounts or not registry.groups.keys() >= set(user.groups):
+            raise Damaged(f"{_WHAT} is damaged: an account or group is missing")
+    if ROOT not in registry.accounts:
+        raise Damaged(f"{_WHAT} is damaged: the account {ROOT} is missing")
+    return registry
+
+
+def exactly(kind: type) -> Callable[[Any], Any]:
+    """Of this type and no other: a bool is no int."""
+
+    def read(value: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    return read
+
+
+def optional(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else reader(value)
+
+
+def _many(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda values: tuple(reader(value) for value in exactly(list)(values))
+
+
+def _of(kind: type) -> Callable[[Any], Any]:
+    return lambda value: typed(kind, value, _READERS, _WHAT)
+
+
+def _by_name(kind: type) -> Callable[[Any], Any]:
+    def read(values: Any) -> dict[str, Any]:
+        found = {name: _of(kind)(value) for name, value in exactly(dict)(values).items()}
+        if any(entity.name != name for name, entity in found.items()):
+            raise ValueError
+        return found
+
+    return read
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "str": exactly(str),
+    "str | None": optional(exactly(str)),
+    "int": exactly(int),
+    "bool": exactly(bool),
+    "tuple[int, ...]": _many(exactly(int)),
+    "tuple[str, ...]": _many(exactly(str)),
+    "Role": Role,
+    "PosixIdentity": _of(PosixIdentity),
+    "LockOutRule": _of(LockOutRule),
+    "tuple[AccessKey, ...]": _many(_of(AccessKey)),
+    "Mapping[str, Account]": _by_name(Account),
+    "Mapping[str, User]": _by_name(User),
+    "Mapping[str, Group]": _by_name(Group),
+    "Mapping[str, StoredPolicy]": _by_name(StoredPolicy),
+}

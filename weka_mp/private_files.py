@@ -1,0 +1,71 @@
+"""Small files outside the store that only their owner may read: made and replaced whole and durably."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+
+__all__ = ["Exposed", "create_private", "read_private", "replace_private"]
+
+_FOR_OTHERS = 0o077
+
+
+class Exposed(Exception):
+    """The file can be read or written by others."""
+
+
+def create_private(path: str, text: str) -> None:
+    """Make the file and its directory when absent; complete before the name appears, mode 0600.
+
+    Where another process was first its file stays. Raises OSError.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    temporary = _staged(path, text)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    finally:
+        os.unlink(temporary)
+    _sync_directory(path)
+
+
+def replace_private(path: str, text: str) -> None:
+    """Replace the file in one step, mode 0600. Raises OSError."""
+    temporary = _staged(path, text)
+    try:
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _sync_directory(path)
+
+
+def read_private(path: str) -> str:
+    """All of it. Raises Exposed, OSError, UnicodeDecodeError."""
+    with open(path, encoding="utf-8") as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & _FOR_OTHERS:
+            raise Exposed(path)
+        return file.read()
+
+
+def _staged(path: str, text: str) -> str:
+    fd, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}", dir=os.path.dirname(path))  # 0600
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return temporary
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
