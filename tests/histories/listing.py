@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.histories.clients import GONE
+from tests.histories.groups import GONE
 from tests.model.doors import S3Door, rows_of
 
 __all__ = ["Catalogue"]

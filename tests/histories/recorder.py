@@ -11,9 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.histories.register import Operation
 
-__all__ = ["Call", "Recorder", "relaxed"]
-
-CHANGES = ("write", "create", "delete", "swap", "rename")
+__all__ = ["Call", "Recorder"]
 
 
 @dataclass
@@ -28,8 +26,10 @@ class Call:
     def may(
         self, kind: str, key: int, value: str | None = None, other: int = 0, old: str | None = None
     ) -> None:
-        """What takes effect, now or later or never, if no answer comes."""
-        self.intended.append(Operation(self.client, kind, key, self.start, math.inf, value, old, other))
+        """What takes effect or does not, if no answer comes."""
+        self.intended.append(
+            Operation(self.client, kind, key, self.start, math.inf, value, old, other, answered=False)
+        )
 
     def add(
         self, kind: str, key: int, value: str | None = None, other: int = 0, old: str | None = None
@@ -39,47 +39,40 @@ class Call:
 
 
 class Recorder:
-    """The history of one group of keys. Thread-safe."""
+    """The history of one group of keys. Thread-safe.
+
+    `writing`: from when to when descriptors were open for writing; inf where the end is not known.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.history: list[Operation] = []
-        self.problems: list[str] = []
+        self.writing: list[tuple[float, float]] = []
 
     @contextmanager
     def call(self, client: str) -> Iterator[Call]:
-        """Around one call. An OSError or anything else that ends it leaves it unanswered."""
+        """Around one call. An exception leaves it unanswered; when that has a true `over`, nothing of it
+        happens any more.
+        """
         call = Call(client, time.monotonic())
         try:
             yield call
-        except BaseException:
+        except BaseException as error:
+            end = time.monotonic() if getattr(error, "over", False) else math.inf
             with self._lock:
-                self.history += call.intended
+                self.history += [replace(found, end=end) for found in call.intended]
             raise
         end = time.monotonic()
         with self._lock:
             self.history += [replace(found, end=end) for found in call.found]
 
-    def problem(self, text: str) -> None:
-        with self._lock:
-            self.problems.append(text)
-
-
-def relaxed(history: list[Operation]) -> list[Operation]:
-    """What the mount shows may be what was before an S3 change that is not answered yet (SEMANTICS, 1).
-
-    So a look through the mount counts from the beginning of the first S3 change under way when it began.
-    """
-    changes = [found for found in history if found.client.startswith("s3") and found.kind in CHANGES]
-
-    def begins(look: Operation) -> float:
-        under_way = [change.start for change in changes if change.start <= look.start <= change.end]
-        return min(under_way, default=look.start)
-
-    looks = ("read", "present")
-    return [
-        replace(found, start=begins(found))
-        if found.client.startswith("mount") and found.kind in looks
-        else found
-        for found in history
-    ]
+    @contextmanager
+    def open_for_writing(self) -> Iterator[None]:
+        """Around the time in which a descriptor can write, its opening and its closing included."""
+        start, end = time.monotonic(), math.inf
+        try:
+            yield
+            end = time.monotonic()
+        finally:
+            with self._lock:
+                self.writing.append((start, end))

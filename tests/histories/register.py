@@ -1,37 +1,91 @@
-"""Can a history of concurrent operations on a few keys be explained by one order? (Herlihy & Wing, 1990)
+"""What keys do: the register that a history is compared with, one operation after the other.
 
-The search is Wing and Gong's with Lowe's memory of what was tried: linearize any operation that begins before
-the first answer among those that are left, go on, and take it back when that leads nowhere. Operations that
-were never answered may take effect at any time after they began, or never.
+Four keys at most: two names in each of two folders. A key holds a file, a file has contents. Files matter
+because POSIX callers hold them open: what is written by a descriptor goes where its file is by then, which
+may be another key or none.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-__all__ = ["Operation", "State", "explain", "step"]
+from tests.histories.contents import Content
+
+__all__ = ["FOLDER", "LOOKS", "Operation", "State", "initial", "steps"]
 
 Value = str | None
-"""What a key holds: the name of a body; None: there is no such object."""
+"""What a key holds: the name of contents; None: there is no such object."""
 
-State = tuple[Value, ...]
-"""The values of all keys of one group, by the key's number."""
+FOLDER = 2
+"""Keys of a folder: 0 and 1 are those of the first, 2 and 3 those of the second."""
 
-MAX_STATES = 200_000
-"""More than an explicable history of a round ever needed, by a factor of a hundred."""
+LOOKS = ("read", "present", "differs", "vacant", "occupied", "unmovable", "glimpse")
 
-LOOKS = ("read", "present", "differs")
+
+class Held(NamedTuple):
+    """A file and its contents."""
+
+    file: str
+    content: str
+
+
+class State(NamedTuple):
+    """The files of all keys by the key's number, and those that callers hold open, by the caller's word."""
+
+    keys: tuple[Held | None, ...]
+    held: tuple[tuple[str, Held], ...] = ()
+
+    def of(self, slot: Value) -> Held | None:
+        return next((held for name, held in self.held if name == slot), None)
+
+    def put(self, key: int, held: Held | None) -> State:
+        return self._replace(keys=(*self.keys[:key], held, *self.keys[key + 1 :]))
+
+    def hold(self, slot: str, held: Held) -> State:
+        return self._replace(held=tuple(sorted((*self.let_go(slot).held, (slot, held)))))
+
+    def let_go(self, slot: Value) -> State:
+        return self._replace(held=tuple(entry for entry in self.held if entry[0] != slot))
+
+    def write(self, file: str, place: int, patch: str) -> State:
+        """Write over a place of a file, wherever it is."""
+
+        def after(held: Held | None) -> Held | None:
+            if held is None or held.file != file:
+                return held
+            return Held(file, str(Content.read(held.content).patched(place, patch)))
+
+        found = tuple((slot, after(held) or held) for slot, held in self.held)
+        return State(tuple(map(after, self.keys)), found)
+
+    def folder(self, key: int) -> tuple[Held | None, ...]:
+        first = key // FOLDER * FOLDER
+        return self.keys[first : first + FOLDER]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call: `key` and `other` are numbers of keys, times are in seconds, `end` inf: never answered.
+    """One call: `key` and `other` are numbers of keys, times are in seconds.
 
-    read(value) · present · differs(value): is there and holds something else · write(value) · create(value):
-    was absent · delete · unlink: was there · swap(old, value): held `old` · rename(other): `key` took the
-    place of `other`
+    Not `answered`: it took effect at some time up to `end` (inf: or later), or never.
+
+    Looks: read(value) · present · differs(value): is there and holds something else · vacant: no key of its
+    folder · occupied: some key of it · unmovable: `key` is absent or the folder of `other` is vacant ·
+    glimpse(old, value, other): in the place `other` of the file held as `old` is what contents `value` have
+    there
+
+    Changes: write(value) · create(value): was absent · delete · unlink: was there · swap(old, value): held
+    `old` · rename(other): `key` took the place of `other`, and held `old` if that is given · place(other):
+    the same, `other` was absent · move(other): all keys of the folder went to the folder of `other`, where
+    none was
+
+    In steps: hold(value): the file of `key` is held as `value` from now on · see(old, value): the file held
+    as `old` has these contents · patch(old, value, other): `value` is written over the place `other` of the
+    file held as `old` · store(old): a new file of the contents of the one held as `old`
+
+    `elsewhere`: a folder moved meanwhile, so the call may have met the key of that name in the other one.
+    `doubled`: a rename of the same two names was under way, so this one may have had nothing left to do.
     """
 
     client: str
@@ -42,113 +96,117 @@ class Operation:
     value: Value = None
     old: Value = None
     other: int = 0
-
-    @property
-    def maybe(self) -> bool:
-        return self.end == math.inf
-
-
-def _with(state: State, key: int, value: Value) -> State:
-    return (*state[:key], value, *state[key + 1 :])
+    elsewhere: bool = False
+    doubled: bool = False
+    answered: bool = True
 
 
-def step(state: State, operation: Operation) -> State | None:
-    """The state after the operation; None when it could not have been answered as it was."""
-    held, kind = state[operation.key], operation.kind
+def initial(keys: int = 2) -> State:
+    """Nothing is there."""
+    return State((None,) * keys)
+
+
+def steps(state: State, operation: Operation) -> list[State]:
+    """The states after the operation; none when it could not have been answered as it was."""
+    found: list[State] = []
+    for place in _places(operation):
+        after = _LOOKS[place.kind](state, place) if place.kind in _LOOKS else _changed(state, place)
+        if after is True:
+            return [state]
+        if isinstance(after, State) and after not in found:
+            found.append(after)
+    if operation.doubled and any(state.folder(operation.other)):
+        found.append(state)
+    return found
+
+
+def _places(operation: Operation) -> list[Operation]:
+    if not operation.elsewhere:
+        return [operation]
+    others = {operation.other}
+    if operation.kind in ("rename", "place", "unmovable"):
+        others.add(operation.other ^ FOLDER)
+    return [
+        replace(operation, key=key, other=other)
+        for key in (operation.key, operation.key ^ FOLDER)
+        for other in sorted(others)
+    ]
+
+
+def _glimpse(state: State, look: Operation) -> bool:
+    held = state.of(look.old)
+    if held is None:
+        return False
+    there, seen = Content.read(held.content), Content.read(look.value or "")
+    return (there.body, there.place(look.other)) == (seen.body, seen.place(look.other))
+
+
+def _content(state: State, key: int) -> Value:
+    held = state.keys[key]
+    return held.content if held else None
+
+
+_LOOKS = {
+    "read": lambda state, look: _content(state, look.key) == look.value,
+    "present": lambda state, look: state.keys[look.key] is not None,
+    "differs": lambda state, look: _content(state, look.key) not in (None, look.value),
+    "vacant": lambda state, look: not any(state.folder(look.key)),
+    "occupied": lambda state, look: any(state.folder(look.key)),
+    "unmovable": lambda state, look: state.keys[look.key] is None or not any(state.folder(look.other)),
+    "glimpse": _glimpse,
+}
+assert set(_LOOKS) == set(LOOKS)
+
+
+def _changed(state: State, change: Operation) -> State | None:
+    if change.kind in ("hold", "see", "patch", "store"):
+        return _in_steps(state, change)
+    held = state.keys[change.key]
+    if change.kind in ("rename", "place", "move"):
+        return _renamed(state, change)
     possible = {
-        "read": held == operation.value,
-        "present": held is not None,
-        "differs": held is not None and held != operation.value,
         "write": True,
         "create": held is None,
         "delete": True,
         "unlink": held is not None,
-        "swap": held == operation.old,
-        "rename": held is not None,
-    }[kind]
+        "swap": held is not None and held.content == change.old,
+    }[change.kind]
     if not possible:
         return None
-    if kind in LOOKS:
+    if change.value is None:
+        return state.put(change.key, None)
+    return state.put(change.key, Held(_file_of(change), change.value))
+
+
+def _file_of(change: Operation) -> str:
+    """A name of its own for the file that a call makes."""
+    return f"{change.client} {change.start!r}"
+
+
+def _renamed(state: State, change: Operation) -> State | None:
+    if change.kind == "move":
+        if any(state.folder(change.other)):
+            return None
+        for number, held in enumerate(state.folder(change.key)):
+            state = state.put(change.other + number, held).put(change.key + number, None)
         return state
-    if kind == "rename":
-        return _with(_with(state, operation.key, None), operation.other, held)
-    return _with(state, operation.key, None if kind in ("delete", "unlink") else operation.value)
+    held = state.keys[change.key]
+    if held is None or (change.kind == "place" and state.keys[change.other] is not None):
+        return None
+    if change.old is not None and held.content != change.old:
+        return None
+    return state.put(change.key, None).put(change.other, held)
 
 
-def explain(history: Sequence[Operation], initial: State) -> list[Operation] | None:
-    """None when some order explains the history; else the operations that are left where it got furthest.
-
-    Raises RuntimeError when that is not decided after MAX_STATES steps.
-    """
-    return _Search(history).run(initial)
-
-
-class _Search:
-    """Operations by number, the answered ones by their beginning and behind them those without an answer."""
-
-    def __init__(self, history: Sequence[Operation]) -> None:
-        answered = sorted((found for found in history if not found.maybe), key=lambda found: found.start)
-        self._answered = len(answered)
-        self._operations = answered + [found for found in history if found.maybe]
-        self._required = (1 << self._answered) - 1
-        self._tried: set[tuple[int, State]] = set()
-        self._furthest = (-1, 0)
-
-    def run(self, initial: State) -> list[Operation] | None:
-        pending: list[tuple[int, int, State]] = [(0, 0, initial)]  # first left, which are done, state
-        while pending:
-            first, done, state = pending.pop()
-            first, done = self._look(first, done, state)
-            if done & self._required == self._required:
-                return None
-            if (done, state) in self._tried:
-                continue
-            self._tried.add((done, state))
-            if len(self._tried) > MAX_STATES:
-                raise RuntimeError(f"not decided, the furthest left {self._left()[:25]}")
-            count = (done & self._required).bit_count()
-            if count > self._furthest[0]:
-                self._furthest = (count, done)
-            following = []
-            for number in self._candidates(first, done):
-                after = step(state, self._operations[number])
-                if after is not None:
-                    following.append((first, done | 1 << number, after))
-            pending += reversed(following)  # the first to be answered is tried first
-        return self._left()
-
-    def _look(self, first: int, done: int, state: State) -> tuple[int, int]:
-        """Linearize every look that agrees with the state: doing it now is never worse than later."""
-        while True:
-            while done >> first & 1 and first < self._answered:
-                first += 1
-            agreeing = [
-                number
-                for number in self._candidates(first, done)
-                if self._operations[number].kind in LOOKS
-                and step(state, self._operations[number]) is not None
-            ]
-            if not agreeing:
-                return first, done
-            for number in agreeing:
-                done |= 1 << number
-
-    def _candidates(self, first: int, done: int) -> list[int]:
-        """Those that are left and begin before the first answer among them, by the time of their answer."""
-        found: list[int] = []
-        earliest = math.inf
-        for number in range(first, self._answered):
-            operation = self._operations[number]
-            if operation.start > earliest:
-                break
-            if not done >> number & 1:
-                found.append(number)
-                earliest = min(earliest, operation.end)
-        found = [number for number in found if self._operations[number].start <= earliest]
-        found.sort(key=lambda number: self._operations[number].end)
-        maybe = [number for number in range(self._answered, len(self._operations)) if not done >> number & 1]
-        return found + [number for number in maybe if self._operations[number].start <= earliest]
-
-    def _left(self) -> list[Operation]:
-        done = self._furthest[1]
-        return [found for number, found in enumerate(self._operations) if not done >> number & 1]
+def _in_steps(state: State, change: Operation) -> State | None:
+    if change.kind == "hold":
+        held = state.keys[change.key]
+        return state.hold(change.value or "", held) if held else None
+    held = state.of(change.old)
+    if held is None:
+        return None
+    if change.kind == "see":
+        return state.let_go(change.old) if held.content == change.value else None
+    if change.kind == "store":
+        return state.let_go(change.old).put(change.key, Held(_file_of(change), held.content))
+    return state.write(held.file, change.other, change.value or "")

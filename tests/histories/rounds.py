@@ -11,18 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.histories.allowances import allowed
 from tests.histories.bodies import Bodies
-from tests.histories.clients import Group, MountClient, S3Client, Unanswered
+from tests.histories.explaining import explain
+from tests.histories.groups import Client, Group, Unanswered
 from tests.histories.listing import Catalogue
-from tests.histories.recorder import Recorder, relaxed
-from tests.histories.register import Operation, explain
+from tests.histories.mount_client import MountClient
+from tests.histories.recorder import Recorder
+from tests.histories.register import Operation, initial
+from tests.histories.s3_client import S3Client
 from tests.system.service import start
 from tests.system.waiting import wait_until
 
 __all__ = ["KILLS", "Battlefield", "Verdict"]
 
 KILLS = ("nobody", "worker", "mount", "background")
-S3_CLIENTS, MOUNT_CLIENTS, GROUPS = 4, 3, 2
+S3_CLIENTS, MOUNT_CLIENTS, GROUPS = 4, 3, 3
 RECOVERY_SECONDS = 30.0
 
 
@@ -54,7 +58,7 @@ class Battlefield:
         groups = [self._group(number) for number in range(GROUPS)]
         catalogue = Catalogue(self._bucket, f"list-{self._count}", self._mount())
         verdict, stop = Verdict(), threading.Event()
-        threads = self._clients(groups, kill, verdict, stop)
+        threads = self._clients(groups, verdict, stop)
         threads += catalogue.threads(self.service.port, self._draw.getrandbits(32), verdict.problems, stop)
         for thread in threads:
             thread.start()
@@ -75,27 +79,26 @@ class Battlefield:
         return os.fsencode(self.service.mount or "")
 
     def _group(self, number: int) -> Group:
-        """Half of the groups have their keys in a directory of their own."""
-        folder = f"round-{self._count}-{number}".encode()
-        path = b"/".join((self._mount(), self._bucket.encode(), folder))
-        os.mkdir(path)
-        os.mkdir(path + b".staged")
-        return Group(
-            self._bucket, (folder + b"/x", folder + b"/y"), folder + b".staged", Bodies(), Recorder()
-        )
+        """Every third group has two folders, which are moved to and fro, each with its two keys."""
+        top = f"round-{self._count}-{number}".encode()
+        path = b"/".join((self._mount(), self._bucket.encode(), top))
+        for folder in (path, path + b"/staging", path + b"/a"):
+            os.mkdir(folder)
+        folders = (b"/a", b"/b") if number % 3 == 0 else (b"/a",)
+        keys = tuple(top + folder + name for folder in folders for name in (b"/x", b"/y"))
+        return Group(self._bucket, keys, top + b"/staging/", Bodies(), Recorder())
 
     def _clients(
-        self, groups: list[Group], kill: str, verdict: Verdict, stop: threading.Event
+        self, groups: list[Group], verdict: Verdict, stop: threading.Event
     ) -> list[threading.Thread]:
-        clients: list[S3Client | MountClient] = [
-            S3Client(number, self.service.port, self._draw.getrandbits(32), copies=kill == "nobody")
-            for number in range(S3_CLIENTS)
+        clients: list[Client] = [
+            S3Client(number, self.service.port, self._draw.getrandbits(32)) for number in range(S3_CLIENTS)
         ]
         clients += [
             MountClient(number, self._mount(), self._draw.getrandbits(32)) for number in range(MOUNT_CLIENTS)
         ]
 
-        def run(client: S3Client | MountClient, seed: int) -> None:
+        def run(client: Client, seed: int) -> None:
             draw = random.Random(seed)
             while not stop.is_set():
                 try:
@@ -106,8 +109,7 @@ class Battlefield:
                 except Exception as error:  # noqa: BLE001 - whatever it is, the round says so at its end
                     verdict.problems.append(f"{client.name}: {error!r}")
                     stop.set()
-            if isinstance(client, S3Client):
-                client.close()
+            client.close()
 
         return [
             threading.Thread(
@@ -125,23 +127,26 @@ class Battlefield:
     def _end(self, groups: list[Group], verdict: Verdict) -> None:
         """Both doors look at every key once more, then each group's history must be explained."""
         self._recovered()
-        s3 = S3Client(99, self.service.port, 0, copies=False)
+        s3 = S3Client(99, self.service.port, 0)
         mount = MountClient(99, self._mount(), 0)
         for group in groups:
             for look in (s3.look, mount.look, s3.look):
-                for key in range(2):
+                for key in range(len(group.keys)):
                     self._patiently(lambda look=look, key=key, group=group: look(group, key))
-            verdict.problems += group.recorder.problems
-            history = relaxed(group.recorder.history)
-            verdict.operations += len(history)
-            try:
-                left = explain(history, (None, None))
-            except RuntimeError as error:
-                verdict.problems.append(str(error))
-                continue
-            if left is not None:
-                verdict.problems.append(_told(group, left))
+            self._judge(group, verdict)
         s3.close()
+
+    @staticmethod
+    def _judge(group: Group, verdict: Verdict) -> None:
+        history = allowed(group.recorder)
+        verdict.operations += len(group.recorder.history)
+        try:
+            left = explain(history, initial(len(group.keys)))
+        except RuntimeError as error:
+            verdict.problems.append(str(error))
+            return
+        if left is not None:
+            verdict.problems.append(_told(group, history, left))
 
     def _recovered(self) -> None:
         def answers() -> bool:
@@ -164,12 +169,15 @@ class Battlefield:
         wait_until("an answer", RECOVERY_SECONDS, answered)
 
 
-def _told(group: Group, left: list[Operation]) -> str:
-    """The operations around the one that no order explains."""
+def _told(group: Group, history: list[Operation], left: list[Operation]) -> str:
+    """The operations around the first one that no order explains."""
     first = min(found.start for found in left)
+    before = sorted((found for found in history if found not in left), key=lambda found: found.end)
+    shown = [("done", found) for found in before if found.answered][-25:]
+    shown += [("left", found) for found in left[:25]]
     lines = [
-        f"  {found.start - first:9.6f} .. {found.end - first:9.6f}  {found.client:8} {found.kind:8} "
-        f"key {found.key} to {found.other}: {found.old or ''} -> {found.value}"
-        for found in left[:25]
+        f"  {what} {found.start - first:9.6f} .. {found.end - first:9.6f} {found.client:8} {found.kind:8} "
+        f"key {found.key}{'?' if found.elsewhere else ''} to {found.other}: {found.old or ''} {found.value}"
+        for what, found in shown
     ]
     return f"no order explains the history of {group.keys[0].decode()}, it ends before\n" + "\n".join(lines)
