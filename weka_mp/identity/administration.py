@@ -160,14 +160,14 @@ class Administration(Generic[P]):
         """
         serial, now_ns = naming.new_serial(self._identities.random), self._now_ns()
         policy = StoredPolicy(name, account, document, serial, 1, now_ns, now_ns)
-        self._identities.parse(document, PolicyUse.IDENTITY)
+        self._identities.parse(document, PolicyUse.IDENTITY, name)
         self._change(lambda registry: policies.add(registry, policy, self._predefined))
         return policy
 
     def replace_policy(self, name: str, document: str) -> StoredPolicy:
         """Its next version. Raises InvalidInput, what the parser raises, NoSuchEntity, Unmodifiable."""
         check_document(document)
-        self._identities.parse(document, PolicyUse.IDENTITY)
+        self._identities.parse(document, PolicyUse.IDENTITY, name)
         now_ns = self._now_ns()
         return self._change(
             lambda registry: policies.replace_document(registry, name, document, now_ns, self._predefined)

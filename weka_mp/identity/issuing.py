@@ -172,7 +172,7 @@ class CredentialIssuer(Generic[P]):
     def _check_policy(self, policy: str | None) -> None:
         if policy is not None:
             check_document(policy)
-            self._identities.parse(policy, PolicyUse.SESSION)
+            self._identities.parse(policy, PolicyUse.SESSION, "")
 
     def _parent(self, access_key: str, registry: Registry, *, root_too: bool) -> tuple[str, int, int]:
         """(name, generation, session) of the user whose own key it is. Raises NotAllowed."""

@@ -18,10 +18,10 @@ __all__ = [
     "MAX_ACCESS_KEYS",
     "MAX_ACCOUNTS",
     "MAX_ATTACHED",
+    "MAX_DOCUMENT_BYTES",
     "MAX_GROUPS",
     "MAX_GROUPS_OF_USER",
     "MAX_POLICIES",
-    "MAX_POLICY_CHARACTERS",
     "MAX_S3_USERS",
     "MAX_USERS",
     "AccessKey",
@@ -39,7 +39,9 @@ MAX_ACCOUNTS: Final = 1_024
 MAX_USERS: Final = 1_152
 MAX_S3_USERS: Final = 1_024
 MAX_POLICIES: Final = 1_024
-MAX_POLICY_CHARACTERS: Final = 2_048
+MAX_DOCUMENT_BYTES: Final = 20 * 1_024
+"""As it is kept. How many characters a policy may have its parser says, who does not count white space."""
+
 MAX_GROUPS: Final = 300  # these four: AWS's quotas of IAM
 MAX_GROUPS_OF_USER: Final = 10
 MAX_ATTACHED: Final = 10
@@ -195,11 +197,13 @@ class LockOutRule:
 
 
 def check_document(document: str) -> None:
-    """Raises InvalidInput when it is longer than the limit; what it says is judged elsewhere."""
-    if len(document) > MAX_POLICY_CHARACTERS:
-        raise InvalidInput(
-            f"a policy has at most {MAX_POLICY_CHARACTERS} characters, this has {len(document)}"
-        )
+    """Raises InvalidInput when it is too long to keep, or no text; what it says is judged elsewhere."""
+    try:
+        size = len(document.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("a policy is text") from None
+    if size > MAX_DOCUMENT_BYTES:
+        raise InvalidInput(f"a policy has at most {MAX_DOCUMENT_BYTES} bytes, this has {size}")
 
 
 def _check_attached(names: tuple[str, ...]) -> None:

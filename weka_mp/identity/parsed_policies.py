@@ -21,18 +21,19 @@ class ParsedPolicies(Generic[P]):
     def __init__(self, parse: PolicyParser[P], *, capacity: int = _CAPACITY) -> None:
         self._parse = parse
         self._capacity = capacity
-        self._known: OrderedDict[tuple[str, PolicyUse], P] = OrderedDict()
+        self._known: OrderedDict[tuple[str, PolicyUse, str], P] = OrderedDict()
         self._mutex = threading.Lock()
 
     def attached(self, name: str, document: str, use: PolicyUse) -> AttachedPolicy[P]:
         """Raises what the parser raises."""
+        key = (document, use, name)
         with self._mutex:
-            if (document, use) in self._known:
-                self._known.move_to_end((document, use))
-                return AttachedPolicy(name, document, self._known[document, use])
-        parsed = self._parse(document, use)
+            if key in self._known:
+                self._known.move_to_end(key)
+                return AttachedPolicy(name, document, self._known[key])
+        parsed = self._parse(document, use, name)
         with self._mutex:
-            self._known[document, use] = parsed
+            self._known[key] = parsed
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
         return AttachedPolicy(name, document, parsed)

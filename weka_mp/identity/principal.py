@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from weka_mp.identity.model import PosixIdentity, Role
+from weka_mp.identity.naming import ROOT, account_number
 
 __all__ = ["AttachedPolicy", "CredentialKind", "PolicyParser", "PolicyUse", "Principal", "RootKeys", "Secret"]
 
@@ -22,9 +23,9 @@ class PolicyUse(enum.Enum):
 
 
 class PolicyParser(Protocol[P_co]):
-    """Parses a document; raises what its maker wants raised when it is malformed."""
+    """Parses a document; raises what its maker wants raised when it is malformed. `name` is for messages."""
 
-    def __call__(self, document: str, use: PolicyUse, /) -> P_co: ...
+    def __call__(self, document: str, use: PolicyUse, name: str, /) -> P_co: ...
 
 
 class CredentialKind(enum.Enum):
@@ -95,5 +96,10 @@ class Principal(Generic[P]):
 
     @property
     def is_root(self) -> bool:
-        """The root user itself, not narrowed by a session's policy."""
-        return self.kind is CredentialKind.ROOT
+        """Whether it is the root user, maybe with temporary credentials, which `bounds` narrow as others'."""
+        return self.user == ROOT
+
+    @property
+    def account_number(self) -> str:
+        """The account in ARNs, 12 digits."""
+        return account_number(self.canonical_id)

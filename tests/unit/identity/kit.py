@@ -33,9 +33,9 @@ class BadPolicy(Exception):
     """What this parser raises."""
 
 
-def parse(document: str, use: PolicyUse) -> Parsed:
+def parse(document: str, use: PolicyUse, name: str) -> Parsed:
     try:
-        return use.value, json.loads(document)
+        return f"{use.value} {name}".rstrip(), json.loads(document)
     except ValueError:
         raise BadPolicy(document) from None
 

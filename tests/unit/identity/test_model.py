@@ -47,7 +47,8 @@ KEY = AccessKey("AKIA" + "A" * 16, "sealed", True, 1)
         lambda: User("bob", Role.S3, "root", 1, 1, 1, keys=(KEY, KEY, KEY)),
         lambda: Group("a b", "root", 1, 1),
         lambda: Group("g", "root", 1, 1, ("p", "p")),
-        lambda: StoredPolicy("p", "root", "x" * 2049, 1, 1, 1, 1),
+        lambda: StoredPolicy("p", "root", "x" * 20_481, 1, 1, 1, 1),
+        lambda: StoredPolicy("p", "root", "\udcff", 1, 1, 1, 1),
         lambda: StoredPolicy("p", "root", "{}", 1, 0, 1, 1),
         lambda: StoredPolicy("a/b", "root", "{}", 1, 1, 1, 1),
         lambda: LockOutRule(0, 1),
@@ -62,7 +63,7 @@ def test_not_legal(make: Callable[[], object]) -> None:
 
 def test_the_limits_themselves_are_legal() -> None:
     PosixIdentity(0, 2**32 - 2, tuple(range(256)))
-    StoredPolicy("p" * 128, "root", "ü" * 2048, 2**63 - 1, 1, 1, 1)
+    StoredPolicy("p" * 128, "root", "ü" * 10_240, 2**63 - 1, 1, 1, 1)
     Account("a", "Ä b", "a@b", 1)
     LockOutRule(1000, 86_400)
     assert LockOutRule() == LockOutRule(5, 120)

@@ -96,7 +96,7 @@ def _bob(content: dict[str, Any]) -> dict[str, Any]:
         lambda content: _bob(content).update(posix=None),
         lambda content: _bob(content)["posix"].update(uid="0"),
         lambda content: _bob(content)["keys"][0].update(active=1),
-        lambda content: content["policies"]["mine"].update(document="x" * 2049),
+        lambda content: content["policies"]["mine"].update(document="x" * 20_481),
     ],
 )
 def test_a_record_cannot_smuggle_in_what_verbs_refuse(spoil: Callable[[dict[str, Any]], object]) -> None:

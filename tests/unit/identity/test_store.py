@@ -39,7 +39,7 @@ def test_nobody_is_there_but_root(bench: Bench) -> None:
         assert bench.store.principal(key) is None
     root = bench.store.principal(ROOT.access_key)
     assert bench.secret(ROOT.access_key) == ROOT.secret
-    assert root is not None and root.is_root
+    assert root is not None and root.is_root and root.account_number == "0" * 11 + "1"
     assert (root.account, root.user, root.role, root.posix) == (
         "root", "root", Role.CLUSTER_ADMIN, PosixIdentity()
     )  # fmt: skip
@@ -69,15 +69,15 @@ def test_policies_are_handed_out_parsed(bench: Bench) -> None:
     assert [(policy.name, policy.document) for policy in bob.policies] == [
         ("readonly", PREDEFINED["readonly"]), ("mine", SOME_POLICY)
     ]  # fmt: skip
-    assert bob.policies[1].parsed == ("identity", {"some": "policy"})
+    assert bob.policies[1].parsed == ("identity mine", {"some": "policy"})
 
 
 def test_each_document_is_parsed_once(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def counting(document: str, use: PolicyUse) -> object:
+    def counting(document: str, use: PolicyUse, name: str) -> object:
         asked.append(document)
-        return parse(document, use)
+        return parse(document, use, name)
 
     with Namespace.open(MemoryStore()) as namespace:
         keys = KeyFile(key_path(tmp_path), SystemRandom())
