@@ -187,19 +187,25 @@ class _Reader:
         if not isinstance(value, Mapping):
             raise MalformedPolicy(place, "must be an object")
         found = []
+        seen: set[tuple[str, str]] = set()
         for operator, keys in value.items():
             here = f"{place}.{operator}"
             if not isinstance(keys, Mapping) or not keys:
                 raise MalformedPolicy(here, "must be an object of condition keys, not empty")
             for name, values in keys.items():
-                key = condition_keys.find(name)
-                if key is None:
-                    raise MalformedPolicy(here, f"unknown condition key {name!r}")
-                texts = _scalars(values, f"{here}.{name}")
-                found.append(
-                    operators.build(operator, key, texts, f"{here}.{name}", variables=self.variables)
-                )
+                condition = self._condition(operator, name, values, here)
+                if (condition.operator, condition.key.lookup) in seen:
+                    raise MalformedPolicy(f"{here}.{name}", "stands twice, in another case")
+                seen.add((condition.operator, condition.key.lookup))
+                found.append(condition)
         return tuple(found)
+
+    def _condition(self, operator: str, name: str, values: object, place: str) -> operators.Condition:
+        key = condition_keys.find(name)
+        if key is None:
+            raise MalformedPolicy(place, f"unknown condition key {name!r}")
+        place = f"{place}.{name}"
+        return operators.build(operator, key, _scalars(values, place), place, variables=self.variables)
 
 
 def _check_reach(

@@ -2,8 +2,8 @@
 
 Sources: IAM user guide, «Condition operators» and «Conditions with multiple context keys or values».
 
-- A key that the request lacks: the condition is false, of a negated operator true; ``…IfExists`` makes it
-  true, ``ForAllValues:`` true, ``ForAnyValue:`` false.
+- A key that the request lacks: the condition is false, of a negated operator or with ``…IfExists`` true. Of
+  a set operator only that counts: ``ForAllValues:`` is true, ``ForAnyValue:`` false, with IfExists or not.
 - Several values in the policy are alternatives; of a negated operator none of them may match.
 - A set operator asks each value of the request; an empty string alone is an empty set to it.
 - A key of one value that comes with several matches no condition without a set operator.
@@ -117,7 +117,7 @@ class Condition:
         if not values:
             if self.over is SetOperator.NONE:
                 return self.negated or self.if_exists
-            return self.if_exists or self.over is SetOperator.ALL
+            return self.over is SetOperator.ALL
         if self.over is SetOperator.NONE:
             return len(values) == 1 and self.test(values[0], context) is not self.negated
         if values == ("",):

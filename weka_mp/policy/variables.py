@@ -36,7 +36,7 @@ Template = tuple[str | Variable, ...]
 """Text and variables in turn; in the text, wildcards are encoded (see wildcards)."""
 
 _SPECIAL: Final = {"*", "?", "$"}
-_VARIABLE: Final = re.compile(r"\$\{([*?$]|(?P<key>[^{}',]+?)\s*(?:,\s*'(?P<default>[^']*)'\s*)?)\}")
+_VARIABLE: Final = re.compile(r"\$\{([*?$]|(?P<key>[^\s{}',]+)(?:,\s*'(?P<default>[^']*)')?)\}")
 
 
 def parse_template(text: str, place: str, *, variables: bool, wildcards: bool) -> Template:
@@ -61,7 +61,7 @@ def parse_template(text: str, place: str, *, variables: bool, wildcards: bool) -
 
 
 def _variable(found: re.Match[str], place: str) -> Variable:
-    key = condition_keys.find(found["key"].strip())
+    key = condition_keys.find(found["key"])
     if key is None:
         raise MalformedPolicy(place, f"unknown policy variable {found[0]}")
     if key.many:

@@ -182,7 +182,7 @@ def _condition(operator: str, have: list[str], want: list[str], asked: Asked, va
         return any(one(value, w, asked, variables) for w in want) != negative
 
     if not have:
-        return optional or {"": negative, "ForAllValues": True, "ForAnyValue": False}[quantifier]
+        return {"": negative or optional, "ForAllValues": True, "ForAnyValue": False}[quantifier]
     if quantifier == "":
         return len(have) == 1 and good(have[0])
     values = [] if have == [""] else have

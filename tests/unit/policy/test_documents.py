@@ -152,6 +152,8 @@ def test_actions_that_do_not_exist_are_refused(element: str, action: object) -> 
         "arn:aws:s3:::b/${aws:username, 'a}",
         "arn:aws:s3:::b/${s3:RequestObjectTagKeys}",
         "arn:aws:s3:::b/${**}",
+        "arn:aws:s3:::b/${ aws:username }",
+        "arn:aws:s3:::b/${aws:username, 'a' }",
         1,
         [],
         None,
@@ -284,6 +286,24 @@ def test_conditions_that_can_be_kept_to_are_taken(operator: str, key: str, value
     (found,) = statement.conditions
     assert found.operator.lower() == operator.lower()
     assert found.key.name.lower() == key.lower()
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"StringEquals": {"aws:username": "a", "aws:UserName": "b"}},
+        {"StringEquals": {"aws:username": "a"}, "stringequals": {"aws:username": "b"}},
+    ],
+)
+def test_what_stands_twice_in_another_case_is_refused(conditions: object) -> None:
+    error = refusal(document({**ALLOW, "Condition": conditions}), Kind.IDENTITY)
+    assert error.problem == "stands twice, in another case"
+
+
+def test_tag_keys_that_differ_in_case_are_two() -> None:
+    tags = {"s3:ExistingObjectTag/a": "x", "s3:ExistingObjectTag/A": "y"}
+    text = document({**ALLOW, "Condition": {"StringEquals": tags}})
+    assert len(parse(text, Kind.IDENTITY).statements[0].conditions) == 2
 
 
 def test_not_principal_goes_with_deny_only() -> None:
