@@ -82,6 +82,13 @@ class Policy:
             found = self._by_action[action] = Relevant.of(mine)
         return found
 
+    def named(self) -> PrincipalSet:
+        """Everybody whom the statements of a bucket policy name, spared ones as well. Whether these exist is
+        not known here; S3 refuses a policy that names somebody who does not («Invalid principal in policy»).
+        """
+        sets = [s for statement in self.statements for s in (statement.principals, statement.not_principals)]
+        return PrincipalSet.united(found for found in sets if found is not None)
+
 
 def parse(text: str, kind: Kind, *, name: str = "", bucket: str | None = None) -> Policy:
     """The policy that `text` is. Of a bucket policy, `bucket` is the bucket that it is meant for; to read one

@@ -5,7 +5,7 @@ Source: IAM user guide, «Principal», «NotPrincipal» and «Policy evaluation 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -56,6 +56,16 @@ class PrincipalSet:
     everyone: bool
     accounts: frozenset[str]
     users: frozenset[tuple[str, str]]
+
+    @classmethod
+    def united(cls, sets: Iterable[PrincipalSet]) -> PrincipalSet:
+        """Who is in any of `sets`."""
+        found = list(sets)
+        return cls(
+            any(one.everyone for one in found),
+            frozenset().union(*(one.accounts for one in found)),
+            frozenset().union(*(one.users for one in found)),
+        )
 
     def reach(self, who: Principal | None) -> Reach:
         """How `who`, None for an anonymous request, is named here."""

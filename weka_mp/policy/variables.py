@@ -83,20 +83,14 @@ def _joined(parts: list[str | Variable]) -> Template:
 
 def resolve(template: Template, context: Context) -> str | None:
     """The template's text for one request, wildcards still encoded; None where a variable has no value."""
-    text = []
+    text = ""
     for part in template:
         if isinstance(part, str):
-            text.append(part)
+            text += part
             continue
-        value = _value(part, context)
-        if value is None or MANY in value or ONE in value:
+        values = context.get(part.lookup)
+        value = part.default if not values else values[0]
+        if value is None or MANY in value or ONE in value or (values and len(values) > 1):
             return None
-        text.append(value)
-    return "".join(text)
-
-
-def _value(variable: Variable, context: Context) -> str | None:
-    values = context.get(variable.lookup)
-    if not values:
-        return variable.default
-    return values[0] if len(values) == 1 else None
+        text += value
+    return text

@@ -11,6 +11,7 @@ decide, so the work is bounded by the product of both lengths, however many ``*`
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 __all__ = ["MANY", "ONE", "Matcher", "compile_pattern", "encode", "overlaps_below"]
@@ -26,8 +27,12 @@ def encode(text: str) -> str:
     return text.replace("*", MANY).replace("?", ONE)
 
 
+@lru_cache(maxsize=4096)
 def compile_pattern(pattern: str) -> Matcher:
-    """The test that an encoded `pattern` stands for; it must match the whole text."""
+    """The test that an encoded `pattern` stands for; it must match the whole text.
+
+    Those made last are kept: a pattern with a user's name in it is made anew for each of his requests.
+    """
     if ONE not in pattern:
         if MANY not in pattern:
             return pattern.__eq__

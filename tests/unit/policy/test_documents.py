@@ -396,5 +396,17 @@ def test_what_bucket_policies_may_have_beyond_those_of_users() -> None:
     assert (policy.name, policy.text, policy.statements[0].sid) == ("of b", text, "Allow all, always")
 
 
+def test_a_bucket_policy_tells_whom_it_names() -> None:
+    bob = "arn:aws:iam::111122223333:user/division/bob"
+    one = {**ALLOW, "Principal": {"AWS": ["444455556666", bob]}}
+    other = {**ALLOW, "Effect": "Deny", "NotPrincipal": {"CanonicalUser": "AB" * 32}}
+    named = parse(document(one, other), Kind.RESOURCE, bucket=BUCKET).named()
+    assert not named.everyone
+    assert named.accounts == {"444455556666", "ab" * 32}
+    assert named.users == {("111122223333", "division/bob")}
+    assert parse(document(one, OPEN), Kind.RESOURCE, bucket=BUCKET).named().everyone
+    assert parse(document(ALLOW), Kind.IDENTITY).named().accounts == frozenset()
+
+
 def test_empty_sids_may_repeat() -> None:
     assert len(parse(document({**ALLOW, "Sid": ""}, {**ALLOW, "Sid": ""}), Kind.IDENTITY).statements) == 2
