@@ -25,9 +25,11 @@ curl|command -v curl
 e2fsprogs|command -v mkfs.ext4
 fio|command -v fio
 git|command -v git
+haproxy|command -v haproxy || test -x /usr/sbin/haproxy
 libnfs-utils|command -v nfs-ls
 nfs-ganesha|command -v ganesha.nfsd
 nfs-ganesha-vfs|ls /usr/lib/*/ganesha/libfsalvfs.so
+nginx-light|command -v nginx || test -x /usr/sbin/nginx
 rclone|command -v rclone
 rsync|command -v rsync
 s3cmd|command -v s3cmd

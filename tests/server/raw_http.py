@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 from dataclasses import dataclass
@@ -76,6 +77,31 @@ def _more(sock: socket.socket, data: bytearray) -> None:
     if not received:
         raise ConnectionError(f"closed after {bytes(data)!r}")
     data += received
+
+
+def answers(port: int, wire: bytes) -> list[Answer]:
+    """All answers to these bytes, until the server closes (or, with nothing left to say, we do)."""
+    found: list[Answer] = []
+    buffer = bytearray()
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        with contextlib.suppress(OSError):  # it may be refused while we send
+            sock.sendall(wire)
+            sock.shutdown(socket.SHUT_WR)
+        while True:
+            try:
+                found.append(read_answer(sock, buffer))
+            except ConnectionError:
+                return found
+
+
+def upload_in_chunks(target: str, body: bytes) -> bytes:
+    """A signed upload of five bytes in aws-chunked framing, whose HTTP body is chunked, too."""
+    return signed(
+        "PUT", target, payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER", send_body=body, headers={
+            "Transfer-Encoding": "chunked", "Content-Encoding": "aws-chunked",
+            "x-amz-decoded-content-length": "5",
+        },
+    )
 
 
 def send(endpoint: Endpoint, request: bytes) -> Answer:

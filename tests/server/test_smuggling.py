@@ -7,14 +7,13 @@ it; what counts is whether that PUT was executed.
 from __future__ import annotations
 
 import contextlib
-import socket
 
 import pytest
 
 from tests.server.ambiguous_bodies import MALFORMED, WELL_FORMED
 from tests.server.ambiguous_heads import HOST, LETTERS_AROUND_CHUNKED, REFUSED, head
 from tests.server.endpoint import running_endpoint
-from tests.server.raw_http import Answer, read_answer, signed
+from tests.server.raw_http import Answer, answers, read_answer, signed, upload_in_chunks
 
 CHUNKS = b"0\r\n\r\n"
 
@@ -41,21 +40,6 @@ def hidden():
     return signed("PUT", "/bucket/smuggled", b"evil")
 
 
-def answers(endpoint, wire: bytes) -> list[Answer]:
-    """All answers to these bytes, until the server closes (or, with nothing left to say, we do)."""
-    found: list[Answer] = []
-    buffer = bytearray()
-    with endpoint.connect() as sock:
-        with contextlib.suppress(ConnectionError):  # it may be refused while we send
-            sock.sendall(wire)
-            sock.shutdown(socket.SHUT_WR)
-        while True:
-            try:
-                found.append(read_answer(sock, buffer))
-            except ConnectionError:
-                return found
-
-
 def is_refused_and_closed(found: list[Answer]) -> bool:
     return [answer.status in (400, 505) for answer in found] == [True] and (
         found[0].headers["connection"] == "close")
@@ -64,36 +48,27 @@ def is_refused_and_closed(found: list[Answer]) -> bool:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_can_be_read_in_two_ways_is_refused_and_ends_the_connection(endpoint, stored, hidden, name):
     for between in (b"", CHUNKS, b"hello"):
-        assert is_refused_and_closed(answers(endpoint, REFUSED[name] + between + hidden))
+        assert is_refused_and_closed(answers(endpoint.port, REFUSED[name] + between + hidden))
     assert stored() == []
 
 
 def test_no_byte_beside_a_coding_is_overlooked(endpoint, stored, hidden):
     for lines in LETTERS_AROUND_CHUNKED:
-        found = answers(endpoint, head(lines) + CHUNKS + hidden)
+        found = answers(endpoint.port, head(lines) + CHUNKS + hidden)
         assert is_refused_and_closed(found), lines
     assert stored() == []
 
 
-def upload(body: bytes) -> bytes:
-    """A signed upload of five bytes in aws-chunked framing, whose HTTP body is chunked, too."""
-    return signed(
-        "PUT", "/bucket/chunked", payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER", send_body=body, headers={
-            "Transfer-Encoding": "chunked", "Content-Encoding": "aws-chunked",
-            "x-amz-decoded-content-length": "5",
-        },
-    )
-
-
 @pytest.mark.parametrize("name", WELL_FORMED)
 def test_chunks_in_chunks_are_read(endpoint, stored, name):
-    found = answers(endpoint, upload(WELL_FORMED[name]) + signed("GET", "/bucket/chunked"))
+    upload = upload_in_chunks("/bucket/chunked", WELL_FORMED[name])
+    found = answers(endpoint.port, upload + signed("GET", "/bucket/chunked"))
     assert [(answer.status, answer.body) for answer in found] == [(200, b""), (200, b"hello")]
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_chunks_are_taken_to_the_letter(endpoint, stored, hidden, name):
-    found = answers(endpoint, upload(MALFORMED[name]) + hidden)
+    found = answers(endpoint.port, upload_in_chunks("/bucket/chunked", MALFORMED[name]) + hidden)
     assert is_refused_and_closed(found)
     assert found[0].code == "BadRequest"
     assert stored() == []
@@ -137,7 +112,7 @@ SERVED = {
 @pytest.mark.parametrize("name", SERVED)
 def test_a_request_within_a_body_is_not_executed(endpoint, stored, hidden, name):
     lines, statuses = SERVED[name]
-    found = answers(endpoint, lines % len(hidden) + hidden)
+    found = answers(endpoint.port, lines % len(hidden) + hidden)
     assert [answer.status for answer in found] == statuses
     assert stored() == []
 
