@@ -35,7 +35,7 @@ class Step:
 
 @dataclass
 class History:
-    """Steps in their order; one at a time."""
+    """Steps in the order in which they ended; those that share a fact came one after the other."""
 
     position: Callable[[], int]
     steps: list[Step] = field(default_factory=list)
@@ -64,7 +64,7 @@ def allowed_at(steps: Sequence[Step], until: int) -> tuple[dict[Fact, list[Any]]
         for fact in step.after
     }
     last = "nothing"
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.start):
         if step.start > until:
             break
         answered = step.end <= until
@@ -76,6 +76,4 @@ def allowed_at(steps: Sequence[Step], until: int) -> tuple[dict[Fact, list[Any]]
                 allowed[fact] = [ANYTHING]
             else:
                 allowed[fact] = [*allowed[fact], value]
-        if not answered:
-            break
     return allowed, last

@@ -17,8 +17,8 @@ from weka_mp.store.interface import Store
 __all__ = ["Broken", "judge"]
 
 
-LATER = 2
-"""The number of a part that comes after the power cut, in uploads of which only others were answered."""
+LATER = (1, 2)
+"""The numbers that a part may have which comes after the power cut, where it was not answered before."""
 
 
 class Broken(AssertionError):
@@ -87,8 +87,8 @@ def _uploads_go_on(
             continue
         _, bucket, key, upload_id = fact
         numbered = [CompletedPart(number, etag) for number, etag in sorted(parts) if number in answered]
-        if LATER not in answered:
-            _later_part(namespace, bucket, key, upload_id)
+        for later in set(LATER) - answered:
+            _later_part(namespace, bucket, key, upload_id, later, min(answered))
         published = seen.get(("object", bucket, key)) is not None
         try:
             namespace.complete_upload(CompletionRequest(bucket, key, upload_id, numbered))
@@ -101,10 +101,15 @@ def _uploads_go_on(
         _parts_are_whole(namespace, bucket, key, numbered, last)
 
 
-def _later_part(namespace: Namespace, bucket: Any, key: bytes, upload_id: str) -> None:
-    """What comes now must not go where an answered part lies."""
-    data = b"later"
-    with suppress(UploadMissing), namespace.begin_part(bucket, key, upload_id, LATER, len(data)) as part:
+def _later_part(
+    namespace: Namespace, bucket: Any, key: bytes, upload_id: str, number: int, answered: int
+) -> None:
+    """What comes now must not go where an answered part lies, had its size decided on the slots."""
+    data = b"later" if number > answered else b"sooner " * 5000
+    with (
+        suppress(UploadMissing),
+        namespace.begin_part(bucket, key, upload_id, number, len(data)) as part,
+    ):
         part.write(data)
         part.commit(hashlib.md5(data, usedforsecurity=False).digest(), {})
 

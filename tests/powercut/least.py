@@ -4,7 +4,9 @@ Real file systems keep more (a journal commits everything that came before), so 
 never show on them. This store in memory promises what POSIX does: a file's bytes and attributes are on the
 disk after fsync of that file, a name is there (or gone) after fsync of its directory. Of what was not synced
 each change survives or not on its own, with two exceptions that every file system we support makes: a file is
-never longer than the bytes of it that were written, and a rename leaves the inode one of its names.
+never longer than the bytes of it that were written, and a rename leaves the inode one of its names. Nor does
+it keep more than they do: what is cut off a file is cleared up to the end of its block before the file is
+shorter.
 
 The idea of exploring what an abstract file system may leave is that of ALICE (Pillai et al., OSDI 2014).
 """
@@ -23,6 +25,7 @@ from weka_mp.values import Fd
 
 __all__ = ["LeastDisk", "caller_of_sync"]
 
+_BLOCK = 4096  # bytes
 _INNER = {"context", "least", "skipping", "posix"}
 """Modules between a sync and whoever decided on it."""
 
@@ -77,8 +80,9 @@ class LeastDisk(MemoryStore):
     `before_sync` is called before.
     """
 
-    def __init__(self) -> None:
-        super().__init__(replace(ALL_PRIMITIVES, xattr_bytes=3500))
+    def __init__(self, *, leases: bool = True) -> None:
+        super().__init__(replace(ALL_PRIMITIVES, xattr_bytes=3500, leases=leases))
+        self._cleared: dict[Inode, int] = {}  # where a file was cut off since it was last synced
         self._kept: dict[Inode, _Kept] = {}
         self.syncs: list[str] = []
         self.skip: Callable[[int, str], bool] = lambda nth, caller: False
@@ -98,6 +102,7 @@ class LeastDisk(MemoryStore):
                 new = with_attributes or kept is None
                 attributes = _Attributes.of(inode) if new or kept is None else kept.attributes
                 self._kept[inode] = _Kept(attributes, bytes(inode.data), dict(inode.children))
+                self._cleared.pop(inode, None)
 
     def sync_data(self, fd: Fd) -> None:
         """fdatasync(2): the bytes and the length, no attributes."""
@@ -109,21 +114,34 @@ class LeastDisk(MemoryStore):
     def sync_all(self, fd: Fd) -> None:
         raise AssertionError("nothing calls syncfs(2); it would have to be taught here")
 
+    def truncate(self, fd: Fd, size: int) -> None:
+        """The rest of the last block is cleared in place, and may be so within the length on the disk."""
+        inode = self._inode(fd)
+        super().truncate(fd, size)
+        self._cleared[inode] = min(size, self._cleared.get(inode, size))
+
     # ---- the power goes
     def cut(self, rng: random.Random | None) -> MemoryStore:
         """What is there when the power is back: of what was not synced nothing, or by chance."""
         after = MemoryStore(self.primitives)
         top = after._inode(after.root())
         with self._changed:
-            revival = _Revival(self._kept, after, rng)
+            revival = _Revival(self._kept, self._cleared, after, rng)
             revival.directory(self._inode(self.root()), top)
             revival.renamed()
         return after
 
 
 class _Revival:
-    def __init__(self, kept: dict[Inode, _Kept], after: MemoryStore, rng: random.Random | None) -> None:
+    def __init__(
+        self,
+        kept: dict[Inode, _Kept],
+        cleared: dict[Inode, int],
+        after: MemoryStore,
+        rng: random.Random | None,
+    ) -> None:
         self._kept = kept
+        self._cleared = cleared
         self._after = after
         self._rng = rng
         self._made: dict[Inode, Inode] = {}
@@ -171,6 +189,10 @@ class _Revival:
         self._made[was] = now
         kept = self._kept.get(was)
         now.data = bytearray(was.data if self._lucky() else kept.data if kept else b"")
+        if was in self._cleared and self._lucky():
+            cut = self._cleared[was]
+            rest = min(len(now.data), -(-cut // _BLOCK) * _BLOCK) - cut
+            now.data[cut : cut + max(rest, 0)] = bytes(max(rest, 0))
         if kept is None and self._rng is not None and self._lucky():
             del now.data[self._rng.randrange(len(was.data) + 1) :]
         self._attributes(was, now)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,24 +19,12 @@ from weka_mp.namespace import multipart
 from weka_mp.store.posix import PosixStore
 
 SEED = 20_261_122
-ROOM = 1 << 30  # bytes
 CHECK_EVERY = 16  # recoveries after one of which the whole file system is looked at
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multipart, "MIN_PART_BYTES", SLOT)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where disks lie: in memory if there is room, since each of a thousand recoveries syncs its image."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < ROOM:
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="powercut-", dir=memory) as made:
-        yield Path(made)
 
 
 class Recorded:
@@ -93,9 +78,9 @@ def needs(name: str) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
 @with_own_mounts
-def test_every_promise_outlives_a_power_cut(name: str, folder: Path) -> None:
+def test_every_promise_outlives_a_power_cut(name: str, powercut_folder: Path) -> None:
     needs(name)
-    with LoggedDisk(FILE_SYSTEMS[name], folder / name) as disk:
+    with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / name) as disk:
         recorded = Recorded(disk)
         assert recorded.judge_all(0.05) > 100
 
@@ -104,9 +89,9 @@ def test_every_promise_outlives_a_power_cut(name: str, folder: Path) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
 @with_own_mounts
-def test_every_promise_outlives_many_power_cuts(name: str, folder: Path) -> None:
+def test_every_promise_outlives_many_power_cuts(name: str, powercut_folder: Path) -> None:
     needs(name)
-    with LoggedDisk(FILE_SYSTEMS[name], folder / name) as disk:
+    with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / name) as disk:
         assert Recorded(disk).judge_all(1.0, 8) > 500
 
 
@@ -121,13 +106,13 @@ IN_THE_JOURNAL: dict[str, set[str]] = {
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
 @with_own_mounts
-def test_each_place_that_syncs_is_needed(name: str, folder: Path) -> None:
+def test_each_place_that_syncs_is_needed(name: str, powercut_folder: Path) -> None:
     needs(name)
-    with LoggedDisk(FILE_SYSTEMS[name], folder / "all") as disk:
+    with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / "all") as disk:
         places = sorted(set(Recorded(disk).callers))
     unseen = set()
     for place in places:
-        with LoggedDisk(FILE_SYSTEMS[name], folder / place) as disk:
+        with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / place) as disk:
             recorded = Recorded(disk, lambda verb, caller, left_out=place: caller == left_out)
             try:
                 recorded.judge_all(0.3)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tests.powercut.history import ANYTHING, Fact, History
-from tests.powercut.skipping import SkippingStore
+from tests.powercut.skipping import Died, MortalStore, SkippingStore
 from weka_mp.clock import SystemClock
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
 from weka_mp.namespace import (
@@ -22,6 +23,8 @@ from weka_mp.namespace import (
     NewUpload,
     RenameRequest,
 )
+from weka_mp.namespace.directories import is_implicit
+from weka_mp.namespace.file_systems import RECORD_NAME, FileSystems, decode
 from weka_mp.namespace.nodes import ROOT
 from weka_mp.namespace.part_copying import PartCopyRequest
 from weka_mp.namespace.tree import Caller, Tree
@@ -68,6 +71,7 @@ class Workload:
     """What is open on one store: the namespace, another that dies before it answers, and a mount's tree."""
 
     def __init__(self, store: Store, history: History) -> None:
+        self.store = store
         self.history = history
         with history.step("open the store", {}) as after:
             self.namespace = Namespace.open(store)
@@ -144,11 +148,49 @@ class Workload:
         ):
             self.namespace.rename_object(RenameRequest(ALPHA, source, target))
 
-    def complete(self, key: bytes, upload_id: str, *bodies: tuple[int, bytes]) -> None:
+    def rename_prefix(self, source: bytes, target: bytes, name: bytes, value: Shown) -> None:
+        """One key moves along; the directory that is replaced was made by a caller, and stays one."""
+        after: dict[Fact, Any] = {thing(source + name): None, thing(target + name): value}
+        after[("claimed", ALPHA, target.rstrip(b"/"))] = True
+        with self.history.step(f"rename {source!r} to {target!r}", after):
+            self.namespace.rename_object(RenameRequest(ALPHA, source, target))
+
+    def rename_twice(self, source: bytes, target: bytes, value: Shown) -> None:
+        """Its process dies before the answer; it is sent again under the same token."""
+        after: dict[Fact, Any] = {thing(source): None, thing(target): value}
+        with (
+            self.history.step(f"rename {source!r}, and die", after, promised=False),
+            self.dying_at("sync_dir", "renaming.rename_object") as namespace,
+        ):
+            namespace.rename_object(RenameRequest(ALPHA, source, target, token="once"))
+        with self.history.step(f"rename {source!r} again", after):
+            self.namespace.rename_object(RenameRequest(ALPHA, source, target, token="once"))
+
+    @contextlib.contextmanager
+    def dying_at(self, verb: str, caller: str) -> Iterator[Namespace]:
+        """The namespace of a process that dies at this sync, to which the block must come."""
+        namespace = Namespace.open(MortalStore(self.store, (verb, caller)))  # type: ignore[arg-type]
+        try:
+            yield namespace
+        except Died:
+            return
+        finally:
+            namespace.close()
+        raise AssertionError(f"{caller} did not come to {verb}")
+
+    def complete(
+        self, key: bytes, upload_id: str, *bodies: tuple[int, bytes], dies_first: bool = False
+    ) -> None:
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for _, body in bodies)
         value = shown(b"".join(body for _, body in bodies), f"{md5_of(digests)}-{len(bodies)}")
         after: dict[Fact, Any] = {thing(key): value, ("upload", ALPHA, key, upload_id): None}
         parts = [CompletedPart(number, md5_of(body)) for number, body in bodies]
+        if dies_first:
+            with (
+                self.history.step(f"complete {key!r}, and die", after, promised=False),
+                self.dying_at("sync_dir", "publishing.publish_file") as namespace,
+            ):
+                namespace.complete_upload(CompletionRequest(ALPHA, key, upload_id, parts))
         with self.history.step(f"complete {key!r}", after):
             self.namespace.complete_upload(CompletionRequest(ALPHA, key, upload_id, parts))
 
@@ -193,6 +235,30 @@ class Workload:
         with self.history.step(f"overwrite and fsync {name!r}", {content(name): data}, torn=True):
             self.write_file(name, data, 0, sync=True)
 
+    def mount_shorten_and_overwrite(self, name: bytes, data: bytes) -> None:
+        """Cut a byte off, then write all bytes in place."""
+        with self.history.step(f"shorten and overwrite {name!r}", {thing(name): ANYTHING}, promised=False):
+            file, _ = self.tree.create(self.bucket(), name, 0o644, os.O_WRONLY, ROOT_USER, wait=True)
+            self.tree.files.truncate(file.number, file.handle, len(data) - 1, 0, wait=True)
+            self.tree.files.write(file.handle, data, 0, wait=True)
+            self.tree.files.release(file.handle)
+
+    def mount_make_directory(self, name: bytes) -> None:
+        with self.history.step(f"mkdir and fsync {name!r}", {("claimed", ALPHA, name): True}):
+            self.tree.make_directory(self.bucket(), name, 0o755, ROOT_USER)
+            self.sync_directory()
+
+    def meet_file_system(self, path: bytes) -> None:
+        """Something else seems to be mounted there: its nodes get numbers of their own, for ever."""
+        root = self.store.root()
+        own = self.store.attr(root).dev
+        systems = FileSystems(self.store, own)
+        fd = self.store.open_dir(root, path)
+        with self.history.step(f"meet {path!r}", {}) as after:
+            systems.meet(fd, own + 1, path)
+            after[("ordinal", path)] = systems.ordinal(own + 1)
+        self.store.close(fd)
+
     def mount_describe(self, name: bytes, value: Shown, suffix: bytes, text: bytes) -> None:
         """setxattr(2) of ``user.s3.*``, and fsync(2)."""
         with self.history.step(f"describe and fsync {name!r}", {thing(name): value}):
@@ -209,7 +275,7 @@ class Workload:
             self.write_file(name, data, 0, sync=False)
         with self.history.step(f"fill {name!r}", {thing(name): ANYTHING}, promised=False):
             report = self.namespace.fill(ALPHA)
-            assert report.filled, report
+            assert report.filled or not self.store.primitives.leases, report
 
 
 def observed(namespace: Namespace, fact: Fact) -> Any:
@@ -226,11 +292,33 @@ def observed(namespace: Namespace, fact: Fact) -> Any:
             return (attr.uid, attr.gid)
         if kind == "registered":
             return namespace._buckets._registry.read(what[0])
+        if kind == "claimed":
+            return _is_claimed(namespace, *what)
+        if kind == "ordinal":
+            return _ordinal(namespace, *what)
         if kind == "upload":
             return _parts(namespace, *what)
         return _object(namespace, *what) if kind == "object" else _content(namespace, *what)
     except (NotFound, BucketMissing, UploadMissing):
         return None
+
+
+def _is_claimed(namespace: Namespace, bucket: BucketName, name: bytes) -> bool:
+    """Whether a directory stays when its last key goes."""
+    store = namespace.store
+    with namespace.context.bucket(bucket) as above, contextlib.ExitStack() as stack:
+        fd = store.open_dir(above, name)
+        stack.callback(store.close, fd)
+        return not is_implicit(store, fd)
+
+
+def _ordinal(namespace: Namespace, path: bytes) -> int | None:
+    found = namespace.context.store.open_file(namespace.context.control, RECORD_NAME, os.O_RDONLY)
+    try:
+        systems = decode(namespace.store.read(found, 1 << 16, 0))
+    finally:
+        namespace.store.close(found)
+    return next((system.ordinal for system in systems.values() if system.path == path), None)
 
 
 def _object(namespace: Namespace, bucket: BucketName, key: bytes) -> Shown:
@@ -299,6 +387,11 @@ def _renames(w: Workload) -> None:
         w.write_file(b"loose", NEW, os.O_CREAT | os.O_EXCL, sync=False)
     with w.history.step("rename over kept", {content(b"loose"): None, content(b"kept"): NEW}):
         w.namespace.rename_object(RenameRequest(ALPHA, b"loose", b"kept"))
+    w.put(b"prefix/k", OLD)
+    w.mount_make_directory(b"made")
+    w.rename_prefix(b"prefix/", b"made/", b"k", shown(OLD))
+    w.put(b"once", OLD)
+    w.rename_twice(b"once", b"twice", shown(OLD))
 
 
 def _uploads(w: Workload) -> None:
@@ -308,6 +401,7 @@ def _uploads(w: Workload) -> None:
     w.upload(b"up/c", (1, PART), (2, LAST), (2, LAST[1:]))
     w.abort(b"up/d", w.upload(b"up/d", (1, PART)))
     w.complete(b"up/e", w.copied_upload(b"up/e", b"k", LONGER), (1, LONGER))
+    w.complete(b"up/f", w.upload(b"up/f", (1, PART)), (1, PART), dies_first=True)
 
 
 def _mount(w: Workload) -> None:
@@ -319,6 +413,9 @@ def _mount(w: Workload) -> None:
     w.mount_describe(b"described by a file", shown(OLD, shape="round"), b"meta.shape", b"round")
     w.put(b"inplace", OLD)
     w.mount_write_unsynced(b"inplace", NEW)
+    w.put(b"shortened", OLD)
+    w.mount_shorten_and_overwrite(b"shortened", NEW)
+    w.meet_file_system(ALPHA.encode())
 
 
 def _deletions(w: Workload) -> None:

@@ -61,8 +61,8 @@ def process_kind(pid: int) -> str | None:
 
 
 def is_mounted(path: Path) -> bool:
-    """Asked of the kernel's table: a dead mount answers no system call."""
-    lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    """Asked of the kernel's table for this thread: a dead mount answers no system call."""
+    lines = Path("/proc/thread-self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     return any(line.split()[4].replace(r"\040", " ") == str(path) for line in lines)
 
 

@@ -45,13 +45,14 @@ __all__ = [
     "alone",
     "changed_in_tick",
     "fill_file",
-    "has_overwriter",
+    "has_durable_overwriter",
     "is_marked",
     "mark_overwriter",
     "mark_writer",
     "only_grew",
     "retimed",
     "settle",
+    "sync_overwriter",
     "unmark",
 ]
 
@@ -59,7 +60,8 @@ _log = logging.getLogger(__name__)
 _HASH_STEP = 1 << 20  # bytes hashed between two looks at the lease: about 1.5 ms of making a writer wait
 _QUIET_NS = 2_000_000_000  # where there are no leases: a file this long unchanged counts as closed
 _SALT_BYTES = 8
-_APPENDED, _OVERWRITTEN = b"1", b"2"  # values of the writer mark
+_APPENDED, _OVERWRITTEN, _OVERWRITTEN_ON_DISK = b"1", b"2", b"3"  # values of the writer mark
+_REPLACE = 2  # setxattr(2): XATTR_REPLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +128,34 @@ def mark_writer(store: Store, locks: EntryLocks, fd: Fd) -> None:
         amend_record(store, locks, fd, lambda found: found.voided(_salt()))
 
 
-def has_overwriter(store: Store, fd: Fd) -> bool:
-    """Whether the mark that `mark_overwriter` sets stands."""
-    return store.find_xattr(fd, WRITER_XATTR) == _OVERWRITTEN
-
-
 def mark_overwriter(store: Store, locks: EntryLocks, fd: Fd) -> None:
     """Before bytes that are there are changed or cut off by means of `fd`, which can write.
 
     Also for files without a record: whoever reads them must not take what comes for growth (`only_grew`).
     """
+    if has_durable_overwriter(store, fd):
+        return
     try:
         store.set_xattr(fd, WRITER_XATTR, _OVERWRITTEN)
     except (NoSpace, AttributeTooLarge):
         # No room for one more attribute: say it in the record itself, whose new salt readers notice.
         amend_record(store, locks, fd, lambda found: found.voided(_salt()))
+
+
+def has_durable_overwriter(store: Store, fd: Fd) -> bool:
+    """Whether the mark that `mark_overwriter` sets stands and came to the disk.
+
+    That it stands is not enough: who set it may have cut bytes off, which needs no sync, or may be waiting
+    for the disk now.
+    """
+    return store.find_xattr(fd, WRITER_XATTR) == _OVERWRITTEN_ON_DISK
+
+
+def sync_overwriter(store: Store, fd: Fd) -> None:
+    """Bring the mark that `mark_overwriter` has set to the disk, and note that it is there."""
+    store.sync_file(fd)
+    with suppress(NoAttribute, NoSpace, AttributeTooLarge):  # said in the record; or lifted meanwhile
+        store.set_xattr(fd, WRITER_XATTR, _OVERWRITTEN_ON_DISK, _REPLACE)
 
 
 def only_grew(store: Store, fd: Fd, true: bool) -> bool:

@@ -10,10 +10,12 @@ again from a thread that may block.
 
 The writer mark is set before the first write or truncation by an open file, and once more before the first
 that changes or cuts off bytes which are there. Before bytes that are there change, the mark is on the disk:
-they may get there long before their new time does, and a power cut would leave them under the old ETag. The
-open itself sets none: every write passes through here, no lease can be granted (so no mark be lifted) while
-the descriptor is open, and an open that writes nothing (touch, an editor that only looks) leaves the ETag as
-it was. Where there are no leases a mark may be lifted at any time, so it is set before every write.
+they may get there long before their new time does, and a power cut would leave them under the old ETag.
+(Cutting off all of them needs no sync: they are freed in the step that brings the mark to the disk, or
+later.) The open itself sets none: every write passes through here, no lease can be granted (so no mark be
+lifted) while the descriptor is open, and an open that writes nothing (touch, an editor that only looks)
+leaves the ETag as it was. Where there are no leases a mark may be lifted at any time, so it is set before
+every write.
 """
 
 from __future__ import annotations
@@ -29,7 +31,13 @@ from dataclasses import dataclass
 
 from weka_mp.clock import Clock
 from weka_mp.errors import IsDirectory, NamespaceError, OutOfResources, Stale, WouldBlock
-from weka_mp.namespace.etags import adopt_hash, has_overwriter, mark_overwriter, mark_writer
+from weka_mp.namespace.etags import (
+    adopt_hash,
+    has_durable_overwriter,
+    mark_overwriter,
+    mark_writer,
+    sync_overwriter,
+)
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.nodes import Nodes
 from weka_mp.namespace.write_hash import WriteHash
@@ -154,7 +162,7 @@ class OpenFiles:
         fd = self._open_inode(number, access, wait)
         try:
             if truncate and access != os.O_RDONLY:
-                self._cut(fd, 0, uid)
+                self._cut(fd, 0, uid, wait=wait)
             attr = self._store.attr(fd)
             if not stat.S_ISREG(attr.mode):
                 raise IsDirectory("not a regular file")
@@ -179,7 +187,8 @@ class OpenFiles:
     ) -> OpenFile:
         """Take `fd` over as one more open file of the inode, whose attributes were read after the open."""
         file = OpenFile(next(self._handles), number, fd, access, uid)
-        file.marked = file.unseen = created  # a new file has no record that a write could make untrue
+        # A new file has no record that a write could make untrue; without leases it may get one meanwhile.
+        file.marked = file.unseen = created and self._store.primitives.leases
         with self._lock:
             inode = self._inodes.setdefault(number, _Inode())
             if file.writable:
@@ -258,16 +267,20 @@ class OpenFiles:
         """Once each while the descriptor stays open: no lease, and so nobody who lifts marks, survives it."""
         kept = self._store.primitives.leases
         if overwrites and not file.overwrites:
-            news = self._rules.durable and not file.unseen and not has_overwriter(self._store, file.fd)
-            if news and not wait:
-                raise WouldBlock("the mark has to be on the disk before the first of these bytes can be")
-            mark_overwriter(self._store, self._locks, file.fd)
-            if news:
-                self._store.sync_file(file.fd)
+            self._mark_overwriter(file.fd, told=not file.unseen, wait=wait)
             file.marked = file.overwrites = kept
         elif not file.marked:
             mark_writer(self._store, self._locks, file.fd)
             file.marked = kept
+
+    def _mark_overwriter(self, fd: Fd, *, told: bool, wait: bool) -> None:
+        """`told`: the bytes that are about to change may be what a true ETag on the disk says."""
+        news = told and self._rules.durable and not has_durable_overwriter(self._store, fd)
+        if news and not wait:
+            raise WouldBlock("the mark has to be on the disk before the first of these bytes can be")
+        mark_overwriter(self._store, self._locks, fd)
+        if news:
+            sync_overwriter(self._store, fd)
 
     def _drop_privileges(self, fd: Fd, mode: int, uid: int) -> None:
         kept = privileges_kept(mode)
@@ -279,12 +292,12 @@ class OpenFiles:
         file = self._files.get(handle) if handle is not None else None
         if file is not None and file.writable:
             with self._awake(file, wait):
-                self._cut(file.fd, size, uid)
+                self._cut(file.fd, size, uid, told=not file.unseen, wait=wait)
                 self._truncated(number, self._store.attr(file.fd))
             return
         fd = self._open_inode(number, os.O_WRONLY, wait)
         try:
-            self._cut(fd, size, uid)
+            self._cut(fd, size, uid, wait=wait)
             attr = self._store.attr(fd)
         finally:
             self._store.close(fd)
@@ -293,10 +306,12 @@ class OpenFiles:
         if inode is None or inode.writers() == 0:  # no close will come that settles it
             self._report_dirty(number)
 
-    def _cut(self, fd: Fd, size: int, uid: int) -> None:
+    def _cut(self, fd: Fd, size: int, uid: int, *, told: bool = True, wait: bool) -> None:
         before = self._store.attr(fd)
         if size < before.size:
-            mark_overwriter(self._store, self._locks, fd)
+            # A file system clears what is left of the last block, in place, before it shortens the file: the
+            # zeros may be on the disk within the old length. Where nothing is left there is no such block.
+            self._mark_overwriter(fd, told=told and size > 0, wait=wait)
         else:
             mark_writer(self._store, self._locks, fd)
         self._store.truncate(fd, size)

@@ -186,12 +186,48 @@ def test_a_locked_entry_would_block(rig: _Rig, how: str) -> None:
     assert rig.names() == [b".", b"..", b"d", b"f"]
 
 
+def test_regression_the_mark_is_on_the_disk_before_a_cut_clears_the_rest_of_a_block(
+    rig: _Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut left the old length and the old ETag over zeros: ext4 writes them before the new length."""
+    number = rig.write(ROOT, b"f", b"0123456789")
+    done: list[str] = []
+    for verb in ("sync_file", "truncate"):
+        real = getattr(rig.store, verb)
+        monkeypatch.setattr(
+            rig.store, verb, lambda *given, verb=verb, real=real: (done.append(verb), real(*given))[1]
+        )
+    with pytest.raises(WouldBlock):
+        rig.tree.resize(number, 9, None, _ROOT_USER)
+    assert done == []
+    rig.tree.resize(number, 9, None, _ROOT_USER, wait=True)
+    rig.tree.resize(number, 8, None, _ROOT_USER)  # the mark is there, and is known to be on the disk
+    assert done == ["sync_file", "truncate", "truncate"]
+    assert rig.record_md5("f") is None
+
+
+def test_regression_a_mark_that_stands_may_not_be_on_the_disk(
+    rig: _Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who had set it needed no sync, and the next writer took it for durable."""
+    rig.write(ROOT, b"f", b"0123456789")
+    file, _ = rig.tree.create(ROOT, b"f", 0o644, os.O_WRONLY | os.O_TRUNC, _ROOT_USER)
+    rig.tree.files.write(file.handle, b"abcdefghij", 0, wait=False)
+    with pytest.raises(WouldBlock):
+        rig.tree.files.write(file.handle, b"X", 0, wait=False)
+    synced: list[int] = []
+    monkeypatch.setattr(rig.store, "sync_file", synced.append)
+    rig.tree.files.write(file.handle, b"X", 0, wait=True)
+    assert synced == [file.fd]
+    rig.tree.files.release(file.handle)
+
+
 def test_an_unlinked_open_file_stays_usable(rig: _Rig) -> None:
     file, number = rig.tree.create(ROOT, b"f", 0o644, os.O_RDWR, _ROOT_USER)
     generation = rig.tree.referred(number).generation
     rig.tree.unlink(ROOT, b"f")
     rig.tree.files.write(file.handle, b"still", 0, wait=False)
-    rig.tree.resize(number, 3, None, _ROOT_USER)
+    rig.tree.resize(number, 3, None, _ROOT_USER, wait=True)
     rig.tree.change(number, AttrChange(mode=0o600))
     attr = rig.tree.attributes(number).attr
     assert (attr.size, attr.nlink, stat.S_IMODE(attr.mode)) == (3, 0, 0o600)
