@@ -54,6 +54,19 @@ def test_the_mount_sees_a_renamed_prefix_at_once(bucket: Bucket) -> None:
     assert bucket.get("x/y/z/c/3") == b"after"
 
 
+def test_a_rename_beside_one_that_s3_is_about_to_answer(bucket: Bucket) -> None:
+    """The kernel knows the old name still and finds the new one: two names of one file, to its knowledge."""
+    path, store = bucket.path, bucket.service.store / bucket.name
+    for old, new in (("from", "to"), ("to", "from")):
+        bucket.put("d/from", b"data")
+        number = (path / "d/from").stat().st_ino
+        os.rename(store / "d/from", store / "d/to")  # done, and the mount is not told yet
+        assert (path / "d/to").stat().st_ino == number
+        os.rename(path / "d" / old, path / "d" / new)
+        assert (os.listdir(store / "d"), bucket.keys()) == ([new], [f"d/{new}"])
+        bucket.delete(f"d/{new}")
+
+
 def test_back_and_forth_from_both_sides(bucket: Bucket) -> None:
     """Two objects are renamed over S3 and by mv, with their prefix moving; none is lost or seen twice."""
     for number in range(2):
