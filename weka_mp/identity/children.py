@@ -13,7 +13,6 @@ from weka_mp.identity.child_credentials import Child, ChildKind, ChildSecret, op
 from weka_mp.identity.credential_files import CredentialFiles
 from weka_mp.identity.errors import IdentityUnusable, TokenRefused
 from weka_mp.identity.key_file import KeyFile
-from weka_mp.identity.model import Role
 from weka_mp.identity.place import Place
 from weka_mp.identity.principal import RootKeys
 from weka_mp.identity.registry import Registry
@@ -39,7 +38,6 @@ def is_of_parent(child: Child, registry: Registry) -> bool:
     user = registry.users.get(child.parent)
     return (
         user is not None
-        and user.role is Role.S3
         and user.generation == child.generation
         and child.session in (None, user.session)
     )

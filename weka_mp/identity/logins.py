@@ -65,13 +65,12 @@ class AdminLogins(Generic[P]):
 
         Raises LockedOut, LoginRefused, IdentityUnusable.
         """
-        snapshot, root = self._identities.snapshot(), self._identities.root
-        name = naming.ROOT if root is not None and user == root.access_key else user
-        self._lock_out.attempt(name, source, snapshot.registry.lock_out)
-        if not self._is_password(snapshot, name, password):
-            raise LoginRefused
-        self._lock_out.succeeded(name, source)
-        return self._pair(name, snapshot.registry)
+        snapshot = self._identities.snapshot()
+        return self._pair(self._checked(snapshot, user, password, source), snapshot.registry)
+
+    def check_password(self, user: str, password: str, source: str) -> None:
+        """As `login`, without tokens: for a command that is given keys (assume-role). Raises as it does."""
+        self._checked(self._identities.snapshot(), user, password, source)
 
     def refresh(self, refresh_token: str) -> TokenPair:
         """Raises TokenRefused, CredentialExpired, IdentityUnusable."""
@@ -93,9 +92,15 @@ class AdminLogins(Generic[P]):
             raise InvalidInput(f"a token lives from 1 to {REFRESH_SECONDS} s")
         return self._token(TokenKind.ACCESS, user, self._identities.registry, seconds)
 
-    def check_password(self, user: str, password: str, source: str) -> None:
-        """As `login`, without tokens: for a command that names keys (assume-role). Raises as it does."""
-        self.login(user, password, source)
+    def _checked(self, snapshot: Snapshot[P], user: str, password: str, source: str) -> str:
+        """The user's name."""
+        root = self._identities.root
+        name = naming.ROOT if root is not None and user == root.access_key else user
+        self._lock_out.attempt(name, source, snapshot.registry.lock_out)
+        if not self._is_password(snapshot, name, password):
+            raise LoginRefused
+        self._lock_out.succeeded(name, source)
+        return name
 
     def _is_password(self, snapshot: Snapshot[P], name: str, password: str) -> bool:
         """Something is always compared, so that time does not tell who is there."""
@@ -119,7 +124,7 @@ class AdminLogins(Generic[P]):
 
     def _token(self, kind: TokenKind, name: str, registry: Registry, seconds: int) -> str:
         expires_s = self._identities.clock.now_ns() // _SECOND + seconds
-        key_id = self._identities.keys.ring().current
+        key_id = self._identities.keys.ring(fresh=True).current
         return self._identities.tokens.issue(kind, self._claims(name, registry, key_id), expires_s)
 
     def _claims(self, name: str, registry: Registry, key_id: str) -> dict[str, object]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from weka_mp.identity import naming
 from weka_mp.identity.errors import IdentityUnusable
 from weka_mp.identity.key_file import KeyFile
 from weka_mp.identity.model import AccessKey, Role, User
 from weka_mp.identity.parsed_policies import ParsedPolicies
 from weka_mp.identity.policies import names_of_user
-from weka_mp.identity.principal import AttachedPolicy, PolicyUse
+from weka_mp.identity.principal import AttachedPolicy, CredentialKind, PolicyUse, Principal
 from weka_mp.identity.registry import Registry
 from weka_mp.identity.sealing import sealed_under
 
@@ -46,9 +47,15 @@ class Snapshot(Generic[P]):
     """Immutable but for its caches; threads that fill them at once write the same."""
 
     def __init__(
-        self, registry: Registry, keys: KeyFile, parsed: ParsedPolicies[P], predefined: Mapping[str, str]
+        self,
+        registry: Registry,
+        store_id: str,
+        keys: KeyFile,
+        parsed: ParsedPolicies[P],
+        predefined: Mapping[str, str],
     ) -> None:
         self.registry = registry
+        self._store_id = store_id
         self._keys = keys
         self._parsed = parsed
         self._predefined = predefined
@@ -57,7 +64,7 @@ class Snapshot(Generic[P]):
             self._holders.update((key.key_id, Holder(user, key)) for key in user.keys)
         self._holders.update((user.name, Holder(user, None)) for user in registry.users.values())
         self._secrets: dict[str, str] = {}
-        self._policies: dict[str, AttachedPolicy[P]] = {}
+        self._principals: dict[str, Principal[P]] = {}
 
     def holder(self, access_key: str) -> Holder | None:
         """Whose a key is. None: nobody's, or one that is no key to S3: inactive, without a password, or the
@@ -90,19 +97,30 @@ class Snapshot(Generic[P]):
             purpose, owner, sealed = ACCESS_KEY, access_key_owner(user.name, key.key_id), key.sealed
         return self._keys.ring(needed=sealed_under(sealed)).open(purpose, owner, sealed)
 
-    def policies_of(self, user: User) -> tuple[AttachedPolicy[P], ...]:
-        """All policies that speak for a user. Raises IdentityUnusable: one that is missing might deny."""
-        if user.role is not Role.S3:
-            return ()
-        return tuple(self._policy(name) for name in names_of_user(self.registry, user))
+    def principal(self, user: User) -> Principal[P]:
+        """The user by name and password. Raises IdentityUnusable: a policy that is missing might deny; and
+        what the parser raises of one that it took once.
+        """
+        found = self._principals.get(user.name)
+        if found is None:
+            found = self._principals[user.name] = self._principal(user)
+        return found
+
+    def _principal(self, user: User) -> Principal[P]:
+        account = self.registry.account(user.account)
+        canonical = naming.canonical_id(self._store_id, account.name)
+        arn = naming.entity_arn(naming.account_number(canonical), "user", user.name)
+        names = names_of_user(self.registry, user) if user.role is Role.S3 else ()
+        return Principal(
+            user.name, CredentialKind.USER, account.name, canonical, account.display_name, user.name, arn,
+            naming.unique_id("AIDA", user.generation), user.role, user.posix,
+            tuple(self._policy(name) for name in names), (),
+        )  # fmt: skip
 
     def _policy(self, name: str) -> AttachedPolicy[P]:
-        found = self._policies.get(name)
-        if found is None:
-            document = self._predefined.get(name)
-            if document is None:
-                if name not in self.registry.policies:
-                    raise IdentityUnusable(f"the policy {name} is attached, but is not there")
-                document = self.registry.policies[name].document
-            found = self._policies[name] = self._parsed.attached(name, document, PolicyUse.IDENTITY)
-        return found
+        document = self._predefined.get(name)
+        if document is None:
+            if name not in self.registry.policies:
+                raise IdentityUnusable(f"the policy {name} is attached, but is not there")
+            document = self.registry.policies[name].document
+        return self._parsed.attached(name, document, PolicyUse.IDENTITY)

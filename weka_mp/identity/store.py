@@ -22,11 +22,10 @@ from weka_mp.identity.child_credentials import ChildKind
 from weka_mp.identity.children import Children, OpenChild
 from weka_mp.identity.errors import CredentialExpired, IdentityUnusable
 from weka_mp.identity.key_file import KeyFile
-from weka_mp.identity.model import PosixIdentity, Role, User
+from weka_mp.identity.model import PosixIdentity, Role
 from weka_mp.identity.parsed_policies import ParsedPolicies
 from weka_mp.identity.place import Place
 from weka_mp.identity.principal import (
-    AttachedPolicy,
     CredentialKind,
     PolicyParser,
     PolicyUse,
@@ -138,10 +137,12 @@ class IdentityStore(Generic[P]):
             return self._root_principal(access_key)
         holder = snapshot.holder(access_key)
         if holder is not None:
-            kind = CredentialKind.USER if holder.key is None else CredentialKind.ACCESS_KEY
-            return self._user_principal(snapshot, holder.user, access_key, kind)
-        found = self.children.find(access_key, snapshot.registry)
-        return None if found is None else self._child_principal(snapshot, found)
+            found = snapshot.principal(holder.user)
+            if holder.key is None:
+                return found
+            return replace(found, access_key=access_key, kind=CredentialKind.ACCESS_KEY)
+        child = self.children.find(access_key, snapshot.registry)
+        return None if child is None else self._child_principal(snapshot, child)
 
     def principal_of_user(self, name: str) -> Principal[P]:
         """Of a user by name: what their name and password would be. For questions about others.
@@ -151,7 +152,7 @@ class IdentityStore(Generic[P]):
         snapshot = self.snapshot()
         if name == naming.ROOT:
             return self._root_principal("" if self.root is None else self.root.access_key)
-        return self._user_principal(snapshot, snapshot.registry.user(name), name, CredentialKind.USER)
+        return snapshot.principal(snapshot.registry.user(name))
 
     def _root_principal(self, access_key: str) -> Principal[P]:
         account = root_account()
@@ -162,24 +163,6 @@ class IdentityStore(Generic[P]):
             naming.account_number(canonical), Role.CLUSTER_ADMIN, PosixIdentity(), (), (),
         )  # fmt: skip
 
-    def _user_principal(
-        self,
-        snapshot: Snapshot[P],
-        user: User,
-        access_key: str,
-        kind: CredentialKind,
-        bounds: tuple[AttachedPolicy[P], ...] = (),
-        expires_s: int | None = None,
-    ) -> Principal[P]:
-        account = snapshot.registry.account(user.account)
-        canonical = naming.canonical_id(self.store_id, account.name)
-        return Principal(
-            access_key, kind, account.name, canonical, account.display_name, user.name,
-            naming.entity_arn(naming.account_number(canonical), "user", user.name),
-            naming.unique_id("AIDA", user.generation), user.role, user.posix,
-            snapshot.policies_of(user), bounds, expires_s,
-        )  # fmt: skip
-
     def _child_principal(self, snapshot: Snapshot[P], found: OpenChild) -> Principal[P]:
         child = found.child
         if child.expires_s is not None and child.expires_s <= self.clock.now_ns() // _SECOND:
@@ -188,11 +171,12 @@ class IdentityStore(Generic[P]):
         kind = CredentialKind.TEMPORARY if temporary else CredentialKind.SERVICE_ACCOUNT
         bounds = () if child.policy is None else (self._parsed.attached("", child.policy, PolicyUse.SESSION),)
         if child.parent == naming.ROOT:
-            return replace(
-                self._root_principal(child.access_key), kind=kind, bounds=bounds, expires_s=child.expires_s
-            )
-        user = snapshot.registry.user(child.parent)
-        return self._user_principal(snapshot, user, child.access_key, kind, bounds, child.expires_s)
+            parent = self._root_principal(child.access_key)
+        else:
+            parent = snapshot.principal(snapshot.registry.user(child.parent))
+        return replace(
+            parent, access_key=child.access_key, kind=kind, bounds=bounds, expires_s=child.expires_s
+        )
 
     # ---- changing
     def change(self, step: Callable[[Registry], Registry]) -> Registry:
@@ -208,6 +192,7 @@ class IdentityStore(Generic[P]):
         """Nobody changes anything meanwhile; `change` is not to be called within. Raises IdentityUnusable."""
         self._record.create()
         with self._place.exclusive():
+            self.keys.ring(fresh=True)  # another process may have retired the key that we remember
             yield self.registry
 
     def seal(self, purpose: str, owner: str, secret: str) -> str:
@@ -232,7 +217,7 @@ class IdentityStore(Generic[P]):
         return self._place.sweep_staged()
 
     def _snapshot_of(self, registry: Registry) -> Snapshot[P]:
-        return Snapshot(registry, self.keys, self._parsed, self.predefined)
+        return Snapshot(registry, self.store_id, self.keys, self._parsed, self.predefined)
 
     def _make_keys(self) -> None:
         """Not where secrets were sealed under keys that are missing now: what is sealed under new ones would

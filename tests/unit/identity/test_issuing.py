@@ -12,7 +12,7 @@ import pytest
 from tests.unit.identity.kit import PASSWORD, ROOT, SOME_POLICY, BadPolicy, Bench, key_path, overwrite
 from weka_mp.clock import SystemRandom
 from weka_mp.identity import CredentialIssuer, CredentialKind, Role, RootKeys, issuing
-from weka_mp.identity.child_credentials import ChildKind, decode, encode
+from weka_mp.identity.child_credentials import ChildKind, ChildSecret, decode, encode, seal_child
 from weka_mp.identity.children import policy_digest
 from weka_mp.identity.envelope import wrap
 from weka_mp.identity.errors import (
@@ -288,6 +288,25 @@ def test_every_word_of_a_record_is_sealed_in(bench: Bench) -> None:
         with pytest.raises(IdentityUnusable):
             fresh.store.secret(issued.access_key)
         fresh.close()
+
+
+def test_a_token_belongs_to_its_record_alone(bench: Bench) -> None:
+    """Even where somebody who has the keys sealed another one in."""
+    bench.add()
+    one, other = bench.issuer.assume_role("bob", 900), bench.issuer.assume_role("bob", 901)
+    token = bench.store.tokens.issue(
+        TokenKind.TEMPORARY,
+        bench.store.tokens.verify(TokenKind.TEMPORARY, one.token or "").claims,
+        (one.expires_s or 0) + 1,
+    )
+    files = bench.store.children.files[ChildKind.TEMPORARY]
+    child = files.read(one.access_key)
+    assert child is not None
+    for wrong in (other.token, token, None, "a.b.c", f"{one.token}x"):
+        with bench.store.exclusive():
+            files.rewrite(seal_child(child, ChildSecret(one.secret, wrong), bench.keys, bench.store.random))
+        with pytest.raises(IdentityUnusable):
+            bench.store.secret(one.access_key)
 
 
 def test_a_record_under_another_name_is_nobodys(bench: Bench) -> None:

@@ -71,6 +71,15 @@ def test_failures_lock_out_even_with_the_right_password(bench: Bench, logins: Ad
     logins.login("boss", PASSWORD, HERE)
 
 
+def test_a_password_alone_is_checked_and_counted_alike(logins: AdminLogins[object]) -> None:
+    logins.check_password("boss", PASSWORD, HERE)
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            logins.check_password("boss", "wrong", HERE)
+    with pytest.raises(LockedOut):
+        logins.check_password("boss", PASSWORD, HERE)
+
+
 def test_root_has_one_count_for_both_names(logins: AdminLogins[object]) -> None:
     for name in ("root", ROOT.access_key, "root", ROOT.access_key, "root"):
         with pytest.raises(LoginRefused):

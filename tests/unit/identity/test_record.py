@@ -58,7 +58,7 @@ def test_regression_a_changed_record_of_the_same_size_time_and_number_is_seen(
 ) -> None:
     """Two replacements bring the inode number back; the reader keeps the one it knows from being reused."""
     one, other = two
-    for attempts in range(1, 9):
+    for attempts in range(100, 116, 2):
         lock_out(one, attempts)
         lock_out(one, attempts + 1)
         assert other.store.registry.lock_out.attempts == attempts + 1
@@ -299,7 +299,8 @@ def _add_some(folder: Path, keys: Path, name: str) -> None:
         os._exit(status)
 
 
-def test_a_slow_thread_does_not_see_an_old_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [1, 2, 3, 4])
+def test_a_slow_thread_does_not_see_an_old_state(tmp_path: Path, changes: int) -> None:
     """It looked at the record, was overtaken by two changes and a reload, and compares numbers only then."""
     clock = FixedClock()
     coarse = replace(ALL_PRIMITIVES, change_grain_ns=10**9)
@@ -307,9 +308,9 @@ def test_a_slow_thread_does_not_see_an_old_state(tmp_path: Path) -> None:
     faulty = FaultyStore(inner)
     slow = Bench(faulty, key_path(tmp_path), clock, SystemRandom())
     writer = Bench(inner, key_path(tmp_path), clock, SystemRandom())
-    lock_out(writer, 1)
-    assert slow.store.registry.lock_out.attempts == 1
-    steps = iter([2, 3, 4])
+    lock_out(writer, 100)
+    assert slow.store.registry.lock_out.attempts == 100
+    steps = iter(range(101, 101 + changes))
 
     def overtake() -> None:
         for attempts in steps:
@@ -317,7 +318,7 @@ def test_a_slow_thread_does_not_see_an_old_state(tmp_path: Path) -> None:
             assert slow.store.registry.lock_out.attempts == attempts
 
     faulty.begin(Interference("attr_at", 1, overtake))
-    assert slow.store.registry.lock_out.attempts == 4
+    assert slow.store.registry.lock_out.attempts == 100 + changes
     slow.close()
     writer.close()
 

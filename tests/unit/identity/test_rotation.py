@@ -66,6 +66,30 @@ def test_everything_is_sealed_anew_and_opens_everywhere(given: Given, tmp_path: 
     fresh.close()
 
 
+@pytest.mark.parametrize("gives", ["token", "session", "account", "key"])
+def test_regression_who_remembers_a_retired_key_seals_and_signs_nothing_under_it(
+    given: Given, tmp_path: Path, gives: str
+) -> None:
+    bench = given.bench
+    other = Bench(bench.namespace.store, key_path(tmp_path), bench.clock, SystemRandom())
+    given.check(other)
+    bench.admin.revoke("bob")
+    KeyRotation(bench.store).rotate()
+    assert len(KeyRotation(bench.store).retire()) == 1
+    if gives == "token":
+        token = AdminLogins(other.store, LockOut(other.clock)).generate_token("bob")
+        assert AdminLogins(bench.store, LockOut(bench.clock)).authenticate(token).user == "bob"
+    else:
+        give = {
+            "session": other.issuer.assume_role,
+            "account": other.issuer.add_service_account,
+            "key": other.admin.add_access_key,
+        }[gives]
+        issued = give("bob")
+        assert bench.secret(issued.access_key) == issued.secret
+    other.close()
+
+
 def test_the_old_key_goes_when_no_session_token_needs_it(given: Given) -> None:
     rotation = KeyRotation(given.bench.store)
     old = given.bench.keys.ring().current
