@@ -228,10 +228,20 @@ def _bool(value: str, want: str, asked: Asked, variables: bool) -> bool:
 
 
 def _ip(value: str, want: str, _asked: Asked, _variables: bool) -> bool:
-    have, net = ipaddress.ip_address(value), ipaddress.ip_network(want, strict=False)
-    if isinstance(have, ipaddress.IPv6Address) and have.ipv4_mapped:
-        have = have.ipv4_mapped
-    return have in net
+    """Everything is looked at as IPv6, where IPv4 has its place below ::ffff:0:0/96."""
+    within, _, length = want.partition("/")
+    net = ipaddress.ip_address(within)
+    bits = int(length or net.max_prefixlen) + (96 if net.version == 4 else 0)
+    below = ipaddress.ip_network(f"{_as_six(net)}/{bits}", strict=False)
+    # ::/0 and its like mean IPv6 alone: no range broader than all of IPv4 has any of it.
+    have = _as_six(ipaddress.ip_address(value))
+    return have in below and (have.ipv4_mapped is None or bits >= 96)
+
+
+def _as_six(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv6Address:
+    return (
+        ipaddress.IPv6Address(f"::ffff:{address}") if address.version == 4 else ipaddress.IPv6Address(address)
+    )
 
 
 def _ordered(read: Callable[[str], Fraction | None], holds: Callable[[Fraction, Fraction], bool]) -> Compare:
