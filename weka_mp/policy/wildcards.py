@@ -10,6 +10,7 @@ decide, so the work is bounded by the product of both lengths, however many ``*`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -19,12 +20,14 @@ __all__ = ["MANY", "ONE", "Matcher", "compile_pattern", "encode", "overlaps_belo
 MANY: Final = "\ud800"
 ONE: Final = "\ud801"
 
+_STARS: Final = re.compile(r"\*+")
+
 Matcher = Callable[[str], bool]
 
 
 def encode(text: str) -> str:
-    """A policy's text as a pattern: its ``*`` and ``?`` become wildcards."""
-    return text.replace("*", MANY).replace("?", ONE)
+    """A policy's text as a pattern: its ``*`` and ``?`` become wildcards; a row of ``*`` is one."""
+    return _STARS.sub(MANY, text).replace("?", ONE)
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +121,8 @@ def _past_stars(pattern: str, places: set[int]) -> set[int]:
     """`places` in a pattern, and those that are reached by letting a ``*`` stand for nothing."""
     reached = set(places)
     for place in places:
-        while place < len(pattern) and pattern[place] == MANY:
+        # Behind one that was reached before, everything has been or will be.
+        while place < len(pattern) and pattern[place] == MANY and place + 1 not in reached:
             place += 1
             reached.add(place)
     return reached

@@ -39,6 +39,11 @@ def test_many_wildcards_do_not_take_for_ever(pattern: str) -> None:
     assert matches("a" * 1100 + "b")
 
 
+@pytest.mark.parametrize("pattern", ["*" * 20_000, "*a" * 10_000, "?*" * 10_000])
+def test_regression_many_wildcards_in_a_resource_are_compared_with_the_bucket_in_time(pattern: str) -> None:
+    assert overlaps_below(encode(pattern), "a" * 80 + "/")
+
+
 @given(_SMALL, st.text("ab/", max_size=4))
 def test_overlap_is_what_some_continuation_matches(pattern: str, prefix: str) -> None:
     matches = compile_pattern(encode(pattern))
