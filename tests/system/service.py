@@ -229,9 +229,12 @@ def _read_line(process: subprocess.Popen[str], seconds: float) -> str:
 
 def start(
     folder: Path, *options: str, store: Path | None = None, mount: bool | Path = True,
-    s3: str | None = "127.0.0.1:0", admin: str = "none", command: str = "serve", **extra: str,
+    s3: str | None = "127.0.0.1:0", admin: str = "none", command: str = "serve", within: Sequence[str] = (),
+    **extra: str,
 ) -> Service:
-    """Start it in `folder` and wait for the ready line, which must name what was asked for."""
+    """Start it in `folder` and wait for the ready line, which must name what was asked for. `within` is a
+    command that becomes it (prlimit(1)).
+    """
     store = folder / "store" if store is None else store
     store.mkdir(exist_ok=True)
     place = folder / "mnt" if isinstance(mount, bool) else mount
@@ -244,7 +247,7 @@ def start(
     log = folder / "log"
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [PROGRAM, *arguments], env=environment(**extra), stdin=subprocess.DEVNULL,
+            [*within, PROGRAM, *arguments], env=environment(**extra), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=errors, text=True,
         )
     line = _read_line(process, START_SECONDS)

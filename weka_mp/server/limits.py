@@ -6,12 +6,13 @@ The protocol core has its own: bytes of a head and of a body thrown away (s3.con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 __all__ = ["Limits"]
 
 _KIB: Final = 1024
+_OWN_DESCRIPTORS: Final = 64  # of a worker: the control area, sockets it listens on, ways to keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Limits:
     linger_seconds: how long a client whose request was refused may take to read the answer.
     connections:   descriptors and memory, by connections from everywhere.
     connections_per_address: the same from one place.
+    partings:      floods: connections beyond those two that are told so at once; others are closed silently.
     stop_seconds:  how long a stopping server lets requests finish.
     """
 
@@ -43,4 +45,13 @@ class Limits:
     linger_seconds: float = 2.0
     connections: int = 4096
     connections_per_address: int = 1024
+    partings: int = 64
     stop_seconds: float = 20.0
+
+    def within(self, descriptors: int) -> Limits:
+        """These limits where a process may have so many descriptors: idle clients cannot take those that
+        requests need to open objects, and who comes too late is told so rather than left waiting.
+        """
+        partings = max(min(self.partings, descriptors // 8), 1)
+        room = (descriptors - _OWN_DESCRIPTORS - partings) // 2  # a connection, and the object it asks for
+        return replace(self, connections=max(min(self.connections, room), 1), partings=partings)

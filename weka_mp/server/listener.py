@@ -22,7 +22,6 @@ _log = logging.getLogger("weka_mp.server")
 _TICK_SECONDS: Final = 1.0  # how late a time-out may be
 _PAUSE_SECONDS: Final = 0.1  # when descriptors have run out: time for some to come back
 _TELL_SECONDS: Final = 10.0  # between two records about that
-_PARTING: Final = 64  # connections that are told at once that there is no room for them
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _BATCH: Final = 4  # accepted in one go: more would leave the other workers of the socket without any
 
@@ -53,7 +52,7 @@ class Connections:
 
     async def refuse(self, connected: socket.socket, remote: str) -> None:
         """Tell a client that it is turned away; beyond a few at once it is closed without a word."""
-        if self._parting >= _PARTING:
+        if self._parting >= self._service.settings.limits.partings:
             connected.close()
             return
         self._parting += 1

@@ -175,7 +175,7 @@ class Keeper:
                 nursery.start_soon(self._free, child)
                 code = await child.wait()
                 if self.spec.ended is not None and not self._stopping.is_set():
-                    await trio.to_thread.run_sync(self.spec.ended)
+                    await self._clear_up(self.spec.ended)
                 with trio.move_on_after(_OUTPUT_GRACE):
                     await output_ended.wait()
                 with trio.move_on_after(_OUTPUT_GRACE):
@@ -188,6 +188,12 @@ class Keeper:
             raise StartFailed(reason, part=self.spec.name)
         return code
 
+    async def _clear_up(self, ended: Callable[[], None]) -> None:
+        try:
+            await trio.to_thread.run_sync(ended)
+        except OSError as error:  # the next child finds what is left, or says why it cannot start
+            log.error("what %s left cannot be cleared: %s", self.spec.name, error.strerror)
+
     async def _free(self, child: Child) -> None:
         """See that a child whose main thread is dead can end: neither its pidfd nor its sockets tell of one
         that cannot.
@@ -199,7 +205,10 @@ class Keeper:
             if looks < 2:  # its threads may be ending just now
                 continue
             log.warning("%s is dead, but the kernel holds a thread of it: letting it go", self.spec.name)
-            reason = await trio.to_thread.run_sync(free)
+            try:
+                reason = await trio.to_thread.run_sync(free)
+            except OSError as error:  # descriptors may have run out: the next look may do it
+                reason = error.strerror
             if reason is not None:
                 log.error("%s cannot be let go: %s", self.spec.name, reason)
 
@@ -277,8 +286,11 @@ class Keeper:
             os.unlink(self._pid_path)
 
     def _note_pid(self, pid: int) -> None:
-        with open(self._pid_path, "w", encoding="ascii") as file:
-            file.write(f"{pid}\n")
+        try:
+            with open(self._pid_path, "w", encoding="ascii") as file:
+                file.write(f"{pid}\n")
+        except OSError as error:
+            log.warning("the process id of %s cannot be written down: %s", self.spec.name, error.strerror)
 
 
 def _ending(code: int | None) -> str:

@@ -8,6 +8,7 @@ reach a child.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -53,12 +54,15 @@ class Child:
         return self.popen.wait()
 
     def is_dying(self) -> bool:
-        """Whether its main thread has ended and another has not; looked at before it was waited for."""
+        """Whether its main thread has ended and another has not; looked at before it was waited for.
+
+        False where it cannot be told now: descriptors may have run out.
+        """
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
                 state = file.read().rpartition(b")")[2].split()[0]
             return state == b"Z" and len(os.listdir(f"/proc/{self.pid}/task")) > 1
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:
             return False
 
     async def read_lines(self, take: Callable[[bytes], None]) -> None:
@@ -96,33 +100,40 @@ def start_child(
 
     Raises OSError when the process cannot be made.
     """
-    ours, theirs = socket.socketpair()
-    output_read, output_write = os.pipe()
-    full_plan = {**plan, "control_fd": theirs.fileno(), "parent": os.getpid()}
-    try:
-        popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, kind],
-            stdin=subprocess.PIPE,
-            stdout=output_write,
-            stderr=output_write,
-            env=_environment(),
-            cwd="/",
-            pass_fds=(theirs.fileno(), *pass_fds),
-            process_group=0,  # a terminal's Ctrl-C is the supervisor's to answer
+    with contextlib.ExitStack() as undone:
+        ours, theirs = socket.socketpair()
+        undone.callback(ours.close)
+        with theirs:
+            output_read, output_write = os.pipe()
+            undone.callback(os.close, output_read)
+            full_plan = {**plan, "control_fd": theirs.fileno(), "parent": os.getpid()}
+            try:
+                popen = _popen([module, kind], output_write, (theirs.fileno(), *pass_fds))
+            finally:
+                os.close(output_write)
+        undone.callback(popen.wait)
+        undone.callback(popen.kill)
+        _hand_over(popen, json.dumps(full_plan).encode("ascii"))
+        child = Child(
+            popen,
+            os.pidfd_open(popen.pid),
+            Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), handlers),
+            trio.lowlevel.FdStream(output_read),
         )
-    except BaseException:
-        ours.close()
-        os.close(output_read)
-        raise
-    finally:
-        theirs.close()
-        os.close(output_write)
-    _hand_over(popen, json.dumps(full_plan).encode("ascii"))
-    return Child(
-        popen,
-        os.pidfd_open(popen.pid),
-        Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), handlers),
-        trio.lowlevel.FdStream(output_read),
+        undone.pop_all()
+    return child
+
+
+def _popen(command: Sequence[str], output: int, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", *command],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        env=_environment(),
+        cwd="/",
+        pass_fds=pass_fds,
+        process_group=0,  # a terminal's Ctrl-C is the supervisor's to answer
     )
 
 

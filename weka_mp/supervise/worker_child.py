@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 import socket
 from typing import Any
 
@@ -16,6 +18,8 @@ from weka_mp.supervise.opening import open_namespace
 
 __all__ = ["main"]
 
+_log = logging.getLogger(__name__)
+
 
 async def main(plan: dict[str, Any], link: ChildLink) -> None:
     """Serve until told to stop and the requests under way are answered."""
@@ -26,7 +30,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
         allow_sigv2=plan["sigv2"],
         durable=plan["durability"] == "commit",
         mount_sockets=plan["mount_sockets"],
-        limits=Limits(**plan["limits"]),
+        limits=_limits(plan["limits"]),
     )
     metrics = ServerMetrics()
     metrics.register()
@@ -43,3 +47,18 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             await link.ready()
     for sock in sockets:
         sock.close()
+
+
+def _limits(wanted: dict[str, int]) -> Limits:
+    """As configured, as far as this process may have descriptors for them."""
+    limits = Limits(**wanted)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    possible = limits.within(soft)
+    if possible.connections < limits.connections:
+        _log.warning(
+            "%d descriptors (RLIMIT_NOFILE) are enough for %d connections, not for %d",
+            soft, possible.connections, limits.connections,
+        )
+    return possible

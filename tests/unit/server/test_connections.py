@@ -139,3 +139,12 @@ async def test_connections_are_counted_in_all_and_by_address(service: Service) -
         for pair in pairs:
             for sock in pair:
                 sock.close()
+
+
+@pytest.mark.parametrize(("descriptors", "connections", "partings"), [
+    (65_536, 4096, 64), (1024, 448, 64), (256, 80, 32), (100, 12, 12), (10, 1, 1),
+])
+def test_few_descriptors_allow_few_connections(descriptors: int, connections: int, partings: int) -> None:
+    found = Limits().within(descriptors)
+    assert (found.connections, found.partings) == (connections, partings)
+    assert replace(found, connections=4096, partings=64) == Limits()
