@@ -36,11 +36,7 @@ def is_of_parent(child: Child, registry: Registry) -> bool:
     if child.parent == naming.ROOT:
         return child.session == registry.root_session
     user = registry.users.get(child.parent)
-    return (
-        user is not None
-        and user.generation == child.generation
-        and child.session in (None, user.session)
-    )
+    return user is not None and user.generation == child.generation and child.session in (None, user.session)
 
 
 def root_generation(keys: KeyFile, root: RootKeys, key_id: str) -> int:

@@ -46,5 +46,5 @@ def leave(registry: Registry, name: str, user_name: str) -> Registry:
     """Raises NoSuchEntity, also when the user is not in the group."""
     user = registry.user(user_name)
     if name not in user.groups:
-        raise NoSuchEntity(f"the user {user_name} is not in the group {name}")
+        raise NoSuchEntity(f"the user {user_name} is not in the group {name!r}")
     return registry.with_user(replace(user, groups=tuple(group for group in user.groups if group != name)))

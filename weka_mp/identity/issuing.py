@@ -121,7 +121,7 @@ class CredentialIssuer(Generic[P]):
         """Raises NoSuchEntity, also when it is another user's; IdentityUnusable."""
         child = self._files(ChildKind.SERVICE_ACCOUNT).read(access_key)
         if child is None or child.parent != user or not is_of_parent(child, self._identities.registry):
-            raise NoSuchEntity(f"the user {user} has no service account {access_key}")
+            raise NoSuchEntity(f"the user {user!r} has no service account {access_key!r}")
         return ServiceAccount(access_key, user, child.policy is None, child.policy, child.created_ns)
 
     def remove_service_account(self, user: str, access_key: str) -> None:

@@ -52,7 +52,7 @@ _MAX_SUPPLEMENTARY: Final = 256
 _MAX_SERIAL: Final = 2**63 - 1
 _MAX_TEXT: Final = 255
 _EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Role(enum.Enum):

@@ -95,8 +95,10 @@ def detach_by_cli(registry: Registry, user_name: str, name: str | None = None) -
     Raises NoSuchEntity, also when there is nothing to detach.
     """
     user = registry.user(user_name)
-    if user.cli_policy is None or name not in (None, user.cli_policy):
-        raise NoSuchEntity(f"no policy {name or ''}".rstrip() + f" is attached to the user {user_name}")
+    if user.cli_policy is None:
+        raise NoSuchEntity(f"no policy is attached to the user {user_name} by the command line")
+    if name not in (None, user.cli_policy):
+        raise NoSuchEntity(f"not {name!r}, but {user.cli_policy} is attached to the user {user_name}")
     return registry.with_user(replace(user, cli_policy=None)), user.cli_policy
 
 
@@ -138,7 +140,7 @@ def _joined(names: tuple[str, ...], name: str, whose: str) -> tuple[str, ...]:
 
 def _without(names: tuple[str, ...], name: str, whose: str) -> tuple[str, ...]:
     if name not in names:
-        raise NoSuchEntity(f"no policy {name} is attached to the {whose}")
+        raise NoSuchEntity(f"the policy {name!r} is not attached to the {whose}")
     return tuple(other for other in names if other != name)
 
 

@@ -113,7 +113,7 @@ def _key(user: User, key_id: str) -> AccessKey:
     for key in user.keys:
         if key.key_id == key_id:
             return key
-    raise NoSuchEntity(f"the user {user.name} has no access key {key_id}")
+    raise NoSuchEntity(f"the user {user.name} has no access key {key_id!r}")
 
 
 def _check_s3_users(registry: Registry) -> None:

@@ -152,6 +152,13 @@ def test_every_refusal_is_one_line(bench: Bench) -> None:
         lambda: bench.admin.remove_user("x\n"),
         lambda: bench.admin.attach_by_cli("x\ny", "bob"),
         lambda: bench.admin.add_policy("a\nb", SOME_POLICY),
+        lambda: bench.admin.detach_from_user("x\ny", "bob"),
+        lambda: bench.admin.detach_by_cli("bob"),
+        lambda: bench.admin.detach_by_cli("bob", "x\ny"),
+        lambda: bench.admin.leave_group("x\ny", "bob"),
+        lambda: bench.admin.remove_access_key("bob", "x\ny"),
+        lambda: bench.issuer.remove_service_account("x\ny", "x\ny"),
+        lambda: bench.admin.add_account("x\ny"),
     )
     for verb in verbs:
         with pytest.raises(IdentityError) as caught:

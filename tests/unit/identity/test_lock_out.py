@@ -90,15 +90,16 @@ def test_another_rule(clock: FixedClock) -> None:
     assert caught.value.seconds == 3600
 
 
-def test_it_is_bounded_and_forgets_the_oldest(clock: FixedClock) -> None:
+def test_it_is_bounded_and_forgets_what_is_longest_ago(clock: FixedClock) -> None:
     table = LockOut(clock, capacity=3)
-    fail(table, 5)
-    fail(table, 1, source="10.0.0.2")
+    fail(table, 1)
+    fail(table, 4, source="10.0.0.2")
     fail(table, 1, source="10.0.0.3")
+    fail(table, 4)
+    fail(table, 1, source="10.0.0.4")  # that of 10.0.0.2 goes
     with pytest.raises(LockedOut):
         fail(table, 1)
-    fail(table, 1, source="10.0.0.4")
-    fail(table, 1)
+    fail(table, 2, source="10.0.0.2")
 
 
 def test_many_at_once_are_no_more_guesses(clock: FixedClock) -> None:

@@ -31,6 +31,7 @@ KEY = AccessKey("AKIA" + "A" * 16, "sealed", True, 1)
         lambda: Account("a", "", None, 1),
         lambda: Account("a", "x" * 256, None, 1),
         lambda: Account("a", "a\nb", None, 1),
+        lambda: Account("a", "a\u2028b", None, 1),
         lambda: Account("a", "a", "no address", 1),
         lambda: Account("a", "a", "a@b\n", 1),
         lambda: Account("a/b", "a", None, 1),

@@ -146,6 +146,39 @@ def test_a_step_that_refuses_changes_nothing(bench: Bench) -> None:
     assert record_of(bench) == before
 
 
+def test_what_is_acknowledged_is_on_the_disk(tmp_path: Path) -> None:
+    """Directories that this process made or found, the record before its name, the name before the answer."""
+    inner = MemoryStore()
+    for _ in ("makes them", "finds them, whoever made them may have died before they were synced"):
+        faulty = FaultyStore(inner)
+        bench = Bench(faulty, key_path(tmp_path), random=SystemRandom())
+        bench.admin.set_lock_out(
+            LockOutRule(len(bench.store.registry.users) + 7, bench.store.registry.revision + 9)
+        )
+        store = bench.namespace.store
+        folders = [
+            store.attr_at(store.root(), b".weka").ino,
+            _inode(bench, b".weka", b"identity"),
+        ]
+        synced = [call.ino for call in faulty.calls if call.verb == "sync_dir"]
+        assert set(folders) <= set(synced)
+        verbs = [
+            call.verb for call in faulty.calls if call.verb in ("write", "sync_file", "rename", "sync_dir")
+        ]
+        assert verbs[-4:] == ["write", "sync_file", "rename", "sync_dir"]
+        assert synced[-1] == folders[1]
+        bench.close()
+
+
+def _inode(bench: Bench, folder: bytes, name: bytes) -> int:
+    store = bench.namespace.store
+    fd = store.open_dir(store.root(), folder)
+    try:
+        return store.attr_at(fd, name).ino
+    finally:
+        store.close(fd)
+
+
 def test_revisions_count_changes(bench: Bench) -> None:
     start = bench.store.registry.revision
     bench.add()
