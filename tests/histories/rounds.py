@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.histories.allowances import allowed
 from tests.histories.bodies import Bodies
-from tests.histories.explaining import explain
+from tests.histories.explaining import Undecided, explain
 from tests.histories.groups import Client, Group, Unanswered
 from tests.histories.listing import Catalogue
 from tests.histories.mount_client import MountClient
@@ -142,8 +142,8 @@ class Battlefield:
         verdict.operations += len(group.recorder.history)
         try:
             left = explain(history, initial(len(group.keys)))
-        except RuntimeError as error:
-            verdict.problems.append(str(error))
+        except Undecided as error:
+            verdict.problems.append(f"given up: {_told(group, history, error.left)}")
             return
         if left is not None:
             verdict.problems.append(_told(group, history, left))

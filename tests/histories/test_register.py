@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from tests.histories import explaining
 from tests.histories.explaining import explain
 from tests.histories.register import Operation, initial, steps
 
@@ -242,6 +243,15 @@ def test_good(name: str) -> None:
 @pytest.mark.parametrize("name", BAD)
 def test_bad(name: str) -> None:
     assert explain(BAD[name], initial(4))
+
+
+def test_a_search_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explaining, "MAX_STATES", 50)
+    history = [op("write", 0, 9, str(number)) for number in range(9)]
+    wrong = op("read", 10, 11, "never written")
+    with pytest.raises(explaining.Undecided) as given_up:
+        explain([*history, wrong], initial())
+    assert wrong in given_up.value.left
 
 
 def test_long_histories_of_a_real_register_are_explained_and_one_changed_answer_is_noticed() -> None:
