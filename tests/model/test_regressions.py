@@ -160,3 +160,11 @@ def test_regression_a_rename_moves_what_is_there_not_what_was_cached(both: Both,
     os.rename(bucket / "staged", bucket / "a")  # as a worker does whose invalidation is on its way
     os.rename(service.mount / "one/a", service.mount / "one/b")
     assert (service.mount / "one/b").read_bytes() == b"another"
+
+
+def test_regression_a_prefix_without_keys_is_missing_wherever_it_was_to_go(both: Both) -> None:
+    """Below an object it was refused for the new key's sake: 409."""
+    both.put(b"a", b"same")
+    both.mkdir((b"one", b"b"))
+    both.rename_object(b"b/", b"a/b/", absent=True)
+    both.check()

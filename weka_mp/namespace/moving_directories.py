@@ -63,6 +63,13 @@ class DirectoryMove:
         finally:
             context.store.close(fd)
 
+    def check_source(self, context: Context, bucket: Fd, directory: Fd, has_keys: HasKeys) -> None:
+        """Raises NotFound where no key lies below the prefix, and what the condition raises."""
+        info = directory_object(context.store, directory, self.prefix)
+        if info is None and not has_keys(bucket, directory, self.prefix):
+            raise NotFound(subject=self.prefix)
+        self.source_check(info)
+
 
 def move_directory(
     context: Context,
@@ -78,10 +85,7 @@ def move_directory(
     store = context.store
     attr = store.attr(directory)
     _require_same(context, move, attr)
-    info = directory_object(store, directory, move.prefix)
-    if info is None and not has_keys(parent.bucket, directory, move.prefix):
-        raise NotFound(subject=move.prefix)
-    move.source_check(info)
+    move.check_source(context, parent.bucket, directory, has_keys)
     old = _make_way(context, move, parent)
     _refuse_long_keys(context, directory, move)
     _mark(context, move, directory, parent, old)

@@ -286,8 +286,13 @@ def _create(rename: _Rename, holder: Parent, parent: Parent) -> None:
 
 def _move_prefix(rename: _Rename) -> Changes:
     context, request = rename.context, rename.request
-    with _source_parent(rename) as holder, _move_of(rename, holder).opened(context) as directory:
-        rename.attempt.begin(identity(context, directory))
+    with _source_parent(rename) as holder:
+        move = _move_of(rename, holder)
+        with move.opened(context) as directory:
+            # What is missing is missing wherever it was to go: before the target's directories are looked at.
+            move.check_source(context, rename.bucket, directory, rename.has_keys)
+            inode = identity(context, directory)
+        rename.attempt.begin(inode)
         reach(CrashPoint.RENAME_BEGUN)
     with context.locks.hold_trees([_tree(rename)]), _source_parent(rename) as holder:
         move = _move_of(rename, holder)
