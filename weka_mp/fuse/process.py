@@ -15,7 +15,7 @@ import trio
 from weka_mp.fuse.invalidation import Invalidation, Notifier
 from weka_mp.fuse.operations import Operations
 from weka_mp.fuse.session import Session
-from weka_mp.namespace.context import Durability
+from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.open_files import FileRules, OnDirty
 from weka_mp.namespace.tree import Tree
 from weka_mp.offload import run_blocking

@@ -10,8 +10,8 @@ with Namespace.open(PosixStore("/srv/data")) as namespace:
         session.publish(NewObject(md5=hashlib.md5(b"hello").digest()))
 """
 
-from weka_mp.namespace.context import Changes, Durability
 from weka_mp.namespace.copying import ChunkDigest, CopyRequest
+from weka_mp.namespace.effects import Changes, Durability
 from weka_mp.namespace.facade import Namespace
 from weka_mp.namespace.filling import FillReport
 from weka_mp.namespace.multipart import CombinedChecksums, CompletionRequest, PartSession, StoredPart

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from weka_mp.errors import InvalidPart, Loop, NameTooLong, NotDirectory, NotFound, NotSupported
-from weka_mp.namespace.context import FILE_MODE, Context, Durability
+from weka_mp.namespace.context import FILE_MODE, Context
+from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import Staged, discard_name, leads_to
 from weka_mp.namespace.publishing import Target, adapt_to, stage

@@ -29,15 +29,16 @@ from weka_mp.errors import (
     NotFound,
 )
 from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
-from weka_mp.namespace.context import DIRECTORY_MODE, Changes, Context, telling
+from weka_mp.namespace.context import DIRECTORY_MODE, Context
 from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.keys import BODY_NAME
 from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.pruning import remove_empty
 from weka_mp.namespace.reading import directory_object
 from weka_mp.namespace.values import BucketInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
-from weka_mp.values import Attr, BucketName, Change, Fd
+from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
 
 __all__ = ["Buckets"]
 
@@ -112,23 +113,26 @@ class Buckets:
         if not is_new_bucket_name(name):
             raise InvalidName("not a valid bucket name", subject=name)
         store = self._context.store
-        try:
-            store.mkdir(store.root(), name.encode(), DIRECTORY_MODE)
-        except Exists as error:
-            raise BucketExists(subject=name) from error
-        reach(CrashPoint.BUCKET_MADE)
-        changes = (Change(store.attr(store.root()).ino, name.encode(), None),)
-        with telling(changes), self._context.bucket(name) as fd:
-            if (uid, gid) != (0, 0):
-                store.chown(fd, uid, gid)
-            attr = store.attr(fd)
-            self._register(fd, attr, self._context.clock.now_ns(), "s3", owner)
-            reach(CrashPoint.BUCKET_REGISTERED)
-            with self._context.syncs() as syncs:
-                syncs.add(fd)
-                syncs.add(store.root())
-                syncs.flush()
-            return self._info(name, fd), changes
+        with self._context.effects() as effects:
+            change = effects.tell(self._change(name, None))
+            try:
+                store.mkdir(store.root(), name.encode(), DIRECTORY_MODE)
+            except Exists as error:
+                raise BucketExists(subject=name) from error
+            reach(CrashPoint.BUCKET_MADE)
+            with self._context.bucket(name) as fd:
+                if (uid, gid) != (0, 0):
+                    store.chown(fd, uid, gid)
+                self._register(fd, store.attr(fd), self._context.clock.now_ns(), "s3", owner)
+                reach(CrashPoint.BUCKET_REGISTERED)
+                effects.add(fd)
+                effects.add(store.root())
+                effects.flush()
+                return self._info(name, fd), (change,)
+
+    def _change(self, name: BucketName, old: InodeNo | None) -> Change:
+        store = self._context.store
+        return Change(store.attr(store.root()).ino, name.encode(), old)
 
     def settle(self, name: BucketName) -> Changes:
         """Make a bucket that is there durable, as `create` would have, and tell it.
@@ -136,12 +140,13 @@ class Buckets:
         The request that made it may have died before it did either. Raises BucketMissing.
         """
         store = self._context.store
-        with self._context.bucket(name) as fd, self._context.syncs() as syncs:
-            syncs.add(self._registry.directory)
-            syncs.add(fd)
-            syncs.add(store.root())
-            syncs.flush()
-        return (Change(store.attr(store.root()).ino, name.encode(), None),)
+        with self._context.effects() as effects, self._context.bucket(name) as fd:
+            change = effects.tell(self._change(name, None))
+            effects.add(self._registry.directory)
+            effects.add(fd)
+            effects.add(store.root())
+            effects.flush()
+        return (change,)
 
     def delete(self, name: BucketName, forget: Callable[[int], None]) -> Changes:
         """Remove a bucket that holds no object; empty directories in it go too.
@@ -149,29 +154,26 @@ class Buckets:
         `forget` is told the bucket's identity once it is gone (its uploads). Raises BucketMissing,
         BucketNotEmpty.
         """
-        store = self._context.store
-        fd = self._context.open_bucket(name)
-        try:
-            if self._lister.has_keys(fd):
-                raise BucketNotEmpty(subject=name)
-            ino, identity = store.attr(fd).ino, bucket_identity(store, fd)
-            try:
-                # Looked through before the first goes: a bucket that stays keeps its empty directories.
-                _leave_directories(self._context, fd, lambda above, name: None)
-                _leave_directories(self._context, fd, partial(_remove_directory, self._context, fd))
-                store.rmdir(store.root(), name.encode())
-            except (NotEmpty, NotDirectory, NotFound) as error:
-                raise BucketNotEmpty(subject=name) from error
-        finally:
-            store.close(fd)
-        changes = (Change(store.attr(store.root()).ino, name.encode(), ino),)
-        with telling(changes), self._context.syncs() as syncs:
-            syncs.add(store.root())
-            syncs.flush()
+        context, store = self._context, self._context.store
+        with context.effects() as effects:
+            with context.bucket(name) as fd:
+                if self._lister.has_keys(fd):
+                    raise BucketNotEmpty(subject=name)
+                ino, identity = store.attr(fd).ino, bucket_identity(store, fd)
+                try:
+                    # Looked through before the first goes: a bucket that stays keeps its empty directories.
+                    _leave_directories(context, fd, lambda above, name: None)
+                    _leave_directories(context, fd, partial(_remove_directory, context, fd, effects))
+                    change = effects.tell(self._change(name, ino))
+                    store.rmdir(store.root(), name.encode())
+                except (NotEmpty, NotDirectory, NotFound) as error:
+                    raise BucketNotEmpty(subject=name) from error
+            effects.add(store.root())
+            effects.flush()
             # Not before: a power cut must not bring the bucket back without what is known of it.
             self._registry.remove(b"%d" % ino)
             forget(identity)
-        return changes
+        return (change,)
 
 
 def _leave_directories(context: Context, top: Fd, leave: Callable[[Sequence[bytes], bytes], None]) -> None:
@@ -205,16 +207,20 @@ def _children(context: Context, top: Fd, path: Sequence[bytes]) -> list[bytes]:
         context.store.close(directory)
 
 
-def _remove_directory(context: Context, top: Fd, above: Sequence[bytes], name: bytes) -> None:
+def _remove_directory(
+    context: Context, top: Fd, effects: Effects, above: Sequence[bytes], name: bytes
+) -> None:
     store = context.store
     holder = store.open_dir(top, b"/".join(above))
     try:
         # Under the lock of the entry: `PUT a/` makes a directory an object in two steps.
-        with context.locks.hold([(store.attr(holder).ino, name)]):
+        ino = store.attr(holder).ino
+        with context.locks.hold([(ino, name)]):
             directory = store.open_dir(holder, name)
             try:
                 if directory_object(store, directory, name) is not None:
                     raise NotEmpty(subject=name)
+                effects.tell(Change(ino, name, store.attr(directory).ino))
                 remove_empty(context, holder, name, directory)
             finally:
                 store.close(directory)

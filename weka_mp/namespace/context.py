@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -21,106 +20,22 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
-from weka_mp.namespace.directories import Age, age_of, is_young, set_implicit
+from weka_mp.namespace.directories import age_of, is_young, set_implicit
+from weka_mp.namespace.effects import Changes, Durability, Effects, Settled
 from weka_mp.namespace.keys import EntryPath
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.longnames import LongNames
 from weka_mp.store.interface import Store
-from weka_mp.values import BucketName, Change, Fd, InodeNo
+from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
 
-__all__ = ["Changes", "Context", "Durability", "Parent", "SyncList", "Vanished", "telling"]
-
-Changes = tuple[Change, ...]
+__all__ = ["DIRECTORY_MODE", "FILE_MODE", "Context", "Parent", "Vanished"]
 
 FILE_MODE = 0o644
-_MAX_SETTLED = 16_384  # young directories remembered: some 2 MB
-_MAX_WAITING = 64
 DIRECTORY_MODE = 0o755
-
-
-class Durability(enum.Enum):
-    """What an answer promises: `COMMIT` outlives a power cut, `RELAXED` the death of the process only."""
-
-    COMMIT = "commit"
-    RELAXED = "relaxed"
 
 
 class Vanished(Exception):
     """The parent directory was removed, or the name appeared, between two steps: begin again."""
-
-
-class Settled:
-    """Young directories whose entries this process has synced: once is enough. Thread-safe, bounded."""
-
-    def __init__(self) -> None:
-        self._births: set[tuple[int, bytes]] = set()
-
-    def __contains__(self, birth: tuple[int, bytes]) -> bool:
-        return birth in self._births
-
-    def update(self, births: Iterable[tuple[int, bytes]]) -> None:
-        """Their entries are on the disk."""
-        if len(self._births) >= _MAX_SETTLED:
-            self._births.clear()
-        self._births.update(births)
-
-
-@contextmanager
-def telling(changes: Changes) -> Iterator[None]:
-    """A failure within comes after these changes became visible: it carries them (`NamespaceError`)."""
-    try:
-        yield
-    except NamespaceError as error:
-        error.changes = changes + error.changes
-        raise
-
-
-class SyncList:
-    """Directories that must reach the disk before the answer; each is synced once. Owns its descriptors."""
-
-    def __init__(self, store: Store, durability: Durability, settled: Settled) -> None:
-        self._store = store
-        self._wanted = durability is Durability.COMMIT
-        self._settled = settled
-        self._directories: dict[tuple[int, int], Fd] = {}
-        self._births: list[tuple[int, bytes]] = []
-
-    def add(self, directory: Fd, child: Age | None = None) -> None:
-        """Remember a directory; the caller keeps its own descriptor.
-
-        `child`: it is only for the entry of that young directory, which may be known to be on the disk.
-        """
-        if not self._wanted:
-            return
-        if child is not None and child.birth is not None and child.birth in self._settled:
-            return
-        attr = self._store.attr(directory)
-        if (attr.dev, attr.ino) not in self._directories:
-            if len(self._directories) >= _MAX_WAITING:
-                # A key of a thousand components must not take all descriptors.
-                self.flush()
-                self.close()
-            self._directories[attr.dev, attr.ino] = self._store.dup(directory)
-        if child is not None and child.birth is not None:
-            self._births.append(child.birth)
-
-    def flush(self, changes: Changes = ()) -> None:
-        """Sync all, deepest additions last; a failure is raised and nothing is tried again as if it were
-        clean.
-
-        `changes`: what the request made visible. A failure carries it, since the mounts must be told all the
-        same.
-        """
-        births, self._births = self._births, []
-        with telling(changes):
-            for directory in self._directories.values():
-                if self._store.attr(directory).nlink > 0:  # a removal is what the parent's sync is about
-                    self._store.sync_dir(directory)
-        self._settled.update(births)
-
-    def close(self) -> None:
-        while self._directories:
-            self._store.close(self._directories.popitem()[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +81,21 @@ class Context:
         finally:
             self.store.close(fd)
 
+    @contextmanager
+    def directory(self, bucket: BucketName, path: tuple[bytes, ...]) -> Iterator[Fd]:
+        """The directory at `path` in the bucket, in one resolution from the root: no link is followed, so it
+        cannot leave the bucket.
+
+        Raises BucketMissing for a name that no bucket can have, NotFound, NotDirectory, Loop, NameTooLong.
+        """
+        if not is_bucket_name(bucket):
+            raise BucketMissing(subject=bucket)
+        fd = self.store.open_dir(self.store.root(), b"/".join((bucket.encode(), *path)))
+        try:
+            yield fd
+        finally:
+            self.store.close(fd)
+
     def find_parent(self, bucket: Fd, path: EntryPath) -> Parent | None:
         """The existing parent directory of a key; None when there is none. The caller closes it."""
         try:
@@ -179,17 +109,17 @@ class Context:
             raise
 
     @contextmanager
-    def parent(self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int) -> Iterator[Parent]:
+    def parent(self, bucket: Fd, path: EntryPath, effects: Effects, uid: int, gid: int) -> Iterator[Parent]:
         """The parent directory of a key, made (and marked implicit) where it is missing.
 
         Raises KeyConflict when a component is something else than a directory, Vanished when one was removed
         meanwhile.
         """
         with ExitStack() as stack:
-            yield self._find_or_make(bucket, path, syncs, uid, gid, stack)
+            yield self._find_or_make(bucket, path, effects, uid, gid, stack)
 
     def _find_or_make(
-        self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int, stack: ExitStack
+        self, bucket: Fd, path: EntryPath, effects: Effects, uid: int, gid: int, stack: ExitStack
     ) -> Parent:
         try:
             fd = self.store.open_dir(bucket, b"/".join(path.parents))
@@ -197,49 +127,52 @@ class Context:
             raise KeyConflict("a part of the key's path is not a directory", subject=path.name) from error
         except NotFound:
             try:
-                return self._make_parents(bucket, path, syncs, uid, gid, stack)
+                return self._make_parents(bucket, path, effects, uid, gid, stack)
             except NotFound as error:
                 raise Vanished from error
         stack.callback(self.store.close, fd)
-        young = self._young_parents(bucket, path, fd, syncs)
-        return Parent(fd, self.store.attr(fd).ino, young, bucket)
+        attr = self.store.attr(fd)
+        return Parent(fd, attr.ino, self._young_parents(bucket, path, fd, attr, effects), bucket)
 
-    def _young_parents(self, bucket: Fd, path: EntryPath, parent: Fd, syncs: SyncList) -> Changes:
+    def _young_parents(self, bucket: Fd, path: EntryPath, at: Fd, attr: Attr, effects: Effects) -> Changes:
         """Entries on the way that a request still under way may have made: our answer cannot wait for its."""
+        if not path.parents:
+            return ()
         changes: list[Change] = []
         now = self.clock.now_ns()
         moved = is_young(self.store.attr(self.renames).mtime_ns, now)
         with ExitStack() as stack:
             for depth in range(len(path.parents), 0, -1):
-                age = age_of(self.store, parent, now)
+                age = age_of(self.store, at, attr, now)
                 if not age.young and not moved:
                     break  # what is above is older still, unless a directory was renamed
                 try:
-                    parent = self.store.open_dir(bucket, b"/".join(path.parents[: depth - 1]))
+                    at = self.store.open_dir(bucket, b"/".join(path.parents[: depth - 1]))
                 except (NotFound, NotDirectory, Loop):
                     break  # renamed meanwhile: whoever did it announces it
-                stack.callback(self.store.close, parent)
+                stack.callback(self.store.close, at)
+                attr = self.store.attr(at)
                 if not age.young:
                     continue
-                syncs.add(parent, age)
-                changes.append(Change(self.store.attr(parent).ino, path.parents[depth - 1], None))
+                effects.add(at, age)
+                changes.append(Change(attr.ino, path.parents[depth - 1], None))
         return tuple(changes)
 
     def _make_parents(
-        self, bucket: Fd, path: EntryPath, syncs: SyncList, uid: int, gid: int, stack: ExitStack
+        self, bucket: Fd, path: EntryPath, effects: Effects, uid: int, gid: int, stack: ExitStack
     ) -> Parent:
         here, made = self.store.dup(bucket), []
         try:
             for name in path.parents:
-                change = self.make_directory(here, name, uid, gid)
+                change = self.make_directory(here, name, uid, gid, effects)
                 above, here = here, self.store.open_dir(here, name)
                 try:
-                    age = age_of(self.store, here, self.clock.now_ns())
+                    age = age_of(self.store, here, self.store.attr(here), self.clock.now_ns())
                     if change is None and age.young:
                         change = Change(self.store.attr(above).ino, name, None)
                     if change is not None:
                         made.append(change)
-                        syncs.add(above, age)
+                        effects.add(above, age)
                 finally:
                     self.store.close(above)
             ino = self.store.attr(here).ino
@@ -253,9 +186,10 @@ class Context:
         return Parent(here, ino, tuple(made), bucket)
 
     def make_directory(
-        self, at: Fd, name: bytes, uid: int, gid: int, *, implicit: bool = True
+        self, at: Fd, name: bytes, uid: int, gid: int, effects: Effects, *, implicit: bool = True
     ) -> Change | None:
         """Make one directory for a key; None when it was there."""
+        change = effects.tell(Change(self.store.attr(at).ino, name, None))
         try:
             self.store.mkdir(at, name, DIRECTORY_MODE)
         except (Exists, IsDirectory):
@@ -269,19 +203,21 @@ class Context:
                     set_implicit(self.store, fd, self.clock.now_ns())
             finally:
                 self.store.close(fd)
-            return Change(self.store.attr(at).ino, name, None)
+            return change
         except NamespaceError:
             with suppress(NotFound, NotEmpty):  # gone, or taken into use meanwhile
                 self.store.rmdir(at, name)
             raise
 
     @contextmanager
-    def syncs(self) -> Iterator[SyncList]:
-        """A list of directories to sync, closed at the end; the block calls `flush` once it has released its
-        locks.
+    def effects(self) -> Iterator[Effects]:
+        """What one request leaves to be done; the block calls `flush` once it has released its locks.
+
+        A failure of the block carries what the mounts must hear of.
         """
-        found = SyncList(self.store, self.durability, self.settled)
-        try:
-            yield found
-        finally:
-            found.close()
+        effects = Effects(self.store, self.durability, self.settled)
+        with effects.told_if_it_fails():
+            try:
+                yield effects
+            finally:
+                effects.close()

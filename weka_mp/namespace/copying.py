@@ -10,7 +10,8 @@ from typing import Protocol
 
 from weka_mp.errors import NotFound, ObjectChanged
 from weka_mp.namespace import reading
-from weka_mp.namespace.context import Context, Durability
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.etags import settle
 from weka_mp.namespace.keys import entry_path
 from weka_mp.namespace.naming import check_conditions
@@ -148,7 +149,7 @@ def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) 
     if digest is not None:
         _read_through(context, source.fd, digest)
     path = entry_path(request.key)
-    with context.bucket(request.bucket) as bucket, ExitStack() as stack:
+    with context.effects() as effects, context.bucket(request.bucket) as bucket, ExitStack() as stack:
         stack.enter_context(context.locks.share_tree(context.store.attr(bucket).ino, request.key))
         parent = context.find_parent(bucket, path)
         if parent is None:
@@ -161,6 +162,7 @@ def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) 
         if present.ino != source.info.ino:
             raise ObjectChanged(subject=request.key)
         check_conditions(request.conditions, present)
+        change = effects.tell(Change(parent.ino, b"", present.ino))
         _amend(context, request, source, fd, digest)
         if context.durability is Durability.COMMIT:
             context.store.sync_file(fd)
@@ -168,7 +170,7 @@ def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) 
         info = reading.describe(
             request.key, attr, settle(context.store, context.locks, fd, attr, context.clock)
         )
-        return Published(info, (Change(parent.ino, b"", attr.ino),))
+        return Published(info, (change,))
 
 
 def _amend(

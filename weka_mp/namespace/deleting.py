@@ -6,8 +6,9 @@ import stat
 from collections.abc import Sequence
 
 from weka_mp.errors import NamespaceError, NotFound
-from weka_mp.namespace.context import Changes, Context, Parent, SyncList, telling
+from weka_mp.namespace.context import Context, Parent
 from weka_mp.namespace.directory_objects import remove_directory_object
+from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import check_conditions
 from weka_mp.namespace.pruning import prune
@@ -23,35 +24,38 @@ def delete_object(
     context: Context, bucket: BucketName, key: bytes, conditions: WriteConditions | None
 ) -> Deleted:
     """Raises BucketMissing, PreconditionFailed, NotFound (If-Match on nothing)."""
-    outcomes = delete_objects(context, bucket, [(key, conditions)])
-    outcome = outcomes[0]
+    (outcome,), changes = delete_objects(context, bucket, [(key, conditions)])
     if isinstance(outcome, NamespaceError):
+        outcome.changes = changes
         raise outcome
     return outcome
 
 
 def delete_objects(
     context: Context, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
-) -> list[Deleted | NamespaceError]:
-    """Each on its own, the disk once for all of them. The answer has one outcome for each entry, in order."""
+) -> tuple[list[Deleted | NamespaceError], Changes]:
+    """Each on its own, the disk once for all of them. One outcome for each entry, in order, and what the
+    mounts must hear of.
+    """
     outcomes: list[Deleted | NamespaceError] = []
-    bucket_fd = context.open_bucket(bucket)
-    try:
-        with context.syncs() as syncs:
-            for key, conditions in entries:
-                try:
-                    outcomes.append(_delete(context, bucket_fd, key, conditions or UNCONDITIONAL, syncs))
-                except NamespaceError as error:
-                    outcomes.append(error)
-            syncs.flush(tuple(change for outcome in outcomes for change in outcome.changes))
-            reach(CrashPoint.DELETE_SYNCED)
-    finally:
-        context.store.close(bucket_fd)
-    return outcomes
+    changes: list[Change] = []
+    with context.effects() as effects, context.bucket(bucket) as bucket_fd:
+        for key, conditions in entries:
+            try:
+                done = _delete(context, bucket_fd, key, conditions or UNCONDITIONAL, effects)
+            except NamespaceError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(done)
+                changes.extend(done.changes)
+        effects.flush()
+        reach(CrashPoint.DELETE_SYNCED)
+        failed = any(isinstance(outcome, NamespaceError) for outcome in outcomes)
+        return outcomes, (*changes, *(effects.told if failed else ()))
 
 
 def _delete(
-    context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, syncs: SyncList
+    context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, effects: Effects
 ) -> Deleted:
     path = entry_path(key)
     changes: Changes = ()
@@ -59,17 +63,16 @@ def _delete(
         parent = context.find_parent(bucket, path)
         if parent is not None:
             try:
-                changes = _remove(context, parent, path, key, conditions, syncs)
+                changes = _remove(context, parent, path, key, conditions, effects)
             finally:
                 context.store.close(parent.fd)
     if parent is None:
         check_conditions(conditions, None)
-        return Deleted(False, _announce_absence(context, bucket, path, syncs))
+        return Deleted(False, _announce_absence(context, bucket, path, effects))
     if not changes:
         return Deleted(False, (Change(parent.ino, path.name, None),))
     reach(CrashPoint.UNLINKED)
-    with telling(changes):
-        return Deleted(True, changes + prune(context, bucket, path, syncs))
+    return Deleted(True, changes + prune(context, bucket, path, effects))
 
 
 def _remove(
@@ -78,16 +81,16 @@ def _remove(
     path: EntryPath,
     key: bytes,
     conditions: WriteConditions,
-    syncs: SyncList,
+    effects: Effects,
 ) -> Changes:
     remove = remove_directory_object if path.is_directory else _remove_file
     with context.locks.hold([(parent.ino, path.name)]):
-        changes = remove(context, parent, path.name, key, conditions, syncs)
-    syncs.add(parent.fd)
+        changes = remove(context, parent, path.name, key, conditions, effects)
+    effects.add(parent.fd)
     return changes
 
 
-def _announce_absence(context: Context, bucket: Fd, path: EntryPath, syncs: SyncList) -> Changes:
+def _announce_absence(context: Context, bucket: Fd, path: EntryPath, effects: Effects) -> Changes:
     """What was not there may have gone by a request still under way: our answer cannot wait for its.
 
     So it is synced and announced as if it had gone by ours.
@@ -95,14 +98,14 @@ def _announce_absence(context: Context, bucket: Fd, path: EntryPath, syncs: Sync
     for depth in range(len(path.parents) - 1, -1, -1):
         holder = context.find_parent(bucket, path._replace(parents=path.parents[:depth]))
         if holder is not None:
-            syncs.add(holder.fd)
+            effects.add(holder.fd)
             context.store.close(holder.fd)
             return (Change(holder.ino, path.parents[depth], None),)
     return ()
 
 
 def _remove_file(
-    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, syncs: SyncList
+    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects
 ) -> Changes:
     store = context.store
     if not conditions.any:
@@ -112,12 +115,14 @@ def _remove_file(
         except NotFound:
             return ()
         if stat.S_ISREG(attr.mode):
+            change = effects.tell(Change(parent.ino, name, attr.ino))
             store.unlink(parent.fd, name)
-            return (Change(parent.ino, name, attr.ino),)
+            return (change,)
     with examined(context, parent, name, key) as (found, present, fd):
         check_conditions(conditions, present)
         if found is None or present is None:
             return ()
+        change = effects.tell(Change(parent.ino, name, found.ino))
         with unwritten(context, fd, present, pinned=conditions.pins):
             store.unlink(parent.fd, name)
-        return (Change(parent.ino, name, found.ino),)
+        return (change,)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from weka_mp.errors import NamespaceError, NoAttribute, NotSupported, PermissionRefused
 from weka_mp.namespace.records import IMPLICIT_XATTR
 from weka_mp.store.interface import Store
-from weka_mp.values import Fd
+from weka_mp.values import Attr, Fd
 
 __all__ = ["Age", "age_of", "clear_implicit", "is_implicit", "is_young", "set_implicit", "take_over"]
 
@@ -42,10 +42,9 @@ def is_young(made_ns: int, now_ns: int) -> bool:
     return abs(now_ns - made_ns) < _YOUNG_NS
 
 
-def age_of(store: Store, directory: Fd, now_ns: int) -> Age:
+def age_of(store: Store, directory: Fd, attr: Attr, now_ns: int) -> Age:
     """By the time in the mark, else by the last change."""
     mark = store.find_xattr(directory, IMPLICIT_XATTR)
-    attr = store.attr(directory)
     marked = mark is not None and mark.isdigit()
     made_ns = int(mark or b"0") if marked else attr.ctime_ns
     return Age(is_young(made_ns, now_ns), (attr.ino, mark) if marked and mark is not None else None)

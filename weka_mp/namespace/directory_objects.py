@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from weka_mp.errors import KeyConflict, Loop, NamespaceError, NotDirectory, NotEmpty, NotFound
-from weka_mp.namespace.context import Changes, Context, Parent, SyncList, Vanished
+from weka_mp.namespace.context import Context, Parent, Vanished
 from weka_mp.namespace.directories import clear_implicit, is_implicit, set_implicit
+from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.keys import BODY_NAME
 from weka_mp.namespace.naming import Staged, check_conditions, discard_name, replace_entry
 from weka_mp.namespace.pruning import remove_empty
@@ -43,12 +44,12 @@ class DirectoryPut:
 
 
 def place_directory(
-    context: Context, parent: Parent, name: bytes, put: DirectoryPut, syncs: SyncList
+    context: Context, parent: Parent, name: bytes, put: DirectoryPut, effects: Effects
 ) -> Changes:
     """Make the directory an object. Raises KeyConflict, Vanished and what a condition raises."""
     store = context.store
     try:
-        made = context.make_directory(parent.fd, name, put.uid, put.gid, implicit=False)
+        made = context.make_directory(parent.fd, name, put.uid, put.gid, effects, implicit=False)
         directory = store.open_dir(parent.fd, name)
     except NotFound as error:
         raise Vanished from error
@@ -56,6 +57,7 @@ def place_directory(
         raise KeyConflict("something else stands where the directory would", subject=name) from error
     try:
         ino = store.attr(directory).ino
+        change = made or effects.tell(Change(parent.ino, name, ino))
         old = read_record(store, directory)
         check_conditions(put.conditions, directory_object(store, directory, name))
         _place_body(context, Parent(directory, ino, (), parent.bucket), put)
@@ -64,8 +66,8 @@ def place_directory(
         else:
             kind = DIRECTORY_MADE if made is not None or is_implicit(store, directory) else DIRECTORY_KEPT
         _write(context, directory, put.record, ino, kind)
-        syncs.add(directory)
-        return (made,) if made is not None else (Change(parent.ino, name, ino),)
+        effects.add(directory)
+        return (change,)
     except NamespaceError:
         if made is not None and read_record(store, directory) is None:
             with suppress(NotEmpty, NotFound):
@@ -97,7 +99,7 @@ def _place_body(context: Context, directory: Parent, put: DirectoryPut) -> None:
 
 
 def remove_directory_object(
-    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, syncs: SyncList
+    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects
 ) -> Changes:
     """The record and the body go; the directory too when nothing else is in it."""
     store = context.store
@@ -107,7 +109,7 @@ def remove_directory_object(
         check_conditions(conditions, None)
         return ()
     try:
-        ino = store.attr(directory).ino
+        change = effects.tell(Change(parent.ino, name, store.attr(directory).ino))
         record = read_record(store, directory)
         present = directory_object(store, directory, key)
         check_conditions(conditions, present)
@@ -121,12 +123,12 @@ def remove_directory_object(
         if made_by_key:
             set_implicit(store, directory)  # if keys below it remain, it goes with the last of them
         store.remove_xattr(directory, RECORD_XATTR)
-        syncs.add(directory)
+        effects.add(directory)
         with suppress(NotFound):
             store.unlink(directory, BODY_NAME)
         if made_by_key:
             with suppress(NotEmpty):
                 store.rmdir(parent.fd, name)
-        return (Change(parent.ino, name, ino),)
+        return (change,)
     finally:
         store.close(directory)

@@ -32,6 +32,7 @@ from weka_mp.namespace.records import (
     Record,
     amend_record,
     derived_etag,
+    overwrite_record,
     read_record,
     write_record,
 )
@@ -323,4 +324,4 @@ def retimed(store: Store, locks: EntryLocks, fd: Fd) -> Iterator[None]:
             return
         yield
         if valid and record is not None:
-            write_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd)), modified_ns=0))
+            overwrite_record(store, fd, replace(record, stamp=Stamp.of(store.attr(fd)), modified_ns=0))

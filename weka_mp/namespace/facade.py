@@ -22,9 +22,10 @@ from weka_mp.namespace import (
 )
 from weka_mp.namespace.buckets import Buckets
 from weka_mp.namespace.checking import Check, Repairs
-from weka_mp.namespace.context import Changes, Context, Durability, Settled
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.copying import CopyRequest
+from weka_mp.namespace.effects import Changes, Durability, Settled
 from weka_mp.namespace.filling import FillReport
 from weka_mp.namespace.idempotency import TOKEN_LIFE_NS, Tokens
 from weka_mp.namespace.listing import Lister
@@ -170,8 +171,7 @@ class Namespace:
         self, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
     ) -> tuple[list[Deleted | NamespaceError], Changes]:
         """Each on its own; the disk is waited for once. Raises BucketMissing."""
-        outcomes = deleting.delete_objects(self.context, bucket, entries)
-        return outcomes, tuple(change for outcome in outcomes for change in outcome.changes)
+        return deleting.delete_objects(self.context, bucket, entries)
 
     def copy_object(self, request: CopyRequest) -> Published:
         """See `weka_mp.namespace.copying.copy_object`."""

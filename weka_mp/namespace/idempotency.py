@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 import msgpack
 
 from weka_mp.errors import NotFound, NotSupported, PermissionRefused, TokenReused
-from weka_mp.namespace.context import Context, Durability
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.effects import Durability
 from weka_mp.values import Fd, InodeNo
 
 __all__ = ["TOKEN_LIFE_NS", "Attempt", "Tokens", "identity"]

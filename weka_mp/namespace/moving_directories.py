@@ -24,8 +24,9 @@ from weka_mp.errors import (
     NotFound,
     NotSupported,
 )
-from weka_mp.namespace.context import Changes, Context, Durability, Parent, Vanished
+from weka_mp.namespace.context import Context, Parent, Vanished
 from weka_mp.namespace.directories import clear_implicit, is_implicit, set_implicit
+from weka_mp.namespace.effects import Changes, Durability, Effects
 from weka_mp.namespace.keys import BODY_NAME, MAX_KEY_BYTES, component_of, visible
 from weka_mp.namespace.naming import RENAME_NOREPLACE, check_conditions
 from weka_mp.namespace.reading import directory_object
@@ -72,11 +73,7 @@ class DirectoryMove:
 
 
 def move_directory(
-    context: Context,
-    move: DirectoryMove,
-    directory: Fd,
-    parent: Parent,
-    has_keys: HasKeys,
+    context: Context, move: DirectoryMove, directory: Fd, parent: Parent, has_keys: HasKeys, effects: Effects
 ) -> Changes:
     """rename(2) into `parent`, under the locks of both entries.
 
@@ -91,11 +88,12 @@ def move_directory(
     _mark(context, move, directory, parent, old)
     now = context.clock.now_ns()
     store.utimens(context.renames, now, now)
+    gone = effects.tell(Change(move.holder.ino, move.name, attr.ino))
+    come = effects.tell(Change(parent.ino, move.new_name, old.ino if old else None))
     free = old is None and store.primitives.rename_noreplace
     with spelt():
         store.rename(move.holder.fd, move.name, parent.fd, move.new_name, RENAME_NOREPLACE if free else 0)
-    gone = Change(move.holder.ino, move.name, attr.ino)
-    return gone, Change(parent.ino, move.new_name, old.ino if old else None)
+    return gone, come
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from weka_mp.errors import CrossDevice, Exists, NamespaceError, NotFound, PreconditionFailed
-from weka_mp.namespace.context import Changes, Context, Parent, Vanished
+from weka_mp.namespace.context import Context, Parent, Vanished
+from weka_mp.namespace.effects import Changes
 from weka_mp.namespace.keys import entry_path, staging_name
 from weka_mp.namespace.values import ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
@@ -61,7 +62,7 @@ def check_conditions(conditions: WriteConditions, present: ObjectInfo | None) ->
         raise PreconditionFailed("x-amz-if-match-last-modified-time")
 
 
-def create_entry(context: Context, parent: Parent, name: bytes, staged: Staged) -> Change:
+def create_entry(context: Context, parent: Parent, name: bytes, staged: Staged) -> None:
     """Give the file a name nobody has: atomic against every other creator, S3's or POSIX's."""
     store = context.store
     try:
@@ -74,7 +75,6 @@ def create_entry(context: Context, parent: Parent, name: bytes, staged: Staged) 
             discard_name(context, staged.directory, staged.name)
     except (Exists, NotFound) as error:
         raise Vanished from error
-    return Change(parent.ino, name, None)
 
 
 def replace_entry(context: Context, parent: Parent, name: bytes, staged: Staged) -> None:
@@ -141,15 +141,15 @@ def reaffirm(context: Context, bucket: BucketName, key: bytes) -> Changes:
     """
     path = entry_path(key)
     changes: list[Change] = []
-    with context.bucket(bucket) as bucket_fd, context.syncs() as syncs:
+    with context.effects() as effects, context.bucket(bucket) as bucket_fd:
         for depth, name in enumerate((*path.parents, path.name)):
             holder = context.find_parent(bucket_fd, path._replace(parents=path.parents[:depth]))
             if holder is None:
                 break  # it went away meanwhile: whoever took it announces that
             try:
-                syncs.add(holder.fd)
-                changes.append(Change(holder.ino, name, None))
+                effects.add(holder.fd)
+                changes.append(effects.tell(Change(holder.ino, name, None)))
             finally:
                 context.store.close(holder.fd)
-        syncs.flush(tuple(changes))
+        effects.flush()
     return tuple(changes)

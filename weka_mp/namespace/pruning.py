@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from weka_mp.errors import Loop, NotDirectory, NotEmpty, NotFound
-from weka_mp.namespace.context import Changes, Context, SyncList
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.directories import is_implicit
+from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.keys import BODY_NAME, EntryPath
 from weka_mp.namespace.reading import directory_object
 from weka_mp.store.crashpoints import CrashPoint, reach
@@ -15,11 +16,11 @@ from weka_mp.values import Change, Fd
 __all__ = ["prune", "remove_empty"]
 
 
-def prune(context: Context, bucket: Fd, path: EntryPath, syncs: SyncList) -> Changes:
+def prune(context: Context, bucket: Fd, path: EntryPath, effects: Effects) -> Changes:
     """Remove the parents that are empty now and that no POSIX caller ever made its own, deepest first."""
     changes: list[Change] = []
     for depth in range(len(path.parents), 0, -1):
-        change = _prune_one(context, bucket, path.parents[: depth - 1], path.parents[depth - 1], syncs)
+        change = _prune_one(context, bucket, path.parents[: depth - 1], path.parents[depth - 1], effects)
         if change is None:
             break
         changes.append(change)
@@ -28,7 +29,7 @@ def prune(context: Context, bucket: Fd, path: EntryPath, syncs: SyncList) -> Cha
 
 
 def _prune_one(
-    context: Context, bucket: Fd, above: tuple[bytes, ...], name: bytes, syncs: SyncList
+    context: Context, bucket: Fd, above: tuple[bytes, ...], name: bytes, effects: Effects
 ) -> Change | None:
     store = context.store
     try:
@@ -42,12 +43,12 @@ def _prune_one(
             try:
                 if not is_implicit(store, directory) or directory_object(store, directory, name) is not None:
                     return None
-                old = store.attr(directory).ino
+                change = effects.tell(Change(ino, name, store.attr(directory).ino))
                 remove_empty(context, holder, name, directory)
             finally:
                 store.close(directory)
-        syncs.add(holder)
-        return Change(ino, name, old)
+        effects.add(holder)
+        return change
     except (NotEmpty, NotFound, NotDirectory, Loop):
         return None
     finally:
@@ -59,6 +60,10 @@ def remove_empty(context: Context, holder: Fd, name: bytes, directory: Fd) -> No
     try:
         context.store.rmdir(holder, name)
     except NotEmpty:
+        try:  # before the names, of which there may be a million
+            context.store.attr_at(directory, BODY_NAME)
+        except NotFound:
+            raise NotEmpty(subject=name) from None
         if [entry.name for entry in context.store.entries(directory)] != [BODY_NAME]:
             raise
         with suppress(NotFound):

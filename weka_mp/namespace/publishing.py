@@ -18,19 +18,23 @@ from weka_mp.errors import (
     BucketMissing,
     Conflict,
     KeyConflict,
+    Loop,
     NamespaceError,
+    NameTooLong,
     NoAttribute,
+    NotDirectory,
     NotFound,
     NotSupported,
 )
 from weka_mp.namespace import reading
-from weka_mp.namespace.context import FILE_MODE, Changes, Context, Durability, Parent, SyncList, Vanished
+from weka_mp.namespace.context import FILE_MODE, Context, Parent, Vanished
 from weka_mp.namespace.directory_objects import DirectoryPut, place_directory
+from weka_mp.namespace.effects import Changes, Durability, Effects
 from weka_mp.namespace.etags import EtagState, is_marked, settle
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import Staged, check_conditions, create_entry, discard_name, replace_entry
 from weka_mp.namespace.pruning import prune
-from weka_mp.namespace.records import Record, write_record
+from weka_mp.namespace.records import Record, overwrite_record
 from weka_mp.namespace.values import UNCONDITIONAL, NewObject, ObjectInfo, Published, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
@@ -48,6 +52,7 @@ __all__ = [
 ]
 
 _NOWHERE = Fd(-1)
+_MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
 _ACL = "system.posix_acl_access"
 _ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears in between
 
@@ -111,17 +116,7 @@ def begin_put(
     context: Context, bucket: BucketName, key: bytes, *, size_hint: int | None, uid: int, gid: int
 ) -> PutSession:
     """Open a nameless file on the bucket's side. Raises BucketMissing, InvalidName, KeyConflict, NoSpace."""
-    path = entry_path(key)
-    bucket_fd = context.open_bucket(bucket)
-    try:
-        parent = context.find_parent(bucket_fd, path)
-        try:
-            staged = _stage_for(context, bucket, bucket_fd, parent)
-        finally:
-            if parent:
-                context.store.close(parent.fd)
-    finally:
-        context.store.close(bucket_fd)
+    staged = _stage_for(context, bucket, entry_path(key))
     session = PutSession(context, Target(bucket, key, uid, gid), staged)
     try:
         reach(CrashPoint.STAGED_EMPTY)
@@ -135,17 +130,20 @@ def begin_put(
     return session
 
 
-def _stage_for(context: Context, bucket: BucketName, bucket_fd: Fd, parent: Parent | None) -> Staged:
+def _stage_for(context: Context, bucket: BucketName, path: EntryPath) -> Staged:
     """Beside the entry to come, or in the bucket when that directory is missing or was removed meanwhile."""
-    if parent is not None:
-        try:
-            return stage(context, parent.fd)
-        except NotFound:
-            pass  # its last key was deleted: publication makes it again
+    if path.parents:
+        with suppress(*_MISSING):  # publication makes it, or says what is wrong with it
+            return _stage_in(context, bucket, path.parents)
     try:
-        return stage(context, bucket_fd)
-    except NotFound as error:
+        return _stage_in(context, bucket, ())
+    except (NotFound, NotDirectory, Loop) as error:
         raise BucketMissing(subject=bucket) from error
+
+
+def _stage_in(context: Context, bucket: BucketName, path: tuple[bytes, ...]) -> Staged:
+    with context.directory(bucket, path) as directory:
+        return stage(context, directory)
 
 
 def stage(context: Context, directory: Fd) -> Staged:
@@ -168,31 +166,22 @@ def publish_file(
     path, fd = entry_path(target.key), staged.fd
     for component in path.long_components:
         context.long_names.keep(component, context.random.token(8))
-    stamp = _set_times(context, fd)
-    record = _record_of(new, stamp)
-    write_record(context.store, fd, record)
+    attr = _set_times(context, fd)
+    record = _record_of(new, Stamp.of(attr))
+    overwrite_record(context.store, fd, record)
     reach(CrashPoint.RECORD_WRITTEN)
-    bucket_fd = context.open_bucket(target.bucket)
-    try:
-        if not path.is_directory:
-            _inherit(context, bucket_fd, path, fd)
+    with context.effects() as effects, context.bucket(target.bucket) as bucket_fd:
+        over = not path.is_directory and _inherit(context, bucket_fd, path, fd, attr)
         if context.durability is Durability.COMMIT:
             context.store.sync_file(fd)
         reach(CrashPoint.FILE_SYNCED)
-        with context.syncs() as syncs:
-            naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, syncs)
-            changes = _name_it(naming)
-            reach(CrashPoint.PUBLISHED)
-            syncs.flush(changes)
-            reach(CrashPoint.DIRECTORY_SYNCED)
-    finally:
-        context.store.close(bucket_fd)
-    return Published(_published_info(context, target.key, fd, record), changes)
-
-
-def _published_info(context: Context, key: bytes, fd: Fd, record: Record) -> ObjectInfo:
-    state = EtagState(ETag(record.etag or ""), record, True)
-    return reading.describe(key, context.store.attr(fd), state)
+        naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, effects, over)
+        changes = _name_it(naming)
+        reach(CrashPoint.PUBLISHED)
+        effects.flush()
+        reach(CrashPoint.DIRECTORY_SYNCED)
+    info = reading.describe(target.key, attr, EtagState(ETag(record.etag or ""), record, True))
+    return Published(info, changes)
 
 
 def _record_of(new: NewObject, stamp: Stamp) -> Record:
@@ -210,33 +199,27 @@ def _record_of(new: NewObject, stamp: Stamp) -> Record:
     )
 
 
-def _set_times(context: Context, fd: Fd) -> Stamp:
+def _set_times(context: Context, fd: Fd) -> Attr:
     """An mtime of now with random digits below the clock's tick: two contents never look alike, none is in
     the future.
     """
     coarse, now = context.clock.coarse_ns(), context.clock.now_ns()
     mtime = coarse + context.random.below(max(now - coarse, 1)) if now > coarse else now
     context.store.utimens(fd, now, mtime)
-    return Stamp.of(context.store.attr(fd))
+    return context.store.attr(fd)
 
 
-def _inherit(context: Context, bucket: Fd, path: EntryPath, fd: Fd) -> None:
-    """A replaced file keeps its mode, owner and ACL."""
-    parent = context.find_parent(bucket, path)
-    if parent is None:
-        return
-    store = context.store
+def _inherit(context: Context, bucket: Fd, path: EntryPath, fd: Fd, mine: Attr) -> bool:
+    """A replaced file keeps its mode, owner and ACL. False when nothing stands there."""
     try:
-        try:
-            old = store.open_path(parent.fd, path.name)
-        except NotFound:
-            return
-        try:
-            _copy_access(context, old, fd)
-        finally:
-            store.close(old)
+        old = context.store.open_path(bucket, path.joined)
+    except _MISSING:
+        return False
+    try:
+        _copy_access(context, old, fd, mine)
     finally:
-        store.close(parent.fd)
+        context.store.close(old)
+    return True
 
 
 def adapt_to(context: Context, directory: Fd, fd: Fd) -> None:
@@ -246,17 +229,16 @@ def adapt_to(context: Context, directory: Fd, fd: Fd) -> None:
     except NotSupported:  # a model would have to be seen
         return
     try:
-        _copy_access(context, model, fd)
+        _copy_access(context, model, fd, context.store.attr(fd))
     finally:
         context.store.close(model)
 
 
-def _copy_access(context: Context, old: Fd, fd: Fd) -> None:
+def _copy_access(context: Context, old: Fd, fd: Fd, mine: Attr) -> None:
     store = context.store
     attr = store.attr(old)
     if not stat.S_ISREG(attr.mode):
         return
-    mine = store.attr(fd)
     if (mine.uid, mine.gid) != (attr.uid, attr.gid):
         store.chown(fd, attr.uid, attr.gid)
     if mine.mode != attr.mode:
@@ -270,7 +252,7 @@ def _copy_access(context: Context, old: Fd, fd: Fd) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Naming:
-    """A publication whose file is finished and has no name yet."""
+    """A publication whose file is finished and has no name yet. `over`: the name was taken a moment ago."""
 
     context: Context
     bucket: Fd
@@ -279,7 +261,8 @@ class _Naming:
     staged: Staged
     record: Record
     conditions: WriteConditions
-    syncs: SyncList
+    effects: Effects
+    over: bool
 
 
 def _name_it(naming: _Naming) -> Changes:
@@ -291,7 +274,7 @@ def _name_it(naming: _Naming) -> Changes:
     except NamespaceError:
         if naming.path.parents:  # directories made for nothing would stay
             with suppress(NamespaceError):
-                prune(naming.context, naming.bucket, naming.path, naming.syncs)
+                prune(naming.context, naming.bucket, naming.path, naming.effects)
         raise
 
 
@@ -302,12 +285,12 @@ def _name_in_attempts(naming: _Naming) -> Changes:
         try:
             with (
                 context.locks.share_tree(tree, target.key),
-                context.parent(bucket, naming.path, naming.syncs, target.uid, target.gid) as parent,
+                context.parent(bucket, naming.path, naming.effects, target.uid, target.gid) as parent,
             ):
                 reach(CrashPoint.PARENT_MADE)
                 with context.locks.hold([(parent.ino, naming.path.name)]):
                     changes = _place(naming, parent)
-                naming.syncs.add(parent.fd)
+                naming.effects.add(parent.fd)
                 return parent.made + changes
         except Vanished:
             if context.store.attr(bucket).nlink == 0:
@@ -318,9 +301,9 @@ def _name_in_attempts(naming: _Naming) -> Changes:
 def _place(naming: _Naming, parent: Parent) -> Changes:
     context, target, name = naming.context, naming.target, naming.path.name
     if not naming.path.is_directory:
-        return _place_file(context, parent, name, target.key, naming.staged, naming.conditions)
+        return _place_file(naming, parent)
     put = DirectoryPut(target.uid, target.gid, naming.staged, naming.record, naming.conditions)
-    return place_directory(context, parent, name, put, naming.syncs)
+    return place_directory(context, parent, name, put, naming.effects)
 
 
 @contextmanager
@@ -357,33 +340,41 @@ def _attr_of(context: Context, parent: Parent, name: bytes) -> Attr | None:
         return None
 
 
-def _place_file(
-    context: Context, parent: Parent, name: bytes, key: bytes, staged: Staged, conditions: WriteConditions
-) -> Changes:
+def _place_file(naming: _Naming, parent: Parent) -> Changes:
+    context, name, conditions = naming.context, naming.path.name, naming.conditions
     if not conditions.any:
-        return _place_unconditionally(context, parent, name, staged)
-    with examined(context, parent, name, key) as (attr, present, old):
+        return _place_unconditionally(naming, parent)
+    with examined(context, parent, name, naming.target.key) as (attr, present, old):
         check_conditions(conditions, present)
         if attr is None:
-            return (create_entry(context, parent, name, staged),)
+            return _create(naming, parent)
         refuse_special(attr, present, name)
         with unwritten(context, old, present, pinned=conditions.pins):
-            replace_entry(context, parent, name, staged)
-        return (Change(parent.ino, name, attr.ino),)
+            return _replace(naming, parent, attr)
 
 
-def _place_unconditionally(context: Context, parent: Parent, name: bytes, staged: Staged) -> Changes:
+def _place_unconditionally(naming: _Naming, parent: Parent) -> Changes:
+    if not naming.over:
+        with suppress(Vanished):  # most likely the name exists by now: replace it
+            return _create(naming, parent)
     try:
-        return (create_entry(context, parent, name, staged),)
-    except Vanished:
-        pass  # most likely the name exists: replace it
-    try:
-        attr = context.store.attr_at(parent.fd, name)
-    except NotFound as error:
-        raise Vanished from error
-    refuse_special(attr, None, name)
-    replace_entry(context, parent, name, staged)
-    return (Change(parent.ino, name, attr.ino),)
+        attr = naming.context.store.attr_at(parent.fd, naming.path.name)
+    except NotFound:
+        return _create(naming, parent)
+    refuse_special(attr, None, naming.path.name)
+    return _replace(naming, parent, attr)
+
+
+def _create(naming: _Naming, parent: Parent) -> Changes:
+    change = naming.effects.tell(Change(parent.ino, naming.path.name, None))
+    create_entry(naming.context, parent, naming.path.name, naming.staged)
+    return (change,)
+
+
+def _replace(naming: _Naming, parent: Parent, old: Attr) -> Changes:
+    change = naming.effects.tell(Change(parent.ino, naming.path.name, old.ino))
+    replace_entry(naming.context, parent, naming.path.name, naming.staged)
+    return (change,)
 
 
 def refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None:

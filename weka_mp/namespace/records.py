@@ -53,6 +53,7 @@ __all__ = [
     "encode",
     "load",
     "make_room",
+    "overwrite_record",
     "read_record",
     "set_aside",
     "write_record",
@@ -112,14 +113,19 @@ def load(store: Store, data: bytes) -> Record:
 
 def read_record(store: Store, fd: Fd) -> Record | None:
     """The record of the file or directory behind `fd`; None when there is none or it is broken."""
+    return _look(store, fd)[0]
+
+
+def _look(store: Store, fd: Fd) -> tuple[Record | None, bytes]:
+    """The record, and the bytes of one that is broken."""
     data = store.find_xattr(fd, RECORD_XATTR)
     if data is None:
-        return None
+        return None, b""
     try:
-        return load(store, data)
+        return load(store, data), b""
     except ValueError as error:
         BROKEN.report(store, fd, data, error)
-        return None
+        return None, data
 
 
 def write_record(store: Store, fd: Fd, record: Record) -> None:
@@ -127,7 +133,16 @@ def write_record(store: Store, fd: Fd, record: Record) -> None:
 
     Raises NoSpace when the attributes of others leave no room on this inode, or the disk is full.
     """
-    _keep_broken(store, fd)
+    _, broken = _look(store, fd)
+    if broken:
+        set_aside(store, fd, broken)
+    overwrite_record(store, fd, record)
+
+
+def overwrite_record(store: Store, fd: Fd, record: Record) -> None:
+    """`write_record` by who knows that no broken one stands there: the inode is new, or its record was read
+    under the lock.
+    """
     if record.overflow == NO_OVERFLOW:
         try:
             store.set_xattr(fd, RECORD_XATTR, encode(record))
@@ -150,8 +165,11 @@ def amend_record(store: Store, locks: EntryLocks, fd: Fd, change: Callable[[Reco
     Raises what `change` raises, and what `write_record` does; the old record stays then.
     """
     with locks.hold_record(store.attr(fd).ino):
-        record = change(read_record(store, fd) or Record())
-        write_record(store, fd, record)
+        found, broken = _look(store, fd)
+        record = change(found or Record())
+        if broken:
+            set_aside(store, fd, broken)
+        overwrite_record(store, fd, record)
         return record
 
 
@@ -209,17 +227,6 @@ def _stored(store: Store, data: bytes, former: bytes) -> bytes:
         return b""
     digest = hashlib.sha256(data).digest()
     return digest if digest == former else overflow.keep(store, data)
-
-
-def _keep_broken(store: Store, fd: Fd) -> None:
-    """Before a record is overwritten: one that cannot be read goes to where it can be looked at."""
-    data = store.find_xattr(fd, RECORD_XATTR)
-    if data is None:
-        return
-    try:
-        load(store, data)
-    except ValueError:
-        set_aside(store, fd, data)
 
 
 def set_aside(store: Store, fd: Fd, data: bytes) -> None:

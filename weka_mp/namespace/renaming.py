@@ -21,15 +21,8 @@ from weka_mp.errors import (
     NotFound,
     NotSupported,
 )
-from weka_mp.namespace.context import (
-    Changes,
-    Context,
-    Durability,
-    Parent,
-    SyncList,
-    Vanished,
-    telling,
-)
+from weka_mp.namespace.context import Context, Parent, Vanished
+from weka_mp.namespace.effects import Changes, Durability, Effects
 from weka_mp.namespace.idempotency import Attempt, Tokens, identity
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.moving_directories import DirectoryMove, HasKeys, move_directory, spelt
@@ -76,7 +69,7 @@ class _Rename:
     bucket: Fd
     source: EntryPath
     target: EntryPath
-    syncs: SyncList
+    effects: Effects
     attempt: Attempt
     has_keys: HasKeys
 
@@ -92,19 +85,18 @@ def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_
     for component in target.long_components:
         context.long_names.keep(component, context.random.token(8))
     with (
+        context.effects() as effects,
         context.bucket(request.bucket) as bucket,
         tokens.once(context.store.attr(bucket).ino, request.token, request.parameters) as attempt,
-        context.syncs() as syncs,
     ):
-        rename = _Rename(context, request, bucket, source, target, syncs, attempt, has_keys)
+        rename = _Rename(context, request, bucket, source, target, effects, attempt, has_keys)
         if attempt.is_done or _was_done(rename):
             changes = _told_again(rename)
         else:
             changes = _renamed(rename)
-        syncs.flush(changes)
+        effects.flush()
         reach(CrashPoint.RENAME_SYNCED)
-        with telling(changes):
-            attempt.finish()
+        attempt.finish()
         reach(CrashPoint.RENAME_FINISHED)
     return changes
 
@@ -155,7 +147,7 @@ def _told_again(rename: _Rename) -> Changes:
     """It was done, and nobody may have heard of it."""
     context, request = rename.context, rename.request
     told = reaffirm(context, request.bucket, request.key) + reaffirm(context, request.bucket, request.source)
-    return told + prune(context, rename.bucket, rename.source, rename.syncs)
+    return told + prune(context, rename.bucket, rename.source, rename.effects)
 
 
 # ---- doing it
@@ -169,9 +161,9 @@ def _renamed(rename: _Rename) -> Changes:
                 rename.attempt.forget()
         if rename.target.parents:  # directories made for nothing would stay
             with suppress(NamespaceError):
-                prune(context, rename.bucket, rename.target, rename.syncs)
+                prune(context, rename.bucket, rename.target, rename.effects)
         raise
-    return changes + prune(context, rename.bucket, rename.source, rename.syncs)
+    return changes + prune(context, rename.bucket, rename.source, rename.effects)
 
 
 def _in_attempts(rename: _Rename) -> Changes:
@@ -207,7 +199,7 @@ def _move_file(rename: _Rename) -> Changes:
     with (
         context.locks.share_tree(_tree(rename), request.key),
         _source_parent(rename) as holder,
-        context.parent(rename.bucket, rename.target, rename.syncs, request.uid, request.gid) as parent,
+        context.parent(rename.bucket, rename.target, rename.effects, request.uid, request.gid) as parent,
     ):
         entries = [(holder.ino, rename.source.name), (parent.ino, rename.target.name)]
         with (
@@ -222,12 +214,11 @@ def _move_file(rename: _Rename) -> Changes:
             if stat.S_ISLNK(attr.mode) and holder.ino != parent.ino:
                 raise NotSupported("a symbolic link cannot be renamed into another directory")
             with unwritten(context, fd, info, pinned=request.source_pinned):
-                old = _replace(rename, holder, parent, attr)
+                changes = _replace(rename, holder, parent, attr)
         reach(CrashPoint.RENAMED)
-        rename.syncs.add(parent.fd)
-        rename.syncs.add(holder.fd)
-        gone = Change(holder.ino, rename.source.name, attr.ino)
-        return (*parent.made, gone, Change(parent.ino, rename.target.name, old.ino if old else None))
+        rename.effects.add(parent.fd)
+        rename.effects.add(holder.fd)
+        return (*parent.made, *changes)
 
 
 def _make_ready(rename: _Rename, holder: Parent) -> bytes:
@@ -245,8 +236,8 @@ def _make_ready(rename: _Rename, holder: Parent) -> bytes:
     return inode
 
 
-def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> Attr | None:
-    """Move the entry to where it belongs, if the conditions hold; what stood there before."""
+def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> Changes:
+    """Move the entry to where it belongs, if the conditions hold."""
     context, request = rename.context, rename.request
     name = rename.target.name
     with examined(context, parent, name, request.key) as (old, present, fd):
@@ -254,9 +245,11 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> A
             check_conditions(request.conditions, present)
         except NotFound as error:
             raise NotFound(str(error), subject=request.key) from error
+        gone = rename.effects.tell(Change(holder.ino, rename.source.name, moving.ino))
+        come = rename.effects.tell(Change(parent.ino, name, old.ino if old else None))
         if old is None:
             _create(rename, holder, parent)
-            return None
+            return gone, come
         refuse_special(old, present, name)
         with unwritten(context, fd, present, pinned=request.conditions.pins), spelt():
             if (old.dev, old.ino) == (moving.dev, moving.ino):
@@ -264,7 +257,7 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> A
                 context.store.unlink(holder.fd, rename.source.name)
             else:
                 context.store.rename(holder.fd, rename.source.name, parent.fd, name)
-        return old
+        return gone, come
 
 
 def _create(rename: _Rename, holder: Parent, parent: Parent) -> None:
@@ -298,13 +291,15 @@ def _move_prefix(rename: _Rename) -> Changes:
         move = _move_of(rename, holder)
         with (
             move.opened(context) as directory,
-            context.parent(rename.bucket, rename.target, rename.syncs, request.uid, request.gid) as parent,
+            context.parent(rename.bucket, rename.target, rename.effects, request.uid, request.gid) as parent,
         ):
             with context.locks.hold([(holder.ino, move.name), (parent.ino, move.new_name)]):
-                changes = move_directory(context, move, directory, parent, rename.has_keys)
+                changes = move_directory(
+                    context, move, directory, parent, rename.has_keys, rename.effects
+                )
             reach(CrashPoint.RENAMED)
-            rename.syncs.add(parent.fd)
-            rename.syncs.add(holder.fd)
+            rename.effects.add(parent.fd)
+            rename.effects.add(holder.fd)
             return parent.made + changes
 
 

@@ -18,8 +18,9 @@ import msgpack
 from weka_mp.errors import NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.completions import Completion, recorded, was_published
-from weka_mp.namespace.context import Context, Durability
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.keys import entry_path
 from weka_mp.namespace.uploads import INFO, RESULT, Upload
 from weka_mp.namespace.values import NewUpload, UploadInfo

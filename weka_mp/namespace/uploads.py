@@ -13,8 +13,9 @@ from typing import Any
 import msgpack
 
 from weka_mp.errors import Exists, InvalidPart, NotFound, UploadMissing
-from weka_mp.namespace.context import Context, Durability
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.naming import discard_name
 from weka_mp.namespace.records import ContentHeaders
 from weka_mp.namespace.values import NewUpload, UploadInfo

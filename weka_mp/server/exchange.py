@@ -176,7 +176,7 @@ class Exchange:
             # Told here, so that it is told even if the client is gone.
             try:
                 reply = await run_blocking(dispatch, patient, operation)
-            except NamespaceError as error:
+            except (NamespaceError, S3Error) as error:
                 await self._announce_failure(error)
                 raise
             await self._announce(reply.changes)
@@ -250,8 +250,10 @@ class Exchange:
 
     async def _announce_failure(self, error: Exception) -> None:
         """Tell of what became visible before the operation failed, once."""
-        if isinstance(error, NamespaceError):
-            changes, error.changes = error.changes, ()
+        # The gateway has spelt some itself.
+        failure = error if isinstance(error, NamespaceError) else error.__cause__
+        if isinstance(failure, NamespaceError):
+            changes, failure.changes = failure.changes, ()
             await self._announce(changes)
 
     async def _send(self, reply: Reply) -> None:
