@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from weka_mp.errors import NotFound, ObjectChanged
-from weka_mp.namespace import reading
+from weka_mp.errors import ObjectChanged
+from weka_mp.namespace.amending import amend_object
 from weka_mp.namespace.context import Context
-from weka_mp.namespace.effects import Durability
-from weka_mp.namespace.etags import settle
-from weka_mp.namespace.keys import entry_path
-from weka_mp.namespace.naming import check_conditions
-from weka_mp.namespace.publishing import PutSession, begin_put, examined
+from weka_mp.namespace.publishing import PutSession, begin_put
 from weka_mp.namespace.reading import OpenObject, open_object
-from weka_mp.namespace.records import Record, amend_record
+from weka_mp.namespace.records import Record
 from weka_mp.namespace.values import (
     UNCONDITIONAL,
     NewMetadata,
@@ -26,9 +21,9 @@ from weka_mp.namespace.values import (
     Published,
     WriteConditions,
 )
-from weka_mp.values import BucketName, Change, Fd
+from weka_mp.values import BucketName, Fd
 
-__all__ = ["ChunkDigest", "CopyRequest", "copy_object"]
+__all__ = ["ChunkDigest", "CopyRequest", "copy_object", "digested"]
 
 _ATTEMPTS = 4  # of a copy whose source changes meanwhile
 _STEP = 1 << 20  # bytes read at once for digests
@@ -103,12 +98,11 @@ def _stays_where_it_is(request: CopyRequest, info: ObjectInfo) -> bool:
 
 def _publish(context: Context, request: CopyRequest, source: OpenObject, session: PutSession) -> Published:
     info = source.info
-    keeps_md5 = info.etag_is_true and "-" not in info.etag
     checksums = dict(info.checksums) if info.checksum_type == "FULL_OBJECT" else {}
-    md5 = bytes.fromhex(info.etag) if keeps_md5 else None
+    md5 = info.md5
     digest = request.digest() if request.digest is not None else None
     if md5 is None or digest is not None:
-        md5 = _read_through(context, session.fd, digest)
+        md5 = digested(lambda size, offset: context.store.read(session.fd, size, offset), digest)
         if digest is not None:
             checksums = {digest.name: digest.shown()}
     metadata = _metadata(request, info)
@@ -129,10 +123,10 @@ def _metadata(request: CopyRequest, info: ObjectInfo) -> NewMetadata:
     return request.replace or NewMetadata(kept, info.user)
 
 
-def _read_through(context: Context, fd: Fd, digest: ChunkDigest | None) -> bytes:
-    """The MD5 of what was copied (a multipart object's ETag is none), and the digest fed on the way."""
+def digested(read: Callable[[int, int], bytes], digest: ChunkDigest | None) -> bytes:
+    """The MD5 of all that `read` gives for (size, offset); the digest is fed on the way."""
     md5, offset = hashlib.md5(usedforsecurity=False), 0
-    while data := context.store.read(fd, _STEP, offset):
+    while data := read(_STEP, offset):
         md5.update(data)
         if digest is not None:
             digest.update(data)
@@ -147,38 +141,10 @@ def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) 
     """
     digest = request.digest() if request.digest is not None else None
     if digest is not None:
-        _read_through(context, source.fd, digest)
-    path = entry_path(request.key)
-    with context.effects() as effects, context.bucket(request.bucket) as bucket, ExitStack() as stack:
-        stack.enter_context(context.locks.share_tree(context.store.attr(bucket).ino, request.key))
-        parent = context.find_parent(bucket, path)
-        if parent is None:
-            raise NotFound(subject=request.key)
-        stack.callback(context.store.close, parent.fd)
-        stack.enter_context(context.locks.hold([(parent.ino, path.name)]))
-        _, present, fd = stack.enter_context(examined(context, parent, path.name, request.key))
-        if present is None:
-            raise NotFound(subject=request.key)
-        if present.ino != source.info.ino:
-            raise ObjectChanged(subject=request.key)
-        check_conditions(request.conditions, present)
-        change = effects.tell(Change(parent.ino, b"", present.ino))
-        _amend(context, request, source, fd, digest)
-        if context.durability is Durability.COMMIT:
-            context.store.sync_file(fd)
-        attr = context.store.attr(fd)
-        info = reading.describe(
-            request.key, attr, settle(context.store, context.locks, fd, attr, context.clock)
-        )
-        return Published(info, (change,))
-
-
-def _amend(
-    context: Context, request: CopyRequest, source: OpenObject, fd: Fd, digest: ChunkDigest | None
-) -> None:
+        digested(lambda size, offset: context.store.read(source.fd, size, offset), digest)
     metadata = _metadata(request, source.info)
 
-    def amended(record: Record) -> Record:
+    def amended(record: Record, fd: Fd) -> Record:
         changed = replace(
             record,
             headers=metadata.headers,
@@ -193,4 +159,4 @@ def _amend(
             raise ObjectChanged(subject=request.key)
         return replace(changed, checksums={digest.name: digest.shown()}, checksum_type="FULL_OBJECT")
 
-    amend_record(context.store, context.locks, fd, amended)
+    return amend_object(context, request.bucket, request.key, amended, request.conditions, source.info)

@@ -19,7 +19,8 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import FillOutcome, fill_file
-from weka_mp.namespace.keys import component_of, name_of
+from weka_mp.namespace.keys import component_of, directory_of
+from weka_mp.namespace.walking import kind_of
 from weka_mp.values import BucketName, Fd
 
 __all__ = ["FillReport", "fill_bucket", "fill_paths"]
@@ -52,8 +53,7 @@ def fill_bucket(context: Context, bucket: BucketName, prefix: bytes, stop: Calla
     report = FillReport()
     bucket_fd = context.open_bucket(bucket)
     try:
-        base = prefix[: prefix.rfind(b"/") + 1]
-        path = b"/".join(name_of(component)[0] for component in base[:-1].split(b"/")) if base else b""
+        base, path = directory_of(prefix)
         try:
             directory = context.store.open_dir(bucket_fd, path)
         except _SKIPPED:
@@ -106,20 +106,13 @@ def _files(context: Context, top: Fd, wanted: bytes) -> Iterator[tuple[Fd, bytes
                 component = component_of(entry.name, context.long_names.component)
                 if component is None or not (path or component.startswith(wanted)):
                     continue
-                kind = entry.type or stat.S_IFMT(_mode(context, directory, entry.name))
+                kind = kind_of(store, directory, entry)
                 if kind == stat.S_IFDIR:
                     todo.append(path + b"/" + entry.name if path else entry.name)
                 elif kind == stat.S_IFREG:
                     yield directory, entry.name
         finally:
             store.close(directory)
-
-
-def _mode(context: Context, directory: Fd, name: bytes) -> int:
-    try:
-        return context.store.attr_at(directory, name).mode
-    except NotFound:
-        return 0
 
 
 def _fill_one(

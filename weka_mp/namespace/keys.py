@@ -33,6 +33,7 @@ __all__ = [
     "EntryPath",
     "component_of",
     "creatable",
+    "directory_of",
     "entry_path",
     "is_staging",
     "name_of",
@@ -140,6 +141,13 @@ def entry_path(key: bytes) -> EntryPath:
         if kept is not None:
             long_components.append(kept)
     return EntryPath(tuple(names[:-1]), names[-1], is_directory, tuple(long_components))
+
+
+def directory_of(prefix: bytes) -> tuple[bytes, bytes]:
+    """What all keys below the deepest directory that the prefix names begin with, and the way to it."""
+    base = prefix[: prefix.rfind(b"/") + 1]
+    components = base[:-1].split(b"/") if base else []
+    return base, b"/".join(name_of(component)[0] for component in components)
 
 
 def _percent(data: bytes, *, keep_high: bool) -> bytes:

@@ -20,8 +20,9 @@ from weka_mp.errors import AccessDenied, Loop, NameTooLong, NotDirectory, NotFou
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.etags import EtagState, settle
-from weka_mp.namespace.keys import MAX_KEY_BYTES, component_of, entry_path, name_of
+from weka_mp.namespace.keys import MAX_KEY_BYTES, component_of, directory_of, entry_path
 from weka_mp.namespace.values import CommonPrefix, ListPage, ObjectInfo, ObjectSummary
+from weka_mp.namespace.walking import kind_of
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, BucketName, Fd
 
@@ -83,12 +84,7 @@ class DirectoryCache:
             component = component_of(entry.name, long_name)
             if component is None:
                 continue
-            kind = entry.type
-            if kind == 0:
-                try:
-                    kind = stat.S_IFMT(self._context.store.attr_at(directory, entry.name).mode)
-                except NotFound:
-                    continue
+            kind = entry.type or kind_of(self._context.store, directory, entry)
             if kind == stat.S_IFDIR:
                 rows.append(Row(component + b"/", entry.name, kind))
             elif component and kind in (stat.S_IFREG, stat.S_IFLNK):
@@ -231,8 +227,7 @@ class Lister:
 
     def _walk(self, query: _Query) -> Generator[_Found | CommonPrefix, None, None]:
         """From the deepest directory that the prefix names."""
-        base = query.prefix[: query.prefix.rfind(b"/") + 1]
-        path = b"/".join(name_of(component)[0] for component in base[:-1].split(b"/")) if base else b""
+        base, path = directory_of(query.prefix)
         store = self._context.store
         try:
             directory = store.open_dir(query.bucket, path)

@@ -31,7 +31,7 @@ from weka_mp.namespace.keys import BODY_NAME, MAX_KEY_BYTES, component_of, visib
 from weka_mp.namespace.naming import RENAME_NOREPLACE, check_conditions
 from weka_mp.namespace.reading import directory_object
 from weka_mp.namespace.values import ObjectInfo, WriteConditions
-from weka_mp.store.interface import DirEntry, Store
+from weka_mp.namespace.walking import kind_of
 from weka_mp.values import Attr, Change, Fd
 
 __all__ = ["DirectoryMove", "HasKeys", "move_directory", "spelt"]
@@ -187,7 +187,9 @@ def _refuse_long_keys(context: Context, directory: Fd, move: DirectoryMove) -> N
         except (NotFound, NotDirectory, Loop):
             continue
         try:
-            children = [(entry.name, _is_directory(store, fd, entry)) for entry in store.entries(fd)]
+            children = [
+                (entry.name, kind_of(store, fd, entry) == stat.S_IFDIR) for entry in store.entries(fd)
+            ]
         finally:
             store.close(fd)
         for name, is_directory in children:
@@ -202,12 +204,3 @@ def _refuse_long_keys(context: Context, directory: Fd, move: DirectoryMove) -> N
                 raise NameTooLong(message, subject=move.new_prefix)
             if is_directory:
                 pending.append((path + b"/" + name if path else name, full))
-
-
-def _is_directory(store: Store, at: Fd, entry: DirEntry) -> bool:
-    if entry.type:
-        return entry.type == stat.S_IFDIR
-    try:
-        return stat.S_ISDIR(store.attr_at(at, entry.name).mode)
-    except NotFound:
-        return False

@@ -118,6 +118,11 @@ class ObjectInfo:
     part_checksums: PartChecksums | None = None
 
     @property
+    def md5(self) -> bytes | None:
+        """The MD5 of the bytes, where the ETag is one."""
+        return bytes.fromhex(self.etag) if self.etag_is_true and "-" not in self.etag else None
+
+    @property
     def accepted_etags(self) -> frozenset[str]:
         """All tags that conditions accept for this content: clients may hold the derived one of before the
         fill.

@@ -12,7 +12,7 @@ from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.store.interface import DirEntry, Store
 from weka_mp.values import Attr, Fd
 
-__all__ = ["Met", "Unreachable", "walk"]
+__all__ = ["Met", "Unreachable", "kind_of", "walk"]
 
 _VANISHED = (NotFound, NotDirectory, IsDirectory, Loop)
 
@@ -58,7 +58,7 @@ def walk(store: Store, top: bytes = b"") -> Iterator[Met | Unreachable]:
                 if not path and entry.name == CONTROL_NAME:
                     continue
                 below = path + b"/" + entry.name if path else entry.name
-                kind = entry.type or _kind(store, directory, entry)
+                kind = kind_of(store, directory, entry)
                 if kind == stat.S_IFDIR:
                     todo.append(below)
                 elif kind == stat.S_IFREG:
@@ -69,7 +69,10 @@ def walk(store: Store, top: bytes = b"") -> Iterator[Met | Unreachable]:
             store.close(directory)
 
 
-def _kind(store: Store, directory: Fd, entry: DirEntry) -> int:
+def kind_of(store: Store, directory: Fd, entry: DirEntry) -> int:
+    """The type as stat(2) says it (S_IFMT), asked for where the listing did not; 0: gone meanwhile."""
+    if entry.type:
+        return entry.type
     try:
         return stat.S_IFMT(store.attr_at(directory, entry.name).mode)
     except NotFound:
