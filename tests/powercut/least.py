@@ -26,7 +26,7 @@ from weka_mp.values import Fd
 __all__ = ["LeastDisk", "caller_of_sync"]
 
 _BLOCK = 4096  # bytes
-_INNER = {"context", "least", "skipping", "posix"}
+_INNER = {"effects", "least", "skipping", "posix"}
 """Modules between a sync and whoever decided on it."""
 
 

@@ -126,7 +126,7 @@ def places_in_the_code() -> set[str]:
     found = set()
     for path in (Path(__file__).parents[2] / "weka_mp" / "namespace").glob("*.py"):
         for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.FunctionDef) and path.stem != "context":
+            if isinstance(function, ast.FunctionDef) and path.stem != "effects":
                 nested = {
                     call
                     for inner in ast.walk(function)
@@ -142,7 +142,7 @@ def _is_sync(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return False
     if node.func.attr == "flush":
-        return isinstance(node.func.value, ast.Name) and node.func.value.id == "syncs"
+        return isinstance(node.func.value, ast.Name) and node.func.value.id == "effects"
     return node.func.attr in {"sync_file", "sync_data", "sync_dir", "sync_all"}
 
 
