@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.scenarios import PART, SCENARIOS
-from tests.faults.test_every_call_fails import RELEASES, prepared, verbs_of
+from tests.faults.scenarios import PART
+from tests.faults.test_every_call_fails import ALL, SHORT, prepared, verbs_of
 from weka_mp.errors import IoFailure, NamespaceError
 from weka_mp.namespace import multipart
 from weka_mp.namespace.keys import visible
@@ -42,11 +42,11 @@ def names(memory: MemoryStore, directory: Fd) -> Names:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+@pytest.mark.parametrize("name", SHORT)
 def test_a_failure_tells_what_it_changed(name: str) -> None:
-    scenario = SCENARIOS[name]
+    scenario = ALL[name]
     for nth, verb in enumerate(verbs_of(scenario, "all"), 1):
-        if verb in RELEASES:
+        if verb == "close":  # it never fails
             continue
         for effect in (Effect.NOTHING, Effect.WHOLE) if verb in NAMING else (Effect.NOTHING,):
             memory, store, ground = prepared(scenario, "all")

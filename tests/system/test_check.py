@@ -250,7 +250,7 @@ def test_missing_overflow_names_leftovers_and_strangers_are_found(store: Path) -
         assert found(check(store)[1]) == {"bucket/spilled": ("broken", "")}
         shutil.move(moved, overflow[0])
     (bucket / ".weka~other").mkdir()
-    for leftover in (".weka/spool/put-1", ".weka/buckets/.new-1"):
+    for leftover in (".weka/spool/put-1", ".weka/buckets/.new-1", ".weka/renames/.new-1"):
         (store / leftover).write_bytes(b"")
         os.utime(store / leftover, (old, old))
     (store / ".weka/spool/put-young").write_bytes(b"")
@@ -259,6 +259,7 @@ def test_missing_overflow_names_leftovers_and_strangers_are_found(store: Path) -
         "bucket/.weka~other": ("unknown", ""),
         ".weka/spool/put-1": ("leftover", ""),
         ".weka/buckets/.new-1": ("leftover", ""),
+        ".weka/renames/.new-1": ("leftover", ""),
     }
     status, report = check(store, "--repair")
     assert status == 1 and found(report)["bucket/.weka~other"] == ("unknown", "")

@@ -13,10 +13,10 @@ from weka_mp.errors import NotFound, ObjectChanged
 from weka_mp.namespace import reading
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Durability
+from weka_mp.namespace.entries import examined
 from weka_mp.namespace.etags import settle
 from weka_mp.namespace.keys import entry_path
 from weka_mp.namespace.naming import check_conditions
-from weka_mp.namespace.publishing import examined
 from weka_mp.namespace.records import Record, amend_record
 from weka_mp.namespace.values import ObjectInfo, Published, WriteConditions
 from weka_mp.values import BucketName, Change, Fd

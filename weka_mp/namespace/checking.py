@@ -206,9 +206,8 @@ class Check:
         before = self._context.clock.now_ns() - _LEFTOVER_NS
         area = self._area
         everything = ((b"spool", area.spool, b""), (b"uploads", area.uploads, b"."))
-        staged = ((b"", area.root), (b"buckets", area.buckets), (b"longnames", area.longnames),
-                  (b"overflow", area.overflow), (b"broken", area.broken))  # fmt: skip
-        for name, directory, prefix in (*everything, *((*place, NEW_PREFIX) for place in staged)):
+        staged = ((*place, NEW_PREFIX) for place in area.of_single_files())
+        for name, directory, prefix in (*everything, *staged):
             for entry in self._store.entries(directory):
                 with suppress(NotFound):
                     old = self._store.attr_at(directory, entry.name).mtime_ns < before

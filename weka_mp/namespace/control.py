@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from weka_mp.clock import Clock, RandomSource
@@ -19,7 +19,7 @@ from weka_mp.namespace.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["FORMAT", "LOCK_PATH", "NEW_PREFIX", "ControlArea", "ControlFiles", "open_control"]
+__all__ = ["FORMAT", "LOCK_PATH", "NEW_PREFIX", "ControlArea", "ControlFiles", "open_control", "remove_older"]
 
 FORMAT = 1
 NEW_PREFIX = b".new-"
@@ -104,6 +104,18 @@ class ControlFiles:
         self._store.sync_dir(self.directory)
 
 
+def remove_older(store: Store, directory: Fd, before_ns: int, prefix: bytes = b"") -> int:
+    """Remove files last written before that time whose names begin with `prefix`. Returns how many."""
+    count = 0
+    for entry in store.entries(directory):
+        if entry.name.startswith(prefix):
+            with suppress(NotFound):  # finished, published or removed meanwhile
+                if store.attr_at(directory, entry.name).mtime_ns < before_ns:
+                    store.unlink(directory, entry.name)
+                    count += 1
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class ControlArea:
     """Open descriptors of the control area's directories."""
@@ -119,6 +131,12 @@ class ControlArea:
     renames: Fd
     overflow: Fd
     broken: Fd
+
+    def of_single_files(self) -> tuple[tuple[bytes, Fd], ...]:
+        """The directories that `ControlFiles` writes into, by their names below ``.weka``."""
+        names = (b"buckets", b"longnames", b"renames", b"overflow", b"broken")
+        opened = (self.buckets, self.longnames, self.renames, self.overflow, self.broken)
+        return ((b"", self.root), *zip(names, opened, strict=True))
 
     def descriptors(self) -> Sequence[Fd]:
         return (

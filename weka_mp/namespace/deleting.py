@@ -9,10 +9,10 @@ from weka_mp.errors import NamespaceError, NotFound
 from weka_mp.namespace.context import Context, Parent
 from weka_mp.namespace.directory_objects import remove_directory_object
 from weka_mp.namespace.effects import Changes, Effects
+from weka_mp.namespace.entries import examined, unwritten
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.naming import check_conditions
 from weka_mp.namespace.pruning import prune
-from weka_mp.namespace.publishing import examined, unwritten
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd

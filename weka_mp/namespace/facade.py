@@ -23,7 +23,7 @@ from weka_mp.namespace import (
 from weka_mp.namespace.buckets import Buckets
 from weka_mp.namespace.checking import Check, Repairs
 from weka_mp.namespace.context import Context
-from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
+from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
 from weka_mp.namespace.copying import CopyRequest
 from weka_mp.namespace.effects import Changes, Durability, Settled
 from weka_mp.namespace.filling import FillReport
@@ -96,7 +96,7 @@ class Namespace:
             random,
             durability,
             EntryLocks(store, area.lock_file),
-            LongNames(store, area.longnames),
+            LongNames(ControlFiles(store, area.longnames, random)),
             area.root,
             area.spool,
             area.renames,
@@ -270,9 +270,11 @@ class Namespace:
         sweeping.sweep_root(self.store, self.store.root(), before_ns)
         area = self._area
         self._tokens.expire(self.clock.now_ns() - TOKEN_LIFE_NS)
-        directories = (area.root, area.buckets, area.longnames, area.renames, area.overflow, area.broken)
-        staged = sweeping.sweep_control(self.store, directories, before_ns)
-        return staged + sweeping.sweep_spool(self.context, before_ns)
+        staged = sum(
+            remove_older(self.store, directory, before_ns, NEW_PREFIX)
+            for _, directory in area.of_single_files()
+        )
+        return staged + remove_older(self.store, area.spool, before_ns)
 
     def sweep_far_buckets(self, before_ns: int, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Remove what was staged before that time in buckets that are mount points. Returns how many."""

@@ -17,7 +17,7 @@ import msgpack
 
 from weka_mp.errors import NotFound, NotSupported, PermissionRefused, TokenReused
 from weka_mp.namespace.context import Context
-from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.control import ControlFiles, remove_older
 from weka_mp.namespace.effects import Durability
 from weka_mp.values import Fd, InodeNo
 
@@ -124,10 +124,4 @@ class Tokens:
 
     def expire(self, before_ns: int) -> int:
         """Forget the tokens that were written before that time. Returns how many."""
-        store, directory, count = self._context.store, self._files.directory, 0
-        for entry in store.entries(directory):
-            with suppress(NotFound):
-                if store.attr_at(directory, entry.name).mtime_ns < before_ns:
-                    store.unlink(directory, entry.name)
-                    count += 1
-        return count
+        return remove_older(self._context.store, self._files.directory, before_ns)

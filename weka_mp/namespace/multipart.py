@@ -31,6 +31,7 @@ from weka_mp.namespace import reading
 from weka_mp.namespace.assembling import assembled
 from weka_mp.namespace.completions import Completion, fingerprint, was_published
 from weka_mp.namespace.context import Context
+from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.naming import Staged, check_conditions, reaffirm
 from weka_mp.namespace.publishing import Target, publish_file
 from weka_mp.namespace.records import PartChecksums, PartSizes
@@ -120,13 +121,14 @@ def complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
     locks = area.context.locks
     # Not `area.ending`: an abort need not wait for bytes to be copied.
     alone = [(area.ino, b"complete/" + request.upload_id.encode())]
-    with locks.try_hold(alone) as held:
-        if held:
-            return _complete(area, request)
-    _examine(area, request)
-    request.begun()
-    with locks.hold(alone):
-        return _complete(area, request)
+    with area.context.effects() as effects:
+        with locks.try_hold(alone) as held:
+            if held:
+                return _complete(area, request, effects)
+        _examine(area, request)
+        request.begun()
+        with locks.hold(alone):
+            return _complete(area, request, effects)
 
 
 def _examine(area: UploadArea, request: CompletionRequest) -> None:
@@ -151,14 +153,14 @@ def _examine_parts(area: UploadArea, request: CompletionRequest) -> None:
         upload.close()
 
 
-def _complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
+def _complete(area: UploadArea, request: CompletionRequest, effects: Effects) -> CompletedUpload:
     done = area.completion(request.bucket, request.key, request.upload_id)
     if done is None:
         upload, info, done = area.find(request.bucket, request.key, request.upload_id)
         try:
             if done is None:
                 with upload.under_way():
-                    return _publish(area, request, upload, info)
+                    return _publish(area, request, upload, info, effects)
             answer = _again(area.context, request, done)
             area.retire(upload)
             return answer
@@ -189,7 +191,7 @@ def _part_checksums(algorithm: str | None, stored: Sequence[StoredPart]) -> Part
 
 
 def _publish(
-    area: UploadArea, request: CompletionRequest, upload: Upload, info: UploadInfo
+    area: UploadArea, request: CompletionRequest, upload: Upload, info: UploadInfo, effects: Effects
 ) -> CompletedUpload:
     stored = _verified(upload, request.parts)
     checksums, checksum_type = request.combine(info, stored)
@@ -221,6 +223,8 @@ def _publish(
         )
         with area.ending(request.upload_id):
             published = _name(area.context, upload, completion, target, staged, new, request.conditions)
+            for change in published.changes:
+                effects.tell(change)
             reach(CrashPoint.UPLOAD_REMOVED)
             area.retire(upload)
     return CompletedUpload(completion.etag, checksums, checksum_type, size, published.changes)

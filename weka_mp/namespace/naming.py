@@ -14,6 +14,8 @@ from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = [
+    "NOWHERE",
+    "RENAME_NOREPLACE",
     "Staged",
     "check_conditions",
     "create_entry",

@@ -327,10 +327,6 @@ class Nodes:
             self._descriptors.retire(node.pin)
             node.pin = None
 
-    def release_descriptor(self, number: int) -> None:
-        """Do not keep the inode's space because of our cache: its name was taken away by another process."""
-        self._descriptors.drop(number)
-
     def hold_removed(self, number: int) -> None:
         """Someone else took away a name of this inode. If it was the last, pin it until the kernel forgets.
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
 from weka_mp.errors import (
     BucketMissing,
     Conflict,
-    KeyConflict,
     Loop,
     NamespaceError,
     NameTooLong,
@@ -30,12 +28,19 @@ from weka_mp.namespace import reading
 from weka_mp.namespace.context import FILE_MODE, Context, Parent, Vanished
 from weka_mp.namespace.directory_objects import DirectoryPut, place_directory
 from weka_mp.namespace.effects import Changes, Durability, Effects
-from weka_mp.namespace.etags import EtagState, is_marked, settle
+from weka_mp.namespace.entries import examined, refuse_special, unwritten
+from weka_mp.namespace.etags import EtagState
 from weka_mp.namespace.keys import EntryPath, entry_path
-from weka_mp.namespace.naming import Staged, check_conditions, create_entry, discard_name, replace_entry
+from weka_mp.namespace.naming import (
+    Staged,
+    check_conditions,
+    create_entry,
+    discard_name,
+    replace_entry,
+)
 from weka_mp.namespace.pruning import prune
 from weka_mp.namespace.records import Record, overwrite_record
-from weka_mp.namespace.values import UNCONDITIONAL, NewObject, ObjectInfo, Published, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, NewObject, Published, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
 
@@ -44,14 +49,10 @@ __all__ = [
     "Target",
     "adapt_to",
     "begin_put",
-    "examined",
     "publish_file",
-    "refuse_special",
     "stage",
-    "unwritten",
 ]
 
-_NOWHERE = Fd(-1)
 _MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
 _ACL = "system.posix_acl_access"
 _ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears in between
@@ -165,7 +166,7 @@ def publish_file(
     """Record, sync, name: see the module. The descriptor stays the caller's, a staged name is used up."""
     path, fd = entry_path(target.key), staged.fd
     for component in path.long_components:
-        context.long_names.keep(component, context.random.token(8))
+        context.long_names.keep(component)
     attr = _set_times(context, fd)
     record = _record_of(new, Stamp.of(attr))
     overwrite_record(context.store, fd, record)
@@ -306,40 +307,6 @@ def _place(naming: _Naming, parent: Parent) -> Changes:
     return place_directory(context, parent, name, put, naming.effects)
 
 
-@contextmanager
-def examined(
-    context: Context, parent: Parent, name: bytes, key: bytes
-) -> Iterator[tuple[Attr | None, ObjectInfo | None, Fd]]:
-    """What stands at an entry: its attributes (None: nothing), the object (None: nothing that S3 sees), its
-    descriptor.
-    """
-    attr = _attr_of(context, parent, name)
-    if attr is None:
-        yield None, None, Fd(-1)
-        return
-    is_directory = stat.S_ISDIR(attr.mode)
-    found = None if is_directory else reading.open_below(context, parent.fd, name, parent.bucket, key)
-    if found is None:
-        yield attr, None, _NOWHERE
-        return
-    fd, seen = found
-    try:
-        yield (
-            attr,
-            reading.describe(key, seen, settle(context.store, context.locks, fd, seen, context.clock)),
-            fd,
-        )
-    finally:
-        context.store.close(fd)
-
-
-def _attr_of(context: Context, parent: Parent, name: bytes) -> Attr | None:
-    try:
-        return context.store.attr_at(parent.fd, name)
-    except NotFound:
-        return None
-
-
 def _place_file(naming: _Naming, parent: Parent) -> Changes:
     context, name, conditions = naming.context, naming.path.name, naming.conditions
     if not conditions.any:
@@ -375,32 +342,3 @@ def _replace(naming: _Naming, parent: Parent, old: Attr) -> Changes:
     change = naming.effects.tell(Change(parent.ino, naming.path.name, old.ino))
     replace_entry(naming.context, parent, naming.path.name, naming.staged)
     return (change,)
-
-
-def refuse_special(attr: Attr, present: ObjectInfo | None, name: bytes) -> None:
-    """Raises KeyConflict where something stands that a file cannot take the place of."""
-    if stat.S_ISDIR(attr.mode):
-        raise KeyConflict("a directory stands where the object would", subject=name)
-    if present is None and not (stat.S_ISREG(attr.mode) or stat.S_ISLNK(attr.mode)):
-        raise KeyConflict("a fifo, socket or device stands where the object would", subject=name)
-
-
-@contextmanager
-def unwritten(context: Context, old: Fd, present: ObjectInfo | None, *, pinned: bool) -> Iterator[None]:
-    """With If-Match on an ETag (`pinned`): nobody may open the old object for writing between the check and
-    the exchange.
-    """
-    store = context.store
-    if not pinned or present is None or not store.primitives.leases:
-        yield
-        return
-    if not store.try_lease(old):
-        raise Conflict("the object was opened for writing meanwhile")
-    try:
-        # A writer may have come and gone between the check and the lease.
-        changed = Stamp.of(store.attr(old)) != present.stamp
-        if changed or (present.etag_is_true and is_marked(store, old)) or not store.lease_intact(old):
-            raise Conflict("the object was written meanwhile")
-        yield
-    finally:
-        store.drop_lease(old)

@@ -23,12 +23,12 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace.context import Context, Parent, Vanished
 from weka_mp.namespace.effects import Changes, Durability, Effects
+from weka_mp.namespace.entries import examined, refuse_special, unwritten
 from weka_mp.namespace.idempotency import Attempt, Tokens, identity
 from weka_mp.namespace.keys import EntryPath, entry_path
 from weka_mp.namespace.moving_directories import DirectoryMove, HasKeys, move_directory, spelt
 from weka_mp.namespace.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.pruning import prune
-from weka_mp.namespace.publishing import examined, refuse_special, unwritten
 from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
@@ -83,7 +83,7 @@ def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_
     source, target = entry_path(request.source), entry_path(request.key)
     _refuse_senseless(request)
     for component in target.long_components:
-        context.long_names.keep(component, context.random.token(8))
+        context.long_names.keep(component)
     with (
         context.effects() as effects,
         context.bucket(request.bucket) as bucket,

@@ -8,7 +8,6 @@ from contextlib import suppress
 from weka_mp.errors import BucketMissing, IsDirectory, NotDirectory, NotEmpty, NotFound
 from weka_mp.namespace import overflow
 from weka_mp.namespace.context import Context
-from weka_mp.namespace.control import NEW_PREFIX
 from weka_mp.namespace.keys import is_staging
 from weka_mp.namespace.naming import leads_to
 from weka_mp.namespace.records import RECORD_XATTR, decode
@@ -16,36 +15,9 @@ from weka_mp.namespace.walking import Met, Unreachable, walk
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, Fd
 
-__all__ = ["sweep_control", "sweep_far_buckets", "sweep_overflow", "sweep_root", "sweep_spool"]
+__all__ = ["sweep_far_buckets", "sweep_overflow", "sweep_root"]
 
 _PROBE = b".weka~probe-"
-
-
-def sweep_spool(context: Context, before_ns: int) -> int:
-    """Remove spooled files last written before that time. Returns how many."""
-    store, count = context.store, 0
-    for entry in store.entries(context.spool):
-        try:
-            if store.attr_at(context.spool, entry.name).mtime_ns < before_ns:
-                store.unlink(context.spool, entry.name)
-                count += 1
-        except NotFound:
-            continue  # published or swept meanwhile
-    return count
-
-
-def sweep_control(store: Store, directories: Iterable[Fd], before_ns: int) -> int:
-    """Remove what was being written into these directories of the control area. Returns how many."""
-    count = 0
-    for directory in directories:
-        for entry in store.entries(directory):
-            if not entry.name.startswith(NEW_PREFIX):
-                continue
-            with suppress(NotFound):  # finished meanwhile
-                if store.attr_at(directory, entry.name).mtime_ns < before_ns:
-                    store.unlink(directory, entry.name)
-                    count += 1
-    return count
 
 
 def sweep_overflow(context: Context, stop: Callable[[], bool]) -> int:

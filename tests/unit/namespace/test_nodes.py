@@ -83,7 +83,7 @@ def test_clashing_numbers_come_from_a_table(table: _Table) -> None:
 
 def test_a_node_is_reached_again_without_a_cached_descriptor(table: _Table) -> None:
     number = table.learn("a/b/f").number
-    table.nodes.release_descriptor(number)
+    table.nodes._descriptors.drop(number)
     assert table.ino(number) == number
 
 
@@ -107,14 +107,14 @@ def test_a_node_follows_a_rename(table: _Table) -> None:
     table.nodes.moved(fd, ROOT, b"moved")
     table.store.close(fd)
     for number in (node.number, inner.number):
-        table.nodes.release_descriptor(number)
+        table.nodes._descriptors.drop(number)
         assert table.ino(number) == number
     assert table.nodes.path_of(inner.number) == b"moved/f"
 
 
 def test_a_removed_inode_is_stale(table: _Table) -> None:
     number = table.learn("a/b/f").number
-    table.nodes.release_descriptor(number)
+    table.nodes._descriptors.drop(number)
     os.unlink(table.folder / "a/b/f")
     with pytest.raises(Stale), table.nodes.borrow(number):
         pass
@@ -152,7 +152,7 @@ def test_an_inode_that_has_another_name_is_not_held(table: _Table) -> None:
 
 def test_another_inode_of_that_name_is_not_mistaken(table: _Table) -> None:
     number = table.learn("a/b/f").number
-    table.nodes.release_descriptor(number)
+    table.nodes._descriptors.drop(number)
     (table.folder / "new").touch()  # made before the old one goes, so that its number differs
     os.replace(table.folder / "new", table.folder / "a/b/f")
     with pytest.raises(Stale), table.nodes.borrow(number):
@@ -234,7 +234,7 @@ def _reuse(table: _Table) -> tuple[Node, Node]:
     for attempt in range(50):
         (table.folder / "old").touch()
         old = table.learn("old")
-        table.nodes.release_descriptor(old.number)
+        table.nodes._descriptors.drop(old.number)
         os.unlink(table.folder / "old")
         (table.folder / f"new{attempt}").touch()
         if (table.folder / f"new{attempt}").stat().st_ino == old.ino:
@@ -260,7 +260,7 @@ def test_regression_a_number_that_the_kernel_uses_is_not_given_to_another_inode(
     assert handled.nodes.known(old.ino) == []
     assert handled.ino(new.number) == new.ino, "a handle of NFS may still name it so"
     assert handled.learn(path).number == new.number
-    handled.nodes.release_descriptor(new.number)
+    handled.nodes._descriptors.drop(new.number)
     os.unlink(handled.folder / path)
     with pytest.raises(Stale), handled.nodes.borrow(new.number):
         pass
