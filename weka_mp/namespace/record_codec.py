@@ -18,6 +18,8 @@ import msgpack
 from weka_mp.namespace.record_values import (
     DIRECTORY_KEPT,
     DIRECTORY_MADE,
+    NO_HEADERS,
+    NO_OVERFLOW,
     ContentHeaders,
     Overflow,
     PartChecksums,
@@ -41,7 +43,9 @@ _TYPES: dict[int, type] = {
     _PART_CHECKSUMS: list,
 }
 _KNOWN = {*_TYPES, _ETAG}
-_NUMBERED, _NAMED = {_CHECKSUMS, _HEADERS}, {_USER, _TAGS}
+_NUMBERED, _NAMED = (_CHECKSUMS, _HEADERS), (_USER, _TAGS)
+_CHECKED_BY_TYPE = {_SALT, _CHECKSUM_TYPE, _OWNER, _SIZE, _MTIME, _INO, _ETAG}
+"""Nothing is left to look at in a record that has only these, when type, stamp and ETag are right."""
 
 CHECKSUM_IDS = {"CRC32": 1, "CRC32C": 2, "CRC64NVME": 3, "SHA1": 4, "SHA256": 5}
 _CHECKSUM_NAMES = {number: name for name, number in CHECKSUM_IDS.items()}
@@ -120,26 +124,32 @@ def _check(found: dict[int, Any]) -> None:
             raise TypeError("the ETag's text is none")
     elif etag is not None and (type(etag) is not bytes or len(etag) != 16):
         raise TypeError("the ETag is neither 16 bytes nor text")
+    if _SIZE in found:
+        size, mtime_ns, ino = found[_SIZE], found[_MTIME], found[_INO]
+        if not (-_SIGNED <= size < _SIGNED and -_SIGNED <= mtime_ns < _SIGNED and -_SIGNED <= ino < _SIGNED):
+            raise TypeError("the stamp is no size, time and inode")
+    if not _CHECKED_BY_TYPE.issuperset(found):
+        _check_ranges(found)
+        _check_texts(found)
+        _check_parts(found.get(_PARTS, ()), found.get(_PART_CHECKSUMS))
+
+
+def _check_ranges(found: dict[int, Any]) -> None:
     if found.get(_DIRECTORY, DIRECTORY_KEPT) not in (DIRECTORY_KEPT, DIRECTORY_MADE):
         raise TypeError("no such kind of directory object")
     for number in (_METADATA_FILE, _CONTENT_FILE):
         if number in found and len(found[number]) != _DIGEST_BYTES:
             raise TypeError(f"field {number} is no SHA-256")
-    if _SIZE in found and not all(-_SIGNED <= found[number] < _SIGNED for number in (_SIZE, _MTIME, _INO)):
-        raise TypeError("the stamp is no size, time and inode")
-    _check_texts(found)
-    _check_parts(found.get(_PARTS, ()), found.get(_PART_CHECKSUMS))
     if not 0 <= found.get(_MODIFIED, 0) < _SIGNED:
         raise TypeError("a time before the epoch")
 
 
 def _check_texts(found: dict[int, Any]) -> None:
-    for number in _NUMBERED & found.keys():
-        if not all(type(key) is int and type(value) is str for key, value in found[number].items()):
-            raise TypeError(f"field {number} holds something else than text")
-    for number in _NAMED & found.keys():
-        if not all(type(key) is str and type(value) is str for key, value in found[number].items()):
-            raise TypeError(f"field {number} holds something else than text")
+    for kind, numbers in ((int, _NUMBERED), (str, _NAMED)):
+        for number in numbers:
+            for key, value in found.get(number, _NOTHING).items():
+                if type(key) is not kind or type(value) is not str:
+                    raise TypeError(f"field {number} holds something else than text")
     if _USER in found and not all(_HEADER_NAME.match(name) for name in found[_USER]):
         raise TypeError("a name of user metadata cannot be one")
 
@@ -168,10 +178,9 @@ def _part_checksums_from(found: list[Any] | None) -> PartChecksums | None:
 
 def _extra(found: dict[int, Any]) -> Mapping[int, Any]:
     """Fields that are not ours."""
-    unknown = found.keys() - _KNOWN
-    if not unknown:
+    if _KNOWN.issuperset(found):
         return _NOTHING
-    extra = {number: found[number] for number in unknown}
+    extra = {number: found[number] for number in found.keys() - _KNOWN}
     _check_depth(extra, _MAX_DEPTH)
     return extra
 
@@ -197,7 +206,7 @@ def _from_fields(found: dict[int, Any]) -> Record:
         if _CHECKSUMS in found
         else _NOTHING,
         checksum_type=_TYPE_NAMES[kind] if kind is not None else None,
-        headers=_headers_from(headers) if headers else ContentHeaders(),
+        headers=_headers_from(headers) if headers else NO_HEADERS,
         user=found.get(_USER, _NOTHING),
         tags=found.get(_TAGS, _NOTHING),
         owner=found.get(_OWNER),
@@ -206,8 +215,12 @@ def _from_fields(found: dict[int, Any]) -> Record:
         modified_ns=found.get(_MODIFIED, 0),
         part_checksums=_part_checksums_from(found.get(_PART_CHECKSUMS)),
         extra=_extra(found),
-        overflow=Overflow(found.get(_METADATA_FILE, b""), found.get(_CONTENT_FILE, b"")),
+        overflow=_overflow_from(found) if _METADATA_FILE in found or _CONTENT_FILE in found else NO_OVERFLOW,
     )
+
+
+def _overflow_from(found: dict[int, Any]) -> Overflow:
+    return Overflow(found.get(_METADATA_FILE, b""), found.get(_CONTENT_FILE, b""))
 
 
 def _headers_from(found: dict[int, str]) -> ContentHeaders:
