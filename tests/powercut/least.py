@@ -154,7 +154,7 @@ class _Revival:
         self._made[was] = now
         kept = self._kept.get(was)
         children = dict(kept.children) if kept else {}
-        for name in {*children, *was.children}:
+        for name in sorted({*children, *was.children}):
             if children.get(name) is not was.children.get(name) and self._lucky():
                 if name in children:
                     self._taken.append((now, name, children.pop(name)))
@@ -162,7 +162,11 @@ class _Revival:
                     children[name] = was.children[name]
         for name, child in children.items():
             if child.is_directory and child in self._made:
-                continue  # renamed: one of its names
+                # Renamed, and it has its other name: then what it took the place of stands there, too.
+                replaced = kept.children.get(name) if kept else None
+                if replaced is not None and replaced not in self._made:
+                    self._after._inodes.attach(now, name, self._inode(replaced))
+                continue
             self._after._inodes.attach(now, name, self._inode(child))
         self._attributes(was, now)
 
