@@ -14,6 +14,7 @@ from weka_mp.policy.decision import Decision, Question, Reference, Source, Why, 
 from weka_mp.policy.documents import Kind, Policy, parse
 from weka_mp.policy.principals import Principal
 from weka_mp.policy.statements import Element
+from weka_mp.policy.wildcards import MANY, ONE
 
 HOME, AWAY = "111122223333", "444455556666"
 ALICE = Principal(HOME, "a" * 64, "alice")
@@ -161,6 +162,14 @@ def test_a_statement_tells_why_it_does_not_apply() -> None:
     assert failed.condition is not None
     assert (failed.condition.operator, failed.condition.key.name) == ("Bool", "aws:SecureTransport")
     assert failed.condition.values == ("true",)
+
+
+@pytest.mark.parametrize("name", [MANY, ONE, f"a{MANY}"])
+def test_what_stands_for_a_wildcard_inside_cannot_be_brought_in(name: str) -> None:
+    own = policy(Kind.IDENTITY, "own", {"Resource": "arn:aws:s3:::b/${aws:username}/x"})
+    for key in ("a/x", "alice/x"):
+        question = Question(ALICE, "s3:GetObject", object_arn("b", key), {"aws:username": (name,)})
+        assert not answer(question, own).allowed
 
 
 def test_the_arn_of_a_user_has_its_path_and_root_has_none() -> None:

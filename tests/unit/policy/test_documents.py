@@ -339,6 +339,8 @@ def test_a_bucket_policy_is_about_its_bucket(action: object, resource: object, p
     ("action", "resource"),
     [
         ("s3:*", ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]),
+        (["s3:GetObject", "s3:ListBucket"], ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]),
+        (["s3:GetObject", "s3:ListBucket"], ["arn:aws:s3:::b/*", "arn:aws:s3:::b"]),
         ("s3:*", "*"),
         ("*", "arn:aws:s3:::b/x"),
         ("s3:Get*", "arn:aws:s3:::b"),
