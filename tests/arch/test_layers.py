@@ -25,13 +25,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "namespace": LEAVES | {"store"},
     "identity": LEAVES | {"namespace", "store", "private_files"},
     "private_files": set(),
+    "mount_table": set(),
     "gateway": LEAVES | {"namespace", "store", "s3", "policy", "identity", "config"},
     "observe": LEAVES,
     "config": LEAVES,
     "reexport": LEAVES,
     "offload": LEAVES | {"config", "observe"},
     "ipc": LEAVES,
-    "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc"},
+    "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc", "mount_table"},
     "server": LEAVES
     | {"gateway", "namespace", "store", "s3", "policy", "identity", "offload", "observe", "config", "ipc"},
     "bench": LEAVES | {"s3"},
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"},
     "supervise": LEAVES
     | {"fuse", "server", "control", "gateway", "namespace", "store", "policy", "observe", "config", "ipc"}
-    | {"reexport", "identity", "private_files"},
+    | {"reexport", "identity", "private_files", "mount_table"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""

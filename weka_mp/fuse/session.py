@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import logging
 import os
-import re
 import stat
-import subprocess
-from dataclasses import dataclass
 
 import pyfuse3
 
 from weka_mp.fuse.succession import take_place
+from weka_mp.mount_table import entry_at, server_is_gone, unmount
 
 __all__ = ["MountFailed", "Session", "mount_options"]
 
 _log = logging.getLogger(__name__)
 _FSTYPE = "fuse.weka_mp"
-_MNT_DETACH = 2
-_OCTAL = re.compile(r"\\([0-7]{3})")
-_UNMOUNT_SECONDS = 10
 
 
 class MountFailed(Exception):
@@ -49,59 +42,20 @@ def _user_allow_other() -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Mounted:
-    """One line of /proc/self/mountinfo (proc(5))."""
-
-    path: str
-    fstype: str
-
-
-def _mounts() -> list[_Mounted]:
-    found = []
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            before, _, after = line.partition(" - ")
-            path = _OCTAL.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])
-            found.append(_Mounted(path, after.split(" ", 1)[0]))
-    return found
-
-
 def _is_ours(path: str) -> bool:
     """Whether the topmost mount at `path` is one of weka_mp."""
-    here = [mounted.fstype for mounted in _mounts() if mounted.path == path]
-    return bool(here) and here[-1] == _FSTYPE
-
-
-def _is_dead(path: str) -> bool:
-    """Asked by statvfs(2), which the kernel never answers from a cache, as it does stat(2)."""
-    try:
-        os.statvfs(path)
-    except OSError as error:
-        return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
-    return False
-
-
-def _umount(path: str, *, lazily: bool) -> bool:
-    """umount2(2) or fusermount3(1); False when the mount is busy or not ours to take away."""
-    if os.geteuid() == 0:
-        libc = ctypes.CDLL(None, use_errno=True)
-        return bool(libc.umount2(os.fsencode(path), _MNT_DETACH if lazily else 0) == 0)
-    command = ["fusermount3", "-u", "-q", *(["-z"] if lazily else []), "--", path]
-    try:
-        return subprocess.run(command, timeout=_UNMOUNT_SECONDS, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired) as error:
-        _log.warning("fusermount3: %s", error)
-        return False
+    entry = entry_at(path)
+    return entry is not None and entry.type == _FSTYPE
 
 
 def _sweep(path: str) -> None:
     """Take away what a mount process that died left at `path`."""
     for _ in range(8):  # each crash may have left one on top of the other
-        if not _is_dead(path):
+        if not server_is_gone(path):
             return
-        if not _umount(path, lazily=True):
-            raise MountFailed(f"{path}: a dead mount lies here and cannot be unmounted")
+        reason = unmount(path, lazily=True)
+        if reason is not None:
+            raise MountFailed(f"{path}: a dead mount lies here and cannot be unmounted: {reason}")
         _log.info("unmounted what an earlier mount process left at %s", path)
 
 
@@ -172,7 +126,7 @@ class Session:
         """
         options = mount_options()
         path = _unresolved(mountpoint)
-        succeeds = os.geteuid() == 0 and _is_dead(path)
+        succeeds = os.geteuid() == 0 and server_is_gone(path)
         if not succeeds:
             path = check_mountpoint(mountpoint, store_path)
         try:
@@ -194,11 +148,11 @@ class Session:
 
         Blocks: call it in a thread.
         """
-        if not _umount(self.path, lazily=False) and _is_ours(self.path):
+        if unmount(self.path, lazily=False) is not None and _is_ours(self.path):
             _log.warning(
                 "%s is in use; it is detached and ends with its last user or this process", self.path
             )
-            _umount(self.path, lazily=True)
+            unmount(self.path, lazily=True)
 
     def terminate(self) -> None:
         """End `run`."""

@@ -90,9 +90,13 @@ def document(body: bytes, root_name: str, limit: int) -> Element:
 
 
 def children(element: Element, known: frozenset[str]) -> list[tuple[str, Element]]:
-    """The child elements with their names. Raises MalformedXML for a name that is not `known`."""
+    """The child elements with their names. Raises MalformedXML for a name that is not `known`, and for text
+    beside them."""
     found = [(local_name(child), child) for child in element]
     if any(name not in known for name, _ in found):
+        raise _malformed()
+    beside = [element.text, *(child.tail for child in element)]
+    if any(words is not None and not words.isspace() for words in beside):
         raise _malformed()
     return found
 

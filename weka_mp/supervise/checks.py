@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from weka_mp import mount_table
 from weka_mp.namespace.keys import CONTROL_NAME
-from weka_mp.supervise import mounts
 from weka_mp.supervise.keeper import StartFailed
 
 __all__ = [
@@ -58,9 +58,9 @@ def check_mount_point(path: str, store: str) -> str:
     so that nobody writes into the directory below; only root can do that, for others it is taken away.
     """
     absolute, real = os.path.abspath(path), real_path(path)
-    dead = mounts.is_dead(real)
+    dead = mount_table.is_dead(real)
     if dead and os.geteuid() != 0:
-        reason = mounts.detach(real)
+        reason = mount_table.unmount(real, lazily=True)
         if reason is not None:
             raise StartFailed(f"{path}: a dead mount cannot be taken away: {reason}")
         dead = False
@@ -71,7 +71,7 @@ def check_mount_point(path: str, store: str) -> str:
         raise StartFailed(f"{path}: the mount point lies inside the store")
     if is_beneath(real_store, real):
         raise StartFailed(f"{path}: the store lies inside the mount point")
-    if not dead and mounts.entry_at(real) is not None:
+    if not dead and mount_table.entry_at(real) is not None:
         raise StartFailed(f"{path}: busy, something is mounted there already")
     return absolute
 

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 from weka_mp.fuse.succession import stand_guard
-from weka_mp.supervise import mounts
+from weka_mp.mount_table import is_dead
 from weka_mp.supervise.known_inodes import table_path
 
 __all__ = ["clear", "remove_traces"]
@@ -25,7 +25,7 @@ def clear(path: str, socket_path: str) -> None:
 
     Where that cannot be done (it takes root) the successor removes them. Blocks; raises nothing.
     """
-    if mounts.is_dead(path):
+    if is_dead(path):
         if os.geteuid() != 0:
             return
         try:

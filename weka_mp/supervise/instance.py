@@ -22,6 +22,7 @@ __all__ = ["Instance", "Presence"]
 
 log = logging.getLogger(__name__)
 
+_SERVICE_LOCK = "service.lock"
 _STOPPED = frozenset(b"Tt")  # states (proc(5)) that no signal but SIGKILL ends
 _WAIT_FOR_STOPPED = 1.0  # seconds
 _WAIT_FOR_CHILDREN = 15.0
@@ -33,8 +34,17 @@ class Instance:
 
     def __init__(self, runtime: str) -> None:
         self.runtime = runtime
-        self._service_fd = _open(os.path.join(runtime, "service.lock"))
+        self._service_fd = _open(os.path.join(runtime, _SERVICE_LOCK))
         self.children_fd = _open(os.path.join(runtime, "children.lock"))
+
+    @classmethod
+    def try_all(cls, runtime: str) -> Instance | None:
+        """Both locks of a service that is gone with its children; None while any process has one."""
+        instance = cls(runtime)
+        if _try_lock(instance._service_fd) and _try_lock(instance.children_fd):
+            return instance
+        instance._close()
+        return None
 
     async def acquire(self, store: str, free: Callable[[], object] = lambda: None) -> None:
         """Raises StartFailed when a service runs already, or the former one's children do not even die.
@@ -44,6 +54,7 @@ class Instance:
         if not _try_lock(self._service_fd):
             pid = _read_pid(self._service_fd)
             raise StartFailed(f"{store} is served already" + (f" (pid {pid})" if pid else ""))
+        self._require_standing()
         os.ftruncate(self._service_fd, 0)
         os.pwrite(self._service_fd, b"%d\n" % os.getpid(), 0)
         if await self._children_ended(_WAIT_FOR_STOPPED):
@@ -55,6 +66,17 @@ class Instance:
         await trio.to_thread.run_sync(free)
         if not await self._children_ended(_WAIT_FOR_KILLED):
             raise StartFailed(f"processes of a former service of {store} are still running")
+
+    def _require_standing(self) -> None:
+        """Others who look for the lock must find the file that we locked: stale_places removes what is left
+        of stores that are gone, and could have done so after we opened it. Raises StartFailed."""
+        try:
+            found = os.stat(os.path.join(self.runtime, _SERVICE_LOCK))
+            if os.path.samestat(found, os.fstat(self._service_fd)):
+                return
+        except FileNotFoundError:
+            pass
+        raise StartFailed(f"{self.runtime} was removed meanwhile: try again")
 
     async def _children_ended(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
@@ -74,12 +96,16 @@ class Instance:
         """Keep services away while something is changed without one. Raises StartFailed when one runs."""
         if not _try_lock(self._service_fd):
             raise StartFailed(f"{store} is served, but its service does not answer")
+        self._require_standing()
 
     def release(self) -> None:
         """Give the locks back; the files stay, since removing a locked file would let two services lock
         two.
         """
         os.ftruncate(self._service_fd, 0)
+        self._close()
+
+    def _close(self) -> None:
         os.close(self.children_fd)
         os.close(self._service_fd)
 

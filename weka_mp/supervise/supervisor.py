@@ -19,6 +19,7 @@ from functools import partial
 
 import trio
 
+from weka_mp import mount_table
 from weka_mp.config import Address, Config
 from weka_mp.control.server import serve_admin
 from weka_mp.errors import NamespaceError
@@ -35,12 +36,14 @@ from weka_mp.supervise.opening import open_namespace
 from weka_mp.supervise.readiness import s3_answers
 from weka_mp.supervise.reexports import Reexports
 from weka_mp.supervise.service import RunningService, Views, write_probe
+from weka_mp.supervise.stale_places import leave_word, remove_stale
 
 __all__ = ["Started", "run_service"]
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 120.0  # a metadata server's failover below a distributed store takes 20 to 30
+_TIDYING_SECONDS = 2.0
 _ANSWER_SECONDS = 20.0  # for the views to answer once their processes are ready
 
 
@@ -100,6 +103,13 @@ def _reason(group: ExceptionGroup[Exception]) -> Exception:
     return first
 
 
+async def _tidy(runtime: str, store: str) -> None:
+    """Remove what stores that are gone have left, unless their file systems hang."""
+    leave_word(runtime, store)
+    with trio.move_on_after(_TIDYING_SECONDS):
+        await trio.to_thread.run_sync(remove_stale, runtime, abandon_on_cancel=True)
+
+
 async def _prepare(
     config: Config, environ: Mapping[str, str], sink: LogSink, stack: AsyncExitStack
 ) -> _Prepared:
@@ -116,6 +126,7 @@ async def _prepare(
     instance = Instance(runtime)
     stack.callback(instance.release)
     await instance.acquire(store, partial(_free_former, config.mount))
+    await _tidy(runtime, store)
     # Only now: a mount of a process that is stopped answers nobody who looks at it.
     mount_points = checks.check_mount_points(config.mount, store)
     real_mounts = tuple(os.path.realpath(path) for path in mount_points)
@@ -250,8 +261,8 @@ async def _pass_hints_on(background: Keeper, args: object) -> None:
 
 async def _sweep_mount(path: str) -> None:
     """Take away the mount of a process that was killed."""
-    while mounts.is_dead(path):
-        reason = mounts.detach(path)
+    while mount_table.is_dead(path):
+        reason = mount_table.unmount(path, lazily=True)
         if reason is not None:
             log.error("the dead mount at %s cannot be taken away: %s", path, reason)
             return

@@ -108,3 +108,33 @@ def test_a_bucket_configuration_is_bounded() -> None:
     with pytest.raises(S3Error) as caught:
         location_constraint(body)
     assert caught.value.code == "MalformedXML"
+
+
+@pytest.mark.parametrize("body", [
+    "<Delete>x<Object><Key>k</Key></Object></Delete>", "<Delete><Object><Key>k</Key></Object>x</Delete>",
+    "<Delete><Object>x<Key>k</Key></Object></Delete>",
+    "<Delete><Object><Key>k</Key><![CDATA[x]]></Object></Delete>",
+    "<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>",
+    "<Delete><Object><Key><b/>k</Key></Object></Delete>",
+    "<Delete><Object><Key>&#1;</Key></Object></Delete>",
+    "<Delete><Object><Key>\ud800</Key></Object></Delete>",
+    "<s:Delete><Object><Key>k</Key></Object></s:Delete>",
+    "<Delete a='1' a='2'><Object><Key>k</Key></Object></Delete>",
+])
+def test_what_no_request_says_is_malformed(body: str) -> None:
+    with pytest.raises(S3Error) as caught:
+        delete_entries(body.encode("utf-8", "surrogatepass"))
+    assert caught.value.code == "MalformedXML"
+
+
+@pytest.mark.parametrize("body", [
+    "<Delete><Object><Key><![CDATA[a<b]]></Key></Object></Delete>",
+    "<Delete><Object><Key>a&lt;b</Key></Object></Delete>",
+    "<Delete><Object><Key>a<!-- x -->&#60;<?x y?>b</Key></Object></Delete>",
+    '<Delete xmlns="urn:x"> <Object xmlns="urn:y">\n<Key>a&lt;b</Key>\t</Object> </Delete>',
+    '<s:Delete xmlns:s="urn:x"><s:Object><s:Key>a&lt;b</s:Key></s:Object></s:Delete>',
+    "\ufeff<?xml version='1.0' standalone='no'?><Delete x='y'><Object><Key>a&lt;b</Key></Object></Delete>",
+])
+def test_the_same_key_in_many_spellings(body: str) -> None:
+    entries, quiet = delete_entries(body.encode())
+    assert ([entry.key for entry in entries], quiet) == ([b"a<b"], False)

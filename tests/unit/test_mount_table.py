@@ -1,6 +1,7 @@
 """The table of mounts, read without touching a mount."""
 
-from weka_mp.supervise.mounts import MountEntry, answers, detach, entry_at, is_dead, parse_mountinfo
+from weka_mp.mount_table import MountEntry, entry_at, is_dead, parse_mountinfo, unmount
+from weka_mp.supervise.mounts import answers
 
 TEXT = (
     "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
@@ -23,7 +24,7 @@ def test_what_lies_where() -> None:
     assert entry_at("/proc") is not None
     assert entry_at("/proc/self") is None
     assert not is_dead("/proc") and not is_dead("/no/such/place")
-    assert detach("/no/such/place")
+    assert unmount("/no/such/place", lazily=True) and unmount("/no/such/place", lazily=False)
 
 
 async def test_only_a_fuse_mount_that_answers_counts() -> None:
