@@ -145,6 +145,15 @@ def test_a_rotation_that_was_cut_off_is_completed(tmp_path: Path, nth: int) -> N
     given.bench.close()
 
 
+def test_another_process_completes_it_too(given: Given, tmp_path: Path) -> None:
+    other = Bench(given.bench.namespace.store, key_path(tmp_path), given.bench.clock, SystemRandom())
+    given.check(other)
+    given.bench.keys.add_key()
+    assert KeyRotation(other.store).reseal() == 2
+    assert given.sealed_under() == {given.bench.keys.ring().current}
+    other.close()
+
+
 def test_nothing_is_written_when_all_is_sealed_under_the_current_key(given: Given) -> None:
     revision = given.bench.store.registry.revision
     assert KeyRotation(given.bench.store).reseal() == 0
