@@ -16,8 +16,8 @@ from weka_mp.store.faulty import Call, Effect, Fault, FaultyStore
 CHANGES = ("put-new", "put-over", "put-odd-key", "put-directory", "put-directory-body", "put-directory-over")
 CHANGES += ("rename", "rename-over", "rename-prefix", "delete", "delete-directory", "copy")
 CHANGES += ("complete-in-place", "complete-assembled", "create-bucket")
-NAMING = {"link": 1, "rename": 2, "mkdir": 0, "unlink": 0, "rmdir": 0}
-"""verb → which argument is the directory that it changes."""
+NAMING = {"link": (1,), "rename": (0, 2), "mkdir": (0,), "unlink": (0,), "rmdir": (0,)}
+"""verb → which arguments are the directories that it changes."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +39,13 @@ class Recording(FaultyStore):
             return call
 
         def noted(*arguments: Any) -> Any:
-            directory = self.inner.attr(arguments[NAMING[verb]]).ino
+            directories = {self.inner.attr(arguments[at]).ino for at in NAMING[verb]}
             if verb in {"link", "rename"}:
                 moved = (
                     self.inner.attr(arguments[0]) if verb == "link" else self.inner.attr_at(*arguments[:2])
                 )
                 self.named.append((len(self.calls), moved.ino))
-            self.changed.append((len(self.calls), verb, directory))
+            self.changed += [(len(self.calls), verb, directory) for directory in directories]
             return call(*arguments)
 
         return noted

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 from tests.powercut.history import ANYTHING, Step, allowed_at
-from tests.powercut.workload import observed
+from tests.powercut.workload import TOKEN, observed
 from tests.unit.namespace.kit import keys, tree
 from weka_mp.errors import NamespaceError, UploadMissing
-from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace
+from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, RenameRequest
 from weka_mp.store.interface import Store
 
 __all__ = ["Broken", "judge"]
@@ -40,6 +40,7 @@ def judge(store: Store, steps: Sequence[Step], until: int) -> None:
                 raise Broken(f"{last}: {_short(fact)} is {_short(value)}, should be {_short(wanted)}")
         _nothing_else(namespace, store, seen, last)
         _uploads_go_on(namespace, seen, allowed, last)
+        _renames_are_repeated(namespace, seen, last)
         _can_be_emptied(namespace, store, last)
 
 
@@ -99,6 +100,20 @@ def _uploads_go_on(
         except NamespaceError as error:
             raise Broken(f"{last}: an upload of {key!r} cannot be completed: {error!r}") from error
         _parts_are_whole(namespace, bucket, key, numbered, last)
+
+
+def _renames_are_repeated(namespace: Namespace, seen: dict[Any, Any], last: str) -> None:
+    """A client that got no answer asks again: it is told of success, whether its rename was done or not."""
+    for kind, *what in seen:
+        if kind != "again":
+            continue
+        bucket, source, target = what
+        if seen[("object", bucket, source)] is None and seen[("object", bucket, target)] is None:
+            continue  # before there was anything to rename
+        try:
+            namespace.rename_object(RenameRequest(bucket, source, target, token=TOKEN))
+        except NamespaceError as error:
+            raise Broken(f"{last}: the repeated rename of {source!r} fails: {error!r}") from error
 
 
 def _later_part(

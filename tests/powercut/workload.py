@@ -31,7 +31,7 @@ from weka_mp.namespace.tree import Caller, Tree
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName
 
-__all__ = ["ALPHA", "Shown", "Workload", "md5_of", "observed", "run"]
+__all__ = ["ALPHA", "TOKEN", "Shown", "Workload", "md5_of", "observed", "run"]
 
 ALPHA, BETA, GAMMA = (BucketName(name) for name in ("alpha", "beta", "gamma"))
 OLD, NEW, LONGER = b"the old content " * 300, b"the new content " * 300, b"something longer " * 900
@@ -39,6 +39,8 @@ PART, LAST = b"part one " * 1000, b"the last part " * 10
 SLOT = len(PART)
 """Bytes; whoever runs the workload lowers the minimum size of parts to it."""
 TYPE = ContentHeaders(content_type="text/x-test")
+TOKEN = "once"
+"""Of the client that sends a rename again."""
 ROOT_USER = Caller(0, 0)
 
 
@@ -92,10 +94,14 @@ class Workload:
         with self.history.step(f"create bucket {name}", after, torn=True):
             self.namespace.create_bucket(name, uid=1000, gid=1000)
 
-    def put(self, key: bytes, data: bytes, *, name: str = "put", promised: bool = True, **user: str) -> None:
+    def put(
+        self, key: bytes, data: bytes, *, promised: bool = True, as_content: bool = False, **user: str
+    ) -> None:
+        """`as_content`: callers of the mount will change it, so only its bytes are looked at."""
         namespace = self.namespace if promised else self.dying
+        after: dict[Fact, Any] = {content(key): data} if as_content else {thing(key): shown(data, **user)}
         with (
-            self.history.step(f"{name} {key[:20]!r}", {thing(key): shown(data, **user)}, promised=promised),
+            self.history.step(f"put {key[:20]!r}", after, promised=promised),
             namespace.begin_put(ALPHA, key) as session,
         ):
             session.write(data)
@@ -158,13 +164,14 @@ class Workload:
     def rename_twice(self, source: bytes, target: bytes, value: Shown) -> None:
         """Its process dies before the answer; it is sent again under the same token."""
         after: dict[Fact, Any] = {thing(source): None, thing(target): value}
+        after[("again", ALPHA, source, target)] = True
         with (
             self.history.step(f"rename {source!r}, and die", after, promised=False),
             self.dying_at("sync_dir", "renaming.rename_object") as namespace,
         ):
-            namespace.rename_object(RenameRequest(ALPHA, source, target, token="once"))
+            namespace.rename_object(RenameRequest(ALPHA, source, target, token=TOKEN))
         with self.history.step(f"rename {source!r} again", after):
-            self.namespace.rename_object(RenameRequest(ALPHA, source, target, token="once"))
+            self.namespace.rename_object(RenameRequest(ALPHA, source, target, token=TOKEN))
 
     @contextlib.contextmanager
     def dying_at(self, verb: str, caller: str) -> Iterator[Namespace]:
@@ -292,6 +299,8 @@ def observed(namespace: Namespace, fact: Fact) -> Any:
             return (attr.uid, attr.gid)
         if kind == "registered":
             return namespace._buckets._registry.read(what[0])
+        if kind == "again":
+            return True  # that is tried when all has been looked at
         if kind == "claimed":
             return _is_claimed(namespace, *what)
         if kind == "ordinal":
@@ -381,6 +390,9 @@ def _renames(w: Workload) -> None:
     w.rename(b"from/here", b"to/there", shown(OLD, shape="long"))
     w.put(b"from/there", NEW)
     w.rename(b"from/there", b"to/there", shown(NEW))
+    w.put(b"keeps/other", OLD)
+    w.put(b"keeps/here", OLD)
+    w.rename(b"keeps/here", b"to/kept", shown(OLD))
     # What a POSIX writer never synced is renamed over what was acknowledged.
     w.mount_create(b"kept", OLD)
     with w.history.step("write loose", {content(b"loose"): ANYTHING}, promised=False):
@@ -407,7 +419,7 @@ def _uploads(w: Workload) -> None:
 def _mount(w: Workload) -> None:
     w.mount_create(b"file", OLD)
     w.mount_rename_over(b"file", LONGER)
-    w.mount_create(b"edited", OLD)
+    w.put(b"edited", OLD, as_content=True)
     w.mount_overwrite(b"edited", NEW)
     w.put(b"described by a file", OLD)
     w.mount_describe(b"described by a file", shown(OLD, shape="round"), b"meta.shape", b"round")

@@ -224,13 +224,17 @@ def _move_file(rename: _Rename) -> Changes:
 def _make_ready(rename: _Rename, holder: Parent) -> bytes:
     """The source's bytes on the disk, since they may replace what was acknowledged; its identity noted."""
     context = rename.context
+    # Before the file is opened: what stands there later and has this identity is what was synced.
+    try:
+        inode = _identity_at(context, holder, rename.source.name)
+    except NotFound as error:
+        raise NotFound(subject=rename.request.source) from error
     with examined(context, holder, rename.source.name, rename.request.source) as (_, info, fd):
         if info is None:
             raise NotFound(subject=rename.request.source)
         rename.request.source_check(info)
         if context.durability is Durability.COMMIT:
             context.store.sync_file(fd)
-        inode = _identity_at(context, holder, rename.source.name)
     rename.attempt.begin(inode)
     reach(CrashPoint.RENAME_BEGUN)
     return inode

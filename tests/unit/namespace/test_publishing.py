@@ -268,6 +268,20 @@ def test_regression_a_bucket_on_another_file_system() -> None:
     assert not [path for path in tree(memory) if b".weka~" in path or path.startswith(b".weka/spool/p")]
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["spool", "beside"])
+def test_a_replacement_that_fails_leaves_no_staged_name(elsewhere: bool) -> None:
+    """Neither in the spool nor, where that is on another file system, among the bucket's own entries."""
+    memory, store, namespace = watched()
+    put(namespace, b"k", OLD)
+    before = tree(memory)
+    refused = [Fault(CrossDevice, 2, "link")] if elsewhere else []
+    store.begin(*refused, Fault(IoFailure, 1, "rename"))
+    with pytest.raises(IoFailure):
+        put(namespace, b"k", NEW)
+    assert [call.verb for call in store.calls].count("link") == 2 + elsewhere
+    assert (get(namespace, b"k"), tree(memory)) == (OLD, before)
+
+
 def test_directory_objects(any_namespace: Namespace) -> None:
     put(any_namespace, b"d/", b"")
     assert (get(any_namespace, b"d/"), keys(any_namespace)) == (b"", [b"d/"])

@@ -33,6 +33,7 @@ from weka_mp.errors import (
     TokenReused,
 )
 from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, RenameRequest, WriteConditions
+from weka_mp.namespace.locks import _SHARES
 from weka_mp.store.faulty import Effect, Fault, FaultyStore, Interference
 from weka_mp.values import Change
 
@@ -169,6 +170,46 @@ def test_a_writer_of_the_source_that_was_named_is_a_conflict() -> None:
     assert opened and keys(namespace) == [b"from"]
     memory.close(opened[0])
     rename(namespace, b"from", b"to", source_pinned=True)
+
+
+def test_regression_what_takes_the_sources_name_meanwhile_is_synced_before_it_moves() -> None:
+    """The file that was synced and the file whose identity was noted were not always the same."""
+    memory = memory_store()
+    store = FaultyStore(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    put(namespace, b"from", OLD)
+    posix_write(memory, b"loose", NEW)
+    loose = ino_of(namespace, b"loose")
+    directory = memory.open_dir(memory.root(), b"bucket")
+    swap = Interference("sync_file", 1, lambda: memory.rename(directory, b"loose", directory, b"from"))
+    store.begin(swap)
+    rename(namespace, b"from", b"to")
+    assert (get(namespace, b"to"), ino_of(namespace, b"to")) == (NEW, loose)
+    verbs = [(call.verb, call.ino) for call in store.calls]
+    moved = max(at for at, (verb, _) in enumerate(verbs) if verb == "rename")
+    assert ("sync_file", loose) in verbs[:moved]
+    memory.close(directory)
+
+
+def test_a_directory_that_takes_the_prefixs_name_meanwhile_is_looked_at() -> None:
+    """Between the look at what is below and the lock of its name: an empty one is no prefix."""
+    memory = memory_store()
+    store = FaultyStore(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    put(namespace, b"a/k", OLD)
+    directory = memory.open_dir(memory.root(), b"bucket")
+
+    def swap() -> None:
+        memory.rename(directory, b"a", directory, b"kept")
+        memory.mkdir(directory, b"a", 0o755)
+
+    store.begin(Interference("lock", _SHARES + 1, swap))  # the first lock of an entry
+    with pytest.raises(NotFound):
+        rename(namespace, b"a/", b"b/")
+    assert keys(namespace) == [b"kept/k"]
+    memory.close(directory)
 
 
 def test_two_names_of_one_inode(any_namespace: Namespace) -> None:
