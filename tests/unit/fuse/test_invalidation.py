@@ -86,6 +86,23 @@ async def test_the_root_has_number_1(rig: _Rig) -> None:
     assert rig.kernel.told == [("entry", ROOT, b"x"), ("inode", ROOT)]
 
 
+async def test_an_inode_that_lost_its_last_name_is_held_until_the_kernel_forgets(
+    rig: _Rig, tmp_path: Path
+) -> None:
+    """A caller between lookup and open finds what it looked up."""
+    file = rig.know(tmp_path / "d/f")
+    ino = (tmp_path / "d/f").stat().st_ino
+    (tmp_path / "d/f").rename(tmp_path / "d/g")
+    await rig.invalidation.invalidate([[(tmp_path / "d").stat().st_ino, b"f", ino]])
+    assert rig.nodes.figures()["orphans"] == 0  # it has a name
+    with rig.nodes.borrow(file):  # as its lookup left it: open
+        (tmp_path / "d/g").unlink()
+        await rig.invalidation.invalidate([[(tmp_path / "d").stat().st_ino, b"g", ino]])
+    assert rig.nodes.figures()["orphans"] == 1
+    rig.nodes.forget([(file, 1)])
+    assert rig.nodes.figures()["orphans"] == 0
+
+
 async def test_an_empty_name_is_about_the_old_inode_alone(rig: _Rig) -> None:
     await rig.invalidation.invalidate([[rig.root_ino, b"", rig.directory]])
     assert rig.kernel.told == [("inode", rig.directory)]

@@ -1,4 +1,4 @@
-"""How long the kernel may keep what a reply tells it (docs/SEMANTICS.md, 1)."""
+"""How long the kernel may keep what a reply tells it (docs/SEMANTICS.md, 1), and what is counted for it."""
 
 from __future__ import annotations
 
@@ -47,3 +47,46 @@ async def test_nothing_is_cached_while_an_invalidation_is_overdue(tree: Tree, be
     assert (present.entry_timeout, present.attr_timeout) == (seconds, seconds)
     assert (absent.st_ino, absent.entry_timeout) == (0, seconds)
     assert attributes.attr_timeout == seconds
+
+
+def operations_on(tree: Tree, distrusted: list[tuple[int, bytes]]) -> Operations:
+    return Operations(
+        tree,
+        1.0,
+        on_init=lambda: None,
+        is_behind=lambda: False,
+        distrust=lambda number, name: distrusted.append((number, name)),
+    )
+
+
+async def test_each_entry_of_a_listing_is_a_reference_of_the_kernel(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """READDIRPLUS is a lookup of each (linux/Documentation/filesystems/fuse), but of "." and ".."."""
+    operations = operations_on(tree, [])
+    told: dict[bytes, int] = {}
+
+    def reply(token: object, name: bytes, entry: pyfuse3.EntryAttributes, position: int) -> bool:
+        told[name] = entry.st_ino
+        return True
+
+    monkeypatch.setattr(pyfuse3, "readdir_reply", reply)
+    handle = await operations.opendir(ROOT, NOBODY)
+    await operations.readdir(handle, 0, cast(pyfuse3.ReaddirToken, None))
+    await operations.releasedir(handle)
+    number = told[b"f"]
+    assert tree.nodes.get(number).lookups == 1
+    assert {tree.nodes.get(told[name]).lookups for name in (b".", b"..") if name in told} <= {0}
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_names_of_a_rename_that_the_kernel_has_wrongly_are_taken_back(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """The kernel moves the entry that it has; where another inode moved, it is to forget both names."""
+    distrusted: list[tuple[int, bytes]] = []
+    operations = operations_on(tree, distrusted)
+    monkeypatch.setattr(tree, "rename", lambda *names, wait: known)
+    old, new = pyfuse3.FileNameT(b"f"), pyfuse3.FileNameT(b"g")
+    await operations.rename(ROOT, old, ROOT, new, cast(pyfuse3.FlagT, 0), NOBODY)
+    assert sorted(distrusted) == ([] if known else [(ROOT, b"f"), (ROOT, b"g")])

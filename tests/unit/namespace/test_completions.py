@@ -11,6 +11,7 @@ from tests.unit.namespace.kit import BUCKET, FixedClock, get, in_threads, keys, 
 from tests.unit.namespace.test_multipart import KEY, A, B, C, Upload, answers_left, tag_of, uploads_left
 from weka_mp.errors import BucketMissing, IoFailure, NotFound, PreconditionFailed, UploadMissing
 from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, WriteConditions, multipart
+from weka_mp.namespace.upload_area import UploadArea
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 
 
@@ -198,3 +199,26 @@ def test_a_damaged_answer_counts_as_none(namespace: Namespace) -> None:
     with pytest.raises(UploadMissing):
         upload.complete(*parts)
     assert get(namespace, KEY) == A + B
+
+
+def test_an_abort_that_waited_for_a_completion_finds_it_although_its_worker_died(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It died between naming the object and putting the upload aside: the completion has won."""
+    memory = memory_store()
+    store = FaultyStore(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    upload = Upload(namespace)
+    part = upload.part(1, A)
+
+    def complete() -> None:
+        with monkeypatch.context() as dying, Namespace.open(memory) as other:
+            dying.setattr(UploadArea, "retire", lambda area, upload: None)
+            other.complete_upload(CompletionRequest(BUCKET, KEY, upload.id, [part]))
+
+    store.begin(Interference("lock", 1, complete))
+    with pytest.raises(UploadMissing):
+        namespace.abort_upload(BUCKET, KEY, upload.id)
+    assert get(namespace, KEY) == A
+    assert upload.complete(part).repeated

@@ -11,7 +11,15 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
 from weka_mp.errors import NoSpace, PreconditionFailed, ReadOnly, WouldBlock
 from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, WriteConditions
-from weka_mp.namespace.etags import adopt_hash, is_marked, mark_overwriter, mark_writer, retimed
+from weka_mp.namespace.etags import (
+    adopt_hash,
+    is_marked,
+    mark_overwriter,
+    mark_writer,
+    retimed,
+    sync_overwriter,
+    unmark,
+)
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.values import Fd
 
@@ -169,6 +177,32 @@ def test_the_filler_yields_to_a_writer(namespace: Namespace) -> None:
     memory.close(path)
     assert (report.filled, report.busy) == (0, 1)
     assert dashed(etag(namespace))
+
+
+def test_bytes_written_after_the_fillers_sync_are_not_vouched_for(namespace: Namespace) -> None:
+    """They are not on the disk: after a power cut their MD5 would stand over the former ones."""
+    posix_write(namespace.store, b"k", OLD)
+
+    def write() -> None:
+        fd = namespace.store.open_file(namespace.store.root(), b"bucket/k", os.O_WRONLY)
+        namespace.store.write(fd, NEW, 0)
+        namespace.store.close(fd)
+
+    store = FaultyStore(namespace.store, Interference("try_lease", 1, write))
+    with Namespace.open(store) as filler:  # type: ignore[arg-type]
+        report = filler.fill(BUCKET)
+    assert (report.filled, report.busy) == (0, 1)
+
+
+def test_a_mark_that_was_lifted_while_it_was_synced_does_not_come_back(namespace: Namespace) -> None:
+    """Without leases it can be; what came back would say of the disk what is not so."""
+    put(namespace, b"k", OLD)
+    with opened(namespace, os.O_RDWR) as fd:
+        mark_overwriter(namespace.store, namespace.locks, fd)
+        lifted = Interference("sync_file", 1, lambda: unmark(namespace.store, fd))
+        store = FaultyStore(namespace.store, lifted)
+        sync_overwriter(store, fd)  # type: ignore[arg-type]
+        assert not is_marked(namespace.store, fd)
 
 
 def memory_writers(namespace: Namespace, path: Fd) -> Iterator[Fd]:

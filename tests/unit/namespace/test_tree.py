@@ -186,6 +186,23 @@ def test_a_locked_entry_would_block(rig: _Rig, how: str) -> None:
     assert rig.names() == [b".", b"..", b"d", b"f"]
 
 
+def test_a_time_that_is_set_before_the_close_keeps_the_hash(rig: _Rig) -> None:
+    """As tar, cp -p and rsync do: by the open file, when all is written."""
+    file, number = rig.tree.create(ROOT, b"f", 0o644, os.O_WRONLY, _ROOT_USER)
+    rig.tree.files.write(file.handle, b"content", 0, wait=False)
+    rig.tree.change(number, AttrChange(mtime_ns=1_500_000_000_000_000_000))
+    rig.tree.files.flush(file.handle)
+    assert rig.record_md5("f") == hashlib.md5(b"content", usedforsecurity=False).hexdigest()
+    rig.tree.files.release(file.handle)
+    assert rig.dirty == []
+
+
+def test_what_was_exchanged_is_reached_by_its_new_name(rig: _Rig) -> None:
+    first, second = rig.write(ROOT, b"a", b"1"), rig.write(ROOT, b"b", b"2")
+    rig.tree.rename(ROOT, b"a", ROOT, b"b", EXCHANGE)
+    assert (rig.tree.nodes.path_of(first), rig.tree.nodes.path_of(second)) == (b"b", b"a")
+
+
 def test_regression_the_mark_is_on_the_disk_before_a_cut_clears_the_rest_of_a_block(
     rig: _Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
