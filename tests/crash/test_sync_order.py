@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.faults.scenarios import SCENARIOS, Ground
-from tests.unit.namespace.kit import BUCKET, memory_store
+from tests.unit.namespace.kit import BUCKET, memory_store, put
 from weka_mp.errors import IoFailure
-from weka_mp.namespace import Durability, Namespace, multipart
+from weka_mp.namespace import Durability, Namespace, RenameRequest, multipart
 from weka_mp.store.faulty import Call, Effect, Fault, FaultyStore
 
 CHANGES = ("put-new", "put-over", "put-odd-key", "put-directory", "put-directory-body", "put-directory-over")
@@ -99,6 +99,23 @@ def test_every_changed_directory_is_synced_before_the_answer(name: str) -> None:
     for at, verb, ino in store.changed:
         synced = any(seen >= at for seen in positions(store.calls, {"sync_dir"}, ino))
         assert synced or ino in swept or ino in removed, (name, verb, store.calls[at])
+
+
+def test_the_directory_that_a_rename_leaves_is_synced_where_it_stays() -> None:
+    """Else the object could be there under both names."""
+    memory = memory_store()
+    store = Recording(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    for key in (b"a/k", b"a/stays"):
+        put(namespace, key, b"x")
+    store.begin()
+    store.changed.clear()
+    namespace.rename_object(RenameRequest(BUCKET, b"a/k", b"x/n"))
+    left = [(at, ino) for at, verb, ino in store.changed if verb == "rename"]
+    assert len(left) == 2
+    for at, ino in left:
+        assert any(seen > at for seen in positions(store.calls, {"sync_dir"}, ino))
 
 
 def test_records_of_directories_are_synced_too() -> None:

@@ -59,7 +59,7 @@ def allowed_at(steps: Sequence[Step], until: int) -> tuple[dict[Fact, list[Any]]
     """For each fact the values that may be seen when all was answered before `until`; and what was last."""
     # A store gets an id and a bucket its settings by being looked at; of all else there is nothing at first.
     allowed: dict[Fact, list[Any]] = {
-        fact: [ANYTHING if fact[0] in {"store", "registered"} else None]
+        fact: [ANYTHING if fact[0] in {"store", "registered", "again"} else None]
         for step in steps
         for fact in step.after
     }
