@@ -95,28 +95,29 @@ def test_every_promise_outlives_many_power_cuts(name: str, powercut_folder: Path
         assert Recorded(disk).judge_all(1.0, 8) > 500
 
 
-IN_THE_JOURNAL: dict[str, set[str]] = {
-    "ext4": set(),
-    "xfs": set(),
-}
-"""Places whose syncs a journal makes up for: what comes before the next commit is on the disk with it."""
+MISSED = (
+    "deleting.delete_objects",
+    "etags.sync_overwriter",
+    "publishing.publish_file",
+    "tree.sync",
+    "uploads._record",
+)
+"""Places whose syncs no journal makes up for: the last before an answer, and those that bring bytes there.
+
+Of the others the next commit takes care, whoever asks for it; `test_least_disk.py` misses each of them.
+"""
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("place", MISSED)
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
 @with_own_mounts
-def test_each_place_that_syncs_is_needed(name: str, powercut_folder: Path) -> None:
+def test_a_sync_that_no_journal_makes_up_for_is_missed(
+    name: str, place: str, powercut_folder: Path
+) -> None:
     needs(name)
-    with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / "all") as disk:
-        places = sorted(set(Recorded(disk).callers))
-    unseen = set()
-    for place in places:
-        with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / place) as disk:
-            recorded = Recorded(disk, lambda verb, caller, left_out=place: caller == left_out)
-            try:
-                recorded.judge_all(0.3)
-            except Broken:
-                continue
-            unseen.add(place)
-    assert unseen == IN_THE_JOURNAL[name]
+    with LoggedDisk(FILE_SYSTEMS[name], powercut_folder / name) as disk:
+        recorded = Recorded(disk, lambda verb, caller: caller == place)
+        with pytest.raises(Broken):
+            recorded.judge_all(1.0, 4)
