@@ -97,7 +97,6 @@ def test_every_promise_outlives_many_power_cuts(name: str, powercut_folder: Path
 
 MISSED = (
     "deleting.delete_objects",
-    "etags.sync_overwriter",
     "publishing.publish_file",
     "tree.sync",
     "uploads._record",
