@@ -60,7 +60,7 @@ class Answer:
     @property
     def _root(self) -> ElementTree.Element:
         # XML has no way to say NUL; what is parsed here are documents whose keys are not looked at.
-        return ElementTree.fromstring(self.body.replace(b"&#0;", b""))
+        return ElementTree.fromstring(self.body.replace(b"&#x0;", b""))
 
     @property
     def etag(self) -> str:

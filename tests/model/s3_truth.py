@@ -295,9 +295,9 @@ class S3Truth:
         """The same list again answers the same; `numbers` name parts with their last ETags."""
         if upload.done is not None and upload.done[0] == tuple(numbers) and not upload.aborted:
             return upload.done[1]
-        self._alive(upload)
         if list(numbers) != sorted(set(numbers)):
             raise Refused(400, "InvalidPartOrder")
+        self._alive(upload)
         if not numbers or any(number not in upload.parts for number in numbers):
             raise Refused(400, "InvalidPart")
         if any(len(upload.parts[number]) < MIN_PART for number in numbers[:-1]):

@@ -168,3 +168,31 @@ def test_regression_a_prefix_without_keys_is_missing_wherever_it_was_to_go(both:
     both.mkdir((b"one", b"b"))
     both.rename_object(b"b/", b"a/b/", absent=True)
     both.check()
+
+
+def test_regression_an_empty_directory_object_gives_way_also_when_it_had_bytes_once(both: Both) -> None:
+    """An empty file was left of them: 409."""
+    both.put(b"a/b/", b"one", 1)
+    both.put(b"a/b/", b"", 3)
+    both.put(b"a//b", b"other", 1)
+    both.rename_object(b"a//", b"a/b/")
+    both.check()
+    both.put(b"b/", b"one", 1)
+    both.rename_object(b"a/b/", b"b/")  # one with bytes does not
+    both.check()
+
+
+def test_parts_out_of_order_are_refused_before_the_upload_is_looked_for(both: Both) -> None:
+    both.begin(b"b", 1)
+    both.part(0, 1, b"")
+    both.part(0, 2, b"other")
+    both.abort(0)
+    both.complete(0, 2, 1)
+    both.complete(0, 1, 2)
+
+
+def test_parts_of_a_key_that_xml_cannot_say(both: Both) -> None:
+    both.begin(b"n\0l")
+    both.part(0, 1, b"one")
+    both.list_parts(0)
+    both.check()

@@ -30,6 +30,7 @@ from weka_mp.namespace.effects import Changes, Durability, Effects
 from weka_mp.namespace.keys import BODY_NAME, MAX_KEY_BYTES, component_of, visible
 from weka_mp.namespace.naming import RENAME_NOREPLACE, check_conditions
 from weka_mp.namespace.reading import directory_object
+from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import ObjectInfo, WriteConditions
 from weka_mp.namespace.walking import kind_of
 from weka_mp.values import Attr, Change, Fd
@@ -135,14 +136,21 @@ def _make_way(context: Context, move: DirectoryMove, parent: Parent) -> Attr | N
         present = directory_object(store, target, move.new_prefix)
         check_conditions(conditions, present)
         names = [entry.name for entry in store.entries(target)]
-        if any(visible(name) for name in names) or (present is not None and names):
+        has_body = BODY_NAME in names and present is not None and not _is_empty(store, target, present)
+        if has_body or any(visible(name) for name in names):
             raise KeyConflict("the new prefix is in use", subject=move.new_prefix)
-        if BODY_NAME in names:  # of a directory object that is one no more
+        if BODY_NAME in names:  # of a directory object that is one no more, or that had bytes once
             with suppress(NotFound):
                 store.unlink(target, BODY_NAME)
     finally:
         store.close(target)
     return attr
+
+
+def _is_empty(store: Store, directory: Fd, present: ObjectInfo) -> bool:
+    """Whether the directory object is without bytes, and stays so when its body file is removed."""
+    record = read_record(store, directory)
+    return present.size == 0 and record is not None and record.stamp is not None and record.stamp.size == 0
 
 
 def _mark(context: Context, move: DirectoryMove, directory: Fd, parent: Parent, old: Attr | None) -> None:
