@@ -33,6 +33,7 @@ from weka_mp.namespace.reading import directory_object
 from weka_mp.namespace.records import read_record
 from weka_mp.namespace.values import ObjectInfo, WriteConditions
 from weka_mp.namespace.walking import kind_of
+from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Change, Fd
 
 __all__ = ["DirectoryMove", "HasKeys", "move_directory", "spelt"]
