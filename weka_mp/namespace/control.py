@@ -176,6 +176,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             locks = store.open_dir(control, _LOCKS)
             try:
                 lock_file = _lock_file(store, locks)
+                stack.callback(store.close, lock_file)
             finally:
                 store.close(locks)
         except StoreUnusable:

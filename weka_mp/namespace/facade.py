@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
@@ -90,27 +91,28 @@ class Namespace:
         """
         clock, random = clock or SystemClock(), random or SystemRandom()
         area = open_control(store, clock, random)
-        context = Context(
-            store,
-            clock,
-            random,
-            durability,
-            EntryLocks(store, area.lock_file),
-            LongNames(ControlFiles(store, area.longnames, random)),
-            area.root,
-            area.spool,
-            area.renames,
-            Settled(),
-        )
-        namespace = cls(context, area)
-        if sweep:
-            namespace.sweep(clock.now_ns())
+        with _closing(store, area) as undo:
+            context = Context(
+                store,
+                clock,
+                random,
+                durability,
+                EntryLocks(store, area.lock_file),
+                LongNames(ControlFiles(store, area.longnames, random)),
+                area.root,
+                area.spool,
+                area.renames,
+                Settled(),
+            )
+            namespace = cls(context, area)
+            if sweep:
+                namespace.sweep(clock.now_ns())
+            undo.pop_all()
         return namespace
 
     def close(self) -> None:
         """Give back the control area's descriptors; the store stays its maker's."""
-        for fd in self._area.descriptors():
-            self.store.close(fd)
+        _closing(self.store, self._area).close()
 
     def __enter__(self) -> Namespace:
         return self
@@ -298,3 +300,11 @@ class Namespace:
         later finds no upload. Returns how many.
         """
         return self._uploads.forget_completed(before_ns)
+
+
+def _closing(store: Store, area: ControlArea) -> ExitStack:
+    """Closes all of the area's descriptors, also when one close says that something failed."""
+    stack = ExitStack()
+    for fd in area.descriptors():
+        stack.callback(store.close, fd)
+    return stack
