@@ -123,9 +123,6 @@ class Nginx(_Server):
     def prepare(self) -> None:
         root = self._top / "html"
         root.mkdir(parents=True)
-        # Its workers drop root's rights: the files must be reachable for everybody.
-        for directory in (self._top, root):
-            directory.chmod(0o755)
         for number in range(self._count):
             (root / f"{number:08d}").write_bytes(body_of(self._size, number))
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -138,8 +135,10 @@ class Nginx(_Server):
         self._wait_until_it_answers()
 
     def _configuration(self, root: Path) -> str:
+        # Its workers stay whoever we are: nobody else may be let into the directories above.
+        user = "user root;\n" if os.geteuid() == 0 else ""
         return (
-            f"daemon off; worker_processes 2; pid {self._top}/nginx.pid;\n"
+            f"{user}daemon off; worker_processes 2; pid {self._top}/nginx.pid;\n"
             f"events {{ worker_connections 1024; }}\n"
             f"http {{ access_log off; sendfile on; keepalive_requests 100000000;\n"
             f" client_body_temp_path {self._top}/body; proxy_temp_path {self._top}/proxy;\n"
