@@ -20,7 +20,7 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.credentials import SecretLookup
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.headers_in import object_metadata, refuse_unbuilt
+from weka_mp.s3.headers_in import object_metadata, refuse_misplaced, refuse_unbuilt
 from weka_mp.s3.payload import PayloadVerifier
 from weka_mp.s3.post_form import FormFields, PostFormReader
 from weka_mp.s3.post_upload import PostUpload, authorize_form
@@ -93,6 +93,7 @@ class FormUpload:
         if form.tagging is not None:
             raise S3Error("NotImplemented", "Tags are not implemented.", details={"Header": "tagging"})
         refuse_unbuilt(form.headers)
+        refuse_misplaced(form.headers, _NAME)
         check_expected_owners(form.headers, self._site.account)
         operation = op.PutObject(
             self._bucket, form.key, object_metadata(form.headers), op.NO_WRITE_CONDITIONS

@@ -24,14 +24,16 @@ from weka_mp.s3.operations import (
 from weka_mp.s3.request import Headers
 
 __all__ = [
-    "CHECKSUM_ALGORITHMS", "HONOURED", "REFUSED", "checksum_algorithm", "checksum_type", "checksums",
-    "date_header", "deciding_date", "object_metadata", "read_conditions", "refuse_conditions",
-    "refuse_unbuilt", "size_header",
-    "write_conditions",
+    "CHECKSUM_ALGORITHMS", "CONDITIONS", "HONOURED", "REFUSED", "checksum_algorithm", "checksum_type",
+    "checksums", "date_header", "deciding_date", "object_metadata", "read_conditions", "refuse_conditions",
+    "refuse_misplaced", "refuse_unbuilt", "size_header", "write_conditions",
 ]
 
 MAX_USER_METADATA: Final = 2048  # bytes of names and values together, S3's limit
 _META_PREFIX: Final = "x-amz-meta-"
+
+CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+"""The conditions of RFC 9110, section 13.1, that S3 knows."""
 
 CHECKSUM_ALGORITHMS: Final = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
 _UNBUILT_CHECKSUMS: Final = ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
@@ -148,6 +150,19 @@ HONOURED: Final = frozenset({
 })
 """Headers of built operations that are acted upon, here or by the payload reader."""
 
+_PLACES: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(
+        (f"x-amz-copy-source-{condition}" for condition in CONDITIONS),
+        frozenset({"CopyObject", "UploadPartCopy"})),
+    **dict.fromkeys(
+        (f"x-amz-rename-source-{condition}" for condition in CONDITIONS), frozenset({"RenameObject"})),
+    **dict.fromkeys(
+        ("x-amz-if-match-size", "x-amz-if-match-last-modified-time"), frozenset({"DeleteObject"})),
+    "x-amz-copy-source-range": frozenset({"UploadPartCopy"}),
+    "x-amz-mp-object-size": frozenset({"CompleteMultipartUpload"}),
+}
+"""Header -> the operations that act upon it: of those that say when something may be done, or with what."""
+
 
 def refuse_unbuilt(headers: Headers) -> None:
     """Raise the S3Error of the first header that asks for something that is not built."""
@@ -155,6 +170,18 @@ def refuse_unbuilt(headers: Headers) -> None:
         rule = REFUSED.get(name)
         if rule is not None:
             rule(name, value)
+
+
+def refuse_misplaced(headers: Headers, operation: str) -> None:
+    """Raise NotImplemented for the first condition or check that this operation does not know.
+
+    A copy that lost its ``x-amz-copy-source`` is a PUT without bytes, and what was to guard it must not pass
+    as something that holds.
+    """
+    for name, _ in headers:
+        places = _PLACES.get(name)
+        if places is not None and operation not in places:
+            raise not_implemented(name)
 
 
 def _readable(value: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.headers_in import refuse_unbuilt
+from weka_mp.s3.headers_in import refuse_misplaced, refuse_unbuilt
 from weka_mp.s3.operations import Operation
-from weka_mp.s3.parameters import bucket_of
+from weka_mp.s3.parameters import bucket_of, invalid
 from weka_mp.s3.parse_buckets import BUCKET_PARSERS
 from weka_mp.s3.parse_objects import OBJECT_PARSERS
 from weka_mp.s3.parse_uploads import UPLOAD_PARSERS
@@ -20,6 +20,7 @@ from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName
 __all__ = ["PARSERS", "parse"]
 
 PARSERS: Final = {**BUCKET_PARSERS, **OBJECT_PARSERS, **UPLOAD_PARSERS}
+_OF_ONE_VERSION: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject"})
 
 
 def _cors_refusal(request: S3Request) -> S3Error:
@@ -27,6 +28,13 @@ def _cors_refusal(request: S3Request) -> S3Error:
         return S3Error("BadRequest", "Insufficient information. Origin request header needed.")
     method = request.headers.get("access-control-request-method") or ""
     return S3Error("AccessForbidden", details={"Method": method, "ResourceType": "BUCKET"})
+
+
+def _refuse_version(request: S3Request) -> None:
+    """No version is written or listed by its id (S3 says so of UploadPart, also for one that exists)."""
+    version = request.query_value("versionId")
+    if version is not None:
+        raise invalid("This operation does not accept a version-id.", "versionId", version)
 
 
 def parse(request: S3Request, address: Address, name: OperationName, body: bytes | None) -> Operation:
@@ -47,4 +55,7 @@ def parse(request: S3Request, address: Address, name: OperationName, body: bytes
     elif address.bucket is not None:
         require_bucket_name(address.bucket)
     refuse_unbuilt(request.headers)
+    refuse_misplaced(request.headers, name)
+    if request.query and name not in _OF_ONE_VERSION:
+        _refuse_version(request)
     return parser(request, address, body)

@@ -7,6 +7,7 @@ from typing import Final
 
 from weka_mp.s3 import operations as op
 from weka_mp.s3.bodies import delete_entries, location_constraint
+from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.parameters import bucket_of, encoding_type, invalid, page_size, text_bytes
 from weka_mp.s3.request import Address, S3Request
 
@@ -34,6 +35,7 @@ def _head_bucket(request: S3Request, address: Address, body: bytes | None) -> op
 
 
 def _delete_bucket(request: S3Request, address: Address, body: bytes | None) -> op.DeleteBucket:
+    refuse_conditions(request.headers, *CONDITIONS)
     return op.DeleteBucket(bucket_of(address))
 
 
@@ -69,10 +71,12 @@ def _list_objects_v2(request: S3Request, address: Address, body: bytes | None) -
 
 
 def _post_object(request: S3Request, address: Address, body: bytes | None) -> op.PostObject:
+    refuse_conditions(request.headers, *CONDITIONS)
     return op.PostObject(bucket_of(address))
 
 
 def _delete_objects(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObjects:
+    refuse_conditions(request.headers, *CONDITIONS)  # its entries have conditions, the whole has none
     entries, quiet = delete_entries(body)
     return op.DeleteObjects(bucket_of(address), entries, quiet)
 

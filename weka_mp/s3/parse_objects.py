@@ -10,6 +10,7 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import (
+    CONDITIONS,
     checksum_algorithm,
     deciding_date,
     object_metadata,
@@ -148,7 +149,7 @@ def _object_attributes(request: S3Request, address: Address, body: bytes | None)
     headers = request.headers
     refuse_versions(request.query_value("versionId"))
     # Conditions are no part of this operation: none may pass as one that holds.
-    refuse_conditions(headers, "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+    refuse_conditions(headers, *CONDITIONS)
     most = _header_number(headers, "x-amz-max-parts", _MAX_LISTED_PARTS)
     marker = _header_number(headers, "x-amz-part-number-marker", _INT32_MAX)
     return op.GetObjectAttributes(

@@ -10,6 +10,7 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3.bodies import completed_parts
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import (
+    CONDITIONS,
     checksum_algorithm,
     checksum_type,
     checksums,
@@ -41,13 +42,11 @@ _SOURCE_RANGE: Final = "x-amz-copy-source-range"
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{48}")
 
-# What an upload depends on is said when it is completed (S3 API): before, there is nothing to depend on it.
-_CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
-
 
 def _create_upload(request: S3Request, address: Address, body: bytes | None) -> op.CreateMultipartUpload:
     headers = request.headers
-    refuse_conditions(headers, *_CONDITIONS)
+    # What an upload depends on is said when it is completed (S3 API).
+    refuse_conditions(headers, *CONDITIONS)
     algorithm, kind = checksum_algorithm(headers), checksum_type(headers)
     if kind is not None and algorithm is None:
         raise S3Error("InvalidRequest", "The x-amz-checksum-type header can only be used with the "
@@ -60,7 +59,7 @@ def _create_upload(request: S3Request, address: Address, body: bytes | None) -> 
 
 
 def _upload_part(request: S3Request, address: Address, body: bytes | None) -> op.UploadPart:
-    refuse_conditions(request.headers, *_CONDITIONS)
+    refuse_conditions(request.headers, *CONDITIONS)
     number = part_number(request)
     if number is None:
         raise S3Error("InvalidArgument", details={"ArgumentName": "partNumber"})
@@ -133,6 +132,7 @@ def _complete_upload(request: S3Request, address: Address, body: bytes | None) -
 
 
 def _abort_upload(request: S3Request, address: Address, body: bytes | None) -> op.AbortMultipartUpload:
+    refuse_conditions(request.headers, *CONDITIONS)
     return op.AbortMultipartUpload(bucket_of(address), key_of(address), upload_id(request))
 
 

@@ -291,6 +291,17 @@ def test_a_reader_tells_growth_from_an_overwrite(namespace: Namespace) -> None:
         assert not reader.still_same()
 
 
+def test_a_reader_notices_an_overwrite_whose_time_was_set_back(namespace: Namespace) -> None:
+    posix_write(namespace.store, b"k", OLD)
+    with namespace.open_object(BUCKET, b"k") as reader:
+        with opened(namespace, os.O_RDWR) as fd:
+            namespace.store.write(fd, NEW, 0)
+            with retimed(namespace.store, namespace.locks, fd):
+                namespace.store.utimens(fd, 0, reader.info.mtime_ns)
+        assert namespace.head_object(BUCKET, b"k").stamp == reader.info.stamp  # all that a stamp can tell
+        assert not reader.still_same()
+
+
 def test_a_reader_notices_truncation_and_writers_on_true_tags(namespace: Namespace) -> None:
     put(namespace, b"k", OLD)
     with namespace.open_object(BUCKET, b"k") as reader:

@@ -213,7 +213,7 @@ def test_malformed_unsigned_bodies(wire, length, code):
 
 @pytest.mark.parametrize(("lines", "passes"), [(16, True), (17, False)])
 def test_framing_is_bounded(lines, passes):
-    """docs/LIMITS.md, L18: trailers; lines without end are among the malformed bodies above."""
+    """docs/LIMITS.md, L18: trailers."""
     names = [f"x-amz-checksum-{number}" for number in range(lines)]
     trailers = b"".join(name.encode() + b":a\r\n" for name in names)
     decoder = ChunkedDecoder(PLAIN, 3, declared_trailers=frozenset(names))
@@ -223,6 +223,19 @@ def test_framing_is_bounded(lines, passes):
         assert len(decoder.trailers) == lines
     else:
         assert refused(decoder, wire) == "MalformedTrailerError"
+
+
+@pytest.mark.parametrize(("before", "padding"), [(b"", b"3"), (b"0\r\n", CRC32C.encode() + b":a")])
+def test_a_line_is_bounded(before, padding):
+    """docs/LIMITS.md, L18: a longer one is refused before its end came, so it is not collected."""
+    line = padding + b" " * (4096 - len(padding) - 2)
+    decoder = ChunkedDecoder(PLAIN, 3 if not before else 0, declared_trailers=frozenset({CRC32C}))
+    for piece in (before, line, b"\r\n"):
+        assert not list(decoder.feed(piece))
+    decoder = ChunkedDecoder(PLAIN, 3 if not before else 0, declared_trailers=frozenset({CRC32C}))
+    assert not list(decoder.feed(before + line + b"  "))
+    with pytest.raises(S3Error):
+        list(decoder.feed(b" "))
 
 
 def test_surplus_line_end_is_forgiven():
