@@ -41,7 +41,8 @@ def _functions(path: Path) -> frozenset[str]:
     for node in ast.parse(path.read_text("utf-8")).body:
         inside = node.body if isinstance(node, ast.ClassDef) else [node]
         before = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
-        names |= {before + one.name for one in inside if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+        functions = (one for one in inside if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+        names |= {before + one.name for one in functions}
     return frozenset(names)
 
 

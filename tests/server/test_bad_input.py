@@ -295,6 +295,26 @@ def test_what_contradicts_itself_leaves_the_old_object(endpoint, stored, name):
     assert settled(endpoint) == stored
 
 
+MISPLACED = {
+    "the size of a deletion": ("PUT", "/bucket/k", {"x-amz-if-match-size": "99"}),
+    "a copy without its source": ("PUT", "/bucket/k", {"x-amz-copy-source-if-match": '"e"'}),
+    "a range of a whole copy": (
+        "PUT", "/bucket/k", {"x-amz-copy-source": "/bucket/k", "x-amz-copy-source-range": "bytes=0-1"}),
+    "a deletion of many": ("POST", "/bucket?delete=", {"If-Match": '"e"'}),
+    "a deletion of a bucket": ("DELETE", "/bucket", {"If-Unmodified-Since": "Thu, 01 Jan 2015 00:00:00 GMT"}),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_regression_a_condition_that_an_operation_does_not_know_does_not_pass(endpoint, stored, name):
+    method, target, headers = MISPLACED[name]
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>" if method == "POST" else b""
+    md5 = {"Content-MD5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()}
+    answer = send(endpoint, signed(method, target, body, headers={**headers, **md5}))
+    assert (answer.status, answer.code) == (501, "NotImplemented")
+    assert settled(endpoint) == stored
+
+
 def test_what_is_right_passes(endpoint, stored):
     assert send(endpoint, streamed()).status == 200
     right = {"Content-MD5": MD5, "x-amz-checksum-crc32": CRC}
