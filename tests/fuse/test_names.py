@@ -95,6 +95,13 @@ def test_the_control_area_does_not_exist(mount: Mount) -> None:
     assert _errno(os.rename, mount.path / ".weka", mount.path / "x") == errno.ENOENT
 
 
+def test_no_hard_link_leads_into_the_control_area(here: Path, mount: Mount) -> None:
+    for hidden in (mount.path / ".weka" / "format", here / ".." / ".weka" / "format"):
+        assert _errno(os.link, hidden, here / "link") == errno.ENOENT
+    assert _errno(os.link, mount.store / ".weka" / "format", here / "link") == errno.EXDEV
+    assert os.listdir(here) == [] and os.stat(mount.store / ".weka" / "format").st_nlink == 1
+
+
 def test_canonical_escapes_are_ordinary_names(here: Path) -> None:
     (here / ".weka%e").write_bytes(b"x")
     (here / ".wekax").write_bytes(b"x")

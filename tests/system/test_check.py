@@ -266,6 +266,15 @@ def test_missing_overflow_names_leftovers_and_strangers_are_found(store: Path) -
     assert [path.name for path in (store / ".weka/spool").iterdir()] == ["put-young"]
 
 
+def test_links_to_the_control_area_are_found(store: Path) -> None:
+    os.link(store / ".weka/format", store / "bucket/link")
+    status, report = check(store, "--repair")
+    assert status == 1 and found(report)[".weka/format"] == ("linked", "")
+    os.unlink(store / "bucket/link")
+    os.link(store / ".weka/format", store / ".weka/.new-1")  # as a file that is just being named
+    assert ".weka/format" not in found(check(store)[1])
+
+
 def test_people_read_lines_and_programs_the_status(store: Path) -> None:
     os.setxattr(store / "bucket/multi", RECORD, b"x")
     done = run_command(store)

@@ -21,7 +21,7 @@ from weka_mp.namespace.etags import alone, is_marked, unmark
 from weka_mp.namespace.keys import BODY_NAME, visible
 from weka_mp.namespace.records import RECORD_XATTR, Record, amend_record, load, set_aside
 from weka_mp.namespace.walking import Met, Unreachable, walk
-from weka_mp.values import Fd, InodeNo, Stamp
+from weka_mp.values import Attr, Fd, InodeNo, Stamp
 
 __all__ = ["Check", "Finding", "Kind", "Repairs"]
 
@@ -37,6 +37,7 @@ class Kind(enum.Enum):
     UNKNOWN = "unknown"  # a reserved name that nothing here made
     LEFTOVER = "leftover"  # something staged a day ago or earlier, and never published
     UNREFERENCED = "unreferenced"  # an overflow file that no record names
+    LINKED = "linked"  # a file of the control area that has a name elsewhere: who writes there writes into it
     UNREADABLE = "unreadable"  # it could not be looked at
 
 
@@ -94,6 +95,7 @@ class Check:
                 complete = False
                 yield Finding(Kind.UNREADABLE, met.path, str(error))
         yield from self._leftovers()
+        yield from self._linked()
         if complete:
             yield from self._unreferenced()
 
@@ -215,6 +217,20 @@ class Check:
                         path = b"/".join(filter(None, (b".weka", name, entry.name)))
                         done = self._remove(directory, entry.name) if self._repairs.repair else ""
                         yield Finding(Kind.LEFTOVER, path, "staged and never published", done)
+
+    def _linked(self) -> Iterator[Finding]:
+        for place, directory in self._area.of_single_files():
+            several: list[tuple[bytes, Attr]] = []
+            for entry in self._store.entries(directory):
+                with suppress(NotFound):
+                    attr = self._store.attr_at(directory, entry.name)
+                    if stat.S_ISREG(attr.mode) and attr.nlink > 1:
+                        several.append((entry.name, attr))
+            here = Counter(attr.ino for _, attr in several)  # a file that is just being named has two
+            for name, attr in several:
+                if attr.nlink > here[attr.ino]:
+                    path = b"/".join(filter(None, (b".weka", place, name)))
+                    yield Finding(Kind.LINKED, path, "it has a name outside the control area, too")
 
     def _remove(self, directory: Fd, name: bytes) -> str:
         if stat.S_ISDIR(self._store.attr_at(directory, name).mode):
