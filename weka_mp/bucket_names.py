@@ -12,6 +12,7 @@ __all__ = ["is_bucket_name", "is_new_bucket_name"]
 
 _BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _IP_ADDRESS: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
+# "amzn-s3-demo-" too, says S3; but the names in AWS's examples begin so, and who tries one means it.
 _RESERVED_PREFIXES: Final = ("xn--", "sthree-")
 _RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 

@@ -35,6 +35,12 @@ def test_a_bucket_is_made_once(any_namespace: Namespace) -> None:
     assert [found.name for found in any_namespace.list_buckets()] == ["bucket", "other"]
 
 
+@pytest.mark.parametrize("name", ["abc", "a" * 63, "1.a", "a-b.c", "amzn-s3-demo-bucket"])
+def test_names_that_are_some(namespace: Namespace, name: str) -> None:
+    namespace.create_bucket(BucketName(name))
+    assert namespace.head_bucket(BucketName(name)).name == name
+
+
 @pytest.mark.parametrize(
     "name",
     ["ab", "a" * 64, "Upper", "a_b", "-ab", "ab-", "a..b", "1.2.3.4", "", ".weka", "a/b", "a\n", "äöü",
