@@ -213,6 +213,9 @@ def test_limits_hold_over_all_attributes_together(mount: Mount, bucket: Path) ->
     os.setxattr(path, "user.s3.meta.a", b"x" * 1023)
     os.setxattr(path, "user.s3.meta.b", b"x" * 1023)
     assert refused(os.setxattr, path, "user.s3.meta.c", b"") == errno.ENOSPC
+    os.setxattr(path, "user.s3.cache-control", b"c" * 4096)
+    os.setxattr(path, "user.s3.content-language", b"l" * 4096)
+    assert refused(os.setxattr, path, "user.s3.expires", b"e") == errno.ENOSPC
     assert head(mount, "limits").user == {"a": "x" * 1023, "b": "x" * 1023}
 
 

@@ -24,7 +24,7 @@ from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
 
-__all__ = ["Filler", "fill_until_done", "main", "next_pause"]
+__all__ = ["Filler", "fill_until_done", "main", "next_pause", "sweep"]
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def fill_until_done(
 async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) -> None:
     while True:
         try:
-            await trio.to_thread.run_sync(_sweep, namespace, stopping)
+            await trio.to_thread.run_sync(sweep, namespace, stopping)
         except UNWRITABLE as error:  # the supervisor's health says so, too
             log.warning("leftovers cannot be swept now: %s", error)
         except NamespaceError as error:
@@ -202,7 +202,8 @@ async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) ->
         await trio.sleep(_SWEEP_EVERY)
 
 
-def _sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:
+def sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:
+    """Remove what is older than anybody can want: see the ages above."""
     now = namespace.clock.now_ns()
     SWEPT.labels("staged file").inc(namespace.sweep(now - _LEFTOVER_AGE))
     SWEPT.labels("staged file").inc(namespace.sweep_far_buckets(now - _LEFTOVER_AGE, stop=stopping))

@@ -1,4 +1,4 @@
-"""The filler: what it fills, when it looks again, who goes first."""
+"""The filler: what it fills, when it looks again, who goes first. The sweep: how long things are kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from weka_mp.errors import BucketMissing
+from tests.unit.namespace.kit import BUCKET, FixedClock, memory_store
+from tests.unit.namespace.test_multipart import Upload
+from weka_mp.errors import BucketMissing, UploadMissing
 from weka_mp.namespace import FillReport, Namespace
-from weka_mp.supervise.background import Filler, fill_until_done, next_pause
+from weka_mp.supervise.background import Filler, fill_until_done, next_pause, sweep
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
 
@@ -89,3 +91,39 @@ async def test_scans_hints_and_wanted_fills(namespace: Namespace, store: Path) -
         with pytest.raises(ValueError, match="wanted"):
             await filler.fill("bucket")
         nursery.cancel_scope.cancel()
+
+
+HOUR = 3600 * 10**9
+
+
+def test_a_completion_is_answered_again_for_24_hours() -> None:
+    clock = FixedClock()
+    with Namespace.open(memory_store(clock), clock=clock) as namespace:
+        namespace.create_bucket(BUCKET)
+        upload = Upload(namespace, b"k")
+        part = upload.part(1, b"all")
+        upload.complete(part)
+        clock.advance(24 * HOUR - 10**9)
+        sweep(namespace, lambda: False)
+        assert upload.complete(part).repeated
+        clock.advance(2 * 10**9)
+        sweep(namespace, lambda: False)
+        with pytest.raises(UploadMissing):
+            upload.complete(part)
+
+
+def test_an_upload_in_which_nothing_happens_is_kept_for_7_days() -> None:
+    clock = FixedClock()
+    with Namespace.open(memory_store(clock), clock=clock) as namespace:
+        namespace.create_bucket(BUCKET)
+        upload = Upload(namespace, b"k")
+        clock.advance(5 * 24 * HOUR)
+        first = upload.part(1, b"all")
+        clock.advance(7 * 24 * HOUR - 10**9)
+        sweep(namespace, lambda: False)
+        upload.complete(first)
+        idle = Upload(namespace, b"idle")
+        clock.advance(7 * 24 * HOUR + 10**9)
+        sweep(namespace, lambda: False)
+        with pytest.raises(UploadMissing):
+            idle.part(1, b"late")
