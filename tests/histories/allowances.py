@@ -22,7 +22,7 @@ _Span = tuple[float, float]
 
 def allowed(recorder: Recorder) -> list[Operation]:
     """The history of a group as it is to be explained."""
-    history = _doubled(_unmatchable(recorder.history, recorder.writing))
+    history = _doubled(_unmatchable(_late(recorder.history), recorder.writing))
     history = [part for found in relaxed(history) for part in _in_steps(found, recorder)]
     return _moving(history)
 
@@ -55,6 +55,7 @@ def relaxed(history: list[Operation]) -> list[Operation]:
     mount learns by the next one of the same key that is.
     """
     changes = [found for found in history if not _by_mount(found) and found.kind in CHANGES]
+    moves = [_span(found) for found in history if found.kind == "move"]
 
     def told(change: Operation, look: Operation) -> float:
         if change.answered:
@@ -73,12 +74,29 @@ def relaxed(history: list[Operation]) -> list[Operation]:
         under_way = (
             change.start
             for change in changes
-            if change.start <= look.start and _folders(change) & folders and look.start <= told(change, look)
+            if change.start <= look.start <= told(change, look)
+            # What the kernel knows of the names in a folder moves with it.
+            and (_folders(change) & folders or _meet((change.start, look.start), moves))
         )
         return min(under_way, default=look.start)
 
     return [
         replace(found, start=begins(found)) if _by_mount(found) and found.kind in (*LOOKS, "hold") else found
+        for found in history
+    ]
+
+
+def _late(history: list[Operation]) -> list[Operation]:
+    """S3 shows what write(2) wrote once that returned (section 2); callers on the mount may see it before, as
+    soon as it is in the kernel's pages. So what S3 shows meanwhile may be what was before.
+    """
+    writes = [_span(found) for found in history if found.kind == "patch"]
+
+    def begins(look: Operation) -> float:
+        return min((start for start, end in writes if start <= look.start <= end), default=look.start)
+
+    return [
+        replace(found, start=begins(found)) if not _by_mount(found) and found.kind in LOOKS else found
         for found in history
     ]
 
@@ -113,11 +131,16 @@ def _doubled(history: list[Operation]) -> list[Operation]:
 
 def _unmatchable(history: list[Operation], writing: list[_Span]) -> list[Operation]:
     """While a file is open for writing its ETag matches nothing (section 3): then a 412 says no more than
-    that something is there.
+    that something is there. So it does of bytes that were written in place: their ETag is the file's, and a
+    copy of the same bytes has another.
     """
+
+    def says_little(found: Operation) -> bool:
+        return _meet(_span(found), writing) or bool(Content.read(found.value or "").patches)
+
     return [
         replace(found, kind="present", value=None)
-        if found.kind == "differs" and _meet(_span(found), writing)
+        if found.kind == "differs" and says_little(found)
         else found
         for found in history
     ]

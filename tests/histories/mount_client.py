@@ -33,7 +33,7 @@ class MountClient:
     one step; and writing into files that are there.
     """
 
-    def __init__(self, number: int, mount: bytes, seed: int) -> None:
+    def __init__(self, number: int, mount: bytes, seed: int, *, in_place: bool = True) -> None:
         self.name = f"mount-{number}"
         self._draw = random.Random(seed)
         self._mount = mount
@@ -48,7 +48,7 @@ class MountClient:
             (2, self._move),
         ]
         self._deeds = [deed for times, deed in deeds for _ in range(times)]
-        self._patches = 5
+        self._patches = 5 if in_place else 0
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -243,32 +243,35 @@ def streamed(crc: str = CRC, length: int | None = None, **headers: str) -> bytes
     return signed("PUT", "/bucket/k", payload=STREAM, headers=fields, send_body=framed(crc))
 
 
+# Signed when they are sent: a signature is good for 15 minutes.
 WRONG = {
-    "Content-MD5": (signed("PUT", "/bucket/k", BODY, headers={"Content-MD5": WRONG_MD5}), "BadDigest"),
+    "Content-MD5": (
+        lambda: signed("PUT", "/bucket/k", BODY, headers={"Content-MD5": WRONG_MD5}), "BadDigest"),
     "a Content-MD5 that is none": (
-        signed("PUT", "/bucket/k", BODY, headers={"Content-MD5": "x"}), "InvalidDigest"),
+        lambda: signed("PUT", "/bucket/k", BODY, headers={"Content-MD5": "x"}), "InvalidDigest"),
     "the payload's hash": (
-        signed("PUT", "/bucket/k", BODY, send_body=BODY[:-1] + b"\0"), "XAmzContentSHA256Mismatch"),
+        lambda: signed("PUT", "/bucket/k", BODY, send_body=BODY[:-1] + b"\0"), "XAmzContentSHA256Mismatch"),
     "a checksum": (
-        signed("PUT", "/bucket/k", BODY, headers={"x-amz-checksum-crc32": "AAAAAA=="}), "BadDigest"),
+        lambda: signed("PUT", "/bucket/k", BODY, headers={"x-amz-checksum-crc32": "AAAAAA=="}), "BadDigest"),
     "a checksum that is none": (
-        signed("PUT", "/bucket/k", BODY, headers={"x-amz-checksum-crc32": "AAAA"}), "InvalidRequest"),
+        lambda: signed("PUT", "/bucket/k", BODY, headers={"x-amz-checksum-crc32": "AAAA"}), "InvalidRequest"),
     "two checksums": (
-        signed("PUT", "/bucket/k", BODY, headers={"x-amz-checksum-crc32": CRC, "x-amz-checksum-crc32c": CRC}),
+        lambda: signed("PUT", "/bucket/k", BODY, headers={
+            "x-amz-checksum-crc32": CRC, "x-amz-checksum-crc32c": CRC}),
         "InvalidRequest"),
     "another checksum than announced": (
-        signed("PUT", "/bucket/k", BODY, headers={
+        lambda: signed("PUT", "/bucket/k", BODY, headers={
             "x-amz-checksum-crc32": CRC, "x-amz-sdk-checksum-algorithm": "SHA256"}), "InvalidRequest"),
-    "a trailing checksum": (streamed("AAAAAA=="), "BadDigest"),
-    "a trailing checksum that is none": (streamed("x"), "InvalidRequest"),
-    "a decoded length too small": (streamed(length=len(BODY) - 1), "IncompleteBody"),
-    "a decoded length too large": (streamed(length=len(BODY) + 1), "IncompleteBody"),
-    "a decoded length of 0": (streamed(length=0), "IncompleteBody"),
-    "a decoded length beyond S3": (streamed(length=5 * 1024**3 + 1), "EntityTooLarge"),
+    "a trailing checksum": (lambda: streamed("AAAAAA=="), "BadDigest"),
+    "a trailing checksum that is none": (lambda: streamed("x"), "InvalidRequest"),
+    "a decoded length too small": (lambda: streamed(length=len(BODY) - 1), "IncompleteBody"),
+    "a decoded length too large": (lambda: streamed(length=len(BODY) + 1), "IncompleteBody"),
+    "a decoded length of 0": (lambda: streamed(length=0), "IncompleteBody"),
+    "a decoded length beyond S3": (lambda: streamed(length=5 * 1024**3 + 1), "EntityTooLarge"),
     "a trailer that was not announced": (
-        streamed(**{"x-amz-trailer": "x-amz-checksum-sha1"}), "MalformedTrailerError"),
-    "a trailer of another kind": (streamed(**{"x-amz-trailer": "content-md5"}), "InvalidRequest"),
-    "a checksum in front and behind": (streamed(**{"x-amz-checksum-crc32": CRC}), "InvalidRequest"),
+        lambda: streamed(**{"x-amz-trailer": "x-amz-checksum-sha1"}), "MalformedTrailerError"),
+    "a trailer of another kind": (lambda: streamed(**{"x-amz-trailer": "content-md5"}), "InvalidRequest"),
+    "a checksum in front and behind": (lambda: streamed(**{"x-amz-checksum-crc32": CRC}), "InvalidRequest"),
 }
 
 
@@ -290,7 +293,7 @@ def stored(endpoint, client, bucket):
 @pytest.mark.parametrize("name", WRONG)
 def test_what_contradicts_itself_leaves_the_old_object(endpoint, stored, name):
     request, code = WRONG[name]
-    answer = send(endpoint, request)
+    answer = send(endpoint, request())
     assert (answer.status, answer.code) == (400, code)
     assert settled(endpoint) == stored
 
@@ -323,16 +326,16 @@ def test_what_is_right_passes(endpoint, stored):
 
 
 UPLOADS = {
-    "signed": signed("PUT", "/bucket/k", BODY),
-    "unsigned": signed("PUT", "/bucket/k", BODY, payload="UNSIGNED-PAYLOAD"),
-    "small": signed("PUT", "/bucket/k", BODY[:1000]), "trailer": streamed(),
+    "signed": lambda: signed("PUT", "/bucket/k", BODY),
+    "unsigned": lambda: signed("PUT", "/bucket/k", BODY, payload="UNSIGNED-PAYLOAD"),
+    "small": lambda: signed("PUT", "/bucket/k", BODY[:1000]), "trailer": streamed,
 }
 
 
 @pytest.mark.parametrize("name", UPLOADS)
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 def test_a_client_that_goes_away_leaves_the_old_object(endpoint, stored, name, reset):
-    request = UPLOADS[name]
+    request = UPLOADS[name]()
     start = request.index(b"\r\n\r\n") + 4
     middle, end = (start + len(request)) // 2, len(request)
     places = {10, start - 2, start, start + 1, middle, end - 60, end - 1}
