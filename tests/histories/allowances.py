@@ -22,7 +22,7 @@ _Span = tuple[float, float]
 
 def allowed(recorder: Recorder) -> list[Operation]:
     """The history of a group as it is to be explained."""
-    history = _doubled(_unmatchable(_late(recorder.history), recorder.writing))
+    history = _doubled(_unmatchable(_carried(_late(recorder.history)), recorder.writing))
     history = [part for found in relaxed(history) for part in _in_steps(found, recorder)]
     return _moving(history)
 
@@ -125,6 +125,33 @@ def _doubled(history: list[Operation]) -> list[Operation]:
 
     return [
         replace(found, doubled=_by_mount(found) and found.kind in kinds and is_doubled(found))
+        for found in history
+    ]
+
+
+def _carried(history: list[Operation]) -> list[Operation]:
+    """rename(2) of a name that an S3 change not answered yet is about takes along what the kernel knows of it
+    (section 1): until the answer, what is read under the new name says no more than that something is there.
+    """
+    changes = [found for found in history if not _by_mount(found) and found.kind in CHANGES]
+    renames = [found for found in history if _by_mount(found) and found.kind in ("rename", "place")]
+
+    def is_carried(look: Operation) -> bool:
+        return any(
+            change.start <= look.start <= change.end
+            and any(
+                found.other == look.key
+                and _is_about(change, found.key)
+                and _meet(_span(found), [_span(change)])
+                for found in renames
+            )
+            for change in changes
+        )
+
+    return [
+        replace(found, kind="present", value=None)
+        if found.kind == "read" and found.value and _by_mount(found) and is_carried(found)
+        else found
         for found in history
     ]
 

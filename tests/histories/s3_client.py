@@ -31,6 +31,7 @@ class S3Client:
         self._draw = random.Random(seed)
         self._door = S3Door(port, timeout=20, connections=2)
         self._last: dict[tuple[bytes, int], str] = {}
+        self._repeated = False
         deeds: list[tuple[int, Callable[[Group, Call], None]]] = [
             (6, lambda group, call: self._get(group, group.key(self._draw), call)),
             (2, self._head),
@@ -71,12 +72,14 @@ class S3Client:
 
     def _ask_again(self, method: str, group: Group, key: bytes, **keywords: object) -> Answer:
         """What may be repeated is, until it is answered: however often it was sent, it is done once."""
+        self._repeated = False
         for _ in range(REPETITIONS - 1):
             try:
                 return self._ask(method, group, key, **keywords)
             except Unanswered as error:
                 if not error.over:
                     raise
+                self._repeated = True
         return self._ask(method, group, key, **keywords)
 
     def _tag(self, group: Group, key: int) -> tuple[str, str] | None:
@@ -246,6 +249,8 @@ class S3Client:
         answer = self._ask_again(
             "PUT", group, group.keys[target], query={"renameObject": ""}, headers=headers
         )
+        # Replaced before it was repeated, a rename whose process died is not known again (section 8).
+        call.unsure = self._repeated and answer.status != 200
         if answer.status == 200:
             call.add(kind, source, other=target, old=old)
         elif answer.status == 404:
@@ -270,6 +275,7 @@ class S3Client:
             "x-amz-client-token": group.new_name(self._draw, self.name).replace(" ", "-"),
         }
         answer = self._ask_again("PUT", group, target, query={"renameObject": ""}, headers=headers)
+        call.unsure = self._repeated and answer.status != 200
         if answer.status == 200:
             call.add("move", number * FOLDER, other=(1 - number) * FOLDER)
         elif answer.status == 404:

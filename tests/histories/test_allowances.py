@@ -125,3 +125,38 @@ def test_nothing_happens_after_the_end_of_whoever_was_to_do_it() -> None:
     ends = [found.end for found in recorder.history]
     assert ends[0] < math.inf and ends[1] == math.inf
     assert not any(found.answered for found in recorder.history)
+
+
+def test_s3_shows_a_write_once_it_returned_and_perhaps_not_before() -> None:
+    history = [
+        *WROTE[:2],
+        op("mount-0", "patch", 4, 8, value="p", old="fd"),
+        op("mount-1", "read", 5, 6, value="x|p|"),
+    ]
+    assert judged([*history, op("s3-1", "read", 7, 7.5, value="x")], WRITING)
+    assert not judged([*history, op("s3-1", "read", 9, 10, value="x")], WRITING)
+
+
+def test_names_that_the_kernel_knows_move_with_their_folder() -> None:
+    made = op("s3-0", "create", 2, 8, value="new", key=1)
+    moved = op("mount-0", "move", 3, 4, other=2), op("s3-1", "read", 5, 5.5, key=3, value="new")
+    history = [OLD, made, *moved]
+    assert judged([*history, op("mount-1", "read", 6, 7, key=3)])
+    assert not judged([*history, op("mount-1", "read", 9, 10, key=3)])
+
+
+def test_rename_takes_along_what_the_kernel_knew_until_s3_has_answered() -> None:
+    history = [
+        OLD,
+        op("s3-0", "write", 2, 8, value="new"),
+        op("s3-1", "read", 3, 3.5, value="new"),
+        op("mount-0", "rename", 4, 5, other=1),
+    ]
+    assert judged([*history, op("mount-1", "read", 6, 7, key=1, value="old")])
+    assert not judged([*history, op("mount-1", "read", 9, 10, key=1, value="old")])
+
+
+def test_the_tag_of_a_copy_is_not_that_of_bytes_written_in_place() -> None:
+    patched = [*WROTE, op("s3-1", "differs", 9, 10, value="x|p|")]
+    assert judged(patched, WRITING)
+    assert not judged([OLD, op("s3-1", "differs", 9, 10, value="old")])
