@@ -162,6 +162,9 @@ def _unmatchable(history: list[Operation], writing: list[_Span]) -> list[Operati
     copy of the same bytes has another.
     """
 
+    # Who makes a file on the mount has it open for writing until the call is over.
+    writing = writing + [_span(found) for found in history if _by_mount(found) and found.kind == "create"]
+
     def says_little(found: Operation) -> bool:
         return _meet(_span(found), writing) or bool(Content.read(found.value or "").patches)
 
