@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -97,7 +99,7 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     )
     assert "already" in refused("user", "add", "Ann", "s3", typed=f"{PASSWORD}\n")
     assert "upper-case" in refused("user", "add", "joe", "s3", typed="password1\n")
-    assert "no password" in refused("user", "add", "joe", "s3", typed="")
+    assert "an empty one" in refused("user", "add", "joe", "s3", typed="")
     refused("user", "add", "joe", "king", typed=PASSWORD, status=2)
     assert "weka-mp user list" in refused("user", "update", "nobody", "--role", "s3")
 
@@ -187,6 +189,83 @@ def test_a_malformed_policy_file_is_refused_with_its_place(terminal: Terminal, t
     assert "UTF-8" in terminal.refused("s3", "policy", "add", "p", str(tmp_path / "latin.json"))
     assert "No such file" in terminal.refused("s3", "policy", "add", "p", str(tmp_path / "none"))
     assert "p\n" not in terminal.ok("s3", "policy", "list", "-f", "csv", "-o", "policy")
+
+
+WHERE = {"--store", "-H", "--HOST", "-P", "--PORT"}
+TABLE = {"-J", "--json", "-f", "--format", "-o", "--output", "-s", "--sort", "-F", "--filter", "--no-header"}
+OPTIONS = {
+    "user add": WHERE | {"--posix-uid", "--posix-gid", "--account", "--display-name", "--email"},
+    "user update": WHERE | {"--role", "--posix-uid", "--posix-gid"},
+    "user passwd": WHERE | {"--username"},
+    "user delete": WHERE,
+    "user list": WHERE | TABLE,
+    "user whoami": WHERE | TABLE,
+    "user revoke-tokens": WHERE,
+    "user generate-token": WHERE | {"--access-token-timeout"},
+    "s3 policy list": WHERE | TABLE | {"--users"},
+    "s3 policy show": WHERE,
+    "s3 policy create": WHERE,
+    "s3 policy add": WHERE,
+    "s3 policy remove": WHERE,
+    "s3 policy attach": WHERE,
+    "s3 policy detach": WHERE,
+    "s3 service-account list": WHERE | TABLE,
+    "s3 service-account add": WHERE | {"--policy-file"},
+    "s3 service-account show": WHERE | TABLE,
+    "s3 service-account remove": WHERE,
+    "s3 sts assume-role": WHERE | {"--access-key", "--secret-key", "--policy-file", "--duration"},
+    "security lockout-config set": WHERE | {"--failed-attempts", "--lockout-duration"},
+    "security lockout-config show": WHERE | TABLE,
+    "security lockout-config reset": WHERE,
+}
+
+
+def leaves(command: click.Command, *words: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield " ".join(words), command
+        return
+    for name, inner in command.commands.items():
+        yield from leaves(inner, *words, name)
+
+
+def test_the_commands_have_exactly_these_options_and_say_what_they_do() -> None:
+    context = click.Context(cli)
+    found = {}
+    for name in ("user", "s3", "security"):
+        group = cli.get_command(context, name)
+        assert group is not None
+        for words, command in leaves(group, name):
+            assert command.get_short_help_str(), words
+            options = [param for param in command.params if isinstance(param, click.Option)]
+            found[words] = {flag for option in options for flag in option.opts}
+    assert found == OPTIONS
+
+
+def test_a_password_that_is_not_in_the_environment_is_read(terminal: Terminal) -> None:
+    terminal.ok("user", "add", "ann", "s3", typed=f"{PASSWORD}\n")
+    who = ("user", "whoami", "--no-header", "-o", "username")
+    assert terminal.ok(*who, typed=f"{PASSWORD}\n", WEKA_MP_USERNAME="ann").strip() == "ann"
+    assert "Password of ann: an empty" in terminal.refused(*who, WEKA_MP_USERNAME="ann")
+
+
+def test_whatever_else_answers_is_no_administration(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answers = (b"[1]", b'{"a": 1}', b"<html>")
+
+        def serve() -> None:
+            for content in answers:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
+                    connection.sendall(head.encode() + content)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = str(listener.getsockname()[1])
+        for told in ("no JSON object", "no administration", "not JSON"):
+            assert told in terminal.refused("user", "list", "-P", port, WEKA_MP_TOKEN="t")
+        thread.join(10)
 
 
 @pytest.fixture

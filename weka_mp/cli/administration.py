@@ -103,7 +103,7 @@ class Session:
         body's policy was read. Raises Refusal.
         """
         try:
-            return self._send(method, path, body or {}, self._authorization)["data"]
+            answer = self._send(method, path, body or {}, self._authorization)
         except Refused as error:
             hint = missing if error.code == "NoSuchEntity" else _HINTS.get(error.code, "")
             read_from = f"{file}: " if file is not None and error.code == "MalformedPolicy" else ""
@@ -112,6 +112,9 @@ class Session:
             raise ServiceUnreachable(
                 f"{error} (does the service run, with --admin at this address?)"
             ) from None
+        if "data" not in answer:
+            raise Refusal("what answers there is no administration of weka_mp: check the host and the port")
+        return answer["data"]
 
     def logged_in(self, user: str, password: str) -> Session:
         """The same as this user. Raises Refusal."""

@@ -22,5 +22,5 @@ def read_secret(given: str | None, what: str, *, confirm: bool = False) -> str:
     else:
         secret = sys.stdin.readline().rstrip("\r\n")
     if not secret:
-        raise Refusal(f"no {what.lower()}: give it on standard input, or at the prompt")
+        raise Refusal(f"{what}: an empty one is none; give it on standard input, or at the prompt")
     return secret

@@ -58,9 +58,11 @@ class AdminClient:
             raise Refused("the service answered with something that is not JSON") from error
         finally:
             connection.close()
+        if not isinstance(answer, dict):
+            raise Refused("the service answered with something that is no JSON object")
         if response.status >= 400:
             raise Refused(str(answer.get("error", response.reason)), str(answer.get("code", "")))
-        return dict(answer)
+        return answer
 
     def _connection(self) -> http.client.HTTPConnection:
         if isinstance(self._path, str):
