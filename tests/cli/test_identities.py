@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.cli.live import KEYS, Live, serving
+from tests.cli.live import KEYS, ROOT, Live, serving
 from weka_mp.cli.main import cli
 from weka_mp.cli.s3_credentials import seconds_of
 from weka_mp.cli.services import store_id_of
@@ -246,6 +249,16 @@ def test_a_password_that_is_not_in_the_environment_is_read(terminal: Terminal) -
     who = ("user", "whoami", "--no-header", "-o", "username")
     assert terminal.ok(*who, typed=f"{PASSWORD}\n", WEKA_MP_USERNAME="ann").strip() == "ann"
     assert "Password of ann: an empty" in terminal.refused(*who, WEKA_MP_USERNAME="ann")
+
+
+def test_regression_a_refused_login_on_a_stopped_store_is_one_line(terminal: Terminal) -> None:
+    environ = {**os.environ, "WEKA_MP_USERNAME": "ann", "WEKA_MP_PASSWORD": PASSWORD}
+    environ |= {name: value for name, value in terminal.environ.items() if value is not None}
+    command = [sys.executable, "-m", "weka_mp", "user", "whoami"]
+    done = subprocess.run(
+        command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
 
 
 def test_whatever_else_answers_is_no_administration(terminal: Terminal) -> None:

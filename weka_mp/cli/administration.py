@@ -7,6 +7,7 @@ All three are asked in the same words (a method, a path and a body of the admini
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -163,6 +164,8 @@ def _opened(where: Where) -> Iterator[_Send]:
     if client is not None:
         yield partial(_send_to, client)
         return
+    # What the desk logs the command says itself, in one line.
+    logging.getLogger("weka_mp.control").addHandler(logging.NullHandler())
     with stopped_store(store) as namespace:
         state = places.state_directory(namespace.store_id, os.environ, os.geteuid())
         try:

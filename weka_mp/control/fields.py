@@ -49,7 +49,7 @@ class Fields:
         if value is None or isinstance(value, str):
             return value
         if isinstance(value, dict):
-            return json.dumps(value)
+            return json.dumps(value, ensure_ascii=False)  # its characters are counted
         raise InvalidInput(f"the field {name} must be a policy: its text, or a JSON object")
 
     def document(self, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from weka_mp.control.desk import Answer, Desk, Question, failure
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import Verb, check_verb
 from weka_mp.errors import NamespaceError
-from weka_mp.identity.errors import IdentityError
+from weka_mp.identity.errors import IdentityError, LockedOut, LoginRefused
 from weka_mp.policy.errors import MalformedPolicy
 
 __all__ = ["IDENTITY_ROUTES", "PREFIX", "IdentityRoute", "answer", "find"]
+
+log = logging.getLogger(__name__)
 
 PREFIX: Final = "/api/v2"
 
@@ -123,7 +126,9 @@ def find(method: str, path: str) -> tuple[IdentityRoute, dict[str, str]] | None:
 
 
 def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[str, str]) -> Answer:
-    """One question put to the desk. What is refused is an answer, too."""
+    """One question put to the desk. What is refused is an answer, too. Logs who changed what, and logins
+    that failed; of bodies nothing.
+    """
     try:
         if route.verb is None:
             fields = Fields(question.body, route.fields)
@@ -132,6 +137,11 @@ def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[
             caller = desk.caller(question)
             check_verb(caller, route.verb)
             found = route.handler(desk, caller, Fields(question.body, route.fields), **named)
+            if question.method != "GET":
+                log.info("%s, from %s: %s %s", caller.user, question.source, question.method, question.path)
+    except (LockedOut, LoginRefused) as error:
+        log.warning("a login from %s failed: %s (%s)", question.source, error, question.path)
+        return failure(error)
     except (IdentityError, MalformedPolicy, NamespaceError) as error:
         return failure(error)
     return Answer(route.status, {"data": found})

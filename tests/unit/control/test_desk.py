@@ -319,6 +319,26 @@ def test_secrets_are_in_no_log_and_in_no_list(office: Office, caplog: pytest.Log
         assert not [text for text in shown if secret in text]
 
 
+def test_who_changed_what_is_in_the_log(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "weka_mp.control")
+    office.add("ann", "clusteradmin")
+    office.ask("DELETE", "/lockoutConfig", token=office.token("ann"), source="10.0.0.9")
+    office.ask("GET", "/users", trusted=True)
+    office.login("ann", "Wrong-Horse-1", source="10.0.0.7")
+    assert [record.getMessage() for record in caplog.records] == [
+        "root, from 10.0.0.1: POST /api/v2/users",
+        "ann, from 10.0.0.9: DELETE /api/v2/lockoutConfig",
+        "a login from 10.0.0.7 failed: Wrong user name or password. (/api/v2/login)",
+    ]
+
+
+def test_a_policy_given_as_an_object_is_no_longer_for_its_characters(office: Office) -> None:
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/" + "ü" * 1000}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    office.root("POST", "/s3/policies", {"policy_name": "p", "policy_file_content": document})
+    assert office.root("GET", "/s3/policies/p")["policy_content"] == document
+
+
 def test_a_service_without_its_keys_says_so(tmp_path: Path) -> None:
     with Namespace.open(MemoryStore()) as namespace:
         first = LazyDesk(namespace, "/nowhere", str(tmp_path), None)
