@@ -10,7 +10,7 @@ from typing import Any
 
 from weka_mp.control.desk import Desk, Question
 from weka_mp.control.fields import Fields
-from weka_mp.control.roles import check_account
+from weka_mp.control.roles import check_account, is_in_sight
 from weka_mp.identity import Caller, Role, ServiceAccount
 from weka_mp.identity.errors import InvalidInput, NoSuchEntity
 from weka_mp.identity.issuing import HOUR_SECONDS
@@ -25,11 +25,9 @@ __all__ = [
 
 # ---- policies
 def list_policies(desk: Desk, caller: Caller, fields: Fields) -> Any:
-    """The predefined ones first; an orgadmin's own account's besides."""
+    """The predefined ones first; those of the accounts in sight besides."""
     custom = sorted(desk.identities.registry.policies.values(), key=lambda policy: policy.name)
-    mine = [
-        policy for policy in custom if caller.role is not Role.ORG_ADMIN or policy.account == caller.account
-    ]
+    mine = [policy for policy in custom if is_in_sight(caller, policy.account)]
     return [
         *({"policy": name, "kind": "predefined", "account": None} for name in desk.identities.predefined),
         *({"policy": policy.name, "kind": "custom", "account": policy.account} for policy in mine),
@@ -69,7 +67,7 @@ def list_user_policies(desk: Desk, caller: Caller, fields: Fields) -> Any:
             "all_policies": list(names_of_user(registry, user)),
         }
         for user in sorted(registry.users.values(), key=lambda user: user.name)
-        if user.role is Role.S3 and (caller.role is not Role.ORG_ADMIN or user.account == caller.account)
+        if user.role is Role.S3 and is_in_sight(caller, user.account)
     ]
 
 
@@ -90,9 +88,9 @@ def detach_policy(desk: Desk, caller: Caller, fields: Fields) -> Any:
 
 
 def _own_policy(desk: Desk, caller: Caller, name: str) -> str:
-    """Raises NoSuchEntity: to an orgadmin, another account's is as one that is not there."""
+    """Raises NoSuchEntity: another account's is as one that is not there."""
     policy = desk.identities.registry.policy(name)
-    if caller.role is Role.ORG_ADMIN and policy.account != caller.account:
+    if not is_in_sight(caller, policy.account):
         raise NoSuchEntity(f"the account {caller.account} has no policy {name}")
     return name
 

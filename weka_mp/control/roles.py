@@ -1,7 +1,8 @@
 """Which role may do what over the administration: the one table, asked before every verb.
 
-An `orgadmin` administrates its own account: where a verb is about a user, an account or a policy, the handler
-asks `check_account`, too. Callers that the admin socket vouches for are cluster administrators.
+Whoever is no cluster administrator sees and changes its own account only: where a verb is about a user, an
+account or a policy, the handler asks `is_in_sight` or `check_account`, too. Callers that the admin socket
+vouches for are cluster administrators.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from weka_mp.identity import Caller, Role
 from weka_mp.identity.errors import NotAllowed
 
-__all__ = ["MAY", "Verb", "check_account", "check_role", "check_verb"]
+__all__ = ["MAY", "Verb", "check_account", "check_role", "check_verb", "is_in_sight"]
 
 
 class Verb(enum.Enum):
@@ -62,9 +63,14 @@ def check_verb(caller: Caller, verb: Verb) -> None:
         )
 
 
+def is_in_sight(caller: Caller, account: str) -> bool:
+    """Whether the caller is shown what is this account's."""
+    return caller.role is Role.CLUSTER_ADMIN or account == caller.account
+
+
 def check_account(caller: Caller, account: str) -> None:
     """Who is no cluster administrator changes what is its own account's. Raises NotAllowed."""
-    if caller.role is not Role.CLUSTER_ADMIN and account != caller.account:
+    if not is_in_sight(caller, account):
         raise NotAllowed(f"{caller.user} administrates the account {caller.account} only, not {account}")
 
 

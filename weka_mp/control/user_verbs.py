@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from weka_mp.control.desk import Desk, Question
 from weka_mp.control.fields import Fields
-from weka_mp.control.roles import Verb, check_account, check_role, check_verb
+from weka_mp.control.roles import Verb, check_account, check_role, check_verb, is_in_sight
 from weka_mp.identity import Caller, LockOutRule, PosixIdentity, Role, TokenPair
 from weka_mp.identity.errors import IdentityError, InvalidInput, NoSuchEntity, Unmodifiable
 from weka_mp.identity.logins import GENERATED_SECONDS
@@ -78,9 +78,8 @@ def revoke_own(desk: Desk, caller: Caller, fields: Fields) -> Any:
 def list_users(desk: Desk, caller: Caller, fields: Fields) -> Any:
     """All, or those of the caller's account; root first."""
     users = sorted(desk.identities.registry.users.values(), key=lambda user: user.name)
-    mine = [user for user in users if caller.role is not Role.ORG_ADMIN or user.account == caller.account]
-    head = [_root()] if caller.role is not Role.ORG_ADMIN or caller.account == ROOT else []
-    return [*head, *map(_shown, mine)]
+    head = [_root()] if is_in_sight(caller, ROOT) else []
+    return [*head, *(_shown(user) for user in users if is_in_sight(caller, user.account))]
 
 
 def add_user(desk: Desk, caller: Caller, fields: Fields) -> Any:
@@ -156,11 +155,11 @@ def revoke(desk: Desk, caller: Caller, fields: Fields, name: str) -> Any:
 
 
 def _target(desk: Desk, caller: Caller, name: str) -> User:
-    """A user whom the caller may change. To an orgadmin, another account's is as one that is not there."""
+    """A user whom the caller may change. Another account's is as one that is not there."""
     if name == ROOT:
         raise Unmodifiable(f"the user {ROOT} is built in: its keys are those of the root credentials")
     user = desk.identities.registry.user(name)
-    if caller.role is not Role.CLUSTER_ADMIN and user.account != caller.account:
+    if not is_in_sight(caller, user.account):
         raise NoSuchEntity(f"the account {caller.account} has no user {name}")
     check_role(caller, user.role)
     return user

@@ -225,6 +225,24 @@ def test_an_orgadmin_administrates_its_own_account_only(office: Office) -> None:
     assert "new" not in office.desk.identities.registry.accounts
 
 
+@pytest.mark.parametrize("role", ["orgadmin", "regular", "readonly"])
+def test_nobody_but_a_clusteradmin_sees_other_accounts(office: Office, role: str) -> None:
+    office.add("looker", role, account="acme")
+    office.add("ours", "s3")
+    office.add("theirs", "s3", account="acme")
+    office.root("POST", "/s3/policies", {"policy_name": "hidden", "policy_file_content": POLICY})
+    token = office.token("looker")
+
+    def names(path: str, field: str) -> list[str]:
+        data: Any = office.ask("GET", path, token=token).content["data"]
+        return [row[field] for row in data]
+
+    assert names("/users", "username") == ["looker", "theirs"]
+    assert names("/s3/policies", "policy") == ["readonly", "writeonly", "readwrite"]
+    assert names("/s3/userPolicies", "user_name") == ["theirs"]
+    assert office.ask("GET", "/s3/policies/hidden", token=token).status == 404
+
+
 def test_a_user_that_cannot_be_added_leaves_no_account(office: Office) -> None:
     body = {"username": "x", "role": "s3", "password": "short", "account": "fresh"}
     assert office.ask("POST", "/users", body, trusted=True).status == 400
