@@ -32,16 +32,25 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     """Each entry on its own: 200 with a row for each, only those that failed when the client wants quiet."""
     refused: dict[int, S3Error] = {}
     entries = []
+    access = context.access
     for at, entry in enumerate(operation.entries):
         try:
+            access.require(_needed(entry), operation.bucket, entry.key)
             entries.append(_examined(entry))
-        except S3Error as error:  # a condition that cannot be read is its entry's fault alone
+        except S3Error as error:  # what may not be deleted or cannot be read is its entry's fault alone
             refused[at] = error
     done, changes = context.namespace.delete_objects(operation.bucket, entries)
     outcomes: list[Deleted | NamespaceError | S3Error] = list(done)
     for at, refusal in refused.items():
         outcomes.insert(at, refusal)
     return xml_reply(_document(operation, outcomes), changes=changes)
+
+
+def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:
+    """Whoever learns whether a condition holds learns something of the object."""
+    delete = op.DeleteObjects.permission if entry.version is None else "s3:DeleteObjectVersion"
+    plain = entry.etag is None and entry.size is None and entry.last_modified is None
+    return (delete,) if plain else (delete, "s3:GetObject")
 
 
 def _examined(entry: op.DeleteEntry) -> tuple[ObjectKey, WriteConditions | None]:
