@@ -29,6 +29,7 @@ __all__ = ["ROOT_NAME", "Access", "Refusal"]
 ROOT_NAME: Final = "root"
 """Of the account that is always there, and to which every bucket belongs that names no other."""
 
+_CREATE: Final = "s3:CreateBucket"
 _NOTHING: Final = "nobody but root may do it"
 _ANONYMOUS: Final = "nobody signed it"
 _NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
@@ -172,7 +173,8 @@ class Access:
 
     def _decided(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> Decision:
         principal = self.principal
-        owner = self.owner_of(bucket).id
+        # A bucket that is to be made is the maker's, whoever has one of that name.
+        owner = self.owner_of(None if action == _CREATE else bucket).id
         return decide(
             self._question(action, bucket, key, owner),
             identity=principal.policies, resource=None, bounds=principal.bounds, owner_account=owner,
