@@ -141,29 +141,35 @@ def test_who_may_list_is_told_that_a_key_is_missing(office):
     assert failure(gets.get_object, Bucket="no-bucket", Key="none") == ("NoSuchBucket", 404)
 
 
-@pytest.mark.parametrize("path", [
+ODD_PATHS = (
     "a/../b/k", "a/%2e%2e/b/k", "a/%2E./b/k", "a/..%2fb/k", "a//../b/k", "%61/../b/k", "./b/k", "%2e/b/k",
     "/b/k", "%2Fb/k", "b%2Fk", "b%2fk", "%62/k", "b//k", "a/.%2e/../bucket/b/k",
-])  # fmt: skip
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_no_spelling_of_a_path_leads_out_of_the_home(office, endpoint, client, path, method):
+def test_no_spelling_of_a_path_leads_out_of_the_home(office, endpoint, client, method):
     office.user("a", HOME)
     body = b"intruder" if method == "PUT" else b""
-    answer = send(endpoint, signed(method, f"/bucket/{path}", body, access_key="a", secret=PASSWORD))
-    assert b"of b" not in answer.body
-    assert text(client, "b/k") == b"of b"
-    if not path.startswith(("a/", "%61/")):  # what begins with a/ is a key of its own below the home
-        assert answer.status == 403
+    for path in ODD_PATHS:
+        answer = send(endpoint, signed(method, f"/bucket/{path}", body, access_key="a", secret=PASSWORD))
+        assert b"of b" not in answer.body, path
+        assert text(client, "b/k") == b"of b", path
+        if not path.startswith(("a/", "%61/")):  # what begins with a/ is a key of its own below the home
+            assert answer.status == 403, path
 
 
-@pytest.mark.parametrize("query", [
+ODD_QUERIES = (
     "list-type=2&prefix=a/&prefix=b/", "list-type=2&prefix=b/&prefix=a/", "prefix=b/&Prefix=a/",
     "prefix=b%2F", "prefix=", "list-type=2&prefix=a%2F..%2Fb/", "prefix=%61/&delimiter=x&marker=b",
-])  # fmt: skip
-def test_no_spelling_of_a_prefix_shows_more(office, endpoint, query):
+)  # fmt: skip
+
+
+def test_no_spelling_of_a_prefix_shows_more(office, endpoint):
     office.user("a", HOME)
-    answer = send(endpoint, signed("GET", f"/bucket?{query}", access_key="a", secret=PASSWORD))
-    assert b"b/k" not in answer.body
+    for query in ODD_QUERIES:
+        answer = send(endpoint, signed("GET", f"/bucket?{query}", access_key="a", secret=PASSWORD))
+        assert b"b/k" not in answer.body, query
 
 
 def test_copies_with_rights_on_one_side(office, endpoint, client):
@@ -223,6 +229,9 @@ def test_deletions_are_judged_one_by_one(office, client):
         ("b/k", "AccessDenied"), ("a/x", "AccessDenied"),
     ]  # fmt: skip
     assert keys(client) == ["b/k"]
+    reads = office.user("reads", allowing(["s3:DeleteObject", "s3:GetObject"], "bucket/*"))
+    done = reads.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "none", "ETag": "e"}]})
+    assert [row["Code"] for row in done["Errors"]] == ["AccessDenied"]  # it may not list
     assert failure(bob.delete_object, Bucket="bucket", Key="b/k") == DENIED
     nobody = office.user("nobody", allowing("s3:DeleteObject", "other/*"))
     assert failure(nobody.delete_objects, Bucket="bucket", Delete={"Objects": objects}) == DENIED
@@ -251,7 +260,7 @@ def test_an_upload_in_parts(office):
 
 
 # ---- conditions
-@pytest.mark.parametrize(("operator", "key", "value"), [
+CONDITIONS = (
     ("IpAddress", "aws:SourceIp", "127.0.0.0/8"),
     ("Bool", "aws:SecureTransport", "false"),
     ("StringEquals", "aws:username", "bob"),
@@ -265,19 +274,24 @@ def test_an_upload_in_parts(office):
     ("NumericGreaterThan", "aws:EpochTime", "1577836800"),
     ("StringEquals", "s3:ExistingObjectTag/kind", "open"),
     ("StringEquals", "aws:RequestedRegion", "us-east-1"),
-])  # fmt: skip
-def test_conditions_that_hold(office, endpoint, operator, key, value):
+)
+
+
+def test_conditions_that_hold(office, endpoint):
     with endpoint.namespace.begin_put("bucket", b"tagged") as session:
         session.write(b"x")
         session.publish(NewObject(md5=hashlib.md5(b"x").digest(), tags={"kind": "open"}))
-    bob = office.user("bob", allowing("s3:GetObject", "bucket/*", **{operator: {key: value}}))
-    assert text(bob, "tagged") == b"x"
-    negated = document(
-        statement("Allow", "s3:GetObject", "bucket/*"),
-        statement("Deny", "s3:GetObject", "bucket/*", **{operator: {key: value}}),
-    )
-    office.admin.replace_policy("bob-0", negated)
-    assert failure(bob.get_object, Bucket="bucket", Key="tagged") == DENIED
+    bob = office.user("bob", NARROW)
+    for operator, key, value in CONDITIONS:
+        office.admin.replace_policy(
+            "bob-0", allowing("s3:GetObject", "bucket/*", **{operator: {key: value}}))
+        assert text(bob, "tagged") == b"x", key
+        negated = document(
+            statement("Allow", "s3:GetObject", "bucket/*"),
+            statement("Deny", "s3:GetObject", "bucket/*", **{operator: {key: value}}),
+        )
+        office.admin.replace_policy("bob-0", negated)
+        assert failure(bob.get_object, Bucket="bucket", Key="tagged") == DENIED, key
 
 
 def test_conditions_on_what_is_listed(office):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from weka_mp.errors import NamespaceError
+from weka_mp.gateway.authorize import hide_missing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_put import wanted_tag
@@ -43,7 +44,7 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     outcomes: list[Deleted | NamespaceError | S3Error] = list(done)
     for at, refusal in refused.items():
         outcomes.insert(at, refusal)
-    return xml_reply(_document(operation, outcomes), changes=changes)
+    return xml_reply(_document(context, operation, outcomes), changes=changes)
 
 
 def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:
@@ -65,13 +66,16 @@ def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteCo
     return WriteConditions(wanted_tag(tag), False, size, mtime)
 
 
-def _document(operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]) -> bytes:
+def _document(
+    context: Context, operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]
+) -> bytes:
     deleted: list[xml_write.DeletedRow] = []
     failed: list[xml_write.DeleteFailure] = []
     for entry, outcome in zip(operation.entries, outcomes, strict=True):
         if isinstance(outcome, NamespaceError):
             outcome, _ = to_s3_error(outcome, operation.bucket, entry.key)
         if isinstance(outcome, S3Error):
+            outcome = hide_missing(context.access, outcome, operation.bucket)
             failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message, entry.version))
         elif not operation.quiet:
             deleted.append(xml_write.DeletedRow(entry.key, entry.version))

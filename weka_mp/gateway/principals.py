@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.policy import principals as language
+from weka_mp.policy.coverage import always_allows
 from weka_mp.policy.documents import Policy
 from weka_mp.s3.xml_write import Owner
 
@@ -44,6 +45,18 @@ class Principal:
     bounds: tuple[Policy, ...] = ()
     issued_s: int | None = None
     accounts: Mapping[str, Owner] = field(default_factory=dict, repr=False)
+    _always: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+
+    def always_may(self, action: str) -> bool:
+        """Whether its policies allow the action on all that its account owns; worked out once. Nothing else
+        can deny it as long as buckets have no policies.
+        """
+        found = self._always.get(action)
+        if found is None:
+            limited = self.asks is None or self.is_root
+            found = not limited and always_allows(action, identity=self.policies, bounds=self.bounds)
+            self._always[action] = found
+        return found
 
     @property
     def shown(self) -> str:

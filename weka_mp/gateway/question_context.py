@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from weka_mp.errors import NamespaceError
@@ -43,9 +43,11 @@ _EXISTING: Final = "s3:existingobjecttag/"
 _REQUESTED: Final = "s3:requestobjecttag/"
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """A request as far as conditions may ask about it. remote: the client's address; now: epoch seconds."""
+class Sender(NamedTuple):
+    """A request as far as conditions may ask about it. remote: the client's address; now: epoch seconds.
+
+    A tuple, since one is made for each request.
+    """
 
     request: S3Request
     authentication: Authentication

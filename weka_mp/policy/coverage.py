@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from weka_mp.policy.arns import ACCOUNT_RESOURCE
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.principals import Reach
 from weka_mp.policy.statements import Question, Statement
 
-__all__ = ["allows_below", "may_allow"]
+__all__ = ["allows_below", "always_allows", "may_allow"]
+
+_EVERYTHING: Final = frozenset({"*", ACCOUNT_RESOURCE})
 
 _OF_ONE_OBJECT: Final = "s3:existingobjecttag/"
 """Begins condition keys whose value is another one for each object."""
@@ -30,6 +33,23 @@ def may_allow(policies: Sequence[Policy], action: str, resource: str, *, below: 
             pattern.may_name_below(resource) if below else pattern.may_name(resource)
             for pattern in statement.resources
         )
+        for policy in policies
+        for statement in policy.about(action).allows
+    )
+
+
+def always_allows(action: str, *, identity: Sequence[Policy], bounds: Sequence[Policy]) -> bool:
+    """Whether policies alone, by statements without conditions on everything there is, allow an action
+    whatever it is asked for: then a request need not be looked at. Of a user within its account.
+    """
+    if any(policy.about(action).denies for policy in (*identity, *bounds)):
+        return False
+    return _free(identity, action) and all(_free((bound,), action) for bound in bounds)
+
+
+def _free(policies: Sequence[Policy], action: str) -> bool:
+    return any(
+        not statement.conditions and any(pattern.text in _EVERYTHING for pattern in statement.resources or ())
         for policy in policies
         for statement in policy.about(action).allows
     )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from weka_mp.policy.coverage import allows_below, may_allow
+from weka_mp.policy.coverage import allows_below, always_allows, may_allow
 from weka_mp.policy.documents import Kind, Policy, parse
 from weka_mp.policy.principals import Principal
 from weka_mp.policy.statements import Question
@@ -75,3 +75,24 @@ def test_what_may_be_allowed() -> None:
     assert not may_allow([policy(on("b/x"))], "s3:PutObject", bucket, below=True)
     assert may_allow([policy(on("b*"))], "s3:GetObject", "arn:aws:s3:::b", below=False)
     assert not may_allow([policy(on("b/*"))], "s3:GetObject", "arn:aws:s3:::b", below=False)
+
+
+@pytest.mark.parametrize(("statements", "always"), [
+    ([on("*")], True),
+    ([{"Resource": "*"}], True),
+    ([on("b/*"), on("*")], True),
+    ([on("b/*")], False),
+    ([{"NotResource": "arn:aws:s3:::b/*"}], False),
+    ([on("*", Condition={"Bool": {"aws:SecureTransport": "false"}})], False),
+    ([on("*"), on("c/*", Effect="Deny")], False),
+    ([on("*"), on("c/*", Effect="Deny", Condition={"Null": {"aws:username": "true"}})], False),
+    ([on("*"), on("c/*", Effect="Deny", Action="s3:PutObject")], True),
+    ([], False),
+])  # fmt: skip
+def test_what_is_always_allowed(statements: list[dict[str, object]], always: bool) -> None:
+    found = [policy(statement) for statement in statements]
+    assert always_allows("s3:GetObject", identity=found, bounds=()) is always
+    bound = policy(on("*"))
+    assert always_allows("s3:GetObject", identity=found, bounds=(bound,)) is always
+    assert not always_allows("s3:GetObject", identity=found, bounds=(bound, policy(on("b/*"))))
+    assert not always_allows("s3:DeleteObject", identity=found, bounds=())
