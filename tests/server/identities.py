@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from tests.server.endpoint import ACCESS_KEY, SECRET_KEY, Endpoint, running_endpoint
 from weka_mp.clock import SystemRandom
-from weka_mp.gateway.identities import parse_policy
+from weka_mp.gateway.identities import open_identities
 from weka_mp.identity import (
     Administration,
     CredentialIssuer,
@@ -93,11 +93,8 @@ def running_office(root: Path, **options: Any) -> Iterator[Office]:
         Namespace.open(PosixStore(str(root))) as namespace,
         running_endpoint(root, identity_keys=keys, **options) as endpoint,
     ):
-        identities = IdentityStore.open(
-            namespace, KeyFile(keys, SystemRandom()), parse_policy,
-            predefined={name: policy.text for name, policy in IDENTITY_POLICIES.items()},
-            root=RootKeys(ACCESS_KEY, SECRET_KEY),
-        )
+        root_keys = RootKeys(ACCESS_KEY, SECRET_KEY)
+        identities = open_identities(namespace, KeyFile(keys, SystemRandom()), root_keys, make_keys=True)
         try:
             yield Office(endpoint, identities, keys)
         finally:

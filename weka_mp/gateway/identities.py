@@ -30,25 +30,26 @@ from weka_mp.s3.credentials import SecretKey
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.xml_write import Owner
 
-__all__ = ["Asking", "Identities", "open_identities", "parse_policy"]
+__all__ = ["Asking", "Identities", "open_identities"]
 
 _log = logging.getLogger(__name__)
 _MAX_CHILDREN: Final = 10_000  # as many as there may be at once
 
 
-def parse_policy(document: str, use: PolicyUse, name: str) -> Policy:
+def _parse(document: str, use: PolicyUse, name: str) -> Policy:
     """The parser of an IdentityStore. Raises MalformedPolicy."""
     return documents.parse(document, Kind[use.name], name=name)
 
 
-def open_identities(namespace: Namespace, keys: KeyFile, root: RootKeys | None) -> IdentityStore[Policy]:
-    """The identities of a store for whoever only asks: the key file is not made. The caller closes them.
-
-    Raises NamespaceError.
+def open_identities(
+    namespace: Namespace, keys: KeyFile, root: RootKeys | None, *, make_keys: bool
+) -> IdentityStore[Policy]:
+    """The identities of a store with the language of its policies. make_keys: not for whoever only asks.
+    The caller closes them. Raises IdentityUnusable (no keys where they are wanted), NamespaceError.
     """
     predefined = {name: policy.text for name, policy in IDENTITY_POLICIES.items()}
     return IdentityStore.open(
-        namespace, keys, parse_policy, predefined=predefined, root=root, make_keys=False
+        namespace, keys, _parse, predefined=predefined, root=root, make_keys=make_keys
     )
 
 

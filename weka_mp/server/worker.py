@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -76,7 +77,9 @@ async def _identities(
         return
     root = RootKeys(settings.root.access_key, settings.root.secret_key)
     keys = KeyFile(settings.identity_keys, random)
-    identities = await trio.to_thread.run_sync(open_identities, namespace, keys, root)
+    identities = await trio.to_thread.run_sync(
+        partial(open_identities, namespace, keys, root, make_keys=False)
+    )
     try:
         yield identities
     finally:

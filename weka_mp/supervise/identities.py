@@ -6,13 +6,11 @@ import os
 import threading
 
 from weka_mp.control.desk import Desk
-from weka_mp.identity import IdentityStore, KeyFile, PolicyUse, RootKeys
+from weka_mp.gateway.identities import open_identities
+from weka_mp.identity import KeyFile, RootKeys
 from weka_mp.identity.errors import IdentityUnusable
 from weka_mp.identity.key_file import FILE_NAME
 from weka_mp.namespace import Namespace
-from weka_mp.policy import documents
-from weka_mp.policy.canned import IDENTITY_POLICIES
-from weka_mp.policy.documents import Kind, Policy
 from weka_mp.supervise import checks
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.keeper import StartFailed
@@ -30,19 +28,12 @@ def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | Non
     except StartFailed as error:
         raise IdentityUnusable(str(error)) from error
     keys = KeyFile(os.path.join(state, FILE_NAME), namespace.context.random)
-    predefined = {name: policy.text for name, policy in IDENTITY_POLICIES.items()}
-    return Desk(
-        IdentityStore.open(namespace, keys, _parse, predefined=predefined, root=root), namespace.clock
-    )
+    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace.clock)
 
 
 def root_keys(credentials: RootCredentials | None) -> RootKeys | None:
     """As identities know them."""
     return None if credentials is None else RootKeys(credentials.access_key, credentials.secret_key)
-
-
-def _parse(document: str, use: PolicyUse, name: str) -> Policy:
-    return documents.parse(document, Kind[use.name], name=name)
 
 
 class LazyDesk:
