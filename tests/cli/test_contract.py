@@ -54,7 +54,7 @@ def test_mount_and_run_have_those_that_concern_them() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    documented = set(re.findall(r"^\| `weka-mp ([a-z]+)", DOCUMENT, re.MULTILINE))
+    documented = set(re.findall(r"^\| `weka-mp ([a-z0-9]+)", DOCUMENT, re.MULTILINE))
     assert documented == set(COMMANDS)
     assert set(cli.list_commands(click.Context(cli))) == set(COMMANDS)
     assert {"--wait", "--store"} <= _flags(etag_cmd.fill)

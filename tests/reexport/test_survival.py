@@ -27,13 +27,26 @@ def wait_for_other(doors: Doors, name: str, former: int) -> None:
 
 
 def kill(doors: Doors, name: str) -> None:
-    """Kill a process of the service, and wait for its successor and for NFS to answer again."""
-    former, nfs = doors.pid_of(name), doors.pid_of("nfs")
+    """Kill a process of the service, and wait for its successor and for both servers to answer again."""
+    former, nfs, smb = (doors.pid_of(each) for each in (name, "nfs", "smb"))
     os.kill(former, signal.SIGKILL)
     wait_for_other(doors, name, former)
     if name == "mount-0":
         wait_for_other(doors, "nfs", nfs)
+        wait_for_other(doors, "smb", smb)
     answers(doors.ports)
+    smb_answers(doors)
+
+
+def smb_answers(doors: Doors) -> None:
+    def looked() -> bool:
+        try:
+            doors.smb().names()
+        except SmbError:
+            return False
+        return True
+
+    wait_until("an answer over SMB", SECONDS, looked, pause=0.2)
 
 
 def answers(ports: Ports) -> None:
@@ -77,17 +90,8 @@ def test_smb_goes_on_after_every_restart(doors: Doors, bucket: Bucket) -> None:
     smb = doors.smb()
     for name in ("smb", "mount-0"):
         smb.write(f"{bucket.name}/before-{name}", BODY)
-        former = doors.pid_of("smb")
-        os.kill(doors.pid_of(name), signal.SIGKILL)
-        wait_for_other(doors, "smb", former)
-
-        def reads(name: str = name) -> bool:
-            try:
-                return smb.read(f"{bucket.name}/before-{name}") == BODY
-            except SmbError:
-                return False
-
-        wait_until("an answer over SMB", SECONDS, reads, pause=0.2)
+        kill(doors, name)
+        assert smb.read(f"{bucket.name}/before-{name}") == BODY
     assert set(bucket.keys()) == {"before-smb", "before-mount-0"}
 
 

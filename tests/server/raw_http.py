@@ -34,7 +34,7 @@ class Answer:
 
 def signed(
     method: str, target: str, body: bytes = b"", *, headers: dict[str, str] | None = None,
-    host: str = _TOKEN_HOST, secret: str = SECRET_KEY,
+    host: str = _TOKEN_HOST, secret: str = SECRET_KEY, access_key: str = ACCESS_KEY,
     payload: str | None = None, send_body: bytes | None = None,
 ) -> bytes:
     """A whole request. payload: x-amz-content-sha256; send_body: other bytes than those that are signed."""
@@ -42,7 +42,7 @@ def signed(
     fields = {"Host": host, **(headers or {})}
     request = AWSRequest(method, f"http://{host}{target}", headers=fields, data=body)
     request.context["payload_signing_enabled"] = True
-    auth = S3SigV4Auth(Credentials(ACCESS_KEY, secret), "s3", "us-east-1")
+    auth = S3SigV4Auth(Credentials(access_key, secret), "s3", "us-east-1")
     auth.payload = lambda _: digest
     auth.add_auth(request)
     sent = body if send_body is None else send_body

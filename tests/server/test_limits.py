@@ -237,3 +237,16 @@ async def test_running_out_of_descriptors_neither_spins_nor_ends_the_worker(capl
         assert trio.current_time() - began >= 0.25  # it paused three times
     warned = [record for record in caplog.records if "cannot accept" in record.getMessage()]
     assert len(warned) == 1
+
+
+def test_regression_a_body_that_comes_after_its_refusal_does_not_hold_up_the_end(tmp_path, caplog):
+    """It was taken for the beginning of a head, for which a stopping server waits."""
+    with running_endpoint(tmp_path, limits=Limits(stop_seconds=3.0)) as endpoint, endpoint.connect() as sock:
+        sock.sendall(b"PUT /bucket?policy HTTP/1.1\r\nHost: s3.example\r\nContent-Length: 2\r\n\r\n")
+        assert read_answer(sock).status == 403
+        sock.sendall(b"{}")
+        for _ in range(2):  # when another connection was served twice, these two bytes were read
+            assert send(endpoint, signed("GET", "/")).status == 200
+        endpoint.stop()
+        assert is_closed(sock)
+    assert not [record for record in caplog.records if "cut off" in record.getMessage()]

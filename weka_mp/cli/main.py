@@ -20,8 +20,11 @@ COMMANDS: Final = {
     "etag": "etag_cmd",
     "mount": "mount_cmd",
     "nfs": "nfs_cmd",
+    "s3": "s3_cmd",
+    "security": "security_cmd",
     "serve": "serve_cmd",
     "smb": "smb_cmd",
+    "user": "user_cmd",
 }
 
 

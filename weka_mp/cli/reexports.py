@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -13,16 +12,11 @@ import click
 
 from weka_mp.cli.refusals import Refusal, ServiceUnreachable
 from weka_mp.cli.services import find_service
+from weka_mp.cli.stopped import stopped_store
 from weka_mp.control.client import AdminClient, Refused, Unreachable
 from weka_mp.control.service import Kind
-from weka_mp.errors import NamespaceError
-from weka_mp.namespace import Namespace
-from weka_mp.reexport.programs import MissingProgram
-from weka_mp.supervise import places, reexport_record
+from weka_mp.supervise import reexport_record
 from weka_mp.supervise.checks import is_beneath
-from weka_mp.supervise.instance import Instance
-from weka_mp.supervise.keeper import StartFailed
-from weka_mp.supervise.opening import open_namespace
 
 __all__ = ["add", "listed", "path_in_store", "remove"]
 
@@ -33,7 +27,7 @@ def listed(store: str, kind: Kind) -> list[dict[str, Any]]:
     """All exports or shares. Raises Refusal."""
     client = find_service(store)
     if client is None:
-        with _stopped(store) as namespace:
+        with stopped_store(store) as namespace:
             return reexport_record.listed(reexport_record.load(namespace), kind)
     found = _ask(client, "GET", _ROUTES[kind])[f"{kind}s"]
     return list(found) if isinstance(found, list) else []
@@ -43,7 +37,7 @@ def add(store: str, kind: Kind, asked: Mapping[str, object]) -> tuple[dict[str, 
     """What was added, and whether it is served now. Raises Refusal."""
     client = find_service(store)
     if client is None:
-        with _stopped(store) as namespace:
+        with stopped_store(store) as namespace:
             _, added = reexport_record.add(namespace, kind, asked)
             return asdict(added), False
     return _served(_ask(client, "POST", _ROUTES[kind], dict(asked)), kind), True
@@ -53,7 +47,7 @@ def remove(store: str, kind: Kind, which: str) -> dict[str, Any]:
     """What was removed. Raises Refusal."""
     client = find_service(store)
     if client is None:
-        with _stopped(store) as namespace:
+        with stopped_store(store) as namespace:
             _, removed = reexport_record.remove(namespace, kind, which)
             return asdict(removed)
     return _served(_ask(client, "DELETE", f"{_ROUTES[kind]}/{quote(which, safe='')}"), kind)
@@ -87,19 +81,3 @@ def _ask(client: AdminClient, method: str, path: str, body: object = None) -> Ma
         raise Refusal(str(error)) from error
     except Unreachable as error:
         raise ServiceUnreachable(f"the service has gone: {error}") from error
-
-
-@contextmanager
-def _stopped(store: str) -> Iterator[Namespace]:
-    """The store, while no service can start on it; what goes wrong inside is a Refusal."""
-    try:
-        with open_namespace(store, "commit") as namespace:
-            runtime = places.make_runtime_directory(namespace.store_id, os.environ, os.geteuid())
-            instance = Instance(runtime)
-            try:
-                instance.exclude(store)
-                yield namespace
-            finally:
-                instance.release()
-    except (NamespaceError, StartFailed, places.PlaceError, MissingProgram) as error:
-        raise Refusal(str(error)) from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from weka_mp.cli import reexports, smb_users
-from weka_mp.cli.refusals import Refusal
+from weka_mp.cli.secret_input import read_secret
 from weka_mp.cli.settings import store_of
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 
@@ -91,13 +90,7 @@ def add_user(context: click.Context, name: str, password: str | None, store: str
         raise click.UsageError("everybody sees a password on the command line: leave it out, or give -")
     named = store_of(context, store)
     smb_users.check(name)
-    if password is None and sys.stdin.isatty():
-        secret = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise Refusal("an empty password is none")
-    smb_users.set_password(named, name, secret)
+    smb_users.set_password(named, name, read_secret(password, "Password", confirm=True))
 
 
 @user.command("list")

@@ -21,6 +21,7 @@ OTHER_VARIABLES = frozenset(
     {
         "WEKA_MP_CONFIG", "WEKA_MP_CRASH_AT", "WEKA_MP_NO_NATIVE", "WEKA_MP_ROOT_ACCESS_KEY",
         "WEKA_MP_ROOT_SECRET_KEY", "WEKA_MP_STORE",
+        "WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN",
     }
 )
 """Those that are no options of `serve`, but read elsewhere."""

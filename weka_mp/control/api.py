@@ -1,7 +1,7 @@
 """The routes of the administration API: one table from (method, path) to a handler.
 
 Public routes are served to everyone who reaches a listener; the others only to a caller that the socket
-vouches for.
+vouches for. Those of `identity_routes` ask who it is themselves.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from weka_mp.control import identity_routes
+from weka_mp.control.desk import Question
 from weka_mp.control.http import BadRequest, Request, Response, json_response
 from weka_mp.control.service import NoSuchJob, Service
 from weka_mp.errors import (
@@ -117,9 +119,16 @@ ROUTES: Final = (
 )
 
 
-async def respond(service: Service, request: Request, *, trusted: bool) -> Response:
-    """The answer to one request; failures are answers too."""
+async def respond(service: Service, request: Request, *, trusted: bool, source: str = "local") -> Response:
+    """The answer to one request; failures are answers too. `source`: the client's address."""
     try:
+        identity = _find_identity(request)
+        if identity is not None:
+            question = Question(
+                _method(request), request.path, request.json(), request.authorization, source, trusted
+            )
+            answer = await service.administer(question, *identity)
+            return json_response(answer.status, answer.content)
         route, arguments = _find(request)
         if not (trusted or route.public):
             return _problem(HTTPStatus.FORBIDDEN, "served on the admin socket only")
@@ -139,8 +148,19 @@ async def respond(service: Service, request: Request, *, trusted: bool) -> Respo
         return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the log")
 
 
+def _method(request: Request) -> str:
+    return "GET" if request.method == "HEAD" else request.method
+
+
+def _find_identity(request: Request) -> tuple[identity_routes.IdentityRoute, dict[str, str]] | None:
+    try:
+        return identity_routes.find(_method(request), request.path)
+    except LookupError as error:
+        raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED, str(error)) from None
+
+
 def _find(request: Request) -> tuple[Route, dict[str, str]]:
-    method = "GET" if request.method == "HEAD" else request.method
+    method = _method(request)
     others = False
     for route in ROUTES:
         match = route.path.fullmatch(request.path)

@@ -1,4 +1,4 @@
-"""Asks a running service over its admin socket; synchronous, for the command line."""
+"""Asks a running service over its admin socket, or its network address; synchronous, for the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ class Unreachable(Exception):
 
 
 class Refused(Exception):
-    """The service answered with an error; the message is its reason."""
+    """The service answered with an error; the message is its reason, `code` its name where it has one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -29,26 +33,41 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class AdminClient:
-    """`path` is the socket; `timeout` in seconds bounds each request."""
+    """`path` is the socket, or (host, port); `timeout` in seconds bounds each request."""
 
-    def __init__(self, path: str, *, timeout: float = 35.0) -> None:
+    def __init__(self, path: str | tuple[str, int], *, timeout: float = 35.0) -> None:
         self._path = path
         self._timeout = timeout
 
-    def request(self, method: str, path: str, body: object = None) -> dict[str, object]:
+    def request(
+        self, method: str, path: str, body: object = None, *, authorization: str = ""
+    ) -> dict[str, object]:
         """The JSON object answered. Raises Unreachable, Refused."""
-        connection = _UnixConnection(self._path, self._timeout)
+        connection = self._connection()
+        headers = {"Content-Type": "application/json"}
+        if authorization:
+            headers["Authorization"] = authorization
         try:
             content = None if body is None else json.dumps(body)
-            connection.request(method, path, content, {"Content-Type": "application/json"})
+            connection.request(method, path, content, headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"{self._path}: {error}") from error
+            raise Unreachable(f"{self._shown()}: {error}") from error
         except ValueError as error:
             raise Refused("the service answered with something that is not JSON") from error
         finally:
             connection.close()
+        if not isinstance(answer, dict):
+            raise Refused("the service answered with something that is no JSON object")
         if response.status >= 400:
-            raise Refused(str(answer.get("error", response.reason)))
-        return dict(answer)
+            raise Refused(str(answer.get("error", response.reason)), str(answer.get("code", "")))
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if isinstance(self._path, str):
+            return _UnixConnection(self._path, self._timeout)
+        return http.client.HTTPConnection(*self._path, timeout=self._timeout)
+
+    def _shown(self) -> str:
+        return self._path if isinstance(self._path, str) else f"{self._path[0]} port {self._path[1]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -33,20 +33,21 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: `path` is percent-decoded, without its query."""
+    """One request: `path` is percent-decoded, without its query; `authorization` that header, or empty."""
 
     method: str
     path: str
-    body: bytes
+    body: bytes = field(repr=False)
+    authorization: str = field(default="", repr=False)
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; an absent body is an empty one. Raises BadRequest."""
         if not self.body:
             return {}
         try:
-            value = json.loads(self.body)
+            value = json.loads(self.body, object_pairs_hook=_without_doubles)
         except (ValueError, RecursionError):
-            raise BadRequest(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "the body is not JSON, or has a name twice") from None
         if not isinstance(value, dict):
             raise BadRequest(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
         return value
@@ -76,12 +77,23 @@ def json_response(status: HTTPStatus, value: object) -> Response:
     return Response(status, json.dumps(value).encode("ascii") + b"\n")
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What is known before the body; `body_start` and `body_length` are in bytes."""
+
+    method: str
+    path: str
+    authorization: str = field(repr=False)
+    body_start: int
+    body_length: int
+
+
 class RequestReader:
     """Collects the bytes of one request."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._head: tuple[str, str, int, int] | None = None
+        self._head: _Head | None = None
 
     def feed(self, data: bytes) -> Request | None:
         """The request once it is complete, else None. Raises BadRequest."""
@@ -90,12 +102,13 @@ class RequestReader:
             self._head = self._read_head()
         if self._head is None:
             return None
-        method, path, start, length = self._head
-        if len(self._buffer) < start + length:
+        head = self._head
+        end = head.body_start + head.body_length
+        if len(self._buffer) < end:
             return None
-        return Request(method, path, bytes(self._buffer[start : start + length]))
+        return Request(head.method, head.path, bytes(self._buffer[head.body_start : end]), head.authorization)
 
-    def _read_head(self) -> tuple[str, str, int, int] | None:
+    def _read_head(self) -> _Head | None:
         end = self._buffer.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end < 0:
             if len(self._buffer) >= MAX_HEAD:
@@ -106,20 +119,37 @@ class RequestReader:
         if match is None:
             raise BadRequest(HTTPStatus.BAD_REQUEST, "not an HTTP/1.1 request line")
         path = unquote(urlsplit(match[2].decode("ascii")).path)
-        return match[1].decode("ascii"), path, end + 4, _content_length(headers)
+        fields = [_field(line) for line in headers]
+        length, authorization = _content_length(fields), _authorization(fields)
+        return _Head(match[1].decode("ascii"), path, authorization, end + 4, length)
 
 
-def _content_length(headers: list[bytes]) -> int:
-    lengths = []
-    for line in headers:
-        match = _HEADER.fullmatch(line)
-        if match is None:
-            raise BadRequest(HTTPStatus.BAD_REQUEST, "a malformed header")
-        name, value = match[1].lower(), match[2]
-        if name == b"transfer-encoding":
-            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, "bodies need a Content-Length")
-        if name == b"content-length":
-            lengths.append(value)
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    match = _HEADER.fullmatch(line)
+    if match is None:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "a malformed header")
+    return match[1].lower(), match[2]
+
+
+def _authorization(fields: list[tuple[bytes, bytes]]) -> str:
+    values = [value for name, value in fields if name == b"authorization"]
+    if len(values) > 1:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "two Authorization headers")
+    return values[0].decode("latin-1") if values else ""
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """What stands twice could be read in two ways."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice in one object")
+    return found
+
+
+def _content_length(fields: list[tuple[bytes, bytes]]) -> int:
+    if any(name == b"transfer-encoding" for name, _ in fields):
+        raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, "bodies need a Content-Length")
+    lengths = [value for name, value in fields if name == b"content-length"]
     if not lengths:
         return 0
     if len(lengths) > 1 or not re.fullmatch(rb"[0-9]{1,10}", lengths[0]):

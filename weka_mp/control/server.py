@@ -59,7 +59,9 @@ async def _serve(service: Service, stream: trio.SocketStream) -> None:
         if request is None:
             return
         with trio.fail_after(_ANSWER_SECONDS):
-            response = await respond(service, request, trusted=_is_trusted(stream.socket))
+            response = await respond(
+                service, request, trusted=_is_trusted(stream.socket), source=_source(stream.socket)
+            )
         answer = response.encode(head_only=request.method == "HEAD")
     with trio.fail_after(_ANSWER_SECONDS):
         await stream.send_all(answer)
@@ -81,6 +83,11 @@ async def _finish(stream: trio.SocketStream) -> None:
     with trio.move_on_after(1.0):
         while await stream.receive_some(16 * 1024):
             pass
+
+
+def _source(sock: trio.socket.SocketType) -> str:
+    """The client's address, for counting failed logins."""
+    return "local" if sock.family == socket.AF_UNIX else str(sock.getpeername()[0])
 
 
 def _is_trusted(sock: trio.socket.SocketType) -> bool:

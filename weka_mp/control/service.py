@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from weka_mp.control.desk import Answer, Question
+from weka_mp.control.identity_routes import IdentityRoute
 from weka_mp.values import BucketName
 
 __all__ = ["Health", "Kind", "NoSuchJob", "Service"]
@@ -55,6 +57,9 @@ class Service(Protocol):
 
     async def remove_reexport(self, kind: Kind, which: str) -> dict[str, object]:
         """``{kind: what was removed}``. Raises NotFound."""
+
+    async def administer(self, question: Question, route: IdentityRoute, named: Mapping[str, str]) -> Answer:
+        """The answer of the desk for users, policies and credentials."""
 
     def fill_state(self, job: int) -> Mapping[str, object]:
         """``state`` (running, done, failed), counts once done, ``reason`` when failed. Raises NoSuchJob."""

@@ -1,65 +1,105 @@
-"""The one answer to "may they?", asked once a request, before a byte of its body is read. Default: no.
+"""The one answer to "may they?". Default: no.
 
-Today there is one account, root, and whoever is not root may do nothing. Users and
-policies will be decided here too.
+It is asked twice: by name and address before anything else of a request is parsed or a byte of its body is
+read, and once more for what only headers and body name (sources, the bucket's region). Each entry of
+DeleteObjects is asked for where it is deleted.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from weka_mp.gateway.access import Access
+from weka_mp.gateway.principals import ANONYMOUS, Principal
+from weka_mp.gateway.requirements import (
+    DECIDED_BY_BODY,
+    REQUIRED,
+    actions_of,
+    source_actions,
+    whole_subtree,
+)
+from weka_mp.s3 import operations as op
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Address, Headers
 from weka_mp.s3.routing import OperationName
+from weka_mp.values import BucketName
 
-__all__ = ["ANONYMOUS", "Principal", "authorize", "check_expected_owners"]
+__all__ = [
+    "ANONYMOUS", "Principal", "authorize", "authorize_parsed", "check_expected_owners", "hide_missing",
+]  # fmt: skip
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}|[0-9a-f]{64}", re.ASCII)
-_OWNER_HEADERS: Final = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
+_OWN: Final = "x-amz-expected-bucket-owner"
+_SOURCES: Final = "x-amz-source-expected-bucket-owner"
 _ACCOUNT_DIGITS: Final = 12  # of the short form of an account's id
-_NOBODY: Final = 65534  # the kernel's overflow uid and gid
+_LIST: Final = "s3:ListBucket"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks.
+def authorize(
+    principal: Principal, operation: OperationName, address: Address, access: Access | None = None
+) -> None:
+    """Return when the principal may do the operation there. Raises S3Error AccessDenied otherwise.
 
-    account:  the canonical user id; None: nobody.
-    uid, gid: who owns the files they make.
-    owner:    how records name the account. Short, since an inode has little room for attributes.
+    access: of the request; without one, conditions find nothing to ask.
     """
-
-    account: str | None
-    access_key: str | None
-    is_root: bool
-    uid: int = 0
-    gid: int = 0
-    owner: str | None = None
-
-
-ANONYMOUS: Final = Principal(None, None, False, _NOBODY, _NOBODY)
-
-
-def authorize(principal: Principal, operation: OperationName, address: Address) -> None:
-    """Return when the principal may do the operation there. Raises S3Error AccessDenied otherwise."""
-    del operation, address  # root may do all of them, everybody else none
-    if principal.is_root and principal.account is not None:
+    access = access or Access(None, principal, operation, None)
+    if access.unlimited:
         return
-    raise S3Error("AccessDenied")
+    sender = access.sender
+    actions = REQUIRED.get(operation, ()) if sender is None else actions_of(operation, sender.request)
+    if principal.account is None or not actions:
+        raise access.refuse_operation()
+    if operation in DECIDED_BY_BODY:
+        access.require_conceivable(actions, address.bucket)
+    else:
+        access.require(actions, address.bucket, address.key)
 
 
-def check_expected_owners(headers: Headers, account: str) -> None:
+def authorize_parsed(access: Access, operation: op.Operation, headers: Headers) -> None:
+    """Return when the principal may do all of what the whole request says, as far as it is not asked for
+    entry by entry. Raises S3Error AccessDenied.
+    """
+    if access.unlimited:
+        return
+    if isinstance(operation, op.CreateBucket):
+        access.with_location(operation.location_constraint)
+        actions = REQUIRED["CreateBucket"]
+        if access.sender is not None:
+            actions = actions_of("CreateBucket", access.sender.request)
+        access.require(actions, operation.bucket)
+    elif isinstance(operation, op.RenameObject):
+        below = whole_subtree(operation)
+        needed = source_actions(operation, "")
+        access.require(needed, operation.bucket, operation.source_key, below=below)
+        if below:
+            access.require((operation.permission,), operation.bucket, operation.key, below=True)
+    elif isinstance(operation, op.CopyObject | op.UploadPartCopy):
+        needed = source_actions(operation, headers.get("x-amz-copy-source") or "")
+        access.require(needed, operation.source_bucket, operation.source_key)
+
+
+def hide_missing(access: Access, error: S3Error, bucket: BucketName | None) -> S3Error:
+    """Who may not list a bucket is not told which keys it lacks (S3 API, GetObject, "Permissions").
+
+    bucket: where the key was looked for.
+    """
+    if error.code != "NoSuchKey" or access.allows(_LIST, bucket):
+        return error
+    return access.refused(_LIST, bucket, None, "there is no such key, which only those learn who may list")
+
+
+def check_expected_owners(headers: Headers, account: str, source_account: str | None = None) -> None:
     """Refuse a request whose client expects the bucket, or the source's bucket, to be somebody else's.
 
-    account: the canonical user id of the one who owns every bucket; clients name it as ListBuckets shows it,
-    or by its last 12 digits, the form of AWS's account ids. Raises S3Error InvalidBucketOwnerAWSAccountID for
-    what is neither, AccessDenied for another's (S3 user guide, "Verifying bucket ownership").
+    account: the canonical user id of the bucket's owner, source_account: of the source's bucket, where it is
+    another; clients name it as ListBuckets shows it, or by its last 12 digits, the form of AWS's account ids.
+    Raises S3Error InvalidBucketOwnerAWSAccountID for what is neither, AccessDenied for another's (S3 user
+    guide, "Verifying bucket ownership").
     """
-    for header in _OWNER_HEADERS:
+    for header, owner in ((_OWN, account), (_SOURCES, source_account or account)):
         for expected in headers.get_all(header):
             if _ACCOUNT_ID.fullmatch(expected) is None:
                 raise S3Error("InvalidBucketOwnerAWSAccountID", details={"ExpectedBucketOwner": expected})
-            if expected not in (account, account[-_ACCOUNT_DIGITS:]):
+            if expected not in (owner, owner[-_ACCOUNT_DIGITS:]):
                 raise S3Error("AccessDenied")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from weka_mp.errors import BucketExists, BucketMissing
-from weka_mp.gateway.context import Context, owner
+from weka_mp.gateway.context import Context, own_account
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
 from weka_mp.s3 import operations as op
@@ -20,13 +20,17 @@ _SECOND: Final = 1_000_000_000
 
 
 def list_buckets(context: Context, operation: op.ListBuckets) -> Reply:
-    """A page of the buckets by name. Raises S3Error InvalidArgument for a token that is not ours."""
+    """A page of the buckets of the account that asks, by name.
+
+    Raises S3Error InvalidArgument for a token that is not ours.
+    """
     after = decode_token(operation.continuation_token).decode() if operation.continuation_token else ""
     here = operation.bucket_region in (None, context.site.region)
     found = context.namespace.list_buckets() if here else []
+    access = context.access
     names = [
         bucket for bucket in sorted(found, key=lambda bucket: bucket.name)
-        if bucket.name > after and bucket.name.startswith(operation.prefix)
+        if bucket.name > after and bucket.name.startswith(operation.prefix) and access.is_own(bucket.owner)
     ]
     page = names[: operation.max_buckets]
     token = encode_token(page[-1].name.encode()) if len(names) > len(page) else None
@@ -34,13 +38,13 @@ def list_buckets(context: Context, operation: op.ListBuckets) -> Reply:
     selects = operation.bucket_region or operation.prefix or operation.continuation_token
     region = context.site.region if operation.max_buckets < _MAX_PAGE or selects else ""
     rows = [xml_write.BucketRow(bucket.name, bucket.created_ns // _SECOND, region) for bucket in page]
-    document = xml_write.list_all_my_buckets_result(owner(context), rows, operation.prefix, token)
+    document = xml_write.list_all_my_buckets_result(own_account(context), rows, operation.prefix, token)
     return xml_reply(document)
 
 
 def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
     """200 with its location. Raises S3Error for a wrong region, BucketAlreadyOwnedByYou, or
-    BucketAlreadyExists when a file or a link has the name.
+    BucketAlreadyExists when another account, a file or a link has the name.
 
     In us-east-1 making a bucket that one owns succeeds again, as it always has (S3 API, CreateBucket).
     """
@@ -48,9 +52,13 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
     location = (("Location", f"/{operation.bucket}"),)
     principal = context.principal
     try:
-        _, changes = context.namespace.create_bucket(operation.bucket, uid=principal.uid, gid=principal.gid)
+        _, changes = context.namespace.create_bucket(
+            operation.bucket, uid=principal.uid, gid=principal.gid, owner=principal.owner
+        )
     except BucketExists as error:
         try:
+            if not context.access.is_own(context.namespace.head_bucket(operation.bucket).owner):
+                raise S3Error("BucketAlreadyExists", details={"BucketName": operation.bucket}) from error
             changes = context.namespace.settle_bucket(operation.bucket)
         except BucketMissing:
             raise S3Error("BucketAlreadyExists", details={"BucketName": operation.bucket}) from error

@@ -6,21 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from weka_mp.gateway.authorize import Principal
+from weka_mp.gateway.access import Access
+from weka_mp.gateway.principals import Principal
 from weka_mp.s3.xml_write import Owner
+from weka_mp.values import BucketName
 
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace
 
-__all__ = ["Context", "Site", "owner"]
+__all__ = ["Context", "Site", "own_account", "owner"]
 
 _SECOND: Final = 1_000_000_000
-_OWNER_NAME: Final = "root"  # of the one account there is
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What holds for the whole endpoint. account: the canonical user id that owns every bucket."""
+    """What holds for the whole endpoint. account: the canonical user id of the account `root`."""
 
     namespace: Namespace
     region: str
@@ -32,15 +33,21 @@ class Context:
     """One request's surroundings: the site and who asks.
 
     begun: called, from any thread, when only long work remains of an operation of `dispatch.PATIENT`.
+    asked: what the request may do; where there is none, the principal is judged without conditions.
     """
 
     site: Site
     principal: Principal
     begun: Callable[[], None] = lambda: None
+    asked: Access | None = None
 
     @property
     def namespace(self) -> Namespace:
         return self.site.namespace
+
+    @property
+    def access(self) -> Access:
+        return self.asked or Access(self.site, self.principal, "", None)
 
     @property
     def now(self) -> int:
@@ -48,6 +55,11 @@ class Context:
         return self.namespace.clock.now_ns() // _SECOND
 
 
-def owner(context: Context) -> Owner:
-    """Who owns every bucket and object, as documents show it."""
-    return Owner(context.site.account, _OWNER_NAME)
+def owner(context: Context, bucket: BucketName) -> Owner:
+    """Who owns a bucket and all objects in it, as documents show it."""
+    return context.access.owner_of(bucket)
+
+
+def own_account(context: Context) -> Owner:
+    """The account of who asks, the same."""
+    return context.access.owner_of(None)

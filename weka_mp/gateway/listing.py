@@ -57,7 +57,7 @@ def _page(
         operation.bucket, prefix=operation.prefix, delimiter=operation.delimiter, after=after,
         limit=operation.max_keys,
     )
-    shown = owner(context) if with_owner else None
+    shown = owner(context, operation.bucket) if with_owner else None
     page = _Page([], [], found.next_after)
     for item in found.items:
         if isinstance(item, ObjectSummary):

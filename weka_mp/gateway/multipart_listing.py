@@ -25,8 +25,8 @@ def list_parts(context: Context, operation: op.ListParts) -> Reply:
     last = page.parts[-1].number if page.parts else 0
     algorithm = page.upload.new.checksum_algorithm or ""
     return xml_reply(xml_uploads.list_parts_result(xml_uploads.PartsPage(
-        operation.bucket, operation.key, operation.upload_id, owner(context), operation.marker,
-        page.next_after or last, operation.max_parts, page.next_after is not None,
+        operation.bucket, operation.key, operation.upload_id, owner(context, operation.bucket),
+        operation.marker, page.next_after or last, operation.max_parts, page.next_after is not None,
         [_part(part, algorithm) for part in page.parts],
         algorithm, page.upload.new.checksum_type or "",
     )))
@@ -45,7 +45,7 @@ def list_multipart_uploads(context: Context, operation: op.ListMultipartUploads)
         operation.max_uploads,
     ))
     next_key, next_id = _end(page)
-    shown = owner(context)
+    shown = owner(context, operation.bucket)
     return xml_reply(xml_uploads.list_multipart_uploads_result(xml_uploads.UploadsPage(
         operation.bucket, operation.prefix, operation.delimiter, operation.key_marker,
         operation.upload_id_marker, next_key, next_id, operation.max_uploads, operation.encoding_type,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from weka_mp.errors import NamespaceError
+from weka_mp.gateway.authorize import hide_missing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_put import wanted_tag
@@ -32,16 +33,25 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     """Each entry on its own: 200 with a row for each, only those that failed when the client wants quiet."""
     refused: dict[int, S3Error] = {}
     entries = []
+    access = context.access
     for at, entry in enumerate(operation.entries):
         try:
+            access.require(_needed(entry), operation.bucket, entry.key)
             entries.append(_examined(entry))
-        except S3Error as error:  # a condition that cannot be read is its entry's fault alone
+        except S3Error as error:  # what may not be deleted or cannot be read is its entry's fault alone
             refused[at] = error
     done, changes = context.namespace.delete_objects(operation.bucket, entries)
     outcomes: list[Deleted | NamespaceError | S3Error] = list(done)
     for at, refusal in refused.items():
         outcomes.insert(at, refusal)
-    return xml_reply(_document(operation, outcomes), changes=changes)
+    return xml_reply(_document(context, operation, outcomes), changes=changes)
+
+
+def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:
+    """Whoever learns whether a condition holds learns something of the object."""
+    delete = op.DeleteObjects.permission if entry.version is None else "s3:DeleteObjectVersion"
+    plain = entry.etag is None and entry.size is None and entry.last_modified is None
+    return (delete,) if plain else (delete, "s3:GetObject")
 
 
 def _examined(entry: op.DeleteEntry) -> tuple[ObjectKey, WriteConditions | None]:
@@ -56,13 +66,16 @@ def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteCo
     return WriteConditions(wanted_tag(tag), False, size, mtime)
 
 
-def _document(operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]) -> bytes:
+def _document(
+    context: Context, operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]
+) -> bytes:
     deleted: list[xml_write.DeletedRow] = []
     failed: list[xml_write.DeleteFailure] = []
     for entry, outcome in zip(operation.entries, outcomes, strict=True):
         if isinstance(outcome, NamespaceError):
             outcome, _ = to_s3_error(outcome, operation.bucket, entry.key)
         if isinstance(outcome, S3Error):
+            outcome = hide_missing(context.access, outcome, operation.bucket)
             failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message, entry.version))
         elif not operation.quiet:
             deleted.append(xml_write.DeletedRow(entry.key, entry.version))

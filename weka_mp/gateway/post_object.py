@@ -5,26 +5,27 @@ Nothing of the file is taken before the form was authorized; it stands behind th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from weka_mp.gateway.authorize import Principal, authorize, check_expected_owners
+from weka_mp.gateway.access import Access
+from weka_mp.gateway.authorize import authorize, check_expected_owners
 from weka_mp.gateway.context import Context, Site
+from weka_mp.gateway.identities import Asking
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import ObjectUpload, upload_fields
+from weka_mp.gateway.question_context import Sender
 from weka_mp.gateway.reply import XML, Reply
 from weka_mp.namespace import Changes
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
-from weka_mp.s3.credentials import SecretLookup
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import object_metadata, refuse_misplaced, refuse_unbuilt
 from weka_mp.s3.payload import PayloadVerifier
 from weka_mp.s3.post_form import FormFields, PostFormReader
 from weka_mp.s3.post_upload import PostUpload, authorize_form
-from weka_mp.s3.request import Address
+from weka_mp.s3.request import Address, S3Request
 from weka_mp.s3.routing import OperationName
 from weka_mp.values import BucketName
 
@@ -37,11 +38,13 @@ _CREATED: Final = 201
 
 @dataclass(frozen=True, slots=True)
 class FormCheck:
-    """What a form is held against. now: epoch seconds; regions: further ones that clients may sign for."""
+    """What a form is held against. now: epoch seconds; regions: further ones that clients may sign for;
+    remote: the client's address.
+    """
 
     now: float
-    lookup: SecretLookup
-    principal: Callable[[str | None], Principal]
+    asking: Asking
+    remote: str
     regions: frozenset[str]
 
 
@@ -54,6 +57,7 @@ class FormUpload:
         """host: what the client calls us; size: bytes of the whole body. Raises S3Error."""
         self.expected_length = size
         self.access_key: str | None = None
+        self.access: Access | None = None  # once its sender is known
         self.received = 0  # bytes of the file so far
         self._site = site
         self._bucket = bucket
@@ -84,24 +88,27 @@ class FormUpload:
     def _begin(self, fields: FormFields) -> None:
         check = self._check
         form = authorize_form(
-            fields, self._bucket, now=check.now, lookup=check.lookup, region=self._site.region,
+            fields, self._bucket, now=check.now, lookup=check.asking.lookup, region=self._site.region,
             regions=check.regions,
         )
         self.access_key = form.authentication.access_key
-        principal = check.principal(form.authentication.access_key)
-        authorize(principal, _NAME, Address(self._bucket, form.key, virtual_hosted=False))
+        principal = check.asking.principal(form.authentication.access_key, check.now)
+        request = S3Request("POST", b"/", b"", (), form.headers)
+        sender = Sender(request, form.authentication, check.remote, check.now)
+        access = self.access = Access(self._site, principal, _NAME, sender)
+        authorize(principal, _NAME, Address(self._bucket, form.key, virtual_hosted=False), access)
         if form.tagging is not None:
             raise S3Error("NotImplemented", "Tags are not implemented.", details={"Header": "tagging"})
         refuse_unbuilt(form.headers)
         refuse_misplaced(form.headers, _NAME)
-        check_expected_owners(form.headers, self._site.account)
+        check_expected_owners(form.headers, access.owner_of(self._bucket).id)
         operation = op.PutObject(
             self._bucket, form.key, object_metadata(form.headers), op.NO_WRITE_CONDITIONS
         )
         self._form = form
         self._verifier = form.new_verifier()
         # How much of the body is the file is not known; all of it is an upper bound, so nothing is reserved.
-        self._upload = ObjectUpload(Context(self._site, principal), operation, None)
+        self._upload = ObjectUpload(Context(self._site, principal, asked=access), operation, None)
 
     def _account(self, data: memoryview) -> None:
         if self._form is None or self._verifier is None:

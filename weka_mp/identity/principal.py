@@ -78,6 +78,7 @@ class Principal(Generic[P]):
     policies:   those that may allow, each name once; none unless the role is S3.
     bounds:     each of these must allow, too.
     expires_s:  seconds since the epoch; None: never.
+    issued_s:   when temporary credentials were given out, the same; None: they are no temporary ones.
     """
 
     access_key: str
@@ -93,6 +94,7 @@ class Principal(Generic[P]):
     policies: tuple[AttachedPolicy[P], ...]
     bounds: tuple[AttachedPolicy[P], ...]
     expires_s: int | None = None
+    issued_s: int | None = None
 
     @property
     def is_root(self) -> bool:

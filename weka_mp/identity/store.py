@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from weka_mp.clock import Clock, RandomSource
@@ -39,11 +39,19 @@ from weka_mp.identity.snapshot import Snapshot
 from weka_mp.identity.tokens import Tokens
 from weka_mp.namespace import Namespace
 
-__all__ = ["IdentityStore"]
+__all__ = ["Credential", "IdentityStore"]
 
 P = TypeVar("P")
 
 _SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credential(Generic[P]):
+    """A key: what proves a request to be of it, and whose it is. It may have expired."""
+
+    secret: Secret
+    principal: Principal[P]
 
 
 class IdentityStore(Generic[P]):
@@ -79,19 +87,21 @@ class IdentityStore(Generic[P]):
         *,
         predefined: Mapping[str, str],
         root: RootKeys | None,
+        make_keys: bool = True,
     ) -> IdentityStore[P]:
         """Makes what is missing, the key file too unless something is sealed already.
 
-        parse: of `weka_mp.policy`; predefined: the names and documents that are always there; root: None
-        where the root user has no business (a command on a stopped store). A damaged record is not
-        refused here but by everything that is asked afterwards. Raises IdentityUnusable (no key file),
-        NamespaceError.
+        make_keys: False for whoever only asks, who needs them when there is something to open. parse: of
+        `weka_mp.policy`; predefined: the names and documents that are always there; root: None where the
+        root user has no business (a command on a stopped store). A damaged record is not refused here but by
+        everything that is asked afterwards. Raises IdentityUnusable (no key file), NamespaceError.
         """
         found = cls(namespace, keys, parse, predefined, root)
         try:
-            if not keys.exists():
-                found._make_keys()
-            keys.ring()
+            if make_keys:
+                if not keys.exists():
+                    found._make_keys()
+                keys.ring()
             found._record.create()
         except BaseException:
             found.close()
@@ -132,17 +142,43 @@ class IdentityStore(Generic[P]):
 
         Raises CredentialExpired, IdentityUnusable, and what the parser raises of a policy that it took once.
         """
-        snapshot = self.snapshot()
+        found = self.credential(access_key, self.snapshot())
+        if found is None:
+            return None
+        expires_s = found.principal.expires_s
+        if expires_s is not None and expires_s <= self.clock.now_ns() // _SECOND:
+            raise CredentialExpired
+        return found.principal
+
+    def is_lasting(self, access_key: str, snapshot: Snapshot[P]) -> bool:
+        """Whether only another state of the registry could change what the key is: all but those of service
+        accounts and temporary credentials, which have records of their own.
+        """
         if self.root is not None and access_key == self.root.access_key:
-            return self._root_principal(access_key)
+            return True
+        return snapshot.holder(access_key) is not None
+
+    def credential(self, access_key: str, snapshot: Snapshot[P]) -> Credential[P] | None:
+        """Secret and principal by one state of the registry, also of a key that has expired; None: nobody's.
+
+        Raises IdentityUnusable, and what the parser raises of a policy that it took once.
+        """
+        if self.root is not None and access_key == self.root.access_key:
+            return Credential(Secret(access_key, self.root.secret), self._root_principal(access_key))
         holder = snapshot.holder(access_key)
         if holder is not None:
             found = snapshot.principal(holder.user)
-            if holder.key is None:
-                return found
-            return replace(found, access_key=access_key, kind=CredentialKind.ACCESS_KEY)
+            if holder.key is not None:
+                found = replace(found, access_key=access_key, kind=CredentialKind.ACCESS_KEY)
+            return Credential(Secret(access_key, snapshot.secret(holder)), found)
         child = self.children.find(access_key, snapshot.registry)
-        return None if child is None else self._child_principal(snapshot, child)
+        return None if child is None else self.credential_of_child(child, snapshot)
+
+    def credential_of_child(self, found: OpenChild, snapshot: Snapshot[P]) -> Credential[P]:
+        """Of what `children.find` found by the same state of the registry. Raises as `credential` does."""
+        child, opened = found.child, found.secret
+        secret = Secret(child.access_key, opened.secret, opened.token, child.expires_s)
+        return Credential(secret, self._child_principal(snapshot, found))
 
     def principal_of_user(self, name: str) -> Principal[P]:
         """Of a user by name: what their name and password would be. For questions about others.
@@ -165,8 +201,6 @@ class IdentityStore(Generic[P]):
 
     def _child_principal(self, snapshot: Snapshot[P], found: OpenChild) -> Principal[P]:
         child = found.child
-        if child.expires_s is not None and child.expires_s <= self.clock.now_ns() // _SECOND:
-            raise CredentialExpired
         temporary = child.kind is ChildKind.TEMPORARY
         kind = CredentialKind.TEMPORARY if temporary else CredentialKind.SERVICE_ACCOUNT
         bounds = () if child.policy is None else (self._parsed.attached("", child.policy, PolicyUse.SESSION),)
@@ -175,8 +209,9 @@ class IdentityStore(Generic[P]):
         else:
             parent = snapshot.principal(snapshot.registry.user(child.parent))
         return replace(
-            parent, access_key=child.access_key, kind=kind, bounds=bounds, expires_s=child.expires_s
-        )
+            parent, access_key=child.access_key, kind=kind, bounds=bounds, expires_s=child.expires_s,
+            issued_s=child.created_ns // _SECOND if temporary else None,
+        )  # fmt: skip
 
     # ---- changing
     def change(self, step: Callable[[Registry], Registry]) -> Registry:

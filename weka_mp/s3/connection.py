@@ -279,6 +279,11 @@ class Connection:
         """Whether bytes of the present request's body were not yet given out."""
         return self._reading is Reading.CHUNKS or (self._reading is Reading.LENGTH and self._left > 0)
 
+    @property
+    def between_requests(self) -> bool:
+        """Whether nothing of the next request has come yet, and nothing of the last one is still to come."""
+        return self._reading is Reading.HEAD and self._position >= len(self._buffer)
+
     # -- writing ---------------------------------------------------------------------------------------------
 
     @property

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from weka_mp.gateway.access import Refusal
 
 __all__ = ["RequestRecord", "write"]
 
@@ -15,7 +18,8 @@ _log: Final = logging.getLogger("weka_mp.access")
 class RequestRecord:
     """What is known of a request; filled in while it is served.
 
-    Sizes are bytes of bodies, `seconds` a duration.
+    Sizes are bytes of bodies, `seconds` a duration. refusals: what the policies denied, of DeleteObjects
+    maybe many.
     """
 
     request_id: str
@@ -30,6 +34,7 @@ class RequestRecord:
     received: int = 0
     sent: int = 0
     seconds: float = 0.0
+    refusals: Sequence[Refusal] = ()
 
 
 def write(record: RequestRecord) -> None:
@@ -57,7 +62,22 @@ def _fields(record: RequestRecord) -> dict[str, object]:
         fields["access_key"] = record.access_key
     if record.code is not None:
         fields["code"] = record.code
+    if record.refusals:
+        fields |= _refused(record.refusals)
     return fields | {
         "method": record.method, "operation": record.operation, "status": record.status,
         "bytes_in": record.received, "bytes_out": record.sent, "duration_ms": round(record.seconds * 1000, 3),
     }
+
+
+def _refused(refusals: Sequence[Refusal]) -> dict[str, object]:
+    """The first one, and how many more there were. Who was refused, what, and by which statement."""
+    first = refusals[0]
+    fields: dict[str, object] = {
+        "user": first.user, "action": first.action, "resource": first.resource, "why": first.why,
+    }
+    if first.statement is not None:
+        fields["statement"] = first.statement
+    if len(refusals) > 1:
+        fields["refusals"] = len(refusals)
+    return fields

@@ -74,6 +74,7 @@ class _ConnectionTask:
         wire, connection = self._wire, self._connection
         wire.idle = True
         wire.within(wire.limits.idle_seconds)
+        rest = connection.body_unread  # of the last request: it was refused before its body had come
         while True:
             event = connection.next_event()
             if isinstance(event, RequestHead):
@@ -82,6 +83,11 @@ class _ConnectionTask:
                 return event
             match event:
                 case NeedData():
+                    if rest and connection.between_requests:
+                        rest, wire.idle = False, True  # what came was no head
+                        if self._service.stopping:
+                            return None
+                        wire.within(wire.limits.idle_seconds)
                     data = await wire.receive()
                     self._in_a_row = 0
                     if wire.idle and data:

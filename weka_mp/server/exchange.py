@@ -14,12 +14,14 @@ from typing import Final
 import trio
 
 from weka_mp.errors import NamespaceError
-from weka_mp.gateway.authorize import authorize, check_expected_owners
+from weka_mp.gateway.access import Access
+from weka_mp.gateway.authorize import authorize, authorize_parsed, check_expected_owners, hide_missing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.dispatch import INLINE, PATIENT, dispatch
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.post_object import FormCheck, FormUpload
+from weka_mp.gateway.question_context import Sender
 from weka_mp.gateway.reply import XML, ObjectReply, Reply
 from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
 from weka_mp.observe.records import REQUEST_ID
@@ -34,7 +36,7 @@ from weka_mp.s3.parse import parse
 from weka_mp.s3.parse_objects import refuse_unsigned_overrides
 from weka_mp.s3.payload import BodyReader
 from weka_mp.s3.presign import effective_headers
-from weka_mp.s3.request import Address, S3Request, address
+from weka_mp.s3.request import Address, Headers, S3Request, address
 from weka_mp.s3.routing import OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
@@ -65,6 +67,8 @@ class Exchange:
         self._started = service.clock.now_ns()
         self.record = RequestRecord(service.request_id(), wire.remote, head.request.method)
         self._address: Address | None = None
+        self._access: Access | None = None
+        self._key_sought_in: BucketName | None = None
 
     async def run(self) -> None:
         """Answer, whatever happens. Raises PeerGone, and Truncated when the connection must be reset."""
@@ -84,6 +88,8 @@ class Exchange:
         """Count and log the request. Once, by whoever saw its end."""
         record = self.record
         record.status = record.status or _CLIENT_GONE
+        if self._access is not None:
+            record.refusals = self._access.refusals
         record.seconds = (self._service.clock.now_ns() - self._started) * _NANO
         self._service.metrics.count(
             record.operation, record.status, record.seconds, record.received, record.sent
@@ -92,12 +98,21 @@ class Exchange:
 
     def _spelt(self, error: Exception) -> S3Error:
         """What the client is told of a failure."""
-        if isinstance(error, S3Error):
-            return error
         if isinstance(error, NamespaceError):
-            return self._translated(error)
-        _log.error("request %s failed", self.record.request_id, exc_info=error)
-        return S3Error("InternalError")
+            error = self._translated(error)
+        if not isinstance(error, S3Error):
+            _log.error("request %s failed", self.record.request_id, exc_info=error)
+            return S3Error("InternalError")
+        return self._without_hints(error)
+
+    def _without_hints(self, error: S3Error) -> S3Error:
+        """What this client may be told of a failure."""
+        if self._access is None or error.code != "NoSuchKey":
+            return error
+        try:
+            return hide_missing(self._access, error, self._key_sought_in)
+        except NamespaceError as failure:  # of looking whose bucket it is
+            return self._translated(failure)
 
     def _translated(self, error: NamespaceError) -> S3Error:
         bucket, key = (self._address.bucket, self._address.key) if self._address else (None, None)
@@ -113,8 +128,10 @@ class Exchange:
         settings = self._service.settings
         self._address = where = address(request, settings.domains)
         self.record.bucket, self.record.key = where.bucket, where.key
+        self._key_sought_in = where.bucket
+        asking, now = self._service.asking(), self._started * _NANO
         authentication = authenticate(
-            request, now=self._started * _NANO, lookup=self._service.lookup, region=settings.region,
+            request, now=now, lookup=asking.lookup, region=settings.region,
             regions=ALSO_ACCEPTED, allow_header_sigv2=settings.allow_sigv2,
             virtual_bucket=where.bucket if where.virtual_hosted else None,
         )
@@ -127,9 +144,13 @@ class Exchange:
         if name == "PostObject":  # its form says who sends it: authorized once that was read
             await self._send(await self._form(where))
             return
-        context = self._authorized(authentication.access_key, name, where)
-        check_expected_owners(request.headers, context.site.account)
+        principal = asking.principal(authentication.access_key, now)
+        sender = Sender(request, authentication, self._wire.remote, now)
+        access = self._access = Access(self._service.site, principal, name, sender)
+        authorize(principal, name, where, access)
         operation = parse(request, where, name, await self._document(name, authentication))
+        self._authorize_parsed(access, operation, request.headers)
+        context = Context(self._service.site, principal, asked=access)
         if isinstance(operation, op.GetObject):
             await self._send_object(context, operation)
         elif isinstance(operation, op.PutObject | op.UploadPart):
@@ -139,10 +160,16 @@ class Exchange:
         else:
             await self._send(await self._dispatch(context, operation))
 
-    def _authorized(self, access_key: str | None, name: OperationName, where: Address) -> Context:
-        principal = self._service.principal(access_key)
-        authorize(principal, name, where)
-        return Context(self._service.site, principal)
+    def _authorize_parsed(self, access: Access, operation: op.Operation, headers: Headers) -> None:
+        """What could not be decided before the request was parsed. Raises S3Error, NamespaceError."""
+        owner = source = access.owner_of(self._key_sought_in).id
+        if isinstance(operation, op.CopyObject | op.UploadPartCopy):
+            self._key_sought_in = operation.source_bucket
+            authorize_parsed(access, operation, headers)
+            source = access.owner_of(operation.source_bucket).id
+        else:
+            authorize_parsed(access, operation, headers)
+        check_expected_owners(headers, owner, source)
 
     async def _document(self, name: OperationName, authentication: Authentication) -> bytes | None:
         """The whole body of an operation that is parsed from it."""
@@ -228,7 +255,7 @@ class Exchange:
         if self._head.content_length is None:
             raise S3Error("MissingContentLength")
         parse(request, where, OperationName("PostObject"), None)
-        check = FormCheck(self._started * _NANO, service.lookup, service.principal, ALSO_ACCEPTED)
+        check = FormCheck(self._started * _NANO, service.asking(), self._wire.remote, ALSO_ACCEPTED)
         upload = FormUpload(
             service.site, BucketName(where.bucket or ""), request.headers.get("host") or "",
             request.headers.get("content-type"), self._head.content_length, check,
@@ -238,6 +265,7 @@ class Exchange:
             return await run_blocking(upload.finish)
         finally:
             self.record.access_key, self.record.received = upload.access_key, upload.received
+            self._access = upload.access
             await _give_up(upload, upload.received)
 
     # -- answering -------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.clock import Clock, RandomSource
-from weka_mp.gateway.authorize import ANONYMOUS, Principal
 from weka_mp.gateway.context import Site
+from weka_mp.gateway.identities import Asking, Identities
 from weka_mp.gateway.reply import Fields
-from weka_mp.s3.credentials import SecretKey
+from weka_mp.identity import IdentityStore, RootKeys
+from weka_mp.policy.documents import Policy
 from weka_mp.s3.dates import format_http_date
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.server.metrics import ServerMetrics
@@ -27,7 +28,10 @@ _SECOND: Final = 1_000_000_000
 
 @dataclass(slots=True)
 class Service:
-    """One worker's S3 endpoint. Used by its event loop alone."""
+    """One worker's S3 endpoint. Used by its event loop alone.
+
+    identities: who exists besides root; None: nobody.
+    """
 
     site: Site
     settings: ServerSettings
@@ -35,23 +39,20 @@ class Service:
     metrics: ServerMetrics
     clock: Clock
     random: RandomSource
+    identities: IdentityStore[Policy] | None = None
     stopping: bool = False
     host_id: str = field(init=False)
+    _identities: Identities = field(init=False)
     _date: tuple[int, Fields] = field(init=False, default=(-1, ()))
 
     def __post_init__(self) -> None:
+        root = RootKeys(self.settings.root.access_key, self.settings.root.secret_key)
+        self._identities = Identities(root, self.settings.account, self.identities)
         self.host_id = base64.b64encode(bytes.fromhex(self.random.token(48))).decode("ascii")
 
-    def lookup(self, access_key: str) -> SecretKey | None:
-        """The secret of an access key; None when there is no such key."""
-        root = self.settings.root
-        return SecretKey(access_key, root.secret_key) if access_key == root.access_key else None
-
-    def principal(self, access_key: str | None) -> Principal:
-        """Who an authenticated access key is; nobody for none and for one that is unknown."""
-        if access_key is None or access_key != self.settings.root.access_key:
-            return ANONYMOUS
-        return Principal(self.settings.account, access_key, is_root=True, owner="root")
+    def asking(self) -> Asking:
+        """Who asks, for one request."""
+        return Asking(self._identities)
 
     def request_id(self) -> str:
         """16 upper-case hex digits."""

@@ -30,6 +30,7 @@ class ServerSettings:
     thread.
     mount_sockets: glob of the sockets of this node's mounts; None: there are none.
     account:      canonical user id of the root account.
+    identity_keys: path of the file that opens the secrets of users; None: there is nobody but root.
     """
 
     region: str
@@ -39,4 +40,5 @@ class ServerSettings:
     durable: bool = True
     mount_sockets: str | None = None
     account: str = _ACCOUNT
+    identity_keys: str | None = None
     limits: Limits = field(default_factory=Limits)

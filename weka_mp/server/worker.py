@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.gateway.context import Site
+from weka_mp.gateway.identities import open_identities
+from weka_mp.identity import IdentityStore, KeyFile, RootKeys
+from weka_mp.policy.documents import Policy
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.server.listener import Connections, accept_connections
 from weka_mp.server.metrics import ServerMetrics
@@ -43,9 +48,10 @@ async def run_worker(
     counts = metrics or ServerMetrics()
     invalidator = Invalidator(settings.mount_sockets, on_late=counts.count_late_invalidation)
     site = Site(namespace, settings.region, settings.account)
-    service = Service(site, settings, invalidator, counts, clock or SystemClock(), random or SystemRandom())
-    connections = Connections(service)
-    async with trio.open_nursery() as nursery:
+    clock, random = clock or SystemClock(), random or SystemRandom()
+    async with _identities(namespace, settings, random) as identities, trio.open_nursery() as nursery:
+        service = Service(site, settings, invalidator, counts, clock, random, identities)
+        connections = Connections(service)
         await nursery.start(invalidator.run)
         nursery.start_soon(connections.watch)
         async with trio.open_nursery() as serving:
@@ -59,6 +65,25 @@ async def run_worker(
             await _finish(connections, settings.limits.stop_seconds)
             serving.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _identities(
+    namespace: Namespace, settings: ServerSettings, random: RandomSource
+) -> AsyncIterator[IdentityStore[Policy] | None]:
+    """Who exists besides root, while the block lasts."""
+    if settings.identity_keys is None:
+        yield None
+        return
+    root = RootKeys(settings.root.access_key, settings.root.secret_key)
+    keys = KeyFile(settings.identity_keys, random)
+    identities = await trio.to_thread.run_sync(
+        partial(open_identities, namespace, keys, root, make_keys=False)
+    )
+    try:
+        yield identities
+    finally:
+        identities.close()
 
 
 async def _finish(connections: Connections, seconds: float) -> None:

@@ -10,12 +10,16 @@ import trio
 
 import weka_mp
 from weka_mp.config import Address
+from weka_mp.control import identity_routes
+from weka_mp.control.desk import Answer, Question, failure
 from weka_mp.control.service import Health, Kind
 from weka_mp.errors import NamespaceError, NotSupported
+from weka_mp.identity.errors import IdentityError
 from weka_mp.namespace import Namespace
 from weka_mp.observe.metrics import exposition, snapshot
 from weka_mp.supervise import mounts
 from weka_mp.supervise.fill_jobs import FillJobs
+from weka_mp.supervise.identities import LazyDesk
 from weka_mp.supervise.ipc import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.supervise.keeper import Keeper
 from weka_mp.supervise.readiness import s3_answers
@@ -55,12 +59,14 @@ class RunningService:
         keepers: Sequence[Keeper],
         fills: FillJobs,
         reexports: Reexports,
+        desk: LazyDesk,
     ) -> None:
         self._views = views
         self._namespace = namespace
         self._keepers = keepers
         self._fills = fills
         self._reexports = reexports
+        self._desk = desk
 
     async def health(self) -> Health:
         """Children ready, mounts and S3 answering, the store writable."""
@@ -147,6 +153,20 @@ class RunningService:
 
     async def remove_reexport(self, kind: Kind, which: str) -> dict[str, object]:
         return await self._reexports.remove(kind, which)
+
+    async def administer(
+        self, question: Question, route: identity_routes.IdentityRoute, named: Mapping[str, str]
+    ) -> Answer:
+        """See `weka_mp.control.service.Service`."""
+
+        def answer() -> Answer:
+            try:
+                desk = self._desk.get()
+            except (IdentityError, NamespaceError) as error:
+                return failure(error)
+            return identity_routes.answer(desk, question, route, named)
+
+        return await trio.to_thread.run_sync(answer)
 
     def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
         """Queue a fill; raises BucketMissing at once."""

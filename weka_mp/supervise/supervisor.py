@@ -28,6 +28,7 @@ from weka_mp.observe.logs import LogSink
 from weka_mp.supervise import checks, dead_mounts, mounts, places, plans
 from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
 from weka_mp.supervise.fill_jobs import FillJobs
+from weka_mp.supervise.identities import LazyDesk, root_keys
 from weka_mp.supervise.instance import Instance, Presence
 from weka_mp.supervise.ipc import listen_unix
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
@@ -66,6 +67,7 @@ class _Prepared:
     mounts: list[Keeper]
     background: Keeper
     reexports: Reexports
+    desk: LazyDesk
 
     @property
     def keepers(self) -> list[Keeper]:
@@ -149,13 +151,11 @@ async def _prepare(
         return Keeper(spec, sink.relay, runtime)
 
     background = keep(plans.background_spec(config, children))
-    hints = {"dirty": partial(_pass_hints_on, background)}
-    mount_keepers = [
-        keep(plans.mount_spec(config, children, index, path, handlers=hints))
-        for index, path in enumerate(real_mounts)
-    ]
+    mount_keepers = [keep(spec) for spec in _mount_specs(config, children, real_mounts, background)]
     state = places.state_directory(namespace.store_id, environ, uid)
     first_mount = real_mounts[0] if real_mounts else None
+    desk = LazyDesk(namespace, store, state, root_keys(credentials))
+    stack.callback(desk.close)
     doors = plans.doors(config, children, first_mount, state, namespace.store_id)
     return _Prepared(
         views=Views(store, s3, mount_points, real_mounts, admin),
@@ -169,7 +169,17 @@ async def _prepare(
         mounts=mount_keepers,
         background=background,
         reexports=Reexports(namespace, mount_keepers[0] if mount_keepers else None, doors),
+        desk=desk,
     )
+
+
+def _mount_specs(
+    config: Config, children: plans.Places, paths: Sequence[str], background: Keeper
+) -> list[ChildSpec]:
+    hints = {"dirty": partial(_pass_hints_on, background)}
+    return [
+        plans.mount_spec(config, children, index, path, handlers=hints) for index, path in enumerate(paths)
+    ]
 
 
 def _sweep(namespace: Namespace) -> None:
@@ -275,7 +285,9 @@ async def _run(
     on_ready: Callable[[Started], None],
 ) -> None:
     fills = FillJobs(prepared.background)
-    service = RunningService(prepared.views, prepared.namespace, prepared.keepers, fills, prepared.reexports)
+    service = RunningService(
+        prepared.views, prepared.namespace, prepared.keepers, fills, prepared.reexports, prepared.desk
+    )
     async with trio.open_nursery() as nursery:
         stopping = trio.CancelScope()
         nursery.start_soon(_cancel_on_signal, signals, stopping)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import socket
+from dataclasses import replace
 from typing import Any
 
 import trio
 
+from weka_mp.identity.key_file import FILE_NAME
 from weka_mp.server.limits import Limits
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.opening import open_namespace
+from weka_mp.supervise.places import state_directory
 
 __all__ = ["main"]
 
@@ -23,19 +27,13 @@ _log = logging.getLogger(__name__)
 
 async def main(plan: dict[str, Any], link: ChildLink) -> None:
     """Serve until told to stop and the requests under way are answered."""
-    settings = ServerSettings(
-        region=plan["region"],
-        root=RootCredentials(plan["access_key"], plan["secret_key"]),
-        domains=tuple(plan["domains"]),
-        allow_sigv2=plan["sigv2"],
-        durable=plan["durability"] == "commit",
-        mount_sockets=plan["mount_sockets"],
-        limits=_limits(plan["limits"]),
-    )
+    settings = _settings(plan)
     metrics = ServerMetrics()
     metrics.register()
     sockets = [socket.socket(fileno=fd) for fd in plan["listen_fds"]]
     with open_namespace(plan["store"], plan["durability"]) as namespace:
+        state = state_directory(namespace.store_id, os.environ, os.geteuid())
+        settings = replace(settings, identity_keys=os.path.join(state, FILE_NAME))
         async with trio.open_nursery() as nursery:
 
             async def serve(*, task_status: trio.TaskStatus[None]) -> None:
@@ -62,3 +60,15 @@ def _limits(wanted: dict[str, int]) -> Limits:
             soft, possible.connections, limits.connections,
         )
     return possible
+
+
+def _settings(plan: dict[str, Any]) -> ServerSettings:
+    return ServerSettings(
+        region=plan["region"],
+        root=RootCredentials(plan["access_key"], plan["secret_key"]),
+        domains=tuple(plan["domains"]),
+        allow_sigv2=plan["sigv2"],
+        durable=plan["durability"] == "commit",
+        mount_sockets=plan["mount_sockets"],
+        limits=_limits(plan["limits"]),
+    )

@@ -41,6 +41,7 @@ def test_garbage_is_refused_or_incomplete(data: bytes) -> None:
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
         (b"GET / HTTP/1.1\r\nA: " + b"b" * MAX_HEAD, 431),
     ],
@@ -51,7 +52,9 @@ def test_what_is_refused(data: bytes, status: int) -> None:
     assert refusal.value.status == status
 
 
-@pytest.mark.parametrize("body", [b"[1]", b"{", b"\xff", b"[" * 60_000])
+@pytest.mark.parametrize(
+    "body", [b"[1]", b"{", b"\xff", b"[" * 60_000, b'{"a": 1, "a": 2}', b'{"a": {"b": 1, "b": 1}}']
+)
 def test_bodies_that_are_no_object(body: bytes) -> None:
     with pytest.raises(BadRequest):
         Request("POST", "/", body).json()
@@ -65,3 +68,11 @@ def test_a_response_is_exact() -> None:
     response = json_response(HTTPStatus.OK, {"a": 1})
     assert response.encode() == head + b'{"a": 1}\n'
     assert response.encode(head_only=True) == head
+
+
+def test_the_authorization_is_kept_and_not_shown() -> None:
+    request = RequestReader().feed(b"GET /a HTTP/1.1\r\nAUTHORIZATION: Bearer abc.def \r\n\r\n")
+    assert request is not None
+    assert request.authorization == "Bearer abc.def"
+    assert "abc" not in repr(request)
+    assert "word" not in repr(Request("POST", "/", b'{"password": "word"}'))

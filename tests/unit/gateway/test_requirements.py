@@ -1,0 +1,199 @@
+"""The table of what operations need: complete, of known actions, and decided by what requests say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from weka_mp.gateway.access import Access
+from weka_mp.gateway.authorize import Principal, authorize, authorize_parsed
+from weka_mp.gateway.question_context import _SOURCES, ABSENT, QuestionContext, Sender
+from weka_mp.gateway.requirements import DECIDED_BY_BODY, REQUIRED, actions_of, resource_of
+from weka_mp.policy import principals as language
+from weka_mp.policy.actions import ACTIONS, Level
+from weka_mp.policy.condition_keys import CONDITION_KEYS
+from weka_mp.policy.documents import Kind, parse
+from weka_mp.s3 import operations as op
+from weka_mp.s3.credentials import Authentication, AuthKind
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.request import Address, Headers, S3Request
+from weka_mp.s3.routing import ROUTES, Route, Scope
+from weka_mp.values import BucketName, ObjectKey
+
+ACCOUNT = "0" * 52 + "123456789012"
+BUCKET, KEY = BucketName("bucket"), ObjectKey(b"dir/key")
+ROOT_ONLY = {"CORSPreflight", "CreateSession", "ListDirectoryBuckets", "WriteGetObjectResponse"}
+LEVELS = {Scope.SERVICE: Level.ACCOUNT, Scope.BUCKET: Level.BUCKET, Scope.OBJECT: Level.OBJECT}
+
+
+def policy(*statements: tuple[str, str, str], **condition: Mapping[str, str]) -> object:
+    """statements: effect, action, what follows arn:aws:s3:::."""
+    made = [
+        {"Effect": effect, "Action": action, "Resource": f"arn:aws:s3:::{name}", "Condition": condition}
+        for effect, action, name in statements
+    ]
+    return parse(json.dumps({"Version": "2012-10-17", "Statement": made}), Kind.IDENTITY, name="p")
+
+
+def user(*policies: object, bounds: tuple[object, ...] = ()) -> Principal:
+    asks = language.Principal(ACCOUNT[-12:], ACCOUNT, "bob")
+    return Principal(
+        ACCOUNT, "bob", False, owner="root", asks=asks, user="bob", policies=policies, bounds=bounds
+    )
+
+
+def request(query: str = "", **headers: str) -> S3Request:
+    target = b"/bucket/dir/key" + (b"?" + query.encode() if query else b"")
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return S3Request.from_target("GET", target, Headers(named))
+
+
+def access(principal: Principal, name: str, asked: S3Request | None = None) -> Access:
+    sender = Sender(asked or request(), Authentication("bob", AuthKind.HEADER_V4), "10.0.0.1", 1_700_000_000)
+    return Access(None, principal, name, sender)
+
+
+def refused(principal: Principal, name: str, *, query: str = "", **headers: str) -> bool:
+    key = KEY if any(route.name == name and route.scope is Scope.OBJECT for route in ROUTES) else None
+    try:
+        authorize(
+            principal, name, Address(BUCKET, key, False), access(principal, name, request(query, **headers))
+        )
+    except S3Error as error:
+        assert error.code == "AccessDenied"
+        return True
+    return False
+
+
+def test_every_operation_has_its_row() -> None:
+    assert {route.name for route in ROUTES} == set(REQUIRED)
+    assert {name for name, actions in REQUIRED.items() if not actions} == ROOT_ONLY
+    assert ROOT_ONLY.isdisjoint(op.BUILT)
+    assert DECIDED_BY_BODY <= op.BUILT
+
+
+def test_every_action_is_one_that_policies_may_name() -> None:
+    named = {action for actions in REQUIRED.values() for action in actions}
+    assert named <= set(ACTIONS)
+    for kind in op.Operation.__args__:
+        assert kind.permission in REQUIRED[kind.__name__]
+        assert getattr(kind, "source_permission", kind.permission) in ACTIONS
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method}-{route.name}")
+def test_an_operation_needs_all_of_its_actions_where_it_is_done(route: Route) -> None:
+    actions = REQUIRED[route.name]
+    everything = user(policy(("Allow", "s3:*", "*")))
+    assert refused(everything, route.name) is (not actions)
+    assert refused(user(), route.name)
+    for action in actions:
+        spared = [("Allow", other, "*") for other in set(ACTIONS) - {action}]
+        narrow = [("Allow", "s3:*", "*"), ("Deny", action, "*")]
+        assert refused(user(policy(*narrow)), route.name) or route.name in DECIDED_BY_BODY
+        small = [policy(one) for one in spared if one[1] in actions]
+        assert refused(user(*small), route.name)
+        # PostObject and DeleteObjects are addressed to the bucket and act on objects in it.
+        assert ACTIONS[action] is LEVELS[route.scope] or route.name in ("PostObject", "DeleteObjects")
+
+
+@pytest.mark.parametrize(("name", "query", "headers", "more"), [
+    ("PutObject", "", {"if_match": '"e"'}, "s3:GetObject"),
+    ("PutObject", "", {"x_amz_tagging": "a=b"}, "s3:PutObjectTagging"),
+    ("PutObject", "", {"x_amz_object_lock_mode": "GOVERNANCE"}, "s3:PutObjectRetention"),
+    ("PutObject", "", {"x_amz_object_lock_legal_hold": "ON"}, "s3:PutObjectLegalHold"),
+    ("DeleteObject", "", {"if_match": '"e"'}, "s3:GetObject"),
+    ("DeleteObject", "", {"x_amz_if_match_size": "1"}, "s3:GetObject"),
+    ("DeleteObject", "versionId=v", {}, "s3:DeleteObjectVersion"),
+    ("DeleteObject", "", {"x_amz_bypass_governance_retention": "true"}, "s3:BypassGovernanceRetention"),
+    ("GetObject", "versionId=v", {}, "s3:GetObjectVersion"),
+    ("HeadObject", "versionId=null", {}, "s3:GetObjectVersion"),
+    ("GetObjectTagging", "versionId=v", {}, "s3:GetObjectVersionTagging"),
+    ("GetObjectAttributes", "versionId=v", {}, "s3:GetObjectVersionAttributes"),
+])  # fmt: skip
+def test_what_a_request_says_needs_more(
+    name: str, query: str, headers: dict[str, str], more: str
+) -> None:
+    all_but = user(policy(("Allow", "s3:*", "*"), ("Deny", more, "*")))
+    assert more in actions_of(name, request(query, **headers))
+    assert refused(all_but, name, query=query, **headers)
+    assert not refused(user(policy(("Allow", "s3:*", "*"))), name, query=query, **headers)
+
+
+def test_what_a_header_does_not_ask_for_needs_nothing() -> None:
+    plain = user(policy(("Allow", "s3:DeleteObject", "*"), ("Allow", "s3:PutObject", "*")))
+    assert not refused(plain, "DeleteObject", x_amz_bypass_governance_retention="false")
+    assert not refused(plain, "PutObject", x_amz_acl="private")
+
+
+def test_resources() -> None:
+    assert resource_of("s3:ListAllMyBuckets", BUCKET, KEY) == "arn:aws:s3:::*"
+    assert resource_of("s3:ListBucket", BUCKET, KEY) == "arn:aws:s3:::bucket"
+    assert resource_of("s3:GetObject", BUCKET, KEY) == "arn:aws:s3:::bucket/dir/key"
+    assert resource_of("s3:GetObject", BUCKET, b"a/../\xc3\xa4*") == "arn:aws:s3:::bucket/a/../ä*"
+
+
+def test_a_bound_narrows() -> None:
+    everything = policy(("Allow", "s3:*", "*"))
+    assert not refused(user(everything, bounds=(everything,)), "GetObject")
+    assert refused(user(everything, bounds=(everything, policy(("Allow", "s3:PutObject", "*")))), "GetObject")
+    assert refused(user(everything, bounds=(policy(("Allow", "s3:GetObject", "*")),)), "DeleteObjects")
+
+
+def copy(source: str) -> op.CopyObject:
+    return op.CopyObject(
+        BUCKET, KEY, BucketName(source), ObjectKey(b"k"), op.NO_READ_CONDITIONS, False, op.ObjectMetadata(),
+        op.NO_WRITE_CONDITIONS, None,
+    )
+
+
+def test_sources() -> None:
+    principal = user(policy(("Allow", "s3:GetObject", "near/*"), ("Allow", "s3:PutObject", "bucket/*")))
+    asked = access(principal, "CopyObject")
+    authorize_parsed(asked, copy("near"), Headers())
+    with pytest.raises(S3Error):
+        authorize_parsed(asked, copy("far"), Headers())
+    with pytest.raises(S3Error):  # another right than that to the present one
+        authorize_parsed(asked, copy("near"), Headers([("x-amz-copy-source", "near/k?versionId=null")]))
+    assert [refusal.resource for refusal in asked.refusals] == ["arn:aws:s3:::far/k", "arn:aws:s3:::near/k"]
+    assert asked.refusals[1].action == "s3:GetObjectVersion"
+
+
+def test_every_condition_key_has_its_source() -> None:
+    generic = {name for name in CONDITION_KEYS if name.startswith("s3:x-amz-")}
+    known = set(_SOURCES) | generic | ABSENT | {"s3:requestobjecttagkeys"}
+    assert known == set(CONDITION_KEYS)
+
+
+@pytest.mark.parametrize(("name", "query", "key", "value"), [
+    ("ListObjectsV2", "prefix=a&prefix=b", "s3:prefix", ("a",)),
+    ("ListObjectsV2", "prefix=", "s3:prefix", ("",)),
+    ("ListObjectsV2", "max-keys=", "s3:max-keys", None),
+    ("ListObjectsV2", "max-keys=7", "s3:max-keys", ("7",)),
+    ("ListMultipartUploads", "max-uploads=7&max-keys=1", "s3:max-keys", ("7",)),
+    ("GetObject", "prefix=a", "s3:prefix", None),
+    ("PutObject", "", "s3:objectcreationoperation", ("true",)),
+    ("UploadPart", "", "s3:objectcreationoperation", ("false",)),
+    ("GetObject", "", "s3:objectcreationoperation", None),
+    ("GetObject", "versionId=v", "s3:versionid", ("v",)),
+    ("GetObject", "", "aws:sourceip", ("10.0.0.1",)),
+    ("GetObject", "", "aws:securetransport", ("false",)),
+    ("GetObject", "", "aws:epochtime", ("1700000000",)),
+    ("GetObject", "", "aws:currenttime", ("2023-11-14T22:13:20Z",)),
+    ("GetObject", "", "aws:principaltype", ("User",)),
+    ("GetObject", "", "aws:principalaccount", ("123456789012",)),
+    ("GetObject", "", "aws:tokenissuetime", None),
+    ("GetObject", "", "s3:authtype", ("REST-HEADER",)),
+    ("PutObject", "", "s3:requestobjecttag/a b", ("c d",)),
+    ("PutObject", "", "s3:requestobjecttagkeys", ("a b", "e")),
+    ("PutObject", "", "s3:x-amz-storage-class", ("STANDARD",)),
+    ("PutObject", "", "s3:x-amz-acl", None),
+    ("PutObject", "", "s3:tlsversion", None),
+])  # fmt: skip
+def test_values_of_condition_keys(name: str, query: str, key: str, value: tuple[str, ...] | None) -> None:
+    asked = request(query, x_amz_tagging="a%20b=c+d&e=", x_amz_storage_class="STANDARD")
+    sender = Sender(asked, Authentication("bob", AuthKind.HEADER_V4), "10.0.0.1", 1_700_000_000)
+    context = QuestionContext(sender, user(), None, "us-east-1", name, ACCOUNT, BUCKET, KEY)
+    assert context.get(key) == value
+    assert (key in set(context)) is (value is not None and key in CONDITION_KEYS)

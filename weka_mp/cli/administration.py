@@ -1,0 +1,210 @@
+"""Reaches who administrates users, policies and credentials: the service of a store over its socket, a
+service over the network, or the store itself when no service runs on it.
+
+All three are asked in the same words (a method, a path and a body of the administration API).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+import click
+
+from weka_mp.cli.refusals import Refusal, ServiceUnreachable
+from weka_mp.cli.secret_input import read_secret
+from weka_mp.cli.services import find_service
+from weka_mp.cli.settings import store_of
+from weka_mp.cli.stopped import stopped_store
+from weka_mp.control import identity_routes
+from weka_mp.control.client import AdminClient, Refused, Unreachable
+from weka_mp.control.desk import Desk, Question
+from weka_mp.identity.errors import IdentityError
+from weka_mp.supervise import places
+from weka_mp.supervise.checks import check_store
+from weka_mp.supervise.credentials import CredentialsError, root_credentials
+from weka_mp.supervise.identities import open_desk, root_keys
+
+__all__ = ["Session", "Where", "place", "session", "where_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_Send = Callable[[str, str, Mapping[str, object], str], Mapping[str, Any]]
+"""(method, path, body, authorization) → the answer. Raises Refused, Unreachable."""
+
+_DEFAULT_PORT = 14000
+_USER, _PASSWORD, _TOKEN = "WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN"
+_HINTS = {
+    "LoginRefused": "check the name and the password",
+    "TokenRefused": f"log in anew with {_USER} and {_PASSWORD}, or set another {_TOKEN}",
+    "CredentialExpired": f"log in anew with {_USER} and {_PASSWORD}, or set another {_TOKEN}",
+    "NotAllowed": f"{_USER} and {_PASSWORD} say who asks",
+    "MalformedPolicy": "docs/POLICIES.md says what a policy may hold",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the command was told of it: a store, or a host and a port."""
+
+    store: str | None
+    host: str | None
+    port: int | None
+
+
+def where_options(command: Command) -> Command:
+    """Give a command ``--store -H -P``; it gets them as the argument `where`."""
+
+    def collect(**given: Any) -> Any:
+        return command(where=Where(given.pop("store"), given.pop("host"), given.pop("port")), **given)
+
+    collect.__doc__ = command.__doc__
+    decorated: Any = collect
+    for option in (
+        click.option(
+            "-P", "--PORT", "port", type=click.IntRange(1, 65535), help="Its port.  [default: 14000]"
+        ),
+        click.option("-H", "--HOST", "host", metavar="HOST", help="Ask the service at this address."),
+        click.option("--store", metavar="STORE", help="The store. [WEKA_MP_STORE]"),
+    ):
+        decorated = option(decorated)
+    decorated.__click_params__ += getattr(command, "__click_params__", [])
+    chosen: Command = decorated
+    return chosen
+
+
+def place(*parts: str) -> str:
+    """A path of the administration API."""
+    return identity_routes.PREFIX + "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+class Session:
+    """One command's way to the administration, as whoever it logged in as."""
+
+    def __init__(self, send: _Send, authorization: str = "") -> None:
+        self._send = send
+        self._authorization = authorization
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        missing: str = "",
+        file: str | None = None,
+    ) -> Any:
+        """What was answered. `missing`: what to do when something named is not there; `file`: where the
+        body's policy was read. Raises Refusal.
+        """
+        try:
+            answer = self._send(method, path, body or {}, self._authorization)
+        except Refused as error:
+            hint = missing if error.code == "NoSuchEntity" else _HINTS.get(error.code, "")
+            read_from = f"{file}: " if file is not None and error.code == "MalformedPolicy" else ""
+            raise Refusal(f"{read_from}{error}" + (f" ({hint})" if hint else "")) from None
+        except Unreachable as error:
+            raise ServiceUnreachable(
+                f"{error} (does the service run, with --admin at this address?)"
+            ) from None
+        if "data" not in answer:
+            raise Refusal("what answers there is no administration of weka_mp: check the host and the port")
+        return answer["data"]
+
+    def logged_in(self, user: str, password: str) -> Session:
+        """The same as this user. Raises Refusal."""
+        answer = self.ask("POST", place("login"), {"username": user, "password": password})
+        return Session(self._send, f"Bearer {answer['access_token']}")
+
+
+@contextmanager
+def session(where: Where, *, anonymous: bool = False) -> Iterator[Session]:
+    """As the user of WEKA_MP_TOKEN or WEKA_MP_USERNAME, else as whom the socket or the store vouches for.
+
+    anonymous: nobody logs in, since what is asked carries its own proof. Raises Refusal.
+    """
+    with _opened(where) as send:
+        reached = Session(send)
+        yield reached if anonymous else _identified(reached, needed=_is_remote(where))
+
+
+def _is_remote(where: Where) -> bool:
+    return where.host is not None or where.port is not None
+
+
+def _identified(reached: Session, *, needed: bool) -> Session:
+    token, user = os.environ.get(_TOKEN), os.environ.get(_USER)
+    if token:
+        return Session(reached._send, f"Bearer {token}")
+    if user:
+        password = os.environ.get(_PASSWORD)
+        return reached.logged_in(user, password or read_secret(None, f"Password of {user}"))
+    if needed:
+        raise Refusal(f"who are you? set {_USER} and {_PASSWORD}, or {_TOKEN}")
+    return reached
+
+
+@contextmanager
+def _opened(where: Where) -> Iterator[_Send]:
+    if _is_remote(where):
+        if where.store is not None:
+            raise click.UsageError("give --store, or -H and -P, not both")
+        host, port = where.host or "127.0.0.1", where.port or _DEFAULT_PORT
+        _warn_of_plain_text(host)
+        yield partial(_send_to, AdminClient((host, port)))
+        return
+    store = store_of(click.get_current_context(), where.store)
+    client = find_service(store)
+    if client is not None:
+        yield partial(_send_to, client)
+        return
+    # What the desk logs the command says itself, in one line.
+    logging.getLogger("weka_mp.control").addHandler(logging.NullHandler())
+    with stopped_store(store) as namespace:
+        state = places.state_directory(namespace.store_id, os.environ, os.geteuid())
+        try:
+            root = root_keys(root_credentials(state, os.environ))
+            desk = open_desk(namespace, check_store(store), state, root)
+        except (IdentityError, CredentialsError) as error:
+            raise Refusal(str(error)) from error
+        try:
+            yield partial(_put_to, desk)
+        finally:
+            desk.close()
+
+
+def _send_to(
+    client: AdminClient, method: str, path: str, body: Mapping[str, object], authorization: str
+) -> Mapping[str, Any]:
+    return client.request(method, path, dict(body), authorization=authorization)
+
+
+def _put_to(
+    desk: Desk, method: str, path: str, body: Mapping[str, object], authorization: str
+) -> Mapping[str, Any]:
+    question = Question(method, unquote(path), body, authorization, trusted=True)
+    found = identity_routes.find(method, question.path)
+    if found is None:
+        raise Refused("no such path")
+    answer = identity_routes.answer(desk, question, *found)
+    if answer.status >= 400:
+        raise Refused(str(answer.content["error"]), str(answer.content["code"]))
+    return answer.content
+
+
+def _warn_of_plain_text(host: str) -> None:
+    try:
+        safe = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        safe = host == "localhost"
+    if not safe:
+        click.echo(
+            f"weka-mp: passwords and tokens go to {host} unencrypted: use a tunnel where others listen",
+            err=True,
+        )

@@ -1,0 +1,147 @@
+"""The paths below ``/api/v2`` for users, policies and credentials: each with its verb, fields and handler."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from weka_mp.control import policy_verbs, user_verbs
+from weka_mp.control.desk import Answer, Desk, Question, failure
+from weka_mp.control.fields import Fields
+from weka_mp.control.roles import Verb, check_verb
+from weka_mp.errors import NamespaceError
+from weka_mp.identity.errors import IdentityError, LockedOut, LoginRefused
+from weka_mp.policy.errors import MalformedPolicy
+
+__all__ = ["IDENTITY_ROUTES", "PREFIX", "IdentityRoute", "answer", "find"]
+
+log = logging.getLogger(__name__)
+
+PREFIX: Final = "/api/v2"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRoute:
+    """`path`: after the prefix, with one ``{name}`` at most, which the handler gets. verb None: the body is
+    the proof of who asks, and the handler gets the question in place of a caller.
+    """
+
+    method: str
+    path: str
+    verb: Verb | None
+    handler: Callable[..., Any]
+    fields: tuple[str, ...] = ()
+    status: HTTPStatus = HTTPStatus.OK
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """What the path named, None when it is another."""
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]{1,256})", self.path)
+        found = re.fullmatch(PREFIX + pattern, path)
+        return None if found is None else found.groupdict()
+
+
+_ADDED: Final = HTTPStatus.CREATED
+_DOCUMENT: Final = "policy_file_content"
+
+IDENTITY_ROUTES: Final = (
+    IdentityRoute("POST", "/login", None, user_verbs.login, ("username", "password")),
+    IdentityRoute("POST", "/login/refresh", None, user_verbs.refresh, ("refresh_token",)),
+    IdentityRoute("GET", "/users/whoami", Verb.WHOAMI, user_verbs.whoami),
+    IdentityRoute(
+        "PUT", "/login/password", Verb.CHANGE_OWN_PASSWORD, user_verbs.set_own_password, ("password",)
+    ),
+    IdentityRoute("DELETE", "/login/tokens", Verb.REVOKE_OWN_TOKENS, user_verbs.revoke_own),
+    IdentityRoute(
+        "POST", "/login/tokens", Verb.GENERATE_TOKEN, user_verbs.generate_token, ("access_token_timeout",)
+    ),
+    IdentityRoute("GET", "/users", Verb.LIST_USERS, user_verbs.list_users),
+    IdentityRoute("POST", "/users", Verb.CHANGE_USERS, user_verbs.add_user, user_verbs.ADD_FIELDS, _ADDED),
+    IdentityRoute(
+        "PUT", "/users/{name}", Verb.CHANGE_USERS, user_verbs.update_user, ("role", "posix_uid", "posix_gid")
+    ),
+    IdentityRoute("DELETE", "/users/{name}", Verb.CHANGE_USERS, user_verbs.delete_user),
+    # Of oneself, by name: what these two do to others their handlers ask for.
+    IdentityRoute(
+        "PUT", "/users/{name}/password", Verb.CHANGE_OWN_PASSWORD, user_verbs.set_password, ("password",)
+    ),
+    IdentityRoute("DELETE", "/users/{name}/tokens", Verb.REVOKE_OWN_TOKENS, user_verbs.revoke),
+    IdentityRoute("GET", "/lockoutConfig", Verb.SHOW_LOCKOUT, user_verbs.show_lockout),
+    IdentityRoute(
+        "PUT", "/lockoutConfig", Verb.CHANGE_LOCKOUT, user_verbs.set_lockout,
+        ("failed_attempts", "lockout_duration"),
+    ),
+    IdentityRoute("DELETE", "/lockoutConfig", Verb.CHANGE_LOCKOUT, user_verbs.reset_lockout),
+    IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
+    IdentityRoute(
+        "POST", "/s3/policies", Verb.CHANGE_POLICIES, policy_verbs.add_policy,
+        ("policy_name", _DOCUMENT), _ADDED,
+    ),
+    IdentityRoute(
+        "POST", "/s3/policies/attach", Verb.CHANGE_POLICIES, policy_verbs.attach_policy,
+        ("policy_name", "user_name"),
+    ),
+    IdentityRoute(
+        "POST", "/s3/policies/detach", Verb.CHANGE_POLICIES, policy_verbs.detach_policy,
+        ("policy_name", "user_name"),
+    ),
+    IdentityRoute("GET", "/s3/policies/{name}", Verb.LIST_POLICIES, policy_verbs.show_policy),
+    IdentityRoute("DELETE", "/s3/policies/{name}", Verb.CHANGE_POLICIES, policy_verbs.remove_policy),
+    IdentityRoute("GET", "/s3/userPolicies", Verb.LIST_POLICIES, policy_verbs.list_user_policies),
+    IdentityRoute(
+        "GET", "/s3/serviceAccounts", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.list_service_accounts
+    ),
+    IdentityRoute(
+        "POST", "/s3/serviceAccounts", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.add_service_account,
+        (_DOCUMENT,), _ADDED,
+    ),
+    IdentityRoute(
+        "GET", "/s3/serviceAccounts/{key}", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.show_service_account
+    ),
+    IdentityRoute(
+        "DELETE", "/s3/serviceAccounts/{key}", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.remove_service_account
+    ),
+    IdentityRoute(
+        "POST", "/s3/sts", None, policy_verbs.assume_role,
+        ("access_key", "secret_key", "duration", _DOCUMENT),
+    ),
+)  # fmt: skip
+"""No request matches two: what is about oneself lies below ``/login``, where no user's name can stand."""
+
+
+def find(method: str, path: str) -> tuple[IdentityRoute, dict[str, str]] | None:
+    """The route and what the path named. None: no such path here. Raises LookupError: another method."""
+    others = False
+    for route in IDENTITY_ROUTES:
+        named = route.match(path)
+        if named is not None and route.method == method:
+            return route, named
+        others = others or named is not None
+    if others:
+        raise LookupError("another method is served here")
+    return None
+
+
+def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[str, str]) -> Answer:
+    """One question put to the desk. What is refused is an answer, too. Logs who changed what, and logins
+    that failed; of bodies nothing.
+    """
+    try:
+        if route.verb is None:
+            fields = Fields(question.body, route.fields)
+            found = route.handler(desk, question, fields)
+        else:
+            caller = desk.caller(question)
+            check_verb(caller, route.verb)
+            found = route.handler(desk, caller, Fields(question.body, route.fields), **named)
+            if question.method != "GET":
+                log.info("%s, from %s: %s %s", caller.user, question.source, question.method, question.path)
+    except (LockedOut, LoginRefused) as error:
+        log.warning("a login from %s failed: %s (%s)", question.source, error, question.path)
+        return failure(error)
+    except (IdentityError, MalformedPolicy, NamespaceError) as error:
+        return failure(error)
+    return Answer(route.status, {"data": found})

@@ -1,0 +1,214 @@
+"""May the sender of one request do this to that? One of these is made for each request.
+
+Root of a store without other accounts is told so by two comparisons; for everybody else the policies decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from weka_mp.errors import BucketMissing
+from weka_mp.gateway.principals import Principal
+from weka_mp.gateway.question_context import QuestionContext, Sender
+from weka_mp.gateway.requirements import resource_of
+from weka_mp.policy.coverage import allows_below, may_allow
+from weka_mp.policy.decision import Decision, Reference, decide
+from weka_mp.policy.documents import Policy
+from weka_mp.policy.statements import Question
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.xml_write import Owner
+from weka_mp.values import BucketName, ObjectKey
+
+if TYPE_CHECKING:
+    from weka_mp.gateway.context import Site
+
+__all__ = ["ROOT_NAME", "Access", "Refusal"]
+
+ROOT_NAME: Final = "root"
+"""Of the account that is always there, and to which every bucket belongs that names no other."""
+
+_CREATE: Final = "s3:CreateBucket"
+_NOTHING: Final = "nobody but root may do it"
+_ANONYMOUS: Final = "nobody signed it"
+_NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody was refused, for the log. statement: the one that decided, where one did."""
+
+    user: str
+    action: str
+    resource: str
+    why: str
+    statement: str | None = None
+
+
+class Access:
+    """What the principal may do. sender: the request, None where there is none to ask conditions of.
+
+    refusals: those that were told so far; they are for the log.
+    """
+
+    __slots__ = ("_location", "_owners", "operation", "principal", "refusals", "sender", "site")
+
+    def __init__(
+        self, site: Site | None, principal: Principal, operation: str, sender: Sender | None
+    ) -> None:
+        self.site = site
+        self.principal = principal
+        self.operation = operation
+        self.sender = sender
+        self.refusals: list[Refusal] = []
+        self._owners: dict[BucketName, Owner] | None = None
+        self._location: str | None = None
+
+    # ---- whose it is
+    def owner_of(self, bucket: BucketName | None) -> Owner:
+        """The account that a bucket belongs to: root's for one that names no account, or one that is gone.
+        Of what is no bucket it is the principal's own, who might make one.
+        """
+        accounts = self.principal.accounts
+        if bucket is None or self.site is None or len(accounts) <= 1:
+            return self._own() if bucket is None else self._root()
+        if self._owners is None:
+            self._owners = {}
+        found = self._owners.get(bucket)
+        if found is None:
+            found = self._owners[bucket] = self._looked_up(self.site, bucket)
+        return found
+
+    def is_own(self, name: str | None) -> bool:
+        """Whether a bucket whose record names this account is the principal's own account's."""
+        accounts = self.principal.accounts
+        if len(accounts) <= 1:
+            return True
+        return accounts.get(name or ROOT_NAME, accounts[ROOT_NAME]).id == self.principal.account
+
+    def _looked_up(self, site: Site, bucket: BucketName) -> Owner:
+        accounts = self.principal.accounts
+        try:
+            name = site.namespace.head_bucket(bucket).owner
+        except BucketMissing:
+            return self._own()
+        return accounts.get(name or ROOT_NAME, accounts[ROOT_NAME])
+
+    def _own(self) -> Owner:
+        accounts = self.principal.accounts
+        return accounts.get(self.principal.owner or ROOT_NAME) or self._root()
+
+    def _root(self) -> Owner:
+        known = self.principal.accounts.get(ROOT_NAME)
+        if known is not None:
+            return known
+        return Owner((self.site.account if self.site else self.principal.account) or "", ROOT_NAME)
+
+    # ---- the answer
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is nobody who could limit this principal: root, where there is no other account."""
+        principal = self.principal
+        return (
+            principal.is_root
+            and principal.account is not None
+            and not principal.bounds
+            and len(principal.accounts) <= 1
+        )
+
+    def with_location(self, location: str | None) -> None:
+        """Of CreateBucket: what the body says."""
+        self._location = location
+
+    def allows(self, action: str, bucket: BucketName | None, key: ObjectKey | None = None) -> bool:
+        """Whether it may; nothing is logged. Raises NamespaceError when the bucket cannot be looked at."""
+        return self.unlimited or self._decided(action, bucket, key).allowed
+
+    def require(
+        self, actions: Iterable[str], bucket: BucketName | None, key: ObjectKey | None = None,
+        *, below: bool = False,
+    ) -> None:
+        """below: for everything that begins with the key. Raises S3Error AccessDenied, NamespaceError."""
+        if self.unlimited:
+            return
+        alone = len(self.principal.accounts) <= 1
+        for action in actions:
+            if alone and self.principal.always_may(action):
+                continue
+            if below:
+                self._require_below(action, bucket, key)
+                continue
+            decision = self._decided(action, bucket, key)
+            if not decision.allowed:
+                raise self.refused(
+                    action, bucket, key, decision.why.value, _shown(decision.statement, decision.silent)
+                )
+
+    def require_conceivable(self, actions: Iterable[str], bucket: BucketName | None) -> None:
+        """What the body is still to tell might be allowed. Raises S3Error AccessDenied."""
+        principal = self.principal
+        if self.unlimited or (principal.is_root and not principal.bounds):
+            return
+        for action in actions:
+            below = action == "s3:DeleteObject"
+            resource = resource_of(action, bucket, b"" if below else None)
+            needed: list[tuple[Policy, ...]] = [(bound,) for bound in principal.bounds]
+            if not principal.is_root:
+                needed.append(principal.policies)
+            if not all(may_allow(policies, action, resource, below=below) for policies in needed):
+                raise self.refused(action, bucket, None, "no policy allows it")
+
+    def refused(
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, why: str,
+        statement: str | None = None,
+    ) -> S3Error:
+        """The error to raise; it is noted for the log."""
+        resource = resource_of(action, bucket, key)
+        self.refusals.append(Refusal(self.principal.shown, action, resource, why, statement))
+        return S3Error("AccessDenied")
+
+    def refuse_operation(self) -> S3Error:
+        """The error for what no action stands for."""
+        why = _ANONYMOUS if self.principal.account is None else _NOTHING
+        self.refusals.append(Refusal(self.principal.shown, self.operation, "-", why))
+        return S3Error("AccessDenied")
+
+    def _decided(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> Decision:
+        principal = self.principal
+        # A bucket that is to be made is the maker's, whoever has one of that name.
+        owner = self.owner_of(None if action == _CREATE else bucket).id
+        return decide(
+            self._question(action, bucket, key, owner),
+            identity=principal.policies, resource=None, bounds=principal.bounds, owner_account=owner,
+        )
+
+    def _require_below(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> None:
+        principal = self.principal
+        owner = self.owner_of(bucket).id
+        question = self._question(action, bucket, key, owner)
+        at_home = principal.asks is not None and principal.asks.belongs_to(owner)
+        if at_home and principal.is_root and not principal.bounds:
+            return
+        covered = allows_below(question, identity=principal.policies, bounds=principal.bounds)
+        if not at_home or principal.is_root or not covered:
+            raise self.refused(action, bucket, key, _NOT_BELOW)
+
+    def _question(
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str
+    ) -> Question:
+        site = self.site
+        context = QuestionContext(
+            self.sender, self.principal, site.namespace if site else None, site.region if site else "",
+            self.operation, owner, bucket, key, self._location,
+        )
+        return Question(self.principal.asks, action, resource_of(action, bucket, key), context)
+
+
+def _shown(statement: Reference | None, silent: str | None) -> str | None:
+    """A statement as the log names it."""
+    if statement is None:
+        return None if silent is None else "policy of the credentials"
+    name = statement.policy or "policy of the credentials"
+    sid = f" ({statement.sid})" if statement.sid else ""
+    return f"{statement.source.value} {name} statement {statement.position}{sid}"

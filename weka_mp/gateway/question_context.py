@@ -1,0 +1,201 @@
+"""The condition keys of one question, each worked out when a statement asks for it.
+
+What a client wrote is taken from where the operation itself takes it (the first header or parameter of a
+name): a condition must not look at one value while another is acted upon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import parse_qsl
+
+from weka_mp.errors import NamespaceError
+from weka_mp.gateway.principals import Principal
+from weka_mp.policy.condition_keys import CONDITION_KEYS
+from weka_mp.s3.credentials import Authentication, AuthKind
+from weka_mp.s3.request import S3Request
+from weka_mp.s3.signing_time import extended_iso
+from weka_mp.values import BucketName, ObjectKey
+
+if TYPE_CHECKING:
+    from weka_mp.namespace import Namespace
+
+__all__ = ["ABSENT", "QuestionContext", "Sender"]
+
+_AUTH_TYPES: Final = {
+    AuthKind.HEADER_V4: "REST-HEADER",
+    AuthKind.HEADER_V2: "REST-HEADER",
+    AuthKind.QUERY_V4: "REST-QUERY-STRING",
+    AuthKind.QUERY_V2: "REST-QUERY-STRING",
+    AuthKind.POST_V4: "POST",
+    AuthKind.POST_V2: "POST",
+}
+_V4: Final = frozenset({AuthKind.HEADER_V4, AuthKind.QUERY_V4, AuthKind.POST_V4})
+_LISTINGS: Final = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
+_CREATIONS: Final = {
+    **dict.fromkeys(("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload"), "true"),
+    **dict.fromkeys(("CreateMultipartUpload", "UploadPart", "UploadPartCopy"), "false"),
+}
+_MILLI: Final = 1000
+_EXISTING: Final = "s3:existingobjecttag/"
+_REQUESTED: Final = "s3:requestobjecttag/"
+
+
+class Sender(NamedTuple):
+    """A request as far as conditions may ask about it. remote: the client's address; now: epoch seconds.
+
+    A tuple, since one is made for each request.
+    """
+
+    request: S3Request
+    authentication: Authentication
+    remote: str
+    now: float
+
+
+@dataclass(slots=True)
+class QuestionContext(Mapping[str, tuple[str, ...]]):
+    """See policy.variables.Context. `operation`: of the API; `owner`: the account that owns the bucket.
+
+    namespace, bucket, key: whose tags ExistingObjectTag asks for. location: of CreateBucket, once it is read.
+    """
+
+    sender: Sender | None
+    principal: Principal
+    namespace: Namespace | None
+    region: str
+    operation: str
+    owner: str
+    bucket: BucketName | None
+    key: ObjectKey | None
+    location: str | None = None
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        value = self._value(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name in CONDITION_KEYS if self._value(name) is not None])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _value(self, name: str) -> tuple[str, ...] | None:
+        if name.startswith(_EXISTING):
+            return _single(self._existing_tags().get(name[len(_EXISTING):]))
+        if self.sender is None:
+            return None
+        if name.startswith(_REQUESTED):
+            return _single(_requested_tags(self.sender).get(name[len(_REQUESTED):]))
+        if name.startswith("s3:x-amz-"):
+            return _single(self.sender.request.headers.get(name[len("s3:"):]))
+        if name == "s3:requestobjecttagkeys":
+            return tuple(_requested_tags(self.sender)) or None
+        source = _SOURCES.get(name)
+        return None if source is None else _single(source(self, self.sender))
+
+    def _existing_tags(self) -> Mapping[str, str]:
+        if self.namespace is None or self.bucket is None or self.key is None:
+            return {}
+        try:
+            return self.namespace.head_object(self.bucket, self.key).tags
+        except NamespaceError:
+            return {}  # no such object: the operation itself will say so, to whom it may
+
+
+def _single(value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else (value,)
+
+
+def _requested_tags(sender: Sender) -> dict[str, str]:
+    return dict(parse_qsl(sender.request.headers.get("x-amz-tagging") or "", keep_blank_values=True))
+
+
+def _query(name: str) -> Callable[[QuestionContext, Sender], str | None]:
+    """A parameter of operations that list."""
+
+    def value(asked: QuestionContext, sender: Sender) -> str | None:
+        return sender.request.query_value(name) if asked.operation in _LISTINGS else None
+
+    return value
+
+
+def _header(name: str) -> Callable[[QuestionContext, Sender], str | None]:
+    return lambda asked, sender: sender.request.headers.get(name)
+
+
+def _max_keys(asked: QuestionContext, sender: Sender) -> str | None:
+    name = "max-uploads" if asked.operation == "ListMultipartUploads" else "max-keys"
+    return _query(name)(asked, sender) or None  # an empty one is none to the operation
+
+
+def _signature_version(asked: QuestionContext, sender: Sender) -> str | None:
+    kind = sender.authentication.kind
+    if kind is AuthKind.ANONYMOUS:
+        return None
+    return "AWS4-HMAC-SHA256" if kind in _V4 else "AWS"
+
+
+def _signature_age(asked: QuestionContext, sender: Sender) -> str | None:
+    authentication = sender.authentication
+    if authentication.kind not in _V4:
+        return None  # only these say when they were signed
+    return str(max(0, round(authentication.age * _MILLI)))
+
+
+def _issued(asked: QuestionContext, sender: Sender) -> str | None:
+    issued = asked.principal.issued_s
+    return None if issued is None else extended_iso(issued)
+
+
+def _principal_type(asked: QuestionContext, sender: Sender) -> str:
+    if asked.principal.account is None:
+        return "Anonymous"
+    return "Account" if asked.principal.is_root else "User"
+
+
+def _account_of(canonical: str | None) -> str | None:
+    return None if canonical is None else canonical[-12:]
+
+
+_SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] = {
+    "aws:currenttime": lambda asked, sender: extended_iso(sender.now),
+    "aws:epochtime": lambda asked, sender: str(int(sender.now)),
+    "aws:principalaccount": lambda asked, sender: _account_of(asked.principal.account),
+    "aws:principalarn": lambda asked, sender: asked.principal.arn or None,
+    "aws:principaltype": _principal_type,
+    "aws:referer": _header("referer"),
+    "aws:requestedregion": lambda asked, sender: asked.region,
+    "aws:resourceaccount": lambda asked, sender: _account_of(asked.owner),
+    "aws:securetransport": lambda asked, sender: "true" if sender.authentication.secure else "false",
+    "aws:sourceip": lambda asked, sender: sender.remote,
+    "aws:tokenissuetime": _issued,
+    "aws:useragent": _header("user-agent"),
+    "aws:userid": lambda asked, sender: asked.principal.user_id or None,
+    "aws:username": lambda asked, sender: asked.principal.user or None,
+    "s3:authtype": lambda asked, sender: _AUTH_TYPES.get(sender.authentication.kind),
+    "s3:delimiter": _query("delimiter"),
+    "s3:if-match": _header("if-match"),
+    "s3:if-none-match": _header("if-none-match"),
+    "s3:locationconstraint": lambda asked, sender: asked.location,
+    "s3:max-keys": _max_keys,
+    "s3:object-lock-legal-hold": _header("x-amz-object-lock-legal-hold"),
+    "s3:object-lock-mode": _header("x-amz-object-lock-mode"),
+    "s3:object-lock-retain-until-date": _header("x-amz-object-lock-retain-until-date"),
+    "s3:objectcreationoperation": lambda asked, sender: _CREATIONS.get(asked.operation),
+    "s3:prefix": _query("prefix"),
+    "s3:resourceaccount": lambda asked, sender: _account_of(asked.owner),
+    "s3:signatureage": _signature_age,
+    "s3:signatureversion": _signature_version,
+    "s3:versionid": lambda asked, sender: sender.request.query_value("versionId"),
+}
+
+ABSENT: Final = frozenset({
+    "s3:object-lock-remaining-retention-days",  # object lock is not built: who asks for it is refused
+    "s3:tlsversion",  # the endpoint speaks no TLS
+})  # fmt: skip
+"""Keys that policies may name but that no request has as yet."""

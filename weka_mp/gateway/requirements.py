@@ -1,0 +1,234 @@
+"""The one table of what each operation needs: actions of policies, and what they are asked for.
+
+Of operations that are built it is their own `permission`; the others have a row here, so that who may not do
+them is not told whether they are built. Source: «Required permissions for Amazon S3 API operations» of the S3
+user guide and the service authorization reference. What is not in the table, nobody but root may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from weka_mp.policy.actions import ACTIONS, Level
+from weka_mp.policy.arns import ACCOUNT_RESOURCE, bucket_arn, object_arn
+from weka_mp.s3 import operations as op
+from weka_mp.s3.request import S3Request
+
+__all__ = ["DECIDED_BY_BODY", "REQUIRED", "actions_of", "resource_of", "source_actions", "whole_subtree"]
+
+_S3: Final = "s3:"
+
+_UNBUILT: Final = """
+    ListObjectVersions                   ListBucketVersions
+    GetBucketAbac                        GetBucketAbac
+    PutBucketAbac                        PutBucketAbac
+    GetBucketAccelerateConfiguration     GetAccelerateConfiguration
+    PutBucketAccelerateConfiguration     PutAccelerateConfiguration
+    GetBucketAcl                         GetBucketAcl
+    PutBucketAcl                         PutBucketAcl
+    GetBucketAnalyticsConfiguration      GetAnalyticsConfiguration
+    ListBucketAnalyticsConfigurations    GetAnalyticsConfiguration
+    PutBucketAnalyticsConfiguration      PutAnalyticsConfiguration
+    DeleteBucketAnalyticsConfiguration   PutAnalyticsConfiguration
+    GetBucketCors                        GetBucketCORS
+    PutBucketCors                        PutBucketCORS
+    DeleteBucketCors                     PutBucketCORS
+    GetBucketEncryption                  GetEncryptionConfiguration
+    PutBucketEncryption                  PutEncryptionConfiguration
+    DeleteBucketEncryption               PutEncryptionConfiguration
+    GetBucketIntelligentTieringConfiguration     GetIntelligentTieringConfiguration
+    ListBucketIntelligentTieringConfigurations   GetIntelligentTieringConfiguration
+    PutBucketIntelligentTieringConfiguration     PutIntelligentTieringConfiguration
+    DeleteBucketIntelligentTieringConfiguration  PutIntelligentTieringConfiguration
+    GetBucketInventoryConfiguration      GetInventoryConfiguration
+    ListBucketInventoryConfigurations    GetInventoryConfiguration
+    PutBucketInventoryConfiguration      PutInventoryConfiguration
+    DeleteBucketInventoryConfiguration   PutInventoryConfiguration
+    GetBucketLifecycleConfiguration      GetLifecycleConfiguration
+    PutBucketLifecycleConfiguration      PutLifecycleConfiguration
+    DeleteBucketLifecycle                PutLifecycleConfiguration
+    GetBucketLogging                     GetBucketLogging
+    PutBucketLogging                     PutBucketLogging
+    CreateBucketMetadataConfiguration    CreateBucketMetadataTableConfiguration
+    GetBucketMetadataConfiguration       GetBucketMetadataTableConfiguration
+    DeleteBucketMetadataConfiguration    DeleteBucketMetadataTableConfiguration
+    CreateBucketMetadataTableConfiguration   CreateBucketMetadataTableConfiguration
+    GetBucketMetadataTableConfiguration      GetBucketMetadataTableConfiguration
+    DeleteBucketMetadataTableConfiguration   DeleteBucketMetadataTableConfiguration
+    UpdateBucketMetadataAnnotationTableConfiguration  UpdateBucketMetadataAnnotationTableConfiguration
+    UpdateBucketMetadataInventoryTableConfiguration   UpdateBucketMetadataInventoryTableConfiguration
+    UpdateBucketMetadataJournalTableConfiguration     UpdateBucketMetadataJournalTableConfiguration
+    GetBucketMetricsConfiguration        GetMetricsConfiguration
+    ListBucketMetricsConfigurations      GetMetricsConfiguration
+    PutBucketMetricsConfiguration        PutMetricsConfiguration
+    DeleteBucketMetricsConfiguration     PutMetricsConfiguration
+    GetBucketNotificationConfiguration   GetBucketNotification
+    PutBucketNotificationConfiguration   PutBucketNotification
+    GetObjectLockConfiguration           GetBucketObjectLockConfiguration
+    PutObjectLockConfiguration           PutBucketObjectLockConfiguration
+    GetBucketOwnershipControls           GetBucketOwnershipControls
+    PutBucketOwnershipControls           PutBucketOwnershipControls
+    DeleteBucketOwnershipControls        PutBucketOwnershipControls
+    GetBucketPolicy                      GetBucketPolicy
+    PutBucketPolicy                      PutBucketPolicy
+    DeleteBucketPolicy                   DeleteBucketPolicy
+    GetBucketPolicyStatus                GetBucketPolicyStatus
+    GetPublicAccessBlock                 GetBucketPublicAccessBlock
+    PutPublicAccessBlock                 PutBucketPublicAccessBlock
+    DeletePublicAccessBlock              PutBucketPublicAccessBlock
+    GetBucketReplication                 GetReplicationConfiguration
+    PutBucketReplication                 PutReplicationConfiguration
+    DeleteBucketReplication              PutReplicationConfiguration
+    GetBucketRequestPayment              GetBucketRequestPayment
+    PutBucketRequestPayment              PutBucketRequestPayment
+    GetBucketTagging                     GetBucketTagging
+    PutBucketTagging                     PutBucketTagging
+    DeleteBucketTagging                  PutBucketTagging
+    GetBucketVersioning                  GetBucketVersioning
+    PutBucketVersioning                  PutBucketVersioning
+    GetBucketWebsite                     GetBucketWebsite
+    PutBucketWebsite                     PutBucketWebsite
+    DeleteBucketWebsite                  DeleteBucketWebsite
+    GetObjectAcl                         GetObjectAcl
+    PutObjectAcl                         PutObjectAcl
+    GetObjectAnnotation                  GetObjectAnnotation
+    ListObjectAnnotations                ListObjectAnnotations
+    PutObjectAnnotation                  PutObjectAnnotation
+    DeleteObjectAnnotation               DeleteObjectAnnotation
+    UpdateObjectEncryption               UpdateObjectEncryption
+    GetObjectLegalHold                   GetObjectLegalHold
+    PutObjectLegalHold                   PutObjectLegalHold
+    RestoreObject                        RestoreObject
+    GetObjectRetention                   GetObjectRetention
+    PutObjectRetention                   PutObjectRetention
+    SelectObjectContent                  GetObject
+    GetObjectTagging                     GetObjectTagging
+    PutObjectTagging                     PutObjectTagging
+    DeleteObjectTagging                  DeleteObjectTagging
+    GetObjectTorrent                     GetObjectTorrent
+    ListDirectoryBuckets                 -
+    CreateSession                        -
+    WriteGetObjectResponse               -
+    CORSPreflight                        -
+"""
+"""Operation and action; ``-``: of services and features that are none here, so for root alone."""
+
+_MORE: Final = {"GetObjectAttributes": ("s3:GetObject",)}
+"""What an operation needs besides its own permission."""
+
+
+def _table() -> dict[str, tuple[str, ...]]:
+    rows = (line.split() for line in _UNBUILT.strip().splitlines())
+    table: dict[str, tuple[str, ...]] = {
+        name: () if action == "-" else (_S3 + action,) for name, action in rows
+    }
+    for kind in op.Operation.__args__:
+        table[kind.__name__] = (kind.permission, *_MORE.get(kind.__name__, ()))
+    return table
+
+
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = _table()
+"""Operation → the actions that it needs whatever else the request says; none: root alone may do it."""
+
+_OF_VERSION: Final = {
+    f"{_S3}{stem}": f"{_S3}{versioned}"
+    for stem, versioned in (
+        ("GetObject", "GetObjectVersion"),
+        ("GetObjectAcl", "GetObjectVersionAcl"),
+        ("GetObjectAnnotation", "GetObjectVersionAnnotation"),
+        ("GetObjectAttributes", "GetObjectVersionAttributes"),
+        ("GetObjectTagging", "GetObjectVersionTagging"),
+        ("GetObjectTorrent", "GetObjectVersionTorrent"),
+        ("ListObjectAnnotations", "ListObjectVersionAnnotations"),
+        ("PutObjectAcl", "PutObjectVersionAcl"),
+        ("PutObjectAnnotation", "PutObjectVersionAnnotation"),
+        ("PutObjectTagging", "PutObjectVersionTagging"),
+        ("DeleteObject", "DeleteObjectVersion"),
+        ("DeleteObjectAnnotation", "DeleteObjectVersionAnnotation"),
+        ("DeleteObjectTagging", "DeleteObjectVersionTagging"),
+    )
+}
+"""What is asked for instead where the request names a version."""
+
+_WRITES: Final = frozenset({
+    "PutObject", "PostObject", "CopyObject", "CreateMultipartUpload", "CompleteMultipartUpload",
+})
+_CHANGES: Final = _WRITES | {"DeleteObject", "RenameObject"}
+
+_BY_HEADER: Final[tuple[tuple[frozenset[str], str, tuple[str, ...]], ...]] = (
+    # Whoever learns whether a tag fits learns something of the object ("Conditional requests").
+    (_CHANGES, "if-match", ("s3:GetObject",)),
+    (_CHANGES, "x-amz-if-match-size", ("s3:GetObject",)),
+    (_CHANGES, "x-amz-if-match-last-modified-time", ("s3:GetObject",)),
+    (_WRITES, "x-amz-tagging", ("s3:PutObjectTagging",)),
+    (_WRITES, "x-amz-object-lock-mode", ("s3:PutObjectRetention",)),
+    (_WRITES, "x-amz-object-lock-retain-until-date", ("s3:PutObjectRetention",)),
+    (_WRITES, "x-amz-object-lock-legal-hold", ("s3:PutObjectLegalHold",)),
+    (
+        frozenset({"DeleteObject", "DeleteObjects", "PutObjectRetention"}),
+        "x-amz-bypass-governance-retention",
+        ("s3:BypassGovernanceRetention",),
+    ),
+    (
+        frozenset({"CreateBucket"}),
+        "x-amz-bucket-object-lock-enabled",
+        ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"),
+    ),
+    (frozenset({"CreateBucket"}), "x-amz-object-ownership", ("s3:PutBucketOwnershipControls",)),
+)
+"""(operations, header, what it needs in addition where it says more than ``false``). ACL headers need
+nothing: the values that are taken say what is the case anyway.
+"""
+
+_HEADER_MATTERS: Final = frozenset().union(*(names for names, _, _ in _BY_HEADER))
+
+DECIDED_BY_BODY: Final = frozenset({"CreateBucket", "DeleteObjects"})
+"""Operations whose body says what is asked for: before it, only those are refused whom no body could help."""
+
+
+def actions_of(name: str, request: S3Request) -> tuple[str, ...]:
+    """What the head of a request needs; empty: root alone may do it."""
+    actions = REQUIRED.get(name, ())
+    if request.query and request.has_query("versionId"):
+        actions = tuple(_OF_VERSION.get(action, action) for action in actions)
+    if not actions or name not in _HEADER_MATTERS:
+        return actions
+    headers = request.headers
+    more = [
+        action
+        for names, header, added in _BY_HEADER
+        if name in names and (headers.get(header) or "false").lower() != "false"
+        for action in added
+    ]
+    return (*actions, *more) if more else actions
+
+
+def source_actions(operation: op.Operation, copy_source: str) -> tuple[str, ...]:
+    """What an operation needs on the object that it takes its bytes from; none where there is no such object.
+
+    copy_source: the header, as sent. What is renamed can be read under its new name.
+    """
+    match operation:
+        case op.CopyObject() | op.UploadPartCopy():
+            action = operation.source_permission
+            return (_OF_VERSION[action] if "?versionId=" in copy_source else action,)
+        case op.RenameObject():
+            return (operation.source_permission, "s3:GetObject")
+        case _:
+            return ()
+
+
+def whole_subtree(operation: op.Operation) -> bool:
+    """Whether everything below the keys is moved, not the objects of that name alone."""
+    return isinstance(operation, op.RenameObject) and operation.source_key.endswith(b"/")
+
+
+def resource_of(action: str, bucket: str | None, key: bytes | None) -> str:
+    """The ARN that an action is asked for."""
+    level = ACTIONS[action]
+    if level is Level.ACCOUNT or bucket is None:
+        return ACCOUNT_RESOURCE
+    if level is Level.BUCKET:
+        return bucket_arn(bucket)
+    return object_arn(bucket, (key or b"").decode("utf-8", "surrogateescape"))

@@ -1,0 +1,64 @@
+"""Opens the identities of a store for administration: where their keys lie, how policies are parsed."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from weka_mp.control.desk import Desk
+from weka_mp.gateway.identities import open_identities
+from weka_mp.identity import KeyFile, RootKeys
+from weka_mp.identity.errors import IdentityUnusable
+from weka_mp.identity.key_file import FILE_NAME
+from weka_mp.namespace import Namespace
+from weka_mp.supervise import checks
+from weka_mp.supervise.credentials import RootCredentials
+from weka_mp.supervise.keeper import StartFailed
+
+__all__ = ["LazyDesk", "open_desk", "root_keys"]
+
+
+def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | None) -> Desk:
+    """`store`: its path; `state`: the state directory, where the key file is made when it is missing.
+
+    Raises IdentityUnusable, NamespaceError.
+    """
+    try:
+        checks.check_outside(state, store, "the state directory")
+    except StartFailed as error:
+        raise IdentityUnusable(str(error)) from error
+    keys = KeyFile(os.path.join(state, FILE_NAME), namespace.context.random)
+    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace.clock)
+
+
+def root_keys(credentials: RootCredentials | None) -> RootKeys | None:
+    """As identities know them."""
+    return None if credentials is None else RootKeys(credentials.access_key, credentials.secret_key)
+
+
+class LazyDesk:
+    """The desk of a running service, opened when somebody first asks: a service that nobody administrates
+    makes no keys, and one whose keys are missing serves what needs none. Thread-safe.
+    """
+
+    def __init__(self, namespace: Namespace, store: str, state: str, root: RootKeys | None) -> None:
+        self._namespace = namespace
+        self._store = store
+        self._state = state
+        self._root = root
+        self._mutex = threading.Lock()
+        self._desk: Desk | None = None
+
+    def get(self) -> Desk:
+        """Raises IdentityUnusable, NamespaceError."""
+        with self._mutex:
+            if self._desk is None:
+                self._desk = open_desk(self._namespace, self._store, self._state, self._root)
+            return self._desk
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        with self._mutex:
+            if self._desk is not None:
+                self._desk.close()
+                self._desk = None
