@@ -14,9 +14,6 @@ from tests.arch.python_sources import PACKAGE, ROOT, Source, package_sources, pa
 LEAVES = {"values", "errors", "bucket_names", "clock", "ids", "kernels", "crc_reference", "crc_lanes"}
 """Modules that know no room: anybody may use them, they use each other alone."""
 
-WIRE = {f"{PACKAGE}.supervise.{name}" for name in ("frames", "ipc", "known_inodes")}
-"""The wire between processes, a room `ipc` of its own: both ends use it, and it knows neither."""
-
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "s3": {"values", "errors", "bucket_names", "kernels"},
@@ -44,6 +41,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""
+
+NAMESPACE_ROOMS: dict[str, set[str]] = {
+    "names": set(),
+    "records": {"names"},
+    "tree": {"names", "records"},
+    "objects": {"names", "records"},
+    "buckets": {"names", "records", "objects"},
+    "uploads": {"names", "records", "objects", "buckets"},
+    "upkeep": {"names", "records", "objects"},
+}
+"""Inside the namespace: room → the others it may use. What lies in none may use names and records."""
 
 TOP = {"cli", "__main__"}
 
@@ -74,14 +82,8 @@ CHANCE_ATTRIBUTES = {"time.time", "time.time_ns", "datetime.now", "datetime.utcn
 """Time of day and chance are injected, so that tests decide them: nobody else may ask for them."""
 
 
-def room(name: str) -> str:
-    """The room of a module or of something in it."""
-    on_the_wire = any(name == module or name.startswith(f"{module}.") for module in WIRE)
-    return "ipc" if on_the_wire else room_of(name)
-
-
 def package_arrows(source: Source) -> Iterator[str]:
-    here = room(source.name)
+    here = room_of(source.name)
     if here in TOP:
         return
     allowed = MAY_IMPORT.get(here)
@@ -91,7 +93,7 @@ def package_arrows(source: Source) -> Iterator[str]:
     for line, name in source.imports():
         if name.split(".")[0] != PACKAGE or name == PACKAGE:
             continue
-        target = room(name)
+        target = room_of(name)
         if target not in allowed | {here} and name != f"{PACKAGE}.__version__":
             yield f"{source.name}:{line} imports {name}: {here or PACKAGE} may not use {target}"
 
@@ -125,7 +127,24 @@ def chance(source: Source) -> Iterator[str]:
             yield f"{source.name}:{line} uses {name}: take a clock"
 
 
-@pytest.mark.parametrize("rule", [package_arrows, library_arrows, system_calls, chance])
+def namespace_arrows(source: Source) -> Iterator[str]:
+    here = namespace_room(source.name)
+    if here is None or here == "facade":
+        return
+    allowed = NAMESPACE_ROOMS.get(here, {"names", "records"})
+    for line, name in source.imports():
+        target = namespace_room(name)
+        if target in set(NAMESPACE_ROOMS) - allowed - {here}:
+            yield f"{source.name}:{line} imports {name}: {here} may not use {target}"
+
+
+def namespace_room(name: str) -> str | None:
+    """The room inside the namespace, or the module of those that lie in none."""
+    package, _, inside = name.partition(".namespace.")
+    return inside.split(".")[0] if package == PACKAGE and inside else None
+
+
+@pytest.mark.parametrize("rule", [package_arrows, namespace_arrows, library_arrows, system_calls, chance])
 def test_layers(rule: Callable[[Source], Iterator[str]]) -> None:
     broken = [line for source in package_sources() for line in rule(source)]
     assert not broken, "\n" + "\n".join(broken)
@@ -136,10 +155,10 @@ def test_layers(rule: Callable[[Source], Iterator[str]]) -> None:
     [
         ("weka_mp.store.posix", "from weka_mp.namespace import tree", "may not use namespace"),
         ("weka_mp.store.posix", "from ..gateway.reply import Reply", "may not use gateway"),
-        ("weka_mp.s3.routing", "def f():\n    import weka_mp.namespace.tree", "may not use namespace"),
-        ("weka_mp.namespace.tree", "from weka_mp import s3", "may not use s3"),
+        ("weka_mp.s3.routing", "def f():\n    import weka_mp.namespace.tree.facade", "may not use namespace"),
+        ("weka_mp.namespace.tree.facade", "from weka_mp import s3", "may not use s3"),
         ("weka_mp.fuse.process", "from weka_mp.supervise.keeper import Keeper", "may not use supervise"),
-        ("weka_mp.supervise.ipc", "from weka_mp.supervise.keeper import Keeper", "may not use supervise"),
+        ("weka_mp.ipc.peers", "from weka_mp.supervise.keeper import Keeper", "may not use supervise"),
         ("weka_mp.attic.box", "", "no place in the layers"),
     ],
 )
@@ -148,11 +167,23 @@ def test_a_wrong_arrow_is_seen(name: str, text: str, wanted: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("weka_mp.namespace.tree.nodes", "from weka_mp.namespace.objects.naming import replace_entry"),
+        ("weka_mp.namespace.records.etags", "from weka_mp.namespace.uploads import area"),
+        ("weka_mp.namespace.context", "from weka_mp.namespace.objects import listing"),
+    ],
+)
+def test_a_wrong_arrow_inside_the_namespace_is_seen(name: str, text: str) -> None:
+    assert "may not use" in "\n".join(namespace_arrows(parse(name, text)))
+
+
+@pytest.mark.parametrize(
     ("name", "text", "wanted"),
     [
         ("weka_mp.gateway.put", "import trio", "belongs to"),
         ("weka_mp.server.pump", "from h11 import Connection", "belongs to ['s3']"),
-        ("weka_mp.namespace.tree", "from pyfuse3 import FUSEError", "belongs to ['fuse']"),
+        ("weka_mp.namespace.tree.facade", "from pyfuse3 import FUSEError", "belongs to ['fuse']"),
         ("weka_mp.s3.sigv4", "import os.path", "does without it"),
     ],
 )
@@ -170,9 +201,9 @@ def test_hidden_time_and_chance_are_seen(text: str) -> None:
 
 
 def test_a_system_call_outside_the_store_is_seen() -> None:
-    assert list(system_calls(parse("weka_mp.namespace.tree", "import os\nos.unlink(b'x')")))
-    assert list(system_calls(parse("weka_mp.namespace.tree", "from os import unlink")))
-    assert not list(system_calls(parse("weka_mp.namespace.tree", "import os\nflags = os.O_RDONLY")))
+    assert list(system_calls(parse("weka_mp.namespace.tree.facade", "import os\nos.unlink(b'x')")))
+    assert list(system_calls(parse("weka_mp.namespace.tree.facade", "from os import unlink")))
+    assert not list(system_calls(parse("weka_mp.namespace.tree.facade", "import os\nflags = os.O_RDONLY")))
 
 
 def test_the_way_down_is_free() -> None:

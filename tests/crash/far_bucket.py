@@ -13,14 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.unit.namespace.kit import get, keys, md5_of, put, tree
-from weka_mp.namespace import (
-    CompletedPart,
-    CompletionRequest,
-    Namespace,
-    NewUpload,
-    PartCopyRequest,
-    multipart,
-)
+from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, NewUpload, PartCopyRequest
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store import crashpoints
 from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.posix import PosixStore

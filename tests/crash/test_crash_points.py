@@ -14,7 +14,8 @@ import pytest
 from tests.crash.victim import ACTIONS, NEW, OLD, PART
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, put, tree
 from weka_mp.errors import BucketMissing, NotFound
-from weka_mp.namespace import CompletedPart, CompletionRequest, Durability, Namespace, UploadsQuery, multipart
+from weka_mp.namespace import CompletedPart, CompletionRequest, Durability, Namespace, UploadsQuery
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName

@@ -10,7 +10,8 @@ import pytest
 from tests.faults.scenarios import SCENARIOS, Ground
 from tests.unit.namespace.kit import BUCKET, memory_store, put
 from weka_mp.errors import IoFailure
-from weka_mp.namespace import Durability, Namespace, RenameRequest, multipart
+from weka_mp.namespace import Durability, Namespace, RenameRequest
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.faulty import Call, Effect, Fault, FaultyStore
 
 CHANGES = ("put-new", "put-over", "put-odd-key", "put-directory", "put-directory-body", "put-directory-over")

@@ -19,8 +19,8 @@ from weka_mp.namespace import (
     NewUpload,
     PartCopyRequest,
     RenameRequest,
-    multipart,
 )
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store import crashpoints
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName

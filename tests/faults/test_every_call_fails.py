@@ -18,7 +18,8 @@ from weka_mp.errors import (
     QuotaExceeded,
     ReadOnly,
 )
-from weka_mp.namespace import Namespace, multipart
+from weka_mp.namespace import Namespace
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.faulty import Effect, Fault, FaultyStore
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.memory_inodes import ALL_PRIMITIVES

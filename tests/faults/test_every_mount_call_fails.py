@@ -25,8 +25,8 @@ from weka_mp.errors import (
 )
 from weka_mp.fuse.errno_map import errno_of
 from weka_mp.namespace import Namespace
-from weka_mp.namespace.nodes import ROOT
-from weka_mp.namespace.tree import AttrChange, Caller, Tree
+from weka_mp.namespace.tree.facade import AttrChange, Caller, Tree
+from weka_mp.namespace.tree.nodes import ROOT
 from weka_mp.store.faulty import Fault, FaultyStore
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.memory_inodes import ALL_PRIMITIVES

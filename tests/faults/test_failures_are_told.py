@@ -7,8 +7,8 @@ import pytest
 from tests.faults.scenarios import PART
 from tests.faults.test_every_call_fails import ALL, SHORT, prepared, verbs_of
 from weka_mp.errors import IoFailure, NamespaceError
-from weka_mp.namespace import multipart
-from weka_mp.namespace.keys import visible
+from weka_mp.namespace.names.keys import visible
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.faulty import Effect, Fault
 from weka_mp.store.memory import MemoryStore
 from weka_mp.values import Fd, InodeNo

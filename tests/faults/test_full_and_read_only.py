@@ -14,9 +14,10 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, get, keys, put
 from weka_mp.clock import SystemClock
 from weka_mp.errors import UNWRITABLE, IoFailure, NamespaceError, ReadOnly
-from weka_mp.namespace import Namespace, records
-from weka_mp.namespace.nodes import ROOT
-from weka_mp.namespace.tree import Tree
+from weka_mp.namespace import Namespace
+from weka_mp.namespace.records import attribute as records
+from weka_mp.namespace.tree.facade import Tree
+from weka_mp.namespace.tree.nodes import ROOT
 from weka_mp.store import probe
 from weka_mp.store.byte_locks import ByteLocks
 from weka_mp.store.faulty import Fault, FaultyStore

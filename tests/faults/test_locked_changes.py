@@ -13,8 +13,9 @@ import pytest
 from tests.faults.scenarios import PART, SCENARIOS, Ground
 from tests.unit.namespace.kit import BUCKET, get, md5_of, memory_store, put
 from weka_mp.errors import PreconditionFailed
-from weka_mp.namespace import Namespace, WriteConditions, multipart
-from weka_mp.namespace.keys import visible
+from weka_mp.namespace import Namespace, WriteConditions
+from weka_mp.namespace.names.keys import visible
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.faulty import FaultyStore, Interference
 
 NAMED: dict[str, tuple[tuple[int, int], ...]] = {

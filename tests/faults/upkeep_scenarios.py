@@ -9,9 +9,10 @@ from typing import Any
 
 from tests.faults.scenarios import NEW, OLD, OTHER, PART, Ground, Scenario, begin_upload, upload_part
 from tests.unit.namespace.kit import BUCKET, get, md5_of, posix_write, put
-from weka_mp.namespace import NewUpload, UploadsQuery, overflow
-from weka_mp.namespace.checking import Repairs
-from weka_mp.namespace.records import RECORD_XATTR, WRITER_XATTR, make_room
+from weka_mp.namespace import NewUpload, UploadsQuery
+from weka_mp.namespace.records import overflow
+from weka_mp.namespace.records.attribute import RECORD_XATTR, WRITER_XATTR, make_room
+from weka_mp.namespace.upkeep.checking import Repairs
 from weka_mp.values import Fd
 
 LARGE = {"large": "x" * 900}

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from weka_mp.ipc.frames import OK, Frame, FrameReader, encode
 from weka_mp.namespace import Namespace
 from weka_mp.store.posix import PosixStore
-from weka_mp.supervise.frames import OK, Frame, FrameReader, encode
 from weka_mp.values import Change
 
 _SCRIPT = Path(__file__).with_name("serve_mount.py")

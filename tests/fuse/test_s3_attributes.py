@@ -22,7 +22,7 @@ from weka_mp.namespace import (
     NewUpload,
     ObjectInfo,
 )
-from weka_mp.namespace.record_values import ContentHeaders
+from weka_mp.namespace.records.values import ContentHeaders
 from weka_mp.values import BucketName
 
 pytestmark = pytest.mark.mount

@@ -18,10 +18,11 @@ from weka_mp.control.http import BadRequest, RequestReader
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.objects_put import namespace_conditions, wanted_tag
 from weka_mp.gateway.tokens import decode_token, encode_token
-from weka_mp.namespace.keys import component_of, creatable, entry_path, name_of, visible
-from weka_mp.namespace.mount_xattrs import check_get, check_remove, check_set, listed
-from weka_mp.namespace.records import decode as decode_record
-from weka_mp.namespace.records import encode as encode_record
+from weka_mp.ipc.frames import FrameError, FrameReader, encode
+from weka_mp.namespace.names.keys import component_of, creatable, entry_path, name_of, visible
+from weka_mp.namespace.records.attribute import decode as decode_record
+from weka_mp.namespace.records.attribute import encode as encode_record
+from weka_mp.namespace.tree.mount_xattrs import check_get, check_remove, check_set, listed
 from weka_mp.s3.authentication import authenticate
 from weka_mp.s3.bodies import completed_parts, delete_entries, location_constraint
 from weka_mp.s3.checksums import Algorithm, decode_digest
@@ -41,7 +42,6 @@ from weka_mp.s3.request import Headers, S3Request, address, decode_key
 from weka_mp.s3.routing import route
 from weka_mp.s3.signing_time import parse_basic_iso, parse_date_header
 from weka_mp.s3.xml_text import escape
-from weka_mp.supervise.frames import FrameError, FrameReader, encode
 
 __all__ = ["TARGETS", "Target"]
 

@@ -25,9 +25,9 @@ from tests.fuzz.conversation import (
 )
 from tests.fuzz.mutation import corpus
 from weka_mp.control.http import RequestReader
+from weka_mp.ipc.frames import FrameReader
 from weka_mp.s3.credentials import PayloadMode
 from weka_mp.s3.post_form import FormFields, PostFormReader
-from weka_mp.supervise.frames import FrameReader
 
 PUT = b"PUT /b/k HTTP/1.1\r\nHost: h\r\n"
 GET = b"GET /b/k?a=%20 HTTP/1.1\r\nHost: h\r\nX: \xc3\xa4\r\n\r\n"

@@ -13,7 +13,7 @@ from tests.powercut.history import History, Step
 from tests.powercut.judging import Broken, judge
 from tests.powercut.least import LeastDisk
 from tests.powercut.workload import SLOT, Workload, run
-from weka_mp.namespace import multipart
+from weka_mp.namespace.uploads import multipart
 
 SEED = 20_261_122
 

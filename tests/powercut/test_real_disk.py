@@ -15,7 +15,7 @@ from tests.powercut.history import History, Step
 from tests.powercut.judging import Broken, judge
 from tests.powercut.skipping import SkippingStore
 from tests.powercut.workload import SLOT, Workload, run, run_on_journal
-from weka_mp.namespace import multipart
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.posix import PosixStore
 
 SEED = 20_261_122

@@ -17,7 +17,7 @@ from tests.powercut.history import ANYTHING, History, Step, allowed_at
 from tests.powercut.judging import Broken, judge
 from tests.powercut.workload import SLOT
 from tests.system.service import Service, running
-from weka_mp.namespace import multipart
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.posix import PosixStore
 
 pytestmark = pytest.mark.mount

@@ -23,11 +23,11 @@ from weka_mp.namespace import (
     NewUpload,
     RenameRequest,
 )
-from weka_mp.namespace.directories import is_implicit
-from weka_mp.namespace.file_systems import RECORD_NAME, FileSystems, decode
-from weka_mp.namespace.nodes import ROOT
-from weka_mp.namespace.part_copying import PartCopyRequest
-from weka_mp.namespace.tree import Caller, Tree
+from weka_mp.namespace.records.directories import is_implicit
+from weka_mp.namespace.tree.facade import Caller, Tree
+from weka_mp.namespace.tree.file_systems import RECORD_NAME, FileSystems, decode
+from weka_mp.namespace.tree.nodes import ROOT
+from weka_mp.namespace.uploads.part_copying import PartCopyRequest
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName
 

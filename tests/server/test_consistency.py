@@ -12,10 +12,11 @@ from tests.server.endpoint import running_endpoint
 from tests.server.raw_http import read_answer, send, signed
 from weka_mp.errors import IoFailure
 from weka_mp.gateway import objects_get
-from weka_mp.namespace import Durability, reading
+from weka_mp.ipc.peers import serve_unix
+from weka_mp.namespace import Durability
+from weka_mp.namespace.objects import reading
 from weka_mp.server import exchange, send_body
 from weka_mp.store.posix import PosixStore
-from weka_mp.supervise.ipc import serve_unix
 
 
 class Mount:

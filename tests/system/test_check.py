@@ -19,7 +19,7 @@ from tests.unit.namespace.kit import BUCKET, keys, md5_of, put
 from weka_mp.cli.check_cmd import command
 from weka_mp.errors import NotFound
 from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, NewUpload
-from weka_mp.namespace.record_values import ContentHeaders
+from weka_mp.namespace.records.values import ContentHeaders
 from weka_mp.store.posix import PosixStore
 
 PART = b"p" * (5 << 20)

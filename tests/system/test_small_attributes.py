@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, put
 from weka_mp.namespace import Namespace
-from weka_mp.namespace.record_values import ContentHeaders, PartSizes
+from weka_mp.namespace.records.values import ContentHeaders, PartSizes
 from weka_mp.store.posix import PosixStore
 
 USER = {f"name-{number}": "v" * 117 for number in range(16)}  # 2 KB, S3's limit

@@ -11,7 +11,7 @@ from weka_mp.cli.refusals import Refusal
 from weka_mp.cli.services import store_id_of
 from weka_mp.cli.settings import store_of
 from weka_mp.errors import NamespaceError
-from weka_mp.namespace.checking import Check, Finding, Repairs
+from weka_mp.namespace.upkeep.checking import Check, Finding, Repairs
 from weka_mp.supervise.opening import open_namespace
 
 __all__ = ["command"]

@@ -1,1 +1,1 @@
-"""The mount: a thin view of `weka_mp.namespace.tree` through pyfuse3."""
+"""The mount: a thin view of `weka_mp.namespace.tree.facade` through pyfuse3."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyfuse3
 
-from weka_mp.namespace.tree import AttrChange
+from weka_mp.namespace.tree.facade import AttrChange
 from weka_mp.store.interface import StatVfs
 from weka_mp.values import Attr
 

@@ -1,7 +1,7 @@
 """What other processes changed is forgotten by the kernel before they answer their clients
 (docs/SEMANTICS.md, 1).
 
-The mount process listens on a socket (`weka_mp.supervise.ipc`). For each change: INVAL_ENTRY of the name,
+The mount process listens on a socket (`weka_mp.ipc.peers`). For each change: INVAL_ENTRY of the name,
 which waits for the directory's lock in the kernel; INVAL_INODE of the directory, since INVAL_ENTRY of a
 name that is not cached touches nothing else; INVAL_INODE of what the name led to. ENOENT (nothing was
 cached) is success.
@@ -17,7 +17,7 @@ Rules, each of which prevents a deadlock or a stale cache:
 - Nothing is locked while a notification is under way.
 - The kernel renames the entry that it has cached. Where that is no longer what the name leads to, since
   another door replaced it, the entry under the new name would lead to the old inode for ever: the
-  invalidation on its way names the old name (`weka_mp.namespace.tree.Tree.rename`).
+  invalidation on its way names the old name (`weka_mp.namespace.tree.facade.Tree.rename`).
 - The entry of a directory that is still the one the kernel knows stays: INVAL_ENTRY would unhash it, and
   getcwd(2) would fail for everybody who is in it.
 """
@@ -34,7 +34,7 @@ from typing import Protocol
 
 import trio
 
-from weka_mp.namespace.nodes import Nodes
+from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.values import Change, InodeNo
 
 __all__ = ["Invalidation", "Kernel", "Notifier", "changes_of"]

@@ -1,5 +1,5 @@
 """pyfuse3's handlers: they translate and never decide; what an operation means is in
-`weka_mp.namespace.tree`.
+`weka_mp.namespace.tree.facade`.
 
 Concurrency. All handlers run on the trio thread. Attributes and entries are read after a handler's last
 await, and pyfuse3 writes the reply before it yields: to the invalidation server, which runs on the same
@@ -32,7 +32,7 @@ from pyfuse3 import (
 from weka_mp.errors import NotFound, WouldBlock
 from weka_mp.fuse.attributes import attr_change, entry_attributes, no_entry, statvfs_data
 from weka_mp.fuse.errno_map import errno_of
-from weka_mp.namespace.tree import Caller, Entry, Tree
+from weka_mp.namespace.tree.facade import Caller, Entry, Tree
 from weka_mp.offload import run_blocking
 
 __all__ = ["Operations"]

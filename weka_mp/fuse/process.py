@@ -15,12 +15,12 @@ import trio
 from weka_mp.fuse.invalidation import Invalidation, Notifier
 from weka_mp.fuse.operations import Operations
 from weka_mp.fuse.session import Session
+from weka_mp.ipc.known_inodes import KnownInodes, table_path
+from weka_mp.ipc.peers import serve_unix
 from weka_mp.namespace.effects import Durability
-from weka_mp.namespace.open_files import FileRules, OnDirty
-from weka_mp.namespace.tree import Tree
+from weka_mp.namespace.tree.facade import Tree
+from weka_mp.namespace.tree.open_files import FileRules, OnDirty
 from weka_mp.offload import run_blocking
-from weka_mp.supervise.ipc import serve_unix
-from weka_mp.supervise.known_inodes import KnownInodes, table_path
 
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, quoted
 from weka_mp.gateway.reply import Reply
-from weka_mp.namespace.records import ContentHeaders
+from weka_mp.namespace.records.attribute import ContentHeaders
 from weka_mp.namespace.values import NewObject, WriteConditions
 from weka_mp.s3 import operations as op
 from weka_mp.s3.checksums import encode_digest

@@ -10,17 +10,17 @@ with Namespace.open(PosixStore("/srv/data")) as namespace:
         session.publish(NewObject(md5=hashlib.md5(b"hello").digest()))
 """
 
-from weka_mp.namespace.copying import ChunkDigest, CopyRequest
 from weka_mp.namespace.effects import Changes, Durability
 from weka_mp.namespace.facade import Namespace
-from weka_mp.namespace.filling import FillReport
-from weka_mp.namespace.multipart import CombinedChecksums, CompletionRequest, PartSession, StoredPart
-from weka_mp.namespace.part_copying import PartCopyRequest
-from weka_mp.namespace.publishing import PutSession
-from weka_mp.namespace.reading import OpenObject
-from weka_mp.namespace.records import ContentHeaders, PartSizes
-from weka_mp.namespace.renaming import RenameRequest
-from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
+from weka_mp.namespace.objects.copying import ChunkDigest, CopyRequest
+from weka_mp.namespace.objects.publishing import PutSession
+from weka_mp.namespace.objects.reading import OpenObject
+from weka_mp.namespace.objects.renaming import RenameRequest
+from weka_mp.namespace.records.attribute import ContentHeaders, PartSizes
+from weka_mp.namespace.upkeep.filling import FillReport
+from weka_mp.namespace.uploads.listing import PartsPage, UploadsQuery
+from weka_mp.namespace.uploads.multipart import CombinedChecksums, CompletionRequest, PartSession, StoredPart
+from weka_mp.namespace.uploads.part_copying import PartCopyRequest
 from weka_mp.namespace.values import (
     BucketInfo,
     CommonPrefix,

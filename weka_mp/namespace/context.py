@@ -20,11 +20,11 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
-from weka_mp.namespace.directories import age_of, is_young, set_implicit
 from weka_mp.namespace.effects import Changes, Durability, Effects, Settled
-from weka_mp.namespace.keys import EntryPath
 from weka_mp.namespace.locks import EntryLocks
-from weka_mp.namespace.longnames import LongNames
+from weka_mp.namespace.names.keys import EntryPath
+from weka_mp.namespace.names.longnames import LongNames
+from weka_mp.namespace.records.directories import age_of, is_young, set_implicit
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
 

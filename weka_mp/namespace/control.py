@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from weka_mp.clock import Clock, RandomSource
 from weka_mp.errors import Exists, NamespaceError, NotFound, ReadOnly, StoreUnusable
-from weka_mp.namespace.keys import CONTROL_NAME
+from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from weka_mp.errors import NamespaceError
-from weka_mp.namespace.directories import Age
+from weka_mp.namespace.records.directories import Age
 from weka_mp.store.interface import Store
 from weka_mp.values import Change, Fd
 

@@ -8,37 +8,28 @@ from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
-from weka_mp.namespace import (
-    copying,
-    deleting,
-    filling,
-    multipart,
-    naming,
-    part_copying,
-    publishing,
-    reading,
-    renaming,
-    sweeping,
-    upload_listing,
-)
-from weka_mp.namespace.buckets import Buckets
-from weka_mp.namespace.checking import Check, Repairs
+from weka_mp.namespace.buckets.buckets import Buckets
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
-from weka_mp.namespace.copying import CopyRequest
 from weka_mp.namespace.effects import Changes, Durability, Settled
-from weka_mp.namespace.filling import FillReport
-from weka_mp.namespace.idempotency import TOKEN_LIFE_NS, Tokens
-from weka_mp.namespace.listing import Lister
 from weka_mp.namespace.locks import EntryLocks
-from weka_mp.namespace.longnames import LongNames
-from weka_mp.namespace.multipart import CompletionRequest, PartSession, StoredPart
-from weka_mp.namespace.part_copying import PartCopyRequest
-from weka_mp.namespace.publishing import PutSession
-from weka_mp.namespace.reading import OpenObject
-from weka_mp.namespace.renaming import RenameRequest
-from weka_mp.namespace.upload_area import UploadArea
-from weka_mp.namespace.upload_listing import PartsPage, UploadsQuery
+from weka_mp.namespace.names.longnames import LongNames
+from weka_mp.namespace.objects import copying, deleting, naming, publishing, reading, renaming
+from weka_mp.namespace.objects.copying import CopyRequest
+from weka_mp.namespace.objects.idempotency import TOKEN_LIFE_NS, Tokens
+from weka_mp.namespace.objects.listing import Lister
+from weka_mp.namespace.objects.publishing import PutSession
+from weka_mp.namespace.objects.reading import OpenObject
+from weka_mp.namespace.objects.renaming import RenameRequest
+from weka_mp.namespace.upkeep import filling, sweeping
+from weka_mp.namespace.upkeep.checking import Check, Repairs
+from weka_mp.namespace.upkeep.filling import FillReport
+from weka_mp.namespace.uploads import listing as upload_listing
+from weka_mp.namespace.uploads import multipart, part_copying
+from weka_mp.namespace.uploads.area import UploadArea
+from weka_mp.namespace.uploads.listing import PartsPage, UploadsQuery
+from weka_mp.namespace.uploads.multipart import CompletionRequest, PartSession, StoredPart
+from weka_mp.namespace.uploads.part_copying import PartCopyRequest
 from weka_mp.namespace.values import (
     BucketInfo,
     CompletedUpload,
@@ -176,11 +167,11 @@ class Namespace:
         return deleting.delete_objects(self.context, bucket, entries)
 
     def copy_object(self, request: CopyRequest) -> Published:
-        """See `weka_mp.namespace.copying.copy_object`."""
+        """See `weka_mp.namespace.objects.copying.copy_object`."""
         return copying.copy_object(self.context, request)
 
     def rename_object(self, request: RenameRequest) -> Changes:
-        """See `weka_mp.namespace.renaming.rename_object`. Blocks for the disk."""
+        """See `weka_mp.namespace.objects.renaming.rename_object`. Blocks for the disk."""
         return renaming.rename_object(self.context, self._tokens, request, self._lister.holds_keys)
 
     def list_objects(
@@ -192,7 +183,7 @@ class Namespace:
         after: bytes = b"",
         limit: int = 1000,
     ) -> ListPage:
-        """See `weka_mp.namespace.listing.Lister.page`."""
+        """See `weka_mp.namespace.objects.listing.Lister.page`."""
         return self._lister.page(bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
 
     # ---- multipart uploads
@@ -223,11 +214,11 @@ class Namespace:
         return multipart.begin_part(self._uploads, bucket, key, upload_id, number, size)
 
     def copy_part(self, request: PartCopyRequest) -> StoredPart:
-        """See `weka_mp.namespace.part_copying.copy_part`."""
+        """See `weka_mp.namespace.uploads.part_copying.copy_part`."""
         return part_copying.copy_part(self._uploads, request)
 
     def complete_upload(self, request: CompletionRequest) -> CompletedUpload:
-        """See `weka_mp.namespace.multipart.complete`."""
+        """See `weka_mp.namespace.uploads.multipart.complete`."""
         return multipart.complete(self._uploads, request)
 
     def reaffirm(self, bucket: BucketName, key: bytes) -> Changes:

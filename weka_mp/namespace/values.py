@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from weka_mp.namespace.records import NO_HEADERS, ContentHeaders, PartChecksums, PartSizes, derived_etag
+from weka_mp.namespace.records.attribute import (
+    NO_HEADERS,
+    ContentHeaders,
+    PartChecksums,
+    PartSizes,
+    derived_etag,
+)
 from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
 
 __all__ = [

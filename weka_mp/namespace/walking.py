@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from weka_mp.errors import IsDirectory, Loop, NamespaceError, NotDirectory, NotFound
-from weka_mp.namespace.keys import CONTROL_NAME
+from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.store.interface import DirEntry, Store
 from weka_mp.values import Attr, Fd
 

@@ -24,8 +24,8 @@ from typing import Final
 import trio
 
 from weka_mp.clock import Clock, SystemClock
-from weka_mp.supervise.ipc import CallTimeout, Peer, PeerGone, RemoteFailure, connect_unix
-from weka_mp.supervise.known_inodes import KnownInodes, table_path
+from weka_mp.ipc.known_inodes import KnownInodes, table_path
+from weka_mp.ipc.peers import CallTimeout, Peer, PeerGone, RemoteFailure, connect_unix
 from weka_mp.values import Change
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "Invalidator", "MountSockets"]

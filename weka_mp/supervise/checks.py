@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from weka_mp import mount_table
-from weka_mp.namespace.keys import CONTROL_NAME
+from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.supervise.keeper import StartFailed
 
 __all__ = [

@@ -22,10 +22,10 @@ import trio
 
 from weka_mp import kernels
 from weka_mp.errors import NamespaceError
+from weka_mp.ipc.peers import Handler, Peer, PeerGone
 from weka_mp.observe.logs import configure_child
 from weka_mp.observe.metrics import snapshot
 from weka_mp.supervise import record_metrics
-from weka_mp.supervise.ipc import Handler, Peer, PeerGone
 from weka_mp.supervise.thread_link import LinkThread
 
 __all__ = ["KINDS", "ChildLink", "Main", "main"]

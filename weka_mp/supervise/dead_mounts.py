@@ -12,8 +12,8 @@ import os
 from contextlib import suppress
 
 from weka_mp.fuse.succession import stand_guard
+from weka_mp.ipc.known_inodes import table_path
 from weka_mp.mount_table import is_dead
-from weka_mp.supervise.known_inodes import table_path
 
 __all__ = ["clear", "remove_traces"]
 

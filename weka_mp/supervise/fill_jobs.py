@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import trio
 
 from weka_mp.control.service import NoSuchJob
-from weka_mp.supervise.ipc import CallTimeout, PeerGone, RemoteFailure
+from weka_mp.ipc.peers import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.supervise.keeper import Keeper
 from weka_mp.values import BucketName
 

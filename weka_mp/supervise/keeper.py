@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 import trio
 
+from weka_mp.ipc.peers import CallTimeout, Handler, Peer, PeerGone, RemoteFailure
 from weka_mp.observe.metrics import CHILD_RESTARTS, CHILD_UP
 from weka_mp.supervise.backoff import Backoff
-from weka_mp.supervise.ipc import CallTimeout, Handler, Peer, PeerGone, RemoteFailure
 from weka_mp.supervise.spawn import Child, start_child
 
 __all__ = ["CHILD_MODULE", "ChildSpec", "Keeper", "StartFailed", "ask_link"]

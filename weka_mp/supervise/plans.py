@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from weka_mp.config import Address, Config
+from weka_mp.ipc.peers import Handler
 from weka_mp.supervise import dead_mounts, mounts
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.doors import Door, DoorPlace, NfsDoor, SmbDoor
-from weka_mp.supervise.ipc import Handler
 from weka_mp.supervise.keeper import ChildSpec, ask_link
 from weka_mp.supervise.listeners import numeric
 

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector
 
-from weka_mp.namespace.records import BROKEN
+from weka_mp.namespace.records.attribute import BROKEN
 
 __all__ = ["register"]
 

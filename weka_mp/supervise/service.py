@@ -15,12 +15,12 @@ from weka_mp.control.desk import Answer, Question, failure
 from weka_mp.control.service import Health, Kind
 from weka_mp.errors import NamespaceError, NotSupported
 from weka_mp.identity.errors import IdentityError
+from weka_mp.ipc.peers import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.namespace import Namespace
 from weka_mp.observe.metrics import exposition, snapshot
 from weka_mp.supervise import mounts
 from weka_mp.supervise.fill_jobs import FillJobs
 from weka_mp.supervise.identities import LazyDesk
-from weka_mp.supervise.ipc import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.supervise.keeper import Keeper
 from weka_mp.supervise.readiness import s3_answers
 from weka_mp.supervise.reexports import Reexports

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import trio
 
 import weka_mp
+from weka_mp.ipc.peers import Handler, Peer
 from weka_mp.supervise.credentials import ACCESS_VARIABLE, SECRET_VARIABLE
-from weka_mp.supervise.ipc import Handler, Peer
 
 __all__ = ["Child", "start_child"]
 

@@ -23,6 +23,7 @@ from weka_mp import mount_table
 from weka_mp.config import Address, Config
 from weka_mp.control.server import serve_admin
 from weka_mp.errors import NamespaceError
+from weka_mp.ipc.peers import listen_unix
 from weka_mp.namespace import Namespace
 from weka_mp.observe.logs import LogSink
 from weka_mp.supervise import checks, dead_mounts, mounts, places, plans
@@ -30,7 +31,6 @@ from weka_mp.supervise.credentials import CredentialsError, RootCredentials, roo
 from weka_mp.supervise.fill_jobs import FillJobs
 from weka_mp.supervise.identities import LazyDesk, root_keys
 from weka_mp.supervise.instance import Instance, Presence
-from weka_mp.supervise.ipc import listen_unix
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
 from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
 from weka_mp.supervise.opening import open_namespace

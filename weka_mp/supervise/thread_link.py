@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import trio
 
-from weka_mp.supervise.ipc import Handler, Peer, PeerGone
+from weka_mp.ipc.peers import Handler, Peer, PeerGone
 
 __all__ = ["LinkThread"]
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from weka_mp.fuse.attributes import attr_change, entry_attributes, no_entry, statvfs_data
-from weka_mp.namespace.tree import AttrChange
+from weka_mp.namespace.tree.facade import AttrChange
 from weka_mp.store.interface import StatVfs
 from weka_mp.values import Attr, InodeNo
 

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from weka_mp.fuse.invalidation import Invalidation, Notifier, changes_of
-from weka_mp.namespace.nodes import ROOT, Nodes
+from weka_mp.namespace.tree.nodes import ROOT, Nodes
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import Change, InodeNo
 

@@ -13,7 +13,7 @@ import pytest
 from weka_mp.clock import SystemClock
 from weka_mp.fuse.operations import Operations
 from weka_mp.namespace.locks import EntryLocks
-from weka_mp.namespace.tree import Tree
+from weka_mp.namespace.tree.facade import Tree
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import Fd
 

@@ -7,7 +7,7 @@ import pytest
 from weka_mp.errors import NotFound
 from weka_mp.gateway.objects_get import get_object, head_object
 from weka_mp.namespace import ContentHeaders, PartSizes
-from weka_mp.namespace.records import PartChecksums
+from weka_mp.namespace.records.attribute import PartChecksums
 from weka_mp.s3 import operations as op
 from weka_mp.s3.errors import S3Error
 

@@ -10,8 +10,9 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, in_threads, keys, memory_store, put
 from tests.unit.namespace.test_multipart import KEY, A, B, C, Upload, answers_left, tag_of, uploads_left
 from weka_mp.errors import BucketMissing, IoFailure, NotFound, PreconditionFailed, UploadMissing
-from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, WriteConditions, multipart
-from weka_mp.namespace.upload_area import UploadArea
+from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, WriteConditions
+from weka_mp.namespace.uploads import multipart
+from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, md5_of, memory_store, posix_write, put
 from weka_mp.errors import ObjectChanged
 from weka_mp.namespace import ContentHeaders, CopyRequest, Namespace, NewMetadata
-from weka_mp.namespace.etags import mark_overwriter, mark_writer, retimed
+from weka_mp.namespace.records.etags import mark_overwriter, mark_writer, retimed
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 

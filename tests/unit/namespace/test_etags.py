@@ -11,7 +11,7 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
 from weka_mp.errors import NoSpace, PreconditionFailed, ReadOnly, WouldBlock
 from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, WriteConditions
-from weka_mp.namespace.etags import (
+from weka_mp.namespace.records.etags import (
     adopt_hash,
     is_marked,
     mark_overwriter,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from weka_mp.errors import ReadOnly
-from weka_mp.namespace.file_systems import LARGEST_ORDINAL, FileSystem, FileSystems, decode, encode
+from weka_mp.namespace.tree.file_systems import LARGEST_ORDINAL, FileSystem, FileSystems, decode, encode
 from weka_mp.store.interface import StatVfs
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import Attr, Fd

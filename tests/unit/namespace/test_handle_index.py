@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from weka_mp.namespace import handle_index
-from weka_mp.namespace.handle_index import HandleIndex
+from weka_mp.namespace.tree import handle_index
+from weka_mp.namespace.tree.handle_index import HandleIndex
 from weka_mp.store.posix import PosixStore
 
 # docs/STORAGE_FORMAT.md, "Handles": number 0x0102, the handle 000102…0f.

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from weka_mp.errors import InvalidName
-from weka_mp.namespace.keys import (
+from weka_mp.namespace.names.keys import (
     MAX_KEY_BYTES,
     component_of,
     creatable,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from weka_mp.errors import NamespaceError, NoAttribute, NotSupported, PermissionRefused
-from weka_mp.namespace.mount_xattrs import check_get, check_remove, check_set, listed, s3_suffix
+from weka_mp.namespace.tree.mount_xattrs import check_get, check_remove, check_set, listed, s3_suffix
 
 _RULES: list[
     tuple[bytes, int, type[NamespaceError] | None, type[NamespaceError] | None, type[NamespaceError] | None]

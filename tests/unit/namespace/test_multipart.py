@@ -27,8 +27,8 @@ from weka_mp.namespace import (
     Namespace,
     NewUpload,
     WriteConditions,
-    multipart,
 )
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName

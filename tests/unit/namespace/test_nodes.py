@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from weka_mp.errors import NotSupported, Stale
-from weka_mp.namespace.nodes import ROOT, Node, Nodes
+from weka_mp.namespace.tree.nodes import ROOT, Node, Nodes
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import Fd, InodeNo
 

@@ -16,13 +16,22 @@ from hypothesis import strategies as st
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, memory_store, posix_write, put, tree
 from weka_mp.clock import Clock
 from weka_mp.errors import IoFailure, NoSpace
-from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, overflow
-from weka_mp.namespace.checking import Repairs
-from weka_mp.namespace.etags import mark_overwriter, mark_writer
-from weka_mp.namespace.nodes import ROOT
-from weka_mp.namespace.record_values import ContentHeaders, PartSizes, Record
-from weka_mp.namespace.records import BROKEN, RECORD_XATTR, decode, load, make_room, read_record, write_record
-from weka_mp.namespace.tree import AttrChange, Tree
+from weka_mp.namespace import CopyRequest, Namespace, NewMetadata
+from weka_mp.namespace.records import overflow
+from weka_mp.namespace.records.attribute import (
+    BROKEN,
+    RECORD_XATTR,
+    decode,
+    load,
+    make_room,
+    read_record,
+    write_record,
+)
+from weka_mp.namespace.records.etags import mark_overwriter, mark_writer
+from weka_mp.namespace.records.values import ContentHeaders, PartSizes, Record
+from weka_mp.namespace.tree.facade import AttrChange, Tree
+from weka_mp.namespace.tree.nodes import ROOT
+from weka_mp.namespace.upkeep.checking import Repairs
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.memory_inodes import ALL_PRIMITIVES

@@ -19,8 +19,8 @@ from weka_mp.namespace import (
     ObjectInfo,
     PartCopyRequest,
     StoredPart,
-    multipart,
 )
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.faulty import FaultyStore, Interference
 
 SOURCE = bytes(range(256)) * 9000  # more than one step of the digests

@@ -38,7 +38,7 @@ from weka_mp.namespace import (
     RenameRequest,
     WriteConditions,
 )
-from weka_mp.namespace.etags import mark_writer
+from weka_mp.namespace.records.etags import mark_writer
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName, Change

@@ -12,9 +12,9 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, get, in_threads, keys, md5_of, put
 from weka_mp.errors import Conflict, NamespaceError, PreconditionFailed
 from weka_mp.namespace import CopyRequest, Durability, Namespace, NewMetadata, WriteConditions
-from weka_mp.namespace.etags import mark_writer
-from weka_mp.namespace.nodes import ROOT
-from weka_mp.namespace.tree import AttrChange, Tree
+from weka_mp.namespace.records.etags import mark_writer
+from weka_mp.namespace.tree.facade import AttrChange, Tree
+from weka_mp.namespace.tree.nodes import ROOT
 from weka_mp.store.posix import PosixStore
 
 ROUNDS = 25

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.namespace.kit import memory_store
 from weka_mp.errors import AttributeTooLarge, NoSpace
-from weka_mp.namespace.record_values import Overflow
-from weka_mp.namespace.records import (
+from weka_mp.namespace.records.attribute import (
     CHECKSUM_IDS,
     RECORD_XATTR,
     ContentHeaders,
@@ -25,6 +24,7 @@ from weka_mp.namespace.records import (
     read_record,
     write_record,
 )
+from weka_mp.namespace.records.values import Overflow
 from weka_mp.store.faulty import Fault, FaultyStore
 from weka_mp.values import Attr, InodeNo, Stamp
 

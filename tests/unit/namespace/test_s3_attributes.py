@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from weka_mp.namespace.records import ContentHeaders, Record
-from weka_mp.namespace.s3_attributes import listed, value_of
+from weka_mp.namespace.records.attribute import ContentHeaders, Record
+from weka_mp.namespace.records.s3_attributes import listed, value_of
 
 
 @pytest.mark.parametrize(("length", "shown"), [(242, True), (243, False)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weka_mp.namespace.snapshots import FIRST_POSITION, Snapshot
+from weka_mp.namespace.tree.snapshots import FIRST_POSITION, Snapshot
 
 _NAMES = st.sets(st.binary(min_size=1, max_size=4), max_size=40)
 

@@ -131,7 +131,7 @@ def test_an_upload_that_ends_while_the_page_is_made_does_not_stop_the_walk(names
 def test_identities_are_read_once_and_forgotten_when_there_is_no_room(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weka_mp.namespace.upload_area._MAX_REMEMBERED", 3)
+    monkeypatch.setattr("weka_mp.namespace.uploads.area._MAX_REMEMBERED", 3)
     begun = begin(namespace, b"a", b"b", b"c", b"d", b"e")
     store = FaultyStore(namespace.store)
     with Namespace.open(store) as watched:  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weka_mp.namespace.write_hash import WriteHash
+from weka_mp.namespace.tree.write_hash import WriteHash
 
 
 @given(st.lists(st.binary(max_size=50), max_size=10))

@@ -11,8 +11,8 @@ import trio
 import trio.testing
 
 from weka_mp.clock import SystemClock
+from weka_mp.ipc.frames import OK, Frame, FrameReader, encode
 from weka_mp.server.invalidator import ACKNOWLEDGE_SECONDS, Invalidator, MountSockets
-from weka_mp.supervise.frames import OK, Frame, FrameReader, encode
 from weka_mp.values import Change, InodeNo
 
 CHANGE = Change(InodeNo(1), b"name", None)

@@ -16,7 +16,8 @@ from tests.faults.scenarios import PART, SCENARIOS, Ground, seen
 from tests.unit.namespace.kit import BUCKET
 from tests.unit.store.interrupting import CALLS, SUPPORTED, interrupting
 from weka_mp.errors import Interrupted, IoFailure, StoreUnusable
-from weka_mp.namespace import Namespace, multipart
+from weka_mp.namespace import Namespace
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store import posix, probe, syscalls
 from weka_mp.store.interruptions import ATTEMPTS
 from weka_mp.store.posix import PosixStore

@@ -13,7 +13,8 @@ import pytest
 from tests.faults.scenarios import PART, SCENARIOS, Ground, seen
 from tests.unit.namespace.kit import BUCKET
 from weka_mp.errors import IoFailure, NamespaceError, NoSpace, ObjectChanged, QuotaExceeded
-from weka_mp.namespace import Namespace, multipart
+from weka_mp.namespace import Namespace
+from weka_mp.namespace.uploads import multipart
 from weka_mp.store.posix import PosixStore
 from weka_mp.store.transmit import transmit
 from weka_mp.values import Fd

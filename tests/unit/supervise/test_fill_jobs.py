@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from weka_mp.control.service import NoSuchJob
+from weka_mp.ipc.peers import PeerGone, RemoteFailure
 from weka_mp.supervise.fill_jobs import FillJobs
-from weka_mp.supervise.ipc import PeerGone, RemoteFailure
 from weka_mp.supervise.keeper import Keeper
 from weka_mp.values import BucketName
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from weka_mp.supervise.ipc import CallTimeout, Peer, RemoteFailure
+from weka_mp.ipc.peers import CallTimeout, Peer, RemoteFailure
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed, ask_link
 
 ROOT = Path(__file__).parents[3]
@@ -215,7 +215,7 @@ async def test_a_cancelled_service_leaves_no_child(tmp_path: Path) -> None:
 
 SUPERVISOR = """
 import sys, trio
-from weka_mp.supervise.ipc import CallTimeout, Peer, RemoteFailure
+from weka_mp.ipc.peers import CallTimeout, Peer, RemoteFailure
 from weka_mp.supervise.keeper import ChildSpec, Keeper
 PLAN = {"name": "fake-0", "log_level": "info", "log_format": "text", "mode": "good"}
 async def main():

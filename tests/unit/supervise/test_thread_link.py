@@ -8,7 +8,7 @@ import threading
 
 import trio
 
-from weka_mp.supervise.ipc import Peer
+from weka_mp.ipc.peers import Peer
 from weka_mp.supervise.thread_link import LinkThread
 
 

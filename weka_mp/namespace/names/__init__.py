@@ -1,0 +1,1 @@
+"""Keys and the names that they have on disk."""

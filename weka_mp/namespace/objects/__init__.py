@@ -1,0 +1,1 @@
+"""Objects over S3: reading, listing, publishing, copying, deleting, renaming."""

@@ -1,0 +1,128 @@
+"""Deleting objects, and with the last child the directories that only keys had made."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+
+from weka_mp.errors import NamespaceError, NotFound
+from weka_mp.namespace.context import Context, Parent
+from weka_mp.namespace.effects import Changes, Effects
+from weka_mp.namespace.names.keys import EntryPath, entry_path
+from weka_mp.namespace.objects.directory_objects import remove_directory_object
+from weka_mp.namespace.objects.entries import examined, unwritten
+from weka_mp.namespace.objects.naming import check_conditions
+from weka_mp.namespace.objects.pruning import prune
+from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import BucketName, Change, Fd
+
+__all__ = ["delete_object", "delete_objects"]
+
+
+def delete_object(
+    context: Context, bucket: BucketName, key: bytes, conditions: WriteConditions | None
+) -> Deleted:
+    """Raises BucketMissing, PreconditionFailed, NotFound (If-Match on nothing)."""
+    (outcome,), changes = delete_objects(context, bucket, [(key, conditions)])
+    if isinstance(outcome, NamespaceError):
+        outcome.changes = changes
+        raise outcome
+    return outcome
+
+
+def delete_objects(
+    context: Context, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
+) -> tuple[list[Deleted | NamespaceError], Changes]:
+    """Each on its own, the disk once for all of them. One outcome for each entry, in order, and what the
+    mounts must hear of.
+    """
+    outcomes: list[Deleted | NamespaceError] = []
+    changes: list[Change] = []
+    with context.effects() as effects, context.bucket(bucket) as bucket_fd:
+        for key, conditions in entries:
+            try:
+                done = _delete(context, bucket_fd, key, conditions or UNCONDITIONAL, effects)
+            except NamespaceError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(done)
+                changes.extend(done.changes)
+        effects.flush()
+        reach(CrashPoint.DELETE_SYNCED)
+        failed = any(isinstance(outcome, NamespaceError) for outcome in outcomes)
+        return outcomes, (*changes, *(effects.told if failed else ()))
+
+
+def _delete(
+    context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, effects: Effects
+) -> Deleted:
+    path = entry_path(key)
+    changes: Changes = ()
+    with context.locks.share_tree(context.store.attr(bucket).ino, key):
+        parent = context.find_parent(bucket, path)
+        if parent is not None:
+            try:
+                changes = _remove(context, parent, path, key, conditions, effects)
+            finally:
+                context.store.close(parent.fd)
+    if parent is None:
+        check_conditions(conditions, None)
+        return Deleted(False, _announce_absence(context, bucket, path, effects))
+    if not changes:
+        return Deleted(False, (Change(parent.ino, path.name, None),))
+    reach(CrashPoint.UNLINKED)
+    return Deleted(True, changes + prune(context, bucket, path, effects))
+
+
+def _remove(
+    context: Context,
+    parent: Parent,
+    path: EntryPath,
+    key: bytes,
+    conditions: WriteConditions,
+    effects: Effects,
+) -> Changes:
+    remove = remove_directory_object if path.is_directory else _remove_file
+    with context.locks.hold([(parent.ino, path.name)]):
+        changes = remove(context, parent, path.name, key, conditions, effects)
+    effects.add(parent.fd)
+    return changes
+
+
+def _announce_absence(context: Context, bucket: Fd, path: EntryPath, effects: Effects) -> Changes:
+    """What was not there may have gone by a request still under way: our answer cannot wait for its.
+
+    So it is synced and announced as if it had gone by ours.
+    """
+    for depth in range(len(path.parents) - 1, -1, -1):
+        holder = context.find_parent(bucket, path._replace(parents=path.parents[:depth]))
+        if holder is not None:
+            effects.add(holder.fd)
+            context.store.close(holder.fd)
+            return (Change(holder.ino, path.parents[depth], None),)
+    return ()
+
+
+def _remove_file(
+    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects
+) -> Changes:
+    store = context.store
+    if not conditions.any:
+        # No look at the content is needed: whatever S3 could see there goes.
+        try:
+            attr = store.attr_at(parent.fd, name)
+        except NotFound:
+            return ()
+        if stat.S_ISREG(attr.mode):
+            change = effects.tell(Change(parent.ino, name, attr.ino))
+            store.unlink(parent.fd, name)
+            return (change,)
+    with examined(context, parent, name, key) as (found, present, fd):
+        check_conditions(conditions, present)
+        if found is None or present is None:
+            return ()
+        change = effects.tell(Change(parent.ino, name, found.ino))
+        with unwritten(context, fd, present, pinned=conditions.pins):
+            store.unlink(parent.fd, name)
+        return (change,)

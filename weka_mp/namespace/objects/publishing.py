@@ -1,0 +1,344 @@
+"""Putting an object: bytes into an unpublished file, then one atomic step that makes it the object.
+
+Order under `Durability.COMMIT`: data and record to the disk → name (linkat for a new one, rename over an old
+one) → every directory that changed, up to the first that was there before → answer. A crash at any point
+leaves the old object or the new one; what was staged lies nameless or in ``.weka/spool`` and is swept.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+from weka_mp.errors import (
+    BucketMissing,
+    Conflict,
+    Loop,
+    NamespaceError,
+    NameTooLong,
+    NoAttribute,
+    NotDirectory,
+    NotFound,
+    NotSupported,
+)
+from weka_mp.namespace.context import FILE_MODE, Context, Parent, Vanished
+from weka_mp.namespace.effects import Changes, Durability, Effects
+from weka_mp.namespace.names.keys import EntryPath, entry_path
+from weka_mp.namespace.objects import reading
+from weka_mp.namespace.objects.directory_objects import DirectoryPut, place_directory
+from weka_mp.namespace.objects.entries import examined, refuse_special, unwritten
+from weka_mp.namespace.objects.naming import (
+    Staged,
+    check_conditions,
+    create_entry,
+    discard_name,
+    replace_entry,
+)
+from weka_mp.namespace.objects.pruning import prune
+from weka_mp.namespace.records.attribute import Record, overwrite_record
+from weka_mp.namespace.records.etags import EtagState
+from weka_mp.namespace.values import UNCONDITIONAL, NewObject, Published, WriteConditions
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
+
+__all__ = [
+    "PutSession",
+    "Target",
+    "adapt_to",
+    "begin_put",
+    "publish_file",
+    "stage",
+]
+
+_MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
+_ACL = "system.posix_acl_access"
+_ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears in between
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an object goes and who will own what is made for it."""
+
+    bucket: BucketName
+    key: bytes
+    uid: int = 0
+    gid: int = 0
+
+
+class PutSession:
+    """One object being written. Used by one thread at a time; aborts unless it was published."""
+
+    def __init__(self, context: Context, target: Target, staged: Staged) -> None:
+        self.fd = staged.fd
+        self._context = context
+        self._target = target
+        self._staged = staged
+        self._offset = 0
+        self._open = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append to what was written so far."""
+        self._context.store.write(self.fd, data, self._offset)
+        self._offset += len(data)
+
+    def publish(self, new: NewObject, conditions: WriteConditions = UNCONDITIONAL) -> Published:
+        """Make what was written the object, if the conditions hold. Blocks for the disk; holds no lock
+        afterwards.
+
+        Raises PreconditionFailed, NotFound (If-Match on nothing), Conflict, KeyConflict, BucketMissing,
+        NoSpace.
+        """
+        reach(CrashPoint.STAGED_DATA)
+        published = publish_file(self._context, self._target, self._staged, new, conditions)
+        self.abort()  # only gives the descriptor back: the name is there
+        return published
+
+    def abort(self) -> None:
+        """Give everything back; what was not published is gone. May be called again."""
+        if self._open:
+            self._open = False
+            if self._staged.name:  # used up when it was published, and gone then
+                discard_name(self._context, self._staged.directory, self._staged.name)
+            self._context.store.close(self.fd)
+
+    def __enter__(self) -> PutSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+
+def begin_put(
+    context: Context, bucket: BucketName, key: bytes, *, size_hint: int | None, uid: int, gid: int
+) -> PutSession:
+    """Open a nameless file on the bucket's side. Raises BucketMissing, InvalidName, KeyConflict, NoSpace."""
+    staged = _stage_for(context, bucket, entry_path(key))
+    session = PutSession(context, Target(bucket, key, uid, gid), staged)
+    try:
+        reach(CrashPoint.STAGED_EMPTY)
+        if (uid, gid) != (0, 0):
+            context.store.chown(staged.fd, uid, gid)
+        if size_hint:
+            context.store.allocate(staged.fd, size_hint)
+    except BaseException:
+        session.abort()
+        raise
+    return session
+
+
+def _stage_for(context: Context, bucket: BucketName, path: EntryPath) -> Staged:
+    """Beside the entry to come, or in the bucket when that directory is missing or was removed meanwhile."""
+    if path.parents:
+        with suppress(*_MISSING):  # publication makes it, or says what is wrong with it
+            return _stage_in(context, bucket, path.parents)
+    try:
+        return _stage_in(context, bucket, ())
+    except (NotFound, NotDirectory, Loop) as error:
+        raise BucketMissing(subject=bucket) from error
+
+
+def _stage_in(context: Context, bucket: BucketName, path: tuple[bytes, ...]) -> Staged:
+    with context.directory(bucket, path) as directory:
+        return stage(context, directory)
+
+
+def stage(context: Context, directory: Fd) -> Staged:
+    """A file without a name; where the file system has none, one in the spool.
+
+    The directory decides over default ACLs and the group, as it would for any file made there.
+    """
+    try:
+        return Staged(context.store.create_unnamed(directory, FILE_MODE))
+    except NotSupported:
+        name = b"put-" + context.random.token(12).encode()
+        fd = context.store.open_file(context.spool, name, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        return Staged(fd, context.spool, name)
+
+
+def publish_file(
+    context: Context, target: Target, staged: Staged, new: NewObject, conditions: WriteConditions
+) -> Published:
+    """Record, sync, name: see the module. The descriptor stays the caller's, a staged name is used up."""
+    path, fd = entry_path(target.key), staged.fd
+    for component in path.long_components:
+        context.long_names.keep(component)
+    attr = _set_times(context, fd)
+    record = _record_of(new, Stamp.of(attr))
+    overwrite_record(context.store, fd, record)
+    reach(CrashPoint.RECORD_WRITTEN)
+    with context.effects() as effects, context.bucket(target.bucket) as bucket_fd:
+        over = not path.is_directory and _inherit(context, bucket_fd, path, fd, attr)
+        if context.durability is Durability.COMMIT:
+            context.store.sync_file(fd)
+        reach(CrashPoint.FILE_SYNCED)
+        naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, effects, over)
+        changes = _name_it(naming)
+        reach(CrashPoint.PUBLISHED)
+        effects.flush()
+        reach(CrashPoint.DIRECTORY_SYNCED)
+    info = reading.describe(target.key, attr, EtagState(ETag(record.etag or ""), record, True))
+    return Published(info, changes)
+
+
+def _record_of(new: NewObject, stamp: Stamp) -> Record:
+    return Record(
+        stamp=stamp,
+        etag=new.md5.hex() if new.md5 is not None else new.etag,
+        checksums=new.checksums,
+        checksum_type=new.checksum_type,
+        headers=new.headers,
+        user=new.user,
+        tags=new.tags,
+        owner=new.owner,
+        parts=new.part_sizes,
+        part_checksums=new.part_checksums,
+    )
+
+
+def _set_times(context: Context, fd: Fd) -> Attr:
+    """An mtime of now with random digits below the clock's tick: two contents never look alike, none is in
+    the future.
+    """
+    coarse, now = context.clock.coarse_ns(), context.clock.now_ns()
+    mtime = coarse + context.random.below(max(now - coarse, 1)) if now > coarse else now
+    context.store.utimens(fd, now, mtime)
+    return context.store.attr(fd)
+
+
+def _inherit(context: Context, bucket: Fd, path: EntryPath, fd: Fd, mine: Attr) -> bool:
+    """A replaced file keeps its mode, owner and ACL. False when nothing stands there."""
+    try:
+        old = context.store.open_path(bucket, path.joined)
+    except _MISSING:
+        return False
+    try:
+        _copy_access(context, old, fd, mine)
+    finally:
+        context.store.close(old)
+    return True
+
+
+def adapt_to(context: Context, directory: Fd, fd: Fd) -> None:
+    """Give a file that was made elsewhere the mode, the group and the ACL that it would have got there."""
+    try:
+        model = context.store.create_unnamed(directory, FILE_MODE)
+    except NotSupported:  # a model would have to be seen
+        return
+    try:
+        _copy_access(context, model, fd, context.store.attr(fd))
+    finally:
+        context.store.close(model)
+
+
+def _copy_access(context: Context, old: Fd, fd: Fd, mine: Attr) -> None:
+    store = context.store
+    attr = store.attr(old)
+    if not stat.S_ISREG(attr.mode):
+        return
+    if (mine.uid, mine.gid) != (attr.uid, attr.gid):
+        store.chown(fd, attr.uid, attr.gid)
+    if mine.mode != attr.mode:
+        store.chmod(fd, stat.S_IMODE(attr.mode))
+    try:
+        acl = store.get_xattr(old, _ACL)
+    except (NoAttribute, NotSupported):
+        return
+    store.set_xattr(fd, _ACL, acl)
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A publication whose file is finished and has no name yet. `over`: the name was taken a moment ago."""
+
+    context: Context
+    bucket: Fd
+    path: EntryPath
+    target: Target
+    staged: Staged
+    record: Record
+    conditions: WriteConditions
+    effects: Effects
+    over: bool
+
+
+def _name_it(naming: _Naming) -> Changes:
+    """Under the entry's lock: check the conditions and give the file its name. Tries again when the parent
+    vanished.
+    """
+    try:
+        return _name_in_attempts(naming)
+    except NamespaceError:
+        if naming.path.parents:  # directories made for nothing would stay
+            with suppress(NamespaceError):
+                prune(naming.context, naming.bucket, naming.path, naming.effects)
+        raise
+
+
+def _name_in_attempts(naming: _Naming) -> Changes:
+    context, bucket, target = naming.context, naming.bucket, naming.target
+    tree = context.store.attr(bucket).ino
+    for _ in range(_ATTEMPTS):
+        try:
+            with (
+                context.locks.share_tree(tree, target.key),
+                context.parent(bucket, naming.path, naming.effects, target.uid, target.gid) as parent,
+            ):
+                reach(CrashPoint.PARENT_MADE)
+                with context.locks.hold([(parent.ino, naming.path.name)]):
+                    changes = _place(naming, parent)
+                naming.effects.add(parent.fd)
+                return parent.made + changes
+        except Vanished:
+            if context.store.attr(bucket).nlink == 0:
+                raise BucketMissing(subject=target.bucket) from None
+    raise Conflict("the key's parent directory kept vanishing", subject=target.key)
+
+
+def _place(naming: _Naming, parent: Parent) -> Changes:
+    context, target, name = naming.context, naming.target, naming.path.name
+    if not naming.path.is_directory:
+        return _place_file(naming, parent)
+    put = DirectoryPut(target.uid, target.gid, naming.staged, naming.record, naming.conditions)
+    return place_directory(context, parent, name, put, naming.effects)
+
+
+def _place_file(naming: _Naming, parent: Parent) -> Changes:
+    context, name, conditions = naming.context, naming.path.name, naming.conditions
+    if not conditions.any:
+        return _place_unconditionally(naming, parent)
+    with examined(context, parent, name, naming.target.key) as (attr, present, old):
+        check_conditions(conditions, present)
+        if attr is None:
+            return _create(naming, parent)
+        refuse_special(attr, present, name)
+        with unwritten(context, old, present, pinned=conditions.pins):
+            return _replace(naming, parent, attr)
+
+
+def _place_unconditionally(naming: _Naming, parent: Parent) -> Changes:
+    if not naming.over:
+        with suppress(Vanished):  # most likely the name exists by now: replace it
+            return _create(naming, parent)
+    try:
+        attr = naming.context.store.attr_at(parent.fd, naming.path.name)
+    except NotFound:
+        return _create(naming, parent)
+    refuse_special(attr, None, naming.path.name)
+    return _replace(naming, parent, attr)
+
+
+def _create(naming: _Naming, parent: Parent) -> Changes:
+    change = naming.effects.tell(Change(parent.ino, naming.path.name, None))
+    create_entry(naming.context, parent, naming.path.name, naming.staged)
+    return (change,)
+
+
+def _replace(naming: _Naming, parent: Parent, old: Attr) -> Changes:
+    change = naming.effects.tell(Change(parent.ino, naming.path.name, old.ino))
+    replace_entry(naming.context, parent, naming.path.name, naming.staged)
+    return (change,)

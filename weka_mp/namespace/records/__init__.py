@@ -1,0 +1,1 @@
+"""What is kept beside an object's bytes: the record, where it lies, and which ETag is true."""

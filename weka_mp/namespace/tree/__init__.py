@@ -1,0 +1,1 @@
+"""The namespace as a tree of inodes: what the mount holds."""

@@ -1,0 +1,85 @@
+"""What a completed upload leaves behind, so that a completion whose answer was lost is answered again.
+
+The record is written into the upload's directory before the object gets its name, and says under which name
+the object-to-be lies there. Naming it is a rename out of that directory, so the record and a name that is
+gone prove together that the object was published, whatever became of it since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+
+import msgpack
+
+from weka_mp.errors import NotFound
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.objects import reading
+from weka_mp.namespace.uploads.upload import RESULT, Upload
+from weka_mp.namespace.values import CompletedPart
+from weka_mp.values import BucketName
+
+__all__ = ["Completion", "fingerprint", "recorded", "was_published"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer of one completion and what it was asked for (docs/STORAGE_FORMAT.md, ``result``).
+
+    `bucket`: its `bucket_identity`. `parts`: `fingerprint` of the list. `staged`: the name of the
+    object-to-be in the upload's directory, empty where it had none there.
+    """
+
+    bucket: int
+    key: bytes
+    parts: bytes
+    etag: str
+    checksums: Mapping[str, str]
+    checksum_type: str | None
+    size: int
+    staged: bytes
+
+    def encode(self) -> bytes:
+        data: bytes = msgpack.packb(astuple(self))
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> Completion | None:
+        """None for what is missing or is no such record."""
+        if data is None:
+            return None
+        try:
+            return cls(*msgpack.unpackb(data))
+        except (ValueError, TypeError):
+            return None
+
+
+def fingerprint(parts: Sequence[CompletedPart]) -> bytes:
+    """The same for two lists exactly when they name the same parts, tags and checksums (SHA-256)."""
+    named = [(part.number, part.etag.lower(), sorted(part.checksums.items())) for part in parts]
+    return hashlib.sha256(msgpack.packb(named)).digest()
+
+
+def recorded(upload: Upload) -> Completion | None:
+    """The completion that was begun in an upload's directory, or ended there."""
+    return Completion.decode(upload.files.read(RESULT))
+
+
+def was_published(context: Context, bucket: BucketName, upload: Upload, completion: Completion) -> bool:
+    """Whether the object of a recorded completion got its name.
+
+    Where it was staged on another file system, or is a directory object, no name tells: then the answer is
+    whether the object that is there has its tag.
+    """
+    if completion.staged:
+        try:
+            # Two names: the file system has no RENAME_NOREPLACE, and the death came before the second step.
+            return context.store.attr_at(upload.fd, completion.staged).nlink > 1
+        except NotFound:
+            return True
+    try:
+        with reading.open_object(context, bucket, completion.key) as present:
+            return present.info.etag == completion.etag
+    except NotFound:
+        return False

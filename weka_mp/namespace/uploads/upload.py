@@ -1,0 +1,235 @@
+"""One multipart upload in the control area: its files, the slots of its parts, and a part being written."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import msgpack
+
+from weka_mp.errors import Exists, InvalidPart, NotFound, UploadMissing
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.effects import Durability
+from weka_mp.namespace.objects.naming import discard_name
+from weka_mp.namespace.records.attribute import ContentHeaders
+from weka_mp.namespace.values import NewUpload, UploadInfo
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import Fd
+
+__all__ = ["ASSEMBLED", "DATA", "INFO", "RESULT", "PartSession", "StoredPart", "Upload"]
+
+INFO, DATA, ASSEMBLED, RESULT = b"info", b"data", b"object", b"result"
+_SLOT_SIZE, _SEALED, _PART = b"slot-size", b"sealed", b"part-"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """One verified part: `file` in the upload's directory, its bytes at `offset`, `size` of them."""
+
+    number: int
+    size: int
+    md5: bytes
+    checksums: Mapping[str, str]
+    file: bytes
+    offset: int
+    mtime_ns: int
+
+    @property
+    def etag(self) -> str:
+        return self.md5.hex()
+
+
+class Upload:
+    """One upload's open directory `fd`, which has the upload's id as its name in `home`."""
+
+    def __init__(self, context: Context, home: Fd, fd: Fd, upload_id: str) -> None:
+        self.context = context
+        self.fd = fd
+        self.upload_id = upload_id
+        self.files = ControlFiles(context.store, fd, context.random)
+        self._home = home
+
+    def info(self) -> UploadInfo:
+        """Raises UploadMissing, also where the file cannot be read as what it should be."""
+        data = self.files.read(INFO)
+        if data is None:
+            raise UploadMissing(subject=self.upload_id)
+        try:
+            found: dict[str, Any] = msgpack.unpackb(data)
+            new = NewUpload(**{**found["new"], "headers": ContentHeaders(**found["new"]["headers"])})
+            return UploadInfo(self.upload_id, found["key"], found["initiated_ns"], new, found["bucket"])
+        except (ValueError, KeyError, TypeError) as error:
+            _log.error("the multipart upload %s has a damaged record", self.upload_id)
+            raise UploadMissing(subject=self.upload_id) from error
+
+    def part(self, number: int) -> StoredPart | None:
+        """None for a part that never came."""
+        data = self.files.read(b"%b%d" % (_PART, number))
+        if data is None:
+            return None
+        try:
+            size, md5, checksums, file, offset, mtime_ns = msgpack.unpackb(data)
+            return StoredPart(number, size, md5, checksums, file, offset, mtime_ns)
+        except (ValueError, TypeError):
+            _log.error("part %d of the multipart upload %s has a damaged record", number, self.upload_id)
+            return None
+
+    def part_numbers(self) -> list[int]:
+        """The parts that are on record, ascending."""
+        return sorted(self._numbers(_PART))
+
+    def slot_size(self, proposal: int) -> int:
+        """S: what is on record, else the proposal (the first part to come decides, whichever worker has
+        it).
+        """
+        data = self.files.read(_SLOT_SIZE)
+        if data is None:
+            self.files.write(_SLOT_SIZE, b"%d" % proposal, create_only=True)
+            data = self.files.read(_SLOT_SIZE)
+        return int(data or b"0")
+
+    def claim(self, number: int) -> bool:
+        """Whether this caller alone may write slot `number`."""
+        try:
+            name = b"claim-%d" % number
+            self.context.store.close(
+                self.context.store.open_file(self.fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            )
+        except Exists:
+            return False
+        return True
+
+    def release(self, number: int) -> None:
+        discard_name(self.context, self.fd, b"claim-%d" % number)
+
+    def seal(self) -> None:
+        """No slot is given out any more: the file of the slots may become the object."""
+        self.context.store.close(
+            self.context.store.open_file(self.fd, _SEALED, os.O_WRONLY | os.O_CREAT, 0o600)
+        )
+
+    def sealed(self) -> bool:
+        try:
+            self.context.store.attr_at(self.fd, _SEALED)
+        except NotFound:
+            return False
+        return True
+
+    def claimed(self) -> set[int]:
+        """The slots that somebody wrote or may still be writing."""
+        return self._numbers(b"claim-")
+
+    def _numbers(self, prefix: bytes) -> set[int]:
+        names = (entry.name for entry in self.context.store.entries(self.fd))
+        return {int(name[len(prefix) :]) for name in names if name.startswith(prefix)}
+
+    def present(self) -> bool:
+        """Whether the upload still is one: neither completed nor aborted meanwhile."""
+        store = self.context.store
+        try:
+            return store.attr_at(self._home, self.upload_id.encode()).ino == store.attr(self.fd).ino
+        except NotFound:
+            return False
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Within it the files of an upload that ends meanwhile are not just missing: raises UploadMissing."""
+        try:
+            yield
+        except (NotFound, InvalidPart) as error:
+            if self.present():
+                raise
+            raise UploadMissing(subject=self.upload_id) from error
+
+    def close(self) -> None:
+        self.context.store.close(self.fd)
+
+
+class PartSession:
+    """One part being written; nothing of it counts before `commit`. Used by one thread at a time."""
+
+    def __init__(self, upload: Upload, number: int, fd: Fd, file: bytes, base: int, slot: bool) -> None:
+        self.fd = fd
+        self.base = base
+        self._upload = upload
+        self._number = number
+        self._file = file
+        self._slot = slot
+        self._written = 0
+        self._open = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append to what was written so far."""
+        self._upload.context.store.write(self.fd, data, self.base + self._written)
+        self._written += len(data)
+
+    def fill_from(self, source: Fd, offset: int, size: int) -> None:
+        """Append bytes of an open file, by reflink or within the kernel where that works. Raises
+        ObjectChanged when the source ends early.
+        """
+        if size:
+            self._upload.context.store.copy(source, offset, self.fd, self.base + self._written, size)
+        self._written += size
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Of what was written so far: `size` bytes at most."""
+        wanted = min(size, self._written - offset)
+        return self._upload.context.store.read(self.fd, wanted, self.base + offset) if wanted > 0 else b""
+
+    def commit(self, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
+        """Make it part `number`, durably. Raises UploadMissing when the upload ended meanwhile."""
+        context = self._upload.context
+        reach(CrashPoint.PART_WRITTEN)
+        with self._upload.under_way():
+            return self._record(context, md5, checksums)
+
+    def _record(self, context: Context, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
+        if context.durability is Durability.COMMIT:
+            context.store.sync_file(self.fd)
+        if not self._upload.present():
+            raise UploadMissing(subject=self._upload.upload_id)
+        former = self._upload.part(self._number)
+        if former is not None and context.durability is Durability.COMMIT:
+            # Its record may only go when what the new one names is there for good.
+            context.store.sync_dir(self._upload.fd)
+        now_ns = context.clock.now_ns()
+        part = StoredPart(self._number, self._written, md5, dict(checksums), self._file, self.base, now_ns)
+        record = (part.size, part.md5, part.checksums, part.file, part.offset, part.mtime_ns)
+        self._upload.files.write(b"%b%d" % (_PART, self._number), msgpack.packb(record))
+        reach(CrashPoint.PART_RECORDED)
+        self._finish()  # from here on the file is the part's: nothing may take it away
+        if former is not None and former.file not in (DATA, self._file):
+            discard_name(context, self._upload.fd, former.file)
+        self._upload.close()
+        return part
+
+    def abort(self) -> None:
+        """Give everything back. May be called again, and after `commit`."""
+        if not self._open:
+            return
+        # Not there any more: the whole upload was aborted meanwhile.
+        discard_name(
+            self._upload.context, self._upload.fd, b"claim-%d" % self._number if self._slot else self._file
+        )
+        self._finish()
+        self._upload.close()
+
+    def _finish(self) -> None:
+        self._open = False
+        self._upload.context.store.close(self.fd)
+
+    def __enter__(self) -> PartSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
