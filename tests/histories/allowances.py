@@ -6,10 +6,10 @@ Each allowance widens single operations, for as long as what it is about was und
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
-from tests.histories.contents import HEAD, TAIL, Content
+from tests.histories.contents import Content
 from tests.histories.recorder import Recorder
 from tests.histories.register import FOLDER, LOOKS, Operation
 
@@ -23,8 +23,7 @@ _Span = tuple[float, float]
 def allowed(recorder: Recorder) -> list[Operation]:
     """The history of a group as it is to be explained."""
     history = _doubled(_unmatchable(_carried(_late(recorder.history)), recorder.writing))
-    history = [part for found in relaxed(history) for part in _in_steps(found, recorder)]
-    return _moving(history)
+    return _moving([_in_steps(found, recorder) for found in relaxed(history)])
 
 
 def _meet(one: _Span, others: Iterable[_Span]) -> bool:
@@ -106,32 +105,38 @@ def _is_about(change: Operation, key: int) -> bool:
 
 
 def _doubled(history: list[Operation]) -> list[Operation]:
-    """rename(2) of a name which an S3 rename that is not answered yet has given the same new name has nothing
-    left to do (section 8): the kernel knows the former name still, and both lead to one file.
+    """A rename beside another one of the same names may have nothing left to do (section 8).
+
+    On the mount, beside one by S3 that is not answered yet: the kernel knows the former name still, and both
+    lead to one file. By S3, where the first process died before it renamed anything and the request was
+    repeated: what it was to move stands where it was to go, whoever moved it.
     """
-    kinds = ("rename", "place", "move")
-    by_s3 = [found for found in history if not _by_mount(found) and found.kind in kinds]
+    renames = [found for found in history if found.kind in ("rename", "place", "move")]
 
     def is_doubled(found: Operation) -> bool:
-        pair = (found.key // FOLDER, found.other // FOLDER)
         return any(
-            _meet(_span(found), [_span(other)])
-            and (
-                (other.key, other.other) == (found.key, found.other)
-                or (other.kind == "move" and (other.key // FOLDER, other.other // FOLDER) == pair)
-            )
-            for other in by_s3
+            other is not found
+            and (found.repeated if not _by_mount(found) else not _by_mount(other))
+            and _meet(_span(found), [_span(other)])
+            and _same_names(found, other)
+            for other in renames
         )
 
-    return [
-        replace(found, doubled=_by_mount(found) and found.kind in kinds and is_doubled(found))
-        for found in history
-    ]
+    doubled = {id(found) for found in renames if is_doubled(found)}
+    return [replace(found, doubled=id(found) in doubled) for found in history]
+
+
+def _same_names(found: Operation, other: Operation) -> bool:
+    """Whether `other` gives the names of `found` away, or moves the folder in which they are."""
+    if other.kind == "move":
+        return (other.key // FOLDER, other.other // FOLDER) == (found.key // FOLDER, found.other // FOLDER)
+    return (other.key, other.other) == (found.key, found.other)
 
 
 def _carried(history: list[Operation]) -> list[Operation]:
     """rename(2) of a name that an S3 change not answered yet is about takes along what the kernel knows of it
-    (section 1): until the answer, what is read under the new name says no more than that something is there.
+    (section 1): until the answer, what is read under the new name says no more than that something is there,
+    and a descriptor of it may be one of the file that is replaced already.
     """
     changes = [found for found in history if not _by_mount(found) and found.kind in CHANGES]
     renames = [found for found in history if _by_mount(found) and found.kind in ("rename", "place")]
@@ -148,12 +153,14 @@ def _carried(history: list[Operation]) -> list[Operation]:
             for change in changes
         )
 
-    return [
-        replace(found, kind="present", value=None)
-        if found.kind == "read" and found.value and _by_mount(found) and is_carried(found)
-        else found
-        for found in history
-    ]
+    def widened(found: Operation) -> Operation:
+        if not _by_mount(found) or not is_carried(found):
+            return found
+        if found.kind == "hold":
+            return replace(found, carried=True)
+        return replace(found, kind="present", value=None) if found.kind == "read" and found.value else found
+
+    return [widened(found) for found in history]
 
 
 def _unmatchable(history: list[Operation], writing: list[_Span]) -> list[Operation]:
@@ -176,25 +183,17 @@ def _unmatchable(history: list[Operation], writing: list[_Span]) -> list[Operati
     ]
 
 
-def _in_steps(found: Operation, recorder: Recorder) -> Iterator[Operation]:
+def _in_steps(found: Operation, recorder: Recorder) -> Operation:
     """A file is found by its key and then read, and between the two it may lose its name (section 4).
 
     That matters where it was written meanwhile. Over S3 the bytes are those of one moment (section 10); on
     the mount read(2) of many pages is no single step beside write(2).
     """
     if found.kind != "read" or not Content.read(found.value or "").patches:
-        yield found
-        return
+        return found
     if not _meet(_span(found), recorder.writing):
-        yield found
-        return
-    slot = f"{found.client} {found.end!r}"  # a beginning may be that of several: see `relaxed`
-    yield replace(found, kind="hold", value=slot)
-    if not _by_mount(found):
-        yield replace(found, kind="see", old=slot)
-        return
-    for place in (HEAD, TAIL):
-        yield replace(found, kind="glimpse", old=slot, other=place)
+        return found
+    return replace(found, kind="glimpse" if _by_mount(found) else "see")
 
 
 def _moving(history: list[Operation]) -> list[Operation]:
@@ -205,7 +204,7 @@ def _moving(history: list[Operation]) -> list[Operation]:
     moves = [_span(found) for found in history if found.kind == "move"]
 
     def may_miss(found: Operation) -> bool:
-        if found.kind in ("move", "see", "glimpse", "patch", "store"):
+        if found.kind in ("move", "patch", "store"):
             return False
         return (_by_mount(found) or found.kind in (*LOOKS, "hold")) and _meet(_span(found), moves)
 

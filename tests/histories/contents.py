@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["HEAD", "TAIL", "Content"]
+__all__ = ["HEAD", "PLACES", "TAIL", "Content"]
 
-HEAD, TAIL = 0, 1
+PLACES = HEAD, TAIL = 0, 1
 """The two places of a body that writes in place change."""
 
 _BETWEEN = "|"

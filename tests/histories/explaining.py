@@ -1,21 +1,33 @@
 """Can a history of concurrent operations on a few keys be explained by one order? (Herlihy & Wing, 1990)
 
 The search is Wing and Gong's with Lowe's memory of what was tried: linearize any operation that begins before
-the first answer among those that are left, go on, and take it back when that leads nowhere. Operations that
-were not answered are taken in anywhere before what began after their end, or nowhere.
+the first end among those that are left, go on, and take it back when that leads nowhere. What keeps it small,
+and loses no order:
+
+* Just in time (Lowe, "Testing for linearizability", 2017): what need not happen yet is taken in only where
+  something up to the next that has to happen depends on it. Everything else can wait. For most keys that is
+  as good as a search of their own (Herlihy and Wing's locality), and renames may still join them.
+* A look that agrees is taken in at once: that is never worse than later.
+* Files of whose contents nobody asks any more are all alike.
+* In one state, to have more looks behind oneself and less of what nobody answered is never worse.
+
+An operation that was not answered took effect before what began after its end, or never.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from tests.histories.register import LOOKS, Operation, State, steps
+from tests.histories.contents import Content
+from tests.histories.footprints import Footprint, footprint
+from tests.histories.register import FORGOTTEN, LOOKS, Held, Operation, State, meet, steps
 
 __all__ = ["Undecided", "explain"]
 
 MAX_STATES = 60_000
-"""More than an explicable history without writes in place ever needed, by a factor of ten; half a minute."""
+"""Half a minute; some hundred histories of the real service needed less than 1,000 each."""
 
 
 class Undecided(Exception):
@@ -34,87 +46,152 @@ def explain(history: Sequence[Operation], initial: State) -> list[Operation] | N
     return _Search(history).run(initial)
 
 
+class _Node(NamedTuple):
+    """How far an order got. `first`: no operation before it is left; `owed`: footprints of what was taken in
+    before it had to be and nothing has depended on yet.
+    """
+
+    first: int
+    done: int
+    state: State
+    owed: tuple[Footprint, ...] = ()
+
+
 class _Search:
-    """Operations by number, the answered ones by their beginning and behind them those without an answer."""
+    """Operations by number: those with an end by their beginning, and behind them those without."""
 
     def __init__(self, history: Sequence[Operation]) -> None:
-        answered = sorted((found for found in history if found.answered), key=lambda found: found.start)
-        self._answered = len(answered)
-        self._operations = answered + [found for found in history if not found.answered]
-        self._required = (1 << self._answered) - 1
+        ending = sorted((found for found in history if found.end < math.inf), key=lambda found: found.start)
+        self._operations = ending + [found for found in history if found.end == math.inf]
+        self._ending = len(ending)
+        self._footprints = [footprint(found) for found in self._operations]
+        self._required = (1 << self._ending) - 1  # without an answer: to be done for nothing at the latest
+        self._answered = self._numbers(lambda found: found.answered)
+        self._looks = self._numbers(lambda found: found.kind in LOOKS)
         self._users: dict[str | None, int] = {}
+        self._readers: dict[str, int] = {}
         for number, found in enumerate(self._operations):
             self._users[found.old] = self._users.get(found.old, 0) | 1 << number
-        self._tried: set[tuple[int, State]] = set()
+            body = _body_asked_for(found)
+            self._readers[body] = self._readers.get(body, 0) | 1 << number
+        self._tried: dict[tuple[int, State, tuple[Footprint, ...]], list[tuple[int, int]]] = {}
+        self._count = 0
         self._furthest = (-1, 0)
 
+    def _numbers(self, belongs: Callable[[Operation], bool]) -> int:
+        return sum(1 << number for number, found in enumerate(self._operations) if belongs(found))
+
     def run(self, initial: State) -> list[Operation] | None:
-        pending: list[tuple[int, int, State]] = [(0, 0, initial)]  # first left, which are done, state
+        pending = [_Node(0, 0, initial)]
         while pending:
-            first, done, state = pending.pop()
-            first, done = self._look(first, done, state)
-            state = self._without_idle(done, state)
-            if done & self._required == self._required:
-                return None
-            if (done, state) in self._tried:
+            node = self._looked(pending.pop())
+            if node is None or self._is_known(node):
                 continue
-            self._tried.add((done, state))
-            if len(self._tried) > MAX_STATES:
+            if node.done & self._required == self._required:
+                return None
+            self._count += 1
+            if self._count > MAX_STATES:
                 raise Undecided(self._left())
-            count = (done & self._required).bit_count()
+            count = (node.done & self._answered).bit_count()
             if count > self._furthest[0]:
-                self._furthest = (count, done)
-            following = [
-                (first, done | 1 << number, after)
-                for number in self._candidates(first, done)
-                for after in steps(state, self._operations[number])
-            ]
-            pending += reversed(following)  # the first to be answered is tried first
+                self._furthest = (count, node.done)
+            pending += reversed(list(self._following(node)))  # the first to be answered is tried first
         return self._left()
 
-    def _without_idle(self, done: int, state: State) -> State:
-        """Files that nobody asks for again are let go: states that differ in them alone are one."""
-        for slot, _ in state.held:
-            if not self._users.get(slot, 0) & ~done:
-                state = state.let_go(slot)
-        return state
+    def _is_known(self, node: _Node) -> bool:
+        """Whether what is left was tried from a node that was no worse."""
+        changes = node.done & self._required & ~self._looks
+        looks, taken = node.done & self._looks, node.done & ~self._required
+        for owed in {(), node.owed}:
+            for seen, lost in self._tried.get((changes, node.state, owed), ()):
+                if seen & looks == looks and lost & taken == lost:
+                    return True
+        self._tried.setdefault((changes, node.state, node.owed), []).append((looks, taken))
+        return False
 
-    def _look(self, first: int, done: int, state: State) -> tuple[int, int]:
-        """Linearize every look that agrees with the state: doing it now is never worse than later."""
+    # ---- one step
+    def _following(self, node: _Node) -> Iterator[_Node]:
+        candidates, earliest = self._candidates(node.first, node.done)
+        for number in candidates:
+            operation, done = self._operations[number], node.done | 1 << number
+            if operation.kind in LOOKS:
+                continue  # it would be done if it agreed
+            has_to = operation.end == earliest
+            owed = self._owed(node.owed, number)
+            if not (has_to and owed):
+                owed = () if has_to else tuple(sorted({*owed, self._footprints[number]}))
+                for after in steps(node.state, operation):
+                    yield _Node(node.first, done, after, owed)
+            if has_to and not operation.answered and not node.owed:
+                yield _Node(node.first, done, node.state)
+
+    def _owed(self, owed: tuple[Footprint, ...], number: int) -> tuple[Footprint, ...]:
+        """What is left of it after that operation, which may depend on some of it."""
+        mine = self._footprints[number]
+        return tuple(found for found in owed if not found.conflicts(mine))
+
+    def _looked(self, node: _Node) -> _Node | None:
+        """After every look that agrees with the state. None when something is owed still although one of
+        them had to happen.
+        """
+        first, done, state, owed = node
         while True:
-            while done >> first & 1 and first < self._answered:
+            while done >> first & 1 and first < self._ending:
                 first += 1
-            agreeing = [
-                number
-                for number in self._candidates(first, done)
-                if self._operations[number].kind in LOOKS and steps(state, self._operations[number])
-            ]
+            candidates, earliest = self._candidates(first, done)
+            agreeing = []
+            for number in candidates:
+                state, agrees = _look(state, self._operations[number])
+                if agrees:
+                    agreeing.append(number)
+                    owed = self._owed(owed, number)
             if not agreeing:
-                return first, done
+                return _Node(first, done, self._without_idle(done, state), owed)
+            if owed and any(self._operations[number].end == earliest for number in agreeing):
+                return None
             for number in agreeing:
                 done |= 1 << number
 
-    def _candidates(self, first: int, done: int) -> list[int]:
-        """Those that are left and begin before the first answer among them, by the time of their answer."""
+    def _candidates(self, first: int, done: int) -> tuple[list[int], float]:
+        """Those that are left and begin before the first end among them, by their end; and that end."""
         found: list[int] = []
         earliest = math.inf
-        for number in range(first, self._answered):
+        for number in range(first, self._ending):
             operation = self._operations[number]
             if operation.start > earliest:
                 break
             if not done >> number & 1:
                 found.append(number)
                 earliest = min(earliest, operation.end)
+        found += [number for number in range(self._ending, len(self._operations)) if not done >> number & 1]
         found = [number for number in found if self._operations[number].start <= earliest]
-        found.sort(key=lambda number: self._operations[number].end)
-        last = (done & self._required).bit_length() - 1  # of those done, the one that began last
-        begun = self._operations[last].start if last >= 0 else -math.inf
-        for number in range(self._answered, len(self._operations)):
-            operation = self._operations[number]
-            if not done >> number & 1 and operation.start <= earliest and begun <= operation.end:
-                found.append(number)
-        return found
+        return sorted(found, key=lambda number: self._operations[number].end), earliest
+
+    def _without_idle(self, done: int, state: State) -> State:
+        """Files that nobody asks for again are let go, and those of whose contents nobody asks are one."""
+        for slot, _ in state.held:
+            if not self._users.get(slot, 0) & ~done:
+                state = state.let_go(slot)
+
+        def alike(held: Held) -> Held:
+            asked = self._readers.get(Content.read(held.content).body, 0)
+            return held if asked & ~done else FORGOTTEN
+
+        return state.each(alike)
 
     def _left(self) -> list[Operation]:
         done = self._furthest[1]
         return [found for number, found in enumerate(self._operations) if not done >> number & 1]
+
+
+def _look(state: State, operation: Operation) -> tuple[State, bool]:
+    """What is known of the state then, and whether this is a look that agrees with it."""
+    if operation.kind in ("see", "glimpse"):
+        return meet(state, operation)
+    return state, operation.kind in LOOKS and bool(steps(state, operation))
+
+
+def _body_asked_for(operation: Operation) -> str:
+    """Of contents that the answer depends on."""
+    word = operation.value if operation.kind in LOOKS else operation.old
+    return Content.read(word or "").body

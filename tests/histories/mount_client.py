@@ -16,6 +16,9 @@ from tests.histories.register import FOLDER
 
 __all__ = ["MountClient"]
 
+PATCHES = 5
+"""How often files are written in place, beside the deeds."""
+
 
 @contextmanager
 def _unsent(call: Call) -> Iterator[None]:
@@ -33,7 +36,7 @@ class MountClient:
     one step; and writing into files that are there.
     """
 
-    def __init__(self, number: int, mount: bytes, seed: int, *, in_place: bool = True) -> None:
+    def __init__(self, number: int, mount: bytes, seed: int) -> None:
         self.name = f"mount-{number}"
         self._draw = random.Random(seed)
         self._mount = mount
@@ -48,13 +51,12 @@ class MountClient:
             (2, self._move),
         ]
         self._deeds = [deed for times, deed in deeds for _ in range(times)]
-        self._patches = 5 if in_place else 0
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def act(self, group: Group) -> None:
-        if self._draw.randrange(len(self._deeds) + self._patches) < self._patches:
+        if self._draw.randrange(len(self._deeds) + PATCHES) < PATCHES:
             with _mapped():
                 self._patch(group)
         else:
@@ -200,17 +202,20 @@ class MountClient:
                 except FileNotFoundError:
                     call.add("read", key)
                     return
-                call.add("hold", key, slot)
+                try:
+                    size = os.fstat(fd).st_size
+                    found = Content.read(group.bodies.name_of(os.pread(fd, size + 1, 0)))
+                except BaseException:
+                    os.close(fd)
+                    raise
+                call.add("hold", key, slot, old=found.body)
             try:
-                self._write_over(group, fd, slot)
+                if size > 0:
+                    self._write_over(group, fd, slot, size, found)
             finally:
                 os.close(fd)
 
-    def _write_over(self, group: Group, fd: int, slot: str) -> None:
-        size = os.fstat(fd).st_size
-        if size == 0:
-            return
-        found = Content.read(group.bodies.name_of(os.pread(fd, size + 1, 0)))
+    def _write_over(self, group: Group, fd: int, slot: str, size: int, found: Content) -> None:
         for place in self._draw.choice(((HEAD,), (TAIL,), (HEAD, TAIL), (TAIL, HEAD))):
             patch = group.new_name(self._draw, self.name)
             found = found.patched(place, patch)

@@ -22,6 +22,7 @@ class Call:
     start: float
     found: list[Operation] = field(default_factory=list)
     intended: list[Operation] = field(default_factory=list)
+    repeated: bool = False  # it was asked for more than once
     unsure: bool = False  # what was intended may have happened before what the answer says
 
     def may(
@@ -65,7 +66,7 @@ class Recorder:
             raise
         end = time.monotonic()
         with self._lock:
-            self.history += [replace(found, end=end) for found in call.found]
+            self.history += [replace(found, end=end, repeated=call.repeated) for found in call.found]
             if call.unsure:
                 self.history += [replace(found, end=end) for found in call.intended]
 

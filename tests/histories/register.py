@@ -7,12 +7,13 @@ may be another key or none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tests.histories.contents import Content
+from tests.histories.contents import PLACES, Content
 
-__all__ = ["FOLDER", "LOOKS", "Operation", "State", "initial", "steps"]
+__all__ = ["FOLDER", "FORGOTTEN", "LOOKS", "Held", "Operation", "State", "initial", "meet", "reader", "steps"]
 
 Value = str | None
 """What a key holds: the name of contents; None: there is no such object."""
@@ -20,7 +21,7 @@ Value = str | None
 FOLDER = 2
 """Keys of a folder: 0 and 1 are those of the first, 2 and 3 those of the second."""
 
-LOOKS = ("read", "present", "differs", "vacant", "occupied", "unmovable", "glimpse")
+LOOKS = ("read", "present", "differs", "vacant", "occupied", "unmovable", "see", "glimpse")
 
 
 class Held(NamedTuple):
@@ -30,11 +31,26 @@ class Held(NamedTuple):
     content: str
 
 
+class Met(NamedTuple):
+    """A file that a reader may have found, and which of its places were by then as it read them."""
+
+    reader: str
+    held: Held
+    places: tuple[int, ...] = ()
+
+
+FORGOTTEN = Held("?", "?")
+"""Any file of whose contents nobody asks any more."""
+
+
 class State(NamedTuple):
-    """The files of all keys by the key's number, and those that callers hold open, by the caller's word."""
+    """The files of all keys by the key's number, those that callers hold open, by the caller's word, and
+    those that readers met who have not answered.
+    """
 
     keys: tuple[Held | None, ...]
     held: tuple[tuple[str, Held], ...] = ()
+    met: tuple[Met, ...] = ()
 
     def of(self, slot: Value) -> Held | None:
         return next((held for name, held in self.held if name == slot), None)
@@ -51,13 +67,20 @@ class State(NamedTuple):
     def write(self, file: str, place: int, patch: str) -> State:
         """Write over a place of a file, wherever it is."""
 
-        def after(held: Held | None) -> Held | None:
-            if held is None or held.file != file:
+        def after(held: Held) -> Held:
+            if held.file != file or held == FORGOTTEN:
                 return held
             return Held(file, str(Content.read(held.content).patched(place, patch)))
 
-        found = tuple((slot, after(held) or held) for slot, held in self.held)
-        return State(tuple(map(after, self.keys)), found)
+        return self.each(after)
+
+    def each(self, after: Callable[[Held], Held]) -> State:
+        """All files as `after` makes them."""
+        return State(
+            tuple(held and after(held) for held in self.keys),
+            tuple((slot, after(held)) for slot, held in self.held),
+            tuple(met._replace(held=after(met.held)) for met in self.met),
+        )
 
     def folder(self, key: int) -> tuple[Held | None, ...]:
         first = key // FOLDER * FOLDER
@@ -71,21 +94,24 @@ class Operation:
     Not `answered`: it took effect at some time up to `end` (inf: or later), or never.
 
     Looks: read(value) · present · differs(value): is there and holds something else · vacant: no key of its
-    folder · occupied: some key of it · unmovable: `key` is absent or the folder of `other` is vacant ·
-    glimpse(old, value, other): in the place `other` of the file held as `old` is what contents `value` have
-    there
+    folder · occupied: some key of it · unmovable: `key` is absent or the folder of `other` is vacant
+
+    Looks at a file that was the key's at one time and is read later: see(value): all of it at one time ·
+    glimpse(value): each of its places at some time
 
     Changes: write(value) · create(value): was absent · delete · unlink: was there · swap(old, value): held
     `old` · rename(other): `key` took the place of `other`, and held `old` if that is given · place(other):
     the same, `other` was absent · move(other): all keys of the folder went to the folder of `other`, where
     none was
 
-    In steps: hold(value): the file of `key` is held as `value` from now on · see(old, value): the file held
-    as `old` has these contents · patch(old, value, other): `value` is written over the place `other` of the
-    file held as `old` · store(old): a new file of the contents of the one held as `old`
+    In steps: hold(value, old): the file of `key` is held as `value` from now on, and has the body `old` if
+    that is given · patch(old, value, other): `value` is written over the place `other` of the file held as
+    `old` · store(old): a new file of the contents of the one held as `old`
 
     `elsewhere`: a folder moved meanwhile, so the call may have met the key of that name in the other one.
+    `carried`: a rename took along what the kernel knew of the old name: it may have met any key's file.
     `doubled`: a rename of the same two names was under way, so this one may have had nothing left to do.
+    `repeated`: it was asked for again because an answer was lost.
     """
 
     client: str
@@ -97,8 +123,10 @@ class Operation:
     old: Value = None
     other: int = 0
     elsewhere: bool = False
+    carried: bool = False
     doubled: bool = False
     answered: bool = True
+    repeated: bool = False
 
 
 def initial(keys: int = 2) -> State:
@@ -109,7 +137,7 @@ def initial(keys: int = 2) -> State:
 def steps(state: State, operation: Operation) -> list[State]:
     """The states after the operation; none when it could not have been answered as it was."""
     found: list[State] = []
-    for place in _places(operation):
+    for place in _places(operation, len(state.keys)):
         after = _LOOKS[place.kind](state, place) if place.kind in _LOOKS else _changed(state, place)
         if after is True:
             return [state]
@@ -120,7 +148,9 @@ def steps(state: State, operation: Operation) -> list[State]:
     return found
 
 
-def _places(operation: Operation) -> list[Operation]:
+def _places(operation: Operation, keys: int) -> list[Operation]:
+    if operation.carried:
+        return [replace(operation, key=key) for key in range(keys)]
     if not operation.elsewhere:
         return [operation]
     others = {operation.other}
@@ -131,14 +161,6 @@ def _places(operation: Operation) -> list[Operation]:
         for key in (operation.key, operation.key ^ FOLDER)
         for other in sorted(others)
     ]
-
-
-def _glimpse(state: State, look: Operation) -> bool:
-    held = state.of(look.old)
-    if held is None:
-        return False
-    there, seen = Content.read(held.content), Content.read(look.value or "")
-    return (there.body, there.place(look.other)) == (seen.body, seen.place(look.other))
 
 
 def _content(state: State, key: int) -> Value:
@@ -153,13 +175,45 @@ _LOOKS = {
     "vacant": lambda state, look: not any(state.folder(look.key)),
     "occupied": lambda state, look: any(state.folder(look.key)),
     "unmovable": lambda state, look: state.keys[look.key] is None or not any(state.folder(look.other)),
-    "glimpse": _glimpse,
 }
-assert set(_LOOKS) == set(LOOKS)
+assert {*_LOOKS, "see", "glimpse"} == set(LOOKS)
+
+
+def meet(state: State, look: Operation) -> tuple[State, bool]:
+    """What who sees or glimpses has met by now, and whether the answer is explained by that.
+
+    Meeting a file changes nothing for others, and to have met more is never worse.
+    """
+    name, wanted = reader(look), Content.read(look.value or "")
+    known = {met.held.file: met for met in state.met if met.reader == name}
+    for place in _places(look, len(state.keys)):
+        held = state.keys[place.key]
+        if held and Content.read(held.content).body == wanted.body:
+            known.setdefault(held.file, Met(name, held))
+    if not known:
+        return state, False
+    known = {file: _after_reading(met, wanted, look.kind) for file, met in known.items()}
+    others = tuple(met for met in state.met if met.reader != name)
+    if any(met.places == PLACES for met in known.values()):
+        return state._replace(met=others), True
+    return state._replace(met=tuple(sorted((*others, *known.values())))), False
+
+
+def reader(look: Operation) -> str:
+    """Of who sees or glimpses; a beginning may be that of several: see `relaxed`."""
+    return f"{look.client} {look.end!r}"
+
+
+def _after_reading(met: Met, wanted: Content, kind: str) -> Met:
+    found = Content.read(met.held.content)
+    if kind == "see":
+        return met._replace(places=PLACES) if found == wanted else met
+    agreeing = (place for place in PLACES if found.place(place) == wanted.place(place))
+    return met._replace(places=tuple(sorted({*met.places, *agreeing})))
 
 
 def _changed(state: State, change: Operation) -> State | None:
-    if change.kind in ("hold", "see", "patch", "store"):
+    if change.kind in ("hold", "patch", "store"):
         return _in_steps(state, change)
     held = state.keys[change.key]
     if change.kind in ("rename", "place", "move"):
@@ -201,12 +255,12 @@ def _renamed(state: State, change: Operation) -> State | None:
 def _in_steps(state: State, change: Operation) -> State | None:
     if change.kind == "hold":
         held = state.keys[change.key]
-        return state.hold(change.value or "", held) if held else None
+        if held is None or change.old not in (None, Content.read(held.content).body):
+            return None
+        return state.hold(change.value or "", held)
     held = state.of(change.old)
     if held is None:
         return None
-    if change.kind == "see":
-        return state.let_go(change.old) if held.content == change.value else None
     if change.kind == "store":
         return state.let_go(change.old).put(change.key, Held(_file_of(change), held.content))
     return state.write(held.file, change.other, change.value or "")

@@ -42,10 +42,9 @@ class Verdict:
 
 
 class Battlefield:
-    """A service that rounds are fought on. `everything`: files are written in place and folders move, too."""
+    """A service that rounds are fought on."""
 
-    def __init__(self, folder: Path, seed: int, *, everything: bool) -> None:
-        self._everything = everything
+    def __init__(self, folder: Path, seed: int) -> None:
         self._draw = random.Random(seed)
         self._count = 0
         self.service = start(folder, "--workers", "3", "--attr-timeout", "3600")
@@ -82,14 +81,12 @@ class Battlefield:
         return os.fsencode(self.service.mount or "")
 
     def _group(self, number: int) -> Group:
-        """Every third group has two folders, each with its two keys, which are moved to and fro; where not
-        everything is tried none has.
-        """
+        """Every third group has two folders, each with its two keys, which are moved to and fro."""
         top = f"round-{self._count}-{number}".encode()
         path = b"/".join((self._mount(), self._bucket.encode(), top))
         for folder in (path, path + b"/staging", path + b"/a"):
             os.mkdir(folder)
-        folders = (b"/a", b"/b") if number % 3 == 0 and self._everything else (b"/a",)
+        folders = (b"/a", b"/b") if number % 3 == 0 else (b"/a",)
         keys = tuple(top + folder + name for folder in folders for name in (b"/x", b"/y"))
         return Group(self._bucket, keys, top + b"/staging/", Bodies(), Recorder())
 
@@ -100,8 +97,7 @@ class Battlefield:
             S3Client(number, self.service.port, self._draw.getrandbits(32)) for number in range(S3_CLIENTS)
         ]
         clients += [
-            MountClient(number, self._mount(), self._draw.getrandbits(32), in_place=self._everything)
-            for number in range(MOUNT_CLIENTS)
+            MountClient(number, self._mount(), self._draw.getrandbits(32)) for number in range(MOUNT_CLIENTS)
         ]
 
         def run(client: Client, seed: int) -> None:

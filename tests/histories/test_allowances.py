@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,19 @@ def test_a_rename_of_the_mount_may_find_that_s3_has_just_done_it() -> None:
     assert not judged([OLD, by_s3, back, end]), "the other way round"
 
 
+@pytest.mark.parametrize("kind", ["rename", "move"])
+def test_a_rename_that_was_repeated_may_find_that_another_has_done_it(kind: str) -> None:
+    other = 2 if kind == "move" else 1
+    one = op("s3-0", kind, 2, 8, other=other, repeated=True)
+    another = op("s3-1", kind, 3, 4, other=other)
+    history = [OLD, another, op("s3-1", "write", 5, 6, value="new")]
+    end = [op("s3-2", "read", 9, 10, value="new"), op("s3-2", "read", 9, 10, value="old", key=other)]
+    assert judged([*history, one, *end])
+    assert not judged([*history, replace(one, repeated=False), *end]), "it did it itself or did not"
+    assert not judged([*history, replace(one, start=4.5), *end]), "the other one came before"
+    assert not judged([*history, replace(one, key=other, other=0), *end]), "the other way round"
+
+
 def test_who_goes_through_a_folder_that_moves_finds_it_where_it_is() -> None:
     move = op("s3-0", "move", 2, 5, other=2)
     made = op("mount-0", "write", 3, 4, value="y")
@@ -154,6 +168,22 @@ def test_rename_takes_along_what_the_kernel_knew_until_s3_has_answered() -> None
     ]
     assert judged([*history, op("mount-1", "read", 6, 7, key=1, value="old")])
     assert not judged([*history, op("mount-1", "read", 9, 10, key=1, value="old")])
+
+
+def test_what_a_rename_took_along_may_be_written_into() -> None:
+    """Into the file that S3 has replaced, whose name somebody carried to another key."""
+    history = [
+        OLD,
+        op("s3-0", "write", 2, 8, value="new"),
+        op("s3-1", "read", 3, 3.5, value="new"),
+        op("mount-0", "rename", 4, 5, other=1),
+        op("mount-1", "hold", 6, 7, key=1, value="fd", old="old"),
+        op("mount-1", "patch", 7, 7.5, value="p", old="fd"),
+    ]
+    assert judged([*history, op("s3-1", "read", 9, 10, key=1, value="new")], [(6, 8)])
+    assert not judged([*history, op("s3-1", "read", 9, 10, key=1, value="new|p|")], [(6, 8)])
+    late = replace(history[-2], start=8.5, end=8.8), replace(history[-1], start=8.8, end=8.9)
+    assert not judged([*history[:-2], *late, op("s3-1", "read", 9, 10, key=1, value="new")], [(6, 9)])
 
 
 def test_the_tag_of_a_copy_is_not_that_of_bytes_written_in_place() -> None:

@@ -32,8 +32,10 @@ from weka_mp.errors import (
     PreconditionFailed,
     TokenReused,
 )
-from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, RenameRequest, WriteConditions
+from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, RenameRequest, WriteConditions, renaming
+from weka_mp.namespace.idempotency import Attempt
 from weka_mp.namespace.locks import _SHARES
+from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.faulty import Effect, Fault, FaultyStore, Interference
 from weka_mp.values import Change
 
@@ -323,6 +325,33 @@ def test_a_rename_that_was_done_and_not_answered_is_found_to_be_done(source: byt
     rename(namespace, source, key, token="t", parameters=b"p")
     assert keys(namespace) == [b"e/from" if source == b"d/" else b"to"]
     rename(namespace, source, key, token="t", parameters=b"p")
+
+
+@pytest.mark.parametrize("source", [b"from", b"d/"])
+def test_what_stands_where_it_was_to_go_is_answered_whoever_moved_it(
+    namespace: Namespace, source: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process dies before it renames anything, and somebody else does: nothing is left to do."""
+    key, below = (b"e/", b"x") if source == b"d/" else (b"to", b"")
+    put(namespace, source + below, NEW)
+
+    class Died(BaseException):
+        pass
+
+    def die(point: CrashPoint) -> None:
+        if point is CrashPoint.RENAME_BEGUN:
+            raise Died
+
+    with monkeypatch.context() as death:
+        death.setattr(renaming, "reach", die)
+        death.setattr(Attempt, "forget", lambda attempt: None)  # no process, no last deed
+        with pytest.raises(Died):
+            rename(namespace, source, key, token="t", parameters=b"p")
+    assert keys(namespace) == [source + below]
+    rename(namespace, source, key, token="of somebody else", parameters=b"p")
+    put(namespace, source + below, OLD)
+    rename(namespace, source, key, token="t", parameters=b"p")
+    assert (get(namespace, source + below), get(namespace, key + below)) == (OLD, NEW)
 
 
 # ---- prefixes
