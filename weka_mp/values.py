@@ -7,7 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
-__all__ = ["Attr", "BucketName", "Change", "ETag", "Fd", "InodeNo", "ObjectKey", "Stamp", "UploadId"]
+__all__ = [
+    "Attr", "BucketName", "Change", "ETag", "Fd", "InodeNo", "ObjectKey", "Stamp", "UploadId", "bounded_time",
+]
+
+# What one integer of msgpack holds: September 1677 to July 2554. ext4 ends in 2446, XFS in 2486.
+_FIRST_NS = -(1 << 63)
+_LAST_NS = (1 << 64) - 1
 
 InodeNo = NewType("InodeNo", int)
 """The backing file system's inode number; it is the mount's node number too."""
@@ -25,8 +31,13 @@ ETag = NewType("ETag", str)
 UploadId = NewType("UploadId", str)
 
 
+def bounded_time(time_ns: int) -> int:
+    """The nearest time (ns since the epoch) that records and dates can name: tmpfs and btrfs keep others."""
+    return time_ns if _FIRST_NS <= time_ns <= _LAST_NS else max(_FIRST_NS, min(time_ns, _LAST_NS))
+
+
 class Attr(NamedTuple):
-    """What stat(2) tells of one inode; times in nanoseconds since the epoch, `blocks` of 512 bytes.
+    """What stat(2) tells of one inode; times in nanoseconds since the epoch, bounded, `blocks` of 512 bytes.
 
     A tuple, not a dataclass: one is made for every name of a listing, and a frozen dataclass costs three
     times as much.

@@ -264,6 +264,24 @@ def test_times_set_over_posix_are_last_modified(bucket: Bucket) -> None:
     assert bucket.etag("object") == md5(b"body")
 
 
+@pytest.mark.parametrize("seconds", [-1_000_000_000, -1, 9_300_000_000, 13_000_000_000])  # 1938 to 2381
+def test_regression_times_before_1970_and_after_2262_are_times(bucket: Bucket, seconds: int) -> None:
+    """Past 2^63 ns a record was damage: metadata and ETag were gone. Before the epoch S3 showed 1970."""
+    bucket.put("object", b"body", Metadata={"k": "v"})
+    (bucket.path / "file").write_bytes(b"body")
+    for key in ("object", "file"):
+        os.utime(bucket.path / key, (seconds, seconds))
+        assert (bucket.path / key).stat().st_mtime == seconds
+        assert bucket.head(key)["LastModified"].timestamp() == seconds
+        assert bucket.etag(key) == md5(b"body")
+        assert_truthful(bucket, key, b"body")
+    assert bucket.head("object")["Metadata"] == {"k": "v"}
+    os.setxattr(bucket.path / "object", "user.s3.meta.k", b"w")
+    bucket.copy("object", "copy")
+    assert bucket.head("copy")["Metadata"] == {"k": "w"}
+    assert (bucket.path / "object").stat().st_mtime == seconds
+
+
 def test_chmod_and_chown_change_no_etag(bucket: Bucket) -> None:
     bucket.put("object", b"body", Metadata={"k": "v"})
     (bucket.path / "object").chmod(0o600)

@@ -21,7 +21,7 @@ from weka_mp.errors import (
     NotFound,
 )
 from weka_mp.store.interface import Primitives
-from weka_mp.values import Attr, Fd, InodeNo
+from weka_mp.values import Attr, Fd, InodeNo, bounded_time
 
 __all__ = [
     "ALL_PRIMITIVES",
@@ -195,6 +195,7 @@ class Inodes:
         return self._last_ns
 
     def set_time(self, wanted_ns: int) -> int:
+        wanted_ns = bounded_time(wanted_ns)
         return wanted_ns if self._primitives.fine_times else wanted_ns // 1_000_000_000 * 1_000_000_000
 
     def modified(self, inode: Inode) -> None:

@@ -23,7 +23,7 @@ from weka_mp.store.pieces import copy_range, read_range, write_range
 from weka_mp.store.probe import assumed, probe
 from weka_mp.store.resolving import DIRECTORY, PATH_MAX, STRICT, open_by_steps, open_far
 from weka_mp.store.translate import fail
-from weka_mp.values import Attr, Fd, InodeNo
+from weka_mp.values import Attr, Fd, InodeNo, bounded_time
 
 __all__ = ["PosixStore"]
 
@@ -44,8 +44,8 @@ def _attr(found: os.stat_result) -> Attr:
         found.st_size,
         found.st_blocks,
         found.st_blksize,
-        found.st_atime_ns,
-        found.st_mtime_ns,
+        bounded_time(found.st_atime_ns),
+        bounded_time(found.st_mtime_ns),
         found.st_ctime_ns,
     )
 
@@ -388,7 +388,7 @@ class PosixStore:
     @uninterrupted
     def utimens(self, fd: Fd, atime_ns: int, mtime_ns: int) -> None:
         try:
-            os.utime(_by_proc(fd), ns=(atime_ns, mtime_ns))
+            os.utime(_by_proc(fd), ns=(bounded_time(atime_ns), bounded_time(mtime_ns)))
         except OSError as error:
             fail(error)
 

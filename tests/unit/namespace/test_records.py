@@ -26,7 +26,7 @@ from weka_mp.namespace.records.attribute import (
 )
 from weka_mp.namespace.records.values import Overflow
 from weka_mp.store.faulty import Fault, FaultyStore
-from weka_mp.values import Attr, InodeNo, Stamp
+from weka_mp.values import Attr, InodeNo, Stamp, bounded_time
 
 ATTR = Attr(1, InodeNo(2), 0o100644, 1, 0, 0, 0, 5, 8, 4096, 1, 2, 3)
 
@@ -91,6 +91,12 @@ def test_golden_bytes(name: str) -> None:
 def test_a_record_comes_back(record: Record) -> None:
     found = decode(encode(record))
     assert found == record and found.overflow == record.overflow
+
+
+@pytest.mark.parametrize("time_ns", [-(10**30), -1, 1 << 63, 10**30])
+def test_regression_every_time_and_inode_number_of_a_file_can_be_recorded(time_ns: int) -> None:
+    record = Record(stamp=Stamp(5, bounded_time(time_ns), InodeNo((1 << 64) - 1)), user={"k": "v"})
+    assert decode(encode(record)) == record
 
 
 def test_fields_of_later_versions_are_kept() -> None:

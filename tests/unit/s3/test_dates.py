@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weka_mp.s3.dates import format_http_date, format_iso, parse_http_date, parse_iso
+from weka_mp.values import bounded_time
 
 SECONDS = 1_255_369_830
 
@@ -33,6 +34,12 @@ def test_forms_written() -> None:
     assert format_http_date(SECONDS) == "Mon, 12 Oct 2009 17:50:30 GMT"
     assert format_iso(SECONDS) == "2009-10-12T17:50:30.000Z"
     assert format_iso(-1) == "1969-12-31T23:59:59.000Z"
+
+
+@pytest.mark.parametrize("time_ns", [-(10**30), 10**30])
+def test_every_time_of_a_file_has_a_date(time_ns: int) -> None:
+    seconds = bounded_time(time_ns) // 10**9
+    assert parse_http_date(format_http_date(seconds)) == parse_iso(format_iso(seconds)) == seconds
 
 
 def test_iso_forms_read() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from weka_mp.store.faulty import FaultyStore
 from weka_mp.store.interface import Store
 from weka_mp.store.memory import MemoryStore
 from weka_mp.store.posix import PosixStore
-from weka_mp.values import Fd
+from weka_mp.values import Fd, bounded_time
 
 XATTR = "user.test"
 
@@ -353,6 +354,32 @@ def test_mode_owner_and_times(store: Any) -> None:
     store.chown(fd, -1, -1)
     assert (store.attr(fd).uid, store.attr(fd).gid) == (attr.uid, attr.gid)
     store.close(fd)
+
+
+@pytest.mark.parametrize("wanted", [-(10**29), -(1 << 63) - 1, -1, 0, (1 << 64) - 1, 1 << 64, 10**29])
+def test_times_are_those_that_records_can_name(store: Any, wanted: int) -> None:
+    make(store, b"f", b"x")
+    fd = store.open_path(store.root(), b"f")
+    store.utimens(fd, wanted, wanted)
+    attr = store.attr(fd)
+    assert attr.atime_ns == attr.mtime_ns == bounded_time(attr.mtime_ns)
+    assert (attr.mtime_ns > 0) == (wanted > 0) and (attr.mtime_ns < 0) == (wanted < 0)
+    store.close(fd)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs")
+def test_regression_a_file_system_may_keep_times_that_no_date_can_name(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], check=True)
+    try:
+        store = PosixStore(str(tmp_path))
+        for seconds in (10**16, -(10**16)):
+            (tmp_path / "f").write_bytes(b"x")
+            os.utime(tmp_path / "f", (seconds, seconds))
+            assert os.stat(tmp_path / "f").st_mtime == seconds, "the file system has bounds of its own"
+            assert store.attr_at(store.root(), b"f").mtime_ns == bounded_time(seconds * 10**9)
+        store.shutdown()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")

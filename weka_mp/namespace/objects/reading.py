@@ -122,7 +122,9 @@ def _guess(suffix: bytes) -> str:
 
 def last_modified_ns(attr: Attr, record: Record | None) -> int:
     """When the bytes were written, or when S3 replaced what it keeps beside them, if that was later."""
-    return max(attr.mtime_ns, record.modified_ns) if record is not None else attr.mtime_ns
+    if record is None or not record.modified_ns:  # 0 is no time: files may be older than the epoch
+        return attr.mtime_ns
+    return max(attr.mtime_ns, record.modified_ns)
 
 
 def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:

@@ -26,7 +26,7 @@ from weka_mp.namespace.records.values import (
     PartSizes,
     Record,
 )
-from weka_mp.values import InodeNo, Stamp
+from weka_mp.values import InodeNo, Stamp, bounded_time
 
 __all__ = ["CHECKSUM_IDS", "decode", "encode"]
 
@@ -60,6 +60,7 @@ _MAX_PARTS = 10_000  # AWS, "Amazon S3 multipart upload limits"
 _DIGEST_BYTES = 32
 _MAX_DEPTH = 16
 _SIGNED = 1 << 63
+_UNSIGNED = 1 << 64
 
 
 def encode(record: Record) -> bytes:
@@ -126,7 +127,7 @@ def _check(found: dict[int, Any]) -> None:
         raise TypeError("the ETag is neither 16 bytes nor text")
     if _SIZE in found:
         size, mtime_ns, ino = found[_SIZE], found[_MTIME], found[_INO]
-        if not (-_SIGNED <= size < _SIGNED and -_SIGNED <= mtime_ns < _SIGNED and -_SIGNED <= ino < _SIGNED):
+        if not (0 <= size < _SIGNED and mtime_ns == bounded_time(mtime_ns) and 0 <= ino < _UNSIGNED):
             raise TypeError("the stamp is no size, time and inode")
     if not _CHECKED_BY_TYPE.issuperset(found):
         _check_ranges(found)
