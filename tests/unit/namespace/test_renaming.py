@@ -32,9 +32,10 @@ from weka_mp.errors import (
     PreconditionFailed,
     TokenReused,
 )
-from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, RenameRequest, WriteConditions, renaming
-from weka_mp.namespace.idempotency import Attempt
+from weka_mp.namespace import Namespace, NewUpload, ObjectInfo, RenameRequest, WriteConditions
 from weka_mp.namespace.locks import _SHARES
+from weka_mp.namespace.objects import renaming
+from weka_mp.namespace.objects.idempotency import Attempt
 from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.faulty import Effect, Fault, FaultyStore, Interference
 from weka_mp.values import Change
