@@ -1,19 +1,21 @@
 """May the sender of one request do this to that? One of these is made for each request.
 
-Root of a store without other accounts is told so by two comparisons; for everybody else the policies decide.
+Root of a store without other accounts is told so by two comparisons, where the bucket itself says nothing;
+for everybody else the policies decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.errors import BucketMissing
+from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import QuestionContext, Sender
 from weka_mp.gateway.requirements import resource_of
-from weka_mp.policy.coverage import allows_below, may_allow
+from weka_mp.policy.coverage import allows_below, denies_below, may_allow
 from weka_mp.policy.decision import Decision, Reference, decide
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.statements import Question
@@ -30,6 +32,7 @@ ROOT_NAME: Final = "root"
 """Of the account that is always there, and to which every bucket belongs that names no other."""
 
 _CREATE: Final = "s3:CreateBucket"
+_MAKING: Final = "CreateBucket"
 _NOTHING: Final = "nobody but root may do it"
 _ANONYMOUS: Final = "nobody signed it"
 _NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
@@ -52,7 +55,7 @@ class Access:
     refusals: those that were told so far; they are for the log.
     """
 
-    __slots__ = ("_location", "_owners", "operation", "principal", "refusals", "sender", "site")
+    __slots__ = ("_grants", "_location", "_owners", "operation", "principal", "refusals", "sender", "site")
 
     def __init__(
         self, site: Site | None, principal: Principal, operation: str, sender: Sender | None
@@ -63,6 +66,7 @@ class Access:
         self.sender = sender
         self.refusals: list[Refusal] = []
         self._owners: dict[BucketName, Owner] | None = None
+        self._grants: dict[BucketName, Grants] = {}
         self._location: str | None = None
 
     # ---- whose it is
@@ -83,6 +87,8 @@ class Access:
     def is_own(self, name: str | None) -> bool:
         """Whether a bucket whose record names this account is the principal's own account's."""
         accounts = self.principal.accounts
+        if self.principal.account is None:
+            return False
         if len(accounts) <= 1:
             return True
         return accounts.get(name or ROOT_NAME, accounts[ROOT_NAME]).id == self.principal.account
@@ -105,10 +111,27 @@ class Access:
             return known
         return Owner((self.site.account if self.site else self.principal.account) or "", ROOT_NAME)
 
+    # ---- what the bucket says
+    def grants(self, bucket: BucketName | None) -> Grants:
+        """Looked at once a request. Nothing is said of what is no bucket, or is to be made one, whoever has
+        one of that name. Raises S3Error ServiceUnavailable, NamespaceError.
+        """
+        if bucket is None or self.site is None or self.operation == _MAKING:
+            return NO_GRANTS
+        found = self._grants.get(bucket)
+        if found is None:
+            found = self._grants[bucket] = grants_of(self.site.namespace, bucket)
+        return found
+
+    def _linked(self, bucket: BucketName | None) -> None:
+        """Who may is told that there is no such bucket. Raises BucketMissing."""
+        if self.grants(bucket).unlinked:
+            raise BucketMissing(subject=bucket or "")
+
     # ---- the answer
     @property
-    def unlimited(self) -> bool:
-        """Whether there is nobody who could limit this principal: root, where there is no other account."""
+    def _unlimited(self) -> bool:
+        """Whether nobody but a bucket could limit this principal: root, where there is no other account."""
         principal = self.principal
         return (
             principal.is_root
@@ -117,47 +140,73 @@ class Access:
             and len(principal.accounts) <= 1
         )
 
+    def is_sovereign(self, bucket: BucketName | None) -> bool:
+        """Whether it is the root of the account that owns the bucket, or would own it, and nothing narrows
+        it. Raises NamespaceError.
+        """
+        principal = self.principal
+        if self._unlimited:
+            return True
+        return (
+            principal.is_root and not principal.bounds and self.owner_of(bucket).id == principal.account
+        )
+
     def with_location(self, location: str | None) -> None:
         """Of CreateBucket: what the body says."""
         self._location = location
 
     def allows(self, action: str, bucket: BucketName | None, key: ObjectKey | None = None) -> bool:
-        """Whether it may; nothing is logged. Raises NamespaceError when the bucket cannot be looked at."""
-        return self.unlimited or self._decided(action, bucket, key).allowed
+        """Whether it may; nothing is logged. Raises S3Error, NamespaceError when the bucket cannot be looked
+        at.
+        """
+        grants = self.grants(bucket)
+        return (self._unlimited and grants is NO_GRANTS) or self._decided(action, bucket, key, grants).allowed
+
+    def allows_under(self, grants: Grants, action: str, bucket: BucketName) -> bool:
+        """Whether it may if that was what the bucket said; its block stays. Raises as `allows`."""
+        return self._decided(action, bucket, None, replace(grants, block=self.grants(bucket).block)).allowed
 
     def require(
         self, actions: Iterable[str], bucket: BucketName | None, key: ObjectKey | None = None,
         *, below: bool = False,
     ) -> None:
-        """below: for everything that begins with the key. Raises S3Error AccessDenied, NamespaceError."""
-        if self.unlimited:
+        """below: for everything that begins with the key. Raises S3Error AccessDenied, NamespaceError (also
+        that the bucket was unlinked).
+        """
+        grants = self.grants(bucket)
+        if self._unlimited and grants is NO_GRANTS:
             return
         alone = len(self.principal.accounts) <= 1
         for action in actions:
-            if alone and self.principal.always_may(action):
+            # What the bucket allows besides is of no weight then; what it denies is.
+            denies = grants.policy is not None and bool(grants.policy.about(action).denies)
+            if alone and not denies and self.principal.always_may(action):
                 continue
             if below:
-                self._require_below(action, bucket, key)
+                self._require_below(action, bucket, key, grants)
                 continue
-            decision = self._decided(action, bucket, key)
+            decision = self._decided(action, bucket, key, grants)
             if not decision.allowed:
                 raise self.refused(
                     action, bucket, key, decision.why.value, _shown(decision.statement, decision.silent)
                 )
+        self._linked(bucket)
 
     def require_conceivable(self, actions: Iterable[str], bucket: BucketName | None) -> None:
-        """What the body is still to tell might be allowed. Raises S3Error AccessDenied."""
+        """What the body is still to tell might be allowed. Raises S3Error AccessDenied, NamespaceError."""
         principal = self.principal
-        if self.unlimited or (principal.is_root and not principal.bounds):
-            return
-        for action in actions:
-            below = action == "s3:DeleteObject"
-            resource = resource_of(action, bucket, b"" if below else None)
-            needed: list[tuple[Policy, ...]] = [(bound,) for bound in principal.bounds]
-            if not principal.is_root:
-                needed.append(principal.policies)
-            if not all(may_allow(policies, action, resource, below=below) for policies in needed):
-                raise self.refused(action, bucket, None, "no policy allows it")
+        rooted = principal.is_root and principal.account is not None
+        if not rooted or principal.bounds:
+            policy = self.grants(bucket).policy
+            for action in actions:
+                below = action == "s3:DeleteObject"
+                resource = resource_of(action, bucket, b"" if below else None)
+                needed: list[tuple[Policy, ...]] = [(bound,) for bound in principal.bounds]
+                if not rooted:
+                    needed.append(principal.policies if policy is None else (*principal.policies, policy))
+                if not all(may_allow(policies, action, resource, below=below) for policies in needed):
+                    raise self.refused(action, bucket, None, "no policy allows it")
+        self._linked(bucket)
 
     def refused(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, why: str,
@@ -174,35 +223,44 @@ class Access:
         self.refusals.append(Refusal(self.principal.shown, self.operation, "-", why))
         return S3Error("AccessDenied")
 
-    def _decided(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> Decision:
+    def _decided(
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants
+    ) -> Decision:
         principal = self.principal
         # A bucket that is to be made is the maker's, whoever has one of that name.
         owner = self.owner_of(None if action == _CREATE else bucket).id
         return decide(
-            self._question(action, bucket, key, owner),
-            identity=principal.policies, resource=None, bounds=principal.bounds, owner_account=owner,
+            self._question(action, bucket, key, owner, grants),
+            identity=principal.policies, resource=grants.heard_by(principal.asks, owner),
+            bounds=principal.bounds, owner_account=owner,
         )
 
-    def _require_below(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> None:
+    def _require_below(
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants
+    ) -> None:
         principal = self.principal
         owner = self.owner_of(bucket).id
-        question = self._question(action, bucket, key, owner)
+        question = self._question(action, bucket, key, owner, grants)
         at_home = principal.asks is not None and principal.asks.belongs_to(owner)
-        if at_home and principal.is_root and not principal.bounds:
-            return
-        covered = allows_below(question, identity=principal.policies, bounds=principal.bounds)
-        if not at_home or principal.is_root or not covered:
+        if at_home and principal.is_root:
+            covered = not principal.bounds and not denies_below(question, grants.policy)
+        else:
+            covered = at_home and allows_below(
+                question, identity=principal.policies, resource=grants.policy, bounds=principal.bounds
+            )
+        if not covered:
             raise self.refused(action, bucket, key, _NOT_BELOW)
 
     def _question(
-        self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str, grants: Grants
     ) -> Question:
         site = self.site
         context = QuestionContext(
             self.sender, self.principal, site.namespace if site else None, site.region if site else "",
             self.operation, owner, bucket, key, self._location,
         )
-        return Question(self.principal.asks, action, resource_of(action, bucket, key), context)
+        asker = grants.asker(self.principal.asks, self.principal.user_id)
+        return Question(asker, action, resource_of(action, bucket, key), context)
 
 
 def _shown(statement: Reference | None, silent: str | None) -> str | None:

@@ -34,6 +34,9 @@ _OWN: Final = "x-amz-expected-bucket-owner"
 _SOURCES: Final = "x-amz-source-expected-bucket-owner"
 _ACCOUNT_DIGITS: Final = 12  # of the short form of an account's id
 _LIST: Final = "s3:ListBucket"
+_PUBLIC_ACLS: Final = ("public-read", "public-read-write", "authenticated-read")
+_PUBLIC_GROUPS: Final = ("/groups/global/AllUsers", "/groups/global/AuthenticatedUsers")
+_GRANT: Final = "x-amz-grant-"
 
 
 def authorize(
@@ -44,24 +47,33 @@ def authorize(
     access: of the request; without one, conditions find nothing to ask.
     """
     access = access or Access(None, principal, operation, None)
-    if access.unlimited:
-        return
     sender = access.sender
     actions = REQUIRED.get(operation, ()) if sender is None else actions_of(operation, sender.request)
-    if principal.account is None or not actions:
-        raise access.refuse_operation()
+    if not actions:
+        if not access.is_sovereign(address.bucket):
+            raise access.refuse_operation()
+        return
     if operation in DECIDED_BY_BODY:
         access.require_conceivable(actions, address.bucket)
     else:
         access.require(actions, address.bucket, address.key)
+    if sender is not None and access.grants(address.bucket).block.block_public_acls:
+        _refuse_public_acls(sender.request.headers)
+
+
+def _refuse_public_acls(headers: Headers) -> None:
+    """Raises S3Error AccessDenied for ACLs in headers that grant something to everybody, or to everybody with
+    an account (S3 user guide, «BlockPublicAcls»). Without the block no such ACL is taken, either.
+    """
+    granted = ",".join(value for name, value in headers.items() if name.startswith(_GRANT))
+    if headers.get("x-amz-acl") in _PUBLIC_ACLS or any(group in granted for group in _PUBLIC_GROUPS):
+        raise S3Error("AccessDenied", "Access Denied: the bucket blocks public ACLs (BlockPublicAcls).")
 
 
 def authorize_parsed(access: Access, operation: op.Operation, headers: Headers) -> None:
     """Return when the principal may do all of what the whole request says, as far as it is not asked for
     entry by entry. Raises S3Error AccessDenied.
     """
-    if access.unlimited:
-        return
     if isinstance(operation, op.CreateBucket):
         access.with_location(operation.location_constraint)
         actions = REQUIRED["CreateBucket"]

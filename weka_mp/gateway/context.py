@@ -12,7 +12,9 @@ from weka_mp.s3.xml_write import Owner
 from weka_mp.values import BucketName
 
 if TYPE_CHECKING:
+    from weka_mp.identity import IdentityStore
     from weka_mp.namespace import Namespace
+    from weka_mp.policy.documents import Policy
 
 __all__ = ["Context", "Site", "own_account", "owner"]
 
@@ -21,11 +23,15 @@ _SECOND: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What holds for the whole endpoint. account: the canonical user id of the account `root`."""
+    """What holds for the whole endpoint. account: the canonical user id of the account `root`.
+
+    identities: who exists besides root; None: nobody.
+    """
 
     namespace: Namespace
     region: str
     account: str
+    identities: IdentityStore[Policy] | None = None
 
 
 @dataclass(frozen=True, slots=True)

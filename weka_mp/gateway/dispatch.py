@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from weka_mp.gateway import (
+    bucket_policy,
     buckets,
     listing,
     multipart,
@@ -35,6 +36,13 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.HeadBucket: buckets.head_bucket,
     op.DeleteBucket: buckets.delete_bucket,
     op.GetBucketLocation: buckets.get_bucket_location,
+    op.GetBucketPolicy: bucket_policy.get_bucket_policy,
+    op.PutBucketPolicy: bucket_policy.put_bucket_policy,
+    op.DeleteBucketPolicy: bucket_policy.delete_bucket_policy,
+    op.GetBucketPolicyStatus: bucket_policy.get_bucket_policy_status,
+    op.GetPublicAccessBlock: bucket_policy.get_public_access_block,
+    op.PutPublicAccessBlock: bucket_policy.put_public_access_block,
+    op.DeletePublicAccessBlock: bucket_policy.delete_public_access_block,
     op.ListObjects: listing.list_objects,
     op.ListObjectsV2: listing.list_objects_v2,
     op.HeadObject: objects_get.head_object,

@@ -7,9 +7,9 @@ the record is another. A service account's and temporary credentials' own record
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.principals import ANONYMOUS, Principal
@@ -31,6 +31,8 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.xml_write import Owner
 
 __all__ = ["Asking", "Identities", "open_identities"]
+
+Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
 _MAX_CHILDREN: Final = 10_000  # as many as there may be at once
@@ -68,6 +70,7 @@ class _State:
 
     snapshot: Snapshot[Policy]
     accounts: Mapping[str, Owner]
+    anonymous: Principal
     known: dict[str, Known] = field(default_factory=dict)
     children: dict[str, tuple[OpenChild, Known]] = field(default_factory=dict)
 
@@ -75,11 +78,17 @@ class _State:
 class Identities:
     """All who may ask something of an endpoint. Thread-safe.
 
-    root: who there is where `store` is None. account: the canonical id of root's account.
+    root: who there is where `store` is None. account: the canonical id of root's account. anonymous: uid and
+    gid of what nobody signed for.
     """
 
-    def __init__(self, root: RootKeys, account: str, store: IdentityStore[Policy] | None) -> None:
-        alone = Principal(account, root.access_key, is_root=True, owner="root")
+    def __init__(
+        self, root: RootKeys, account: str, store: IdentityStore[Policy] | None, anonymous: tuple[int, int]
+    ) -> None:
+        uid, gid = anonymous
+        self._anonymous = replace(ANONYMOUS, uid=uid, gid=gid)
+        asks = language.Principal(account[-12:], account, is_root=True)
+        alone = Principal(account, root.access_key, is_root=True, owner="root", asks=asks)
         self._root = Known(SecretKey(root.access_key, root.secret), alone)
         self._store = store
         self._state: _State | None = None
@@ -88,18 +97,27 @@ class Identities:
         """None: nobody's. Raises S3Error ServiceUnavailable when the records cannot be relied upon."""
         if self._store is None:
             return self._root if access_key == self._root.secret.secret_id else None
+        store = self._store
+        return self._readable(lambda: self._found(store, access_key))
+
+    def anonymous(self) -> Principal:
+        """Who signed nothing. Raises S3Error ServiceUnavailable, as `find`."""
+        if self._store is None:
+            return self._anonymous
+        store = self._store
+        return self._readable(lambda: self._now(store).anonymous)
+
+    def _readable(self, ask: Callable[[], Answer]) -> Answer:
         try:
-            return self._found(self._store, access_key)
+            return ask()
         except (IdentityError, NamespaceError, MalformedPolicy) as error:
             _log.error("nobody is let in, since users and policies cannot be read: %s", error)
             message = "Users and policies cannot be read now. Please try again."
             raise S3Error("ServiceUnavailable", message) from error
 
     def _found(self, store: IdentityStore[Policy], access_key: str) -> Known | None:
-        snapshot = store.snapshot()
-        state = self._state
-        if state is None or state.snapshot is not snapshot:
-            state = self._state = _State(snapshot, _accounts(store, snapshot))
+        state = self._now(store)
+        snapshot = state.snapshot
         known = state.known.get(access_key)
         if known is not None:
             return known
@@ -110,6 +128,14 @@ class Identities:
             known = state.known[access_key] = _known(credential, state.accounts)
             return known
         return self._child(store, state, access_key)
+
+    def _now(self, store: IdentityStore[Policy]) -> _State:
+        snapshot = store.snapshot()
+        state = self._state
+        if state is None or state.snapshot is not snapshot:
+            accounts = _accounts(store, snapshot)
+            state = self._state = _State(snapshot, accounts, replace(self._anonymous, accounts=accounts))
+        return state
 
     def _child(self, store: IdentityStore[Policy], state: _State, access_key: str) -> Known | None:
         found = store.children.find(access_key, state.snapshot.registry)
@@ -140,10 +166,15 @@ class Asking:
         return None if found is None else found.secret
 
     def principal(self, access_key: str | None, now: float) -> Principal:
-        """Of a request whose signature was verified; now: epoch seconds. Raises S3Error ExpiredToken."""
+        """Of a request whose signature was verified, None: that has none; now: epoch seconds. Raises S3Error
+        ExpiredToken, ServiceUnavailable.
+        """
+        if access_key is None:
+            return self._identities.anonymous()
         found = self._found
-        if access_key is None or found is None or found.secret.secret_id != access_key:
-            return ANONYMOUS
+        if found is None or found.secret.secret_id != access_key:
+            # What was signed is never taken for what nobody signed.
+            raise S3Error("InvalidAccessKeyId")
         if found.expires_s is not None and found.expires_s <= now:
             raise S3Error("ExpiredToken")
         return found.principal

@@ -13,7 +13,6 @@ from weka_mp.s3.xml_write import Owner
 
 __all__ = ["ANONYMOUS", "Principal"]
 
-_NOBODY: Final = 65534  # the kernel's overflow uid and gid
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Principal:
     is_root:  the root user of its account, maybe with temporary credentials, which `bounds` narrow.
     uid, gid: who owns the files they make.
     owner:    how records name the account. Short, since an inode has little room for attributes.
-    asks:     the same for the policy language; None: nobody, or root where there are no other users.
+    asks:     the same for the policy language; None: nobody.
     user:     its name; user_id, arn: what policies call it (aws:userid, aws:PrincipalArn).
     policies: those that may allow; bounds: each of these must allow too.
     issued_s: when temporary credentials were made, in seconds since the epoch; None: it has others.
@@ -48,8 +47,8 @@ class Principal:
     _always: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     def always_may(self, action: str) -> bool:
-        """Whether its policies allow the action on all that its account owns; worked out once. Nothing else
-        can deny it as long as buckets have no policies.
+        """Whether its policies allow the action on all that its account owns; worked out once. A
+        bucket's own policy may still deny it.
         """
         found = self._always.get(action)
         if found is None:
@@ -64,4 +63,5 @@ class Principal:
         return self.arn or self.access_key or "anonymous"
 
 
-ANONYMOUS: Final = Principal(None, None, False, _NOBODY, _NOBODY)
+ANONYMOUS: Final = Principal(None, None, False)
+"""Nobody."""

@@ -158,6 +158,11 @@ def _principal_type(asked: QuestionContext, sender: Sender) -> str:
     return "Account" if asked.principal.is_root else "User"
 
 
+def _user_id(asked: QuestionContext, sender: Sender) -> str | None:
+    """IAM user guide, «Where you can use policy variables», the table of principal values."""
+    return "anonymous" if asked.principal.account is None else asked.principal.user_id or None
+
+
 def _account_of(canonical: str | None) -> str | None:
     return None if canonical is None else canonical[-12:]
 
@@ -175,7 +180,7 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "aws:sourceip": lambda asked, sender: sender.remote,
     "aws:tokenissuetime": _issued,
     "aws:useragent": _header("user-agent"),
-    "aws:userid": lambda asked, sender: asked.principal.user_id or None,
+    "aws:userid": _user_id,
     "aws:username": lambda asked, sender: asked.principal.user or None,
     "s3:authtype": lambda asked, sender: _AUTH_TYPES.get(sender.authentication.kind),
     "s3:delimiter": _query("delimiter"),

@@ -70,13 +70,6 @@ _UNBUILT: Final = """
     GetBucketOwnershipControls           GetBucketOwnershipControls
     PutBucketOwnershipControls           PutBucketOwnershipControls
     DeleteBucketOwnershipControls        PutBucketOwnershipControls
-    GetBucketPolicy                      GetBucketPolicy
-    PutBucketPolicy                      PutBucketPolicy
-    DeleteBucketPolicy                   DeleteBucketPolicy
-    GetBucketPolicyStatus                GetBucketPolicyStatus
-    GetPublicAccessBlock                 GetBucketPublicAccessBlock
-    PutPublicAccessBlock                 PutBucketPublicAccessBlock
-    DeletePublicAccessBlock              PutBucketPublicAccessBlock
     GetBucketReplication                 GetReplicationConfiguration
     PutBucketReplication                 PutReplicationConfiguration
     DeleteBucketReplication              PutReplicationConfiguration

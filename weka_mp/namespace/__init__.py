@@ -10,6 +10,7 @@ with Namespace.open(PosixStore("/srv/data")) as namespace:
         session.publish(NewObject(md5=hashlib.md5(b"hello").digest()))
 """
 
+from weka_mp.namespace.buckets.access import NO_BLOCK, BucketAccess, PublicAccessBlock
 from weka_mp.namespace.effects import Changes, Durability
 from weka_mp.namespace.facade import Namespace
 from weka_mp.namespace.objects.copying import ChunkDigest, CopyRequest
@@ -40,6 +41,8 @@ from weka_mp.namespace.values import (
 )
 
 __all__ = [
+    "NO_BLOCK",
+    "BucketAccess",
     "BucketInfo",
     "Changes",
     "ChunkDigest",
@@ -65,6 +68,7 @@ __all__ = [
     "PartSession",
     "PartSizes",
     "PartsPage",
+    "PublicAccessBlock",
     "Published",
     "PutSession",
     "RenameRequest",

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
+from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
@@ -61,7 +62,8 @@ class Namespace:
         self._lister = Lister(context)
         self._uploads = UploadArea(context, area.uploads, area.completed)
         registry = ControlFiles(context.store, area.buckets, context.random)
-        self._buckets = Buckets(context, self._lister, registry)
+        self._access = AccessRecords(context, registry)
+        self._buckets = Buckets(context, self._lister, registry, self._access)
         self._settings = ControlFiles(context.store, area.root, context.random)
         self._tokens = Tokens(context, ControlFiles(context.store, area.renames, context.random))
 
@@ -103,6 +105,7 @@ class Namespace:
 
     def close(self) -> None:
         """Give back the control area's descriptors; the store stays its maker's."""
+        self._access.close()
         _closing(self.store, self._area).close()
 
     def __enter__(self) -> Namespace:
@@ -135,6 +138,24 @@ class Namespace:
     def delete_bucket(self, name: BucketName) -> Changes:
         """Raises BucketMissing, BucketNotEmpty. Uploads into it are aborted."""
         return self._buckets.delete(name, self._uploads.forget_bucket)
+
+    def unlink_bucket(self, name: BucketName) -> None:
+        """The directory stays and is no bucket any more. Raises BucketMissing, NotSupported."""
+        self._buckets.unlink(name, self._uploads.forget_bucket)
+
+    def adopt_bucket(self, name: BucketName, owner: str | None) -> BucketInfo:
+        """Raises InvalidName, BucketMissing (no such directory), BucketExists."""
+        return self._buckets.adopt(name, owner)
+
+    def bucket_access(self, name: BucketName) -> BucketAccess:
+        """What the bucket grants now: one look at its record. Raises StoreUnusable (damaged)."""
+        return self._access.find(name)
+
+    def change_bucket_access(
+        self, name: BucketName, step: Callable[[BucketAccess], BucketAccess]
+    ) -> BucketAccess:
+        """Raises what `step` raises, BucketMissing, NotSupported, StoreUnusable (damaged)."""
+        return self._access.change(name, step)
 
     # ---- objects
     def open_object(self, bucket: BucketName, key: bytes) -> OpenObject:

@@ -15,7 +15,7 @@ from weka_mp.policy.documents import Policy
 from weka_mp.policy.principals import Reach
 from weka_mp.policy.statements import Question, Statement
 
-__all__ = ["allows_below", "always_allows", "may_allow"]
+__all__ = ["allows_below", "always_allows", "denies_below", "may_allow"]
 
 _EVERYTHING: Final = frozenset({"*", ACCOUNT_RESOURCE})
 
@@ -56,19 +56,25 @@ def _free(policies: Sequence[Policy], action: str) -> bool:
 
 
 def allows_below(
-    question: Question, *, identity: Sequence[Policy], bounds: Sequence[Policy]
+    question: Question, *, identity: Sequence[Policy], resource: Policy | None, bounds: Sequence[Policy]
 ) -> bool:
     """Whether everything whose ARN begins with the question's resource is allowed, and nothing of it denied,
-    whatever conditions the denial has.
+    whatever conditions the denial has. Of a user within its account; `resource`: the bucket's policy.
     """
-    everything = (*identity, *bounds)
+    granting = identity if resource is None else (*identity, resource)
     if any(
-        _touches(statement, question.resource)
-        for policy in everything
+        _touches(statement, question)
+        for policy in (*granting, *bounds)
         for statement in policy.about(question.action).denies
     ):
         return False
-    return _covered(identity, question) and all(_covered((bound,), question) for bound in bounds)
+    return _covered(granting, question) and all(_covered((bound,), question) for bound in bounds)
+
+
+def denies_below(question: Question, resource: Policy | None) -> bool:
+    """Whether the bucket's policy may deny the asker anything whose ARN begins with the question's."""
+    denials = () if resource is None else resource.about(question.action).denies
+    return any(_touches(statement, question) for statement in denials)
 
 
 def _covered(policies: Sequence[Policy], question: Question) -> bool:
@@ -79,10 +85,13 @@ def _covered(policies: Sequence[Policy], question: Question) -> bool:
     )
 
 
-def _touches(statement: Statement, prefix: str) -> bool:
-    """Whether the statement may be about something that begins with `prefix`."""
+def _touches(statement: Statement, question: Question) -> bool:
+    """Whether the statement may be about the asker and something that begins with the question's resource."""
+    if statement.reach(question.principal) is Reach.NOT:
+        return False
     if statement.resources is None:
         return True
+    prefix = question.resource
     return any(pattern.may_name(prefix) or pattern.may_name_below(prefix) for pattern in statement.resources)
 
 
@@ -90,7 +99,7 @@ def _covers(statement: Statement, question: Question) -> bool:
     """Whether an Allow holds for all that begins with the question's resource."""
     if any(condition.key.lookup.startswith(_OF_ONE_OBJECT) for condition in statement.conditions):
         return False
-    if statement.applies(question) is Reach.NOT:
+    if statement.applies(question) is not Reach.DIRECT:
         return False
     prefix = question.resource
     if statement.resources is None:

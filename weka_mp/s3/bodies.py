@@ -1,4 +1,5 @@
-"""The XML bodies of requests into values: CreateBucketConfiguration, Delete, CompleteMultipartUpload.
+"""The documents in requests into values: CreateBucketConfiguration, Delete, CompleteMultipartUpload, a
+bucket's policy, PublicAccessBlockConfiguration.
 
 Source: the request syntaxes of the S3 API reference.
 """
@@ -18,7 +19,10 @@ from weka_mp.s3.request import MAX_KEY_BYTES
 from weka_mp.s3.xml_read import children, document, number, text
 from weka_mp.values import ObjectKey
 
-__all__ = ["BODY_LIMITS", "completed_parts", "delete_entries", "location_constraint"]
+__all__ = [
+    "BODY_LIMITS", "bucket_policy", "completed_parts", "delete_entries", "location_constraint",
+    "public_access_block",
+]
 
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
@@ -29,6 +33,8 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "CreateBucket": 64 * _KIB,
     "DeleteObjects": 2 * _MIB,
     "CompleteMultipartUpload": 4 * _MIB,
+    "PutBucketPolicy": 64 * _KIB,  # a policy that is too long, but not absurd, is told what is wrong with it
+    "PutPublicAccessBlock": 64 * _KIB,
 })
 """Operations whose whole body is read before they are parsed, with the most bytes it may have."""
 
@@ -40,6 +46,9 @@ _UNBUILT_CHECKSUM_ELEMENTS: Final = frozenset(
     f"Checksum{name}" for name in ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"))
 _PART_ELEMENTS: Final = frozenset({"PartNumber", "ETag", *_CHECKSUM_ELEMENTS, *_UNBUILT_CHECKSUM_ELEMENTS})
 _ENTRY_ELEMENTS: Final = frozenset({"Key", "VersionId", "ETag", "Size", "LastModifiedTime"})
+_BLOCK_ELEMENTS: Final = (
+    "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets",
+)
 _BUCKET_ELEMENTS: Final = frozenset({"LocationConstraint", "Location", "Bucket", "Tags"})
 
 
@@ -72,6 +81,39 @@ def location_constraint(body: bytes | None) -> str | None:
         if name in fields and (len(fields[name]) or (fields[name].text or "").strip()):
             raise _not_implemented(name)
     return (text(fields["LocationConstraint"]).strip() or None) if "LocationConstraint" in fields else None
+
+
+def bucket_policy(body: bytes | None) -> str:
+    """The text of a policy; what it says is judged elsewhere. Raises S3Error MalformedPolicy."""
+    try:
+        written = (body or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        written = ""
+    if not written.lstrip(" \t\r\n").startswith("{"):
+        raise S3Error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
+    return written
+
+
+def public_access_block(body: bytes | None) -> tuple[bool, bool, bool, bool]:
+    """The settings of a PublicAccessBlockConfiguration in its own order.
+
+    Raises S3Error MissingRequestBodyError or MalformedXML.
+    """
+    if not body:
+        raise S3Error("MissingRequestBodyError")
+    root = document(body, "PublicAccessBlockConfiguration", BODY_LIMITS["PutPublicAccessBlock"])
+    fields = _fields(root, frozenset(_BLOCK_ELEMENTS))
+    acls, ignored, policy, restricted = (
+        name in fields and _truth(fields[name]) for name in _BLOCK_ELEMENTS
+    )
+    return acls, ignored, policy, restricted
+
+
+def _truth(element: Element) -> bool:
+    word = text(element).strip().lower()
+    if word not in ("true", "false"):
+        raise S3Error("MalformedXML")
+    return word == "true"
 
 
 def _instant(element: Element) -> int:

@@ -144,6 +144,7 @@ HONOURED: Final = frozenset({
     "x-amz-rename-source-if-unmodified-since", "x-amz-client-token",
     # Compared with the owner when the request is authorized.
     "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner",
+    "x-amz-confirm-remove-self-bucket-access",
     # Buckets here are never "requester pays", where S3 gives this header no effect.
     "x-amz-request-payer",
     *(header for _, header in _CHECKSUM_HEADERS),

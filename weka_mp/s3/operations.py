@@ -15,11 +15,12 @@ from weka_mp.values import BucketName, ObjectKey, UploadId
 __all__ = [
     "BUILT", "NO_READ_CONDITIONS", "NO_WRITE_CONDITIONS", "AbortMultipartUpload",
     "CompleteMultipartUpload", "CompletedPart", "CopyObject", "CreateBucket", "CreateMultipartUpload",
-    "DeleteBucket", "DeleteEntry", "DeleteObject", "DeleteObjects", "GetBucketLocation", "GetObject",
-    "GetObjectAttributes",
-    "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjects", "ListObjectsV2",
-    "ListParts", "ObjectMetadata", "Operation", "PostObject", "PutObject", "ReadConditions", "ReadObject",
-    "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
+    "DeleteBucket", "DeleteBucketPolicy", "DeleteEntry", "DeleteObject", "DeleteObjects",
+    "DeletePublicAccessBlock", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus",
+    "GetObject", "GetObjectAttributes", "GetPublicAccessBlock", "HeadBucket", "HeadObject",
+    "ListBuckets", "ListMultipartUploads", "ListObjects", "ListObjectsV2", "ListParts", "ObjectMetadata",
+    "Operation", "PostObject", "PutBucketPolicy", "PutObject", "PutPublicAccessBlock", "ReadConditions",
+    "ReadObject", "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
 ]
 
 
@@ -104,6 +105,68 @@ class GetBucketLocation:
     """GET /bucket?location."""
 
     permission: ClassVar[str] = "s3:GetBucketLocation"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketPolicy:
+    """GET /bucket?policy."""
+
+    permission: ClassVar[str] = "s3:GetBucketPolicy"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketPolicy:
+    """PUT /bucket?policy. text: the body. gives_up_own: the client means to lose the right to change it."""
+
+    permission: ClassVar[str] = "s3:PutBucketPolicy"
+    bucket: BucketName
+    text: str
+    gives_up_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketPolicy:
+    """DELETE /bucket?policy."""
+
+    permission: ClassVar[str] = "s3:DeleteBucketPolicy"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketPolicyStatus:
+    """GET /bucket?policyStatus."""
+
+    permission: ClassVar[str] = "s3:GetBucketPolicyStatus"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class GetPublicAccessBlock:
+    """GET /bucket?publicAccessBlock."""
+
+    permission: ClassVar[str] = "s3:GetBucketPublicAccessBlock"
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class PutPublicAccessBlock:
+    """PUT /bucket?publicAccessBlock; what the document leaves out is off."""
+
+    permission: ClassVar[str] = "s3:PutBucketPublicAccessBlock"
+    bucket: BucketName
+    block_public_acls: bool
+    ignore_public_acls: bool
+    block_public_policy: bool
+    restrict_public_buckets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePublicAccessBlock:
+    """DELETE /bucket?publicAccessBlock."""
+
+    permission: ClassVar[str] = "s3:PutBucketPublicAccessBlock"
     bucket: BucketName
 
 
@@ -379,6 +442,8 @@ class AbortMultipartUpload:
 
 Operation = (
     ListBuckets | CreateBucket | HeadBucket | DeleteBucket | GetBucketLocation | ListObjects | ListObjectsV2
+    | GetBucketPolicy | PutBucketPolicy | DeleteBucketPolicy | GetBucketPolicyStatus
+    | GetPublicAccessBlock | PutPublicAccessBlock | DeletePublicAccessBlock
     | PutObject | PostObject | GetObject | HeadObject | GetObjectAttributes
     | DeleteObject | DeleteObjects | CopyObject | RenameObject | CreateMultipartUpload
     | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from weka_mp.s3 import operations as op
-from weka_mp.s3.bodies import delete_entries, location_constraint
+from weka_mp.s3.bodies import bucket_policy, delete_entries, location_constraint, public_access_block
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.parameters import bucket_of, encoding_type, invalid, page_size, text_bytes
 from weka_mp.s3.request import Address, S3Request
@@ -41,6 +41,49 @@ def _delete_bucket(request: S3Request, address: Address, body: bytes | None) -> 
 
 def _get_bucket_location(request: S3Request, address: Address, body: bytes | None) -> op.GetBucketLocation:
     return op.GetBucketLocation(bucket_of(address))
+
+
+def _get_bucket_policy(request: S3Request, address: Address, body: bytes | None) -> op.GetBucketPolicy:
+    return op.GetBucketPolicy(bucket_of(address))
+
+
+def _put_bucket_policy(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketPolicy:
+    refuse_conditions(request.headers, *CONDITIONS)
+    confirmed = (request.headers.get("x-amz-confirm-remove-self-bucket-access") or "").lower()
+    if confirmed not in ("", "true", "false"):
+        raise invalid(None, "x-amz-confirm-remove-self-bucket-access", confirmed)
+    return op.PutBucketPolicy(bucket_of(address), bucket_policy(body), confirmed == "true")
+
+
+def _delete_bucket_policy(request: S3Request, address: Address, body: bytes | None) -> op.DeleteBucketPolicy:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.DeleteBucketPolicy(bucket_of(address))
+
+
+def _get_bucket_policy_status(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.GetBucketPolicyStatus:
+    return op.GetBucketPolicyStatus(bucket_of(address))
+
+
+def _get_public_access_block(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.GetPublicAccessBlock:
+    return op.GetPublicAccessBlock(bucket_of(address))
+
+
+def _put_public_access_block(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutPublicAccessBlock:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutPublicAccessBlock(bucket_of(address), *public_access_block(body))
+
+
+def _delete_public_access_block(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.DeletePublicAccessBlock:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.DeletePublicAccessBlock(bucket_of(address))
 
 
 def _list_objects(request: S3Request, address: Address, body: bytes | None) -> op.ListObjects:
@@ -87,6 +130,13 @@ BUCKET_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.
     "HeadBucket": _head_bucket,
     "DeleteBucket": _delete_bucket,
     "GetBucketLocation": _get_bucket_location,
+    "GetBucketPolicy": _get_bucket_policy,
+    "PutBucketPolicy": _put_bucket_policy,
+    "DeleteBucketPolicy": _delete_bucket_policy,
+    "GetBucketPolicyStatus": _get_bucket_policy_status,
+    "GetPublicAccessBlock": _get_public_access_block,
+    "PutPublicAccessBlock": _put_public_access_block,
+    "DeletePublicAccessBlock": _delete_public_access_block,
     "ListObjects": _list_objects,
     "ListObjectsV2": _list_objects_v2,
     "PostObject": _post_object,

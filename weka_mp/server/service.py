@@ -47,7 +47,9 @@ class Service:
 
     def __post_init__(self) -> None:
         root = RootKeys(self.settings.root.access_key, self.settings.root.secret_key)
-        self._identities = Identities(root, self.settings.account, self.identities)
+        self._identities = Identities(
+            root, self.settings.account, self.identities, self.settings.anonymous
+        )
         self.host_id = base64.b64encode(bytes.fromhex(self.random.token(48))).decode("ascii")
 
     def asking(self) -> Asking:

@@ -7,8 +7,9 @@ from typing import Final
 
 from weka_mp.server.limits import Limits
 
-__all__ = ["RootCredentials", "ServerSettings"]
+__all__ = ["NOBODY", "RootCredentials", "ServerSettings"]
 
+NOBODY: Final = (65534, 65534)  # the kernel's overflow uid and gid
 _ACCOUNT: Final = "0" * 63 + "1"  # a canonical user id has 64 hex digits; there is one account
 
 
@@ -31,6 +32,7 @@ class ServerSettings:
     mount_sockets: glob of the sockets of this node's mounts; None: there are none.
     account:      canonical user id of the root account.
     identity_keys: path of the file that opens the secrets of users; None: there is nobody but root.
+    anonymous:    uid and gid of what anonymous requests make; (0, 0): whoever the worker runs as.
     """
 
     region: str
@@ -41,4 +43,5 @@ class ServerSettings:
     mount_sockets: str | None = None
     account: str = _ACCOUNT
     identity_keys: str | None = None
+    anonymous: tuple[int, int] = NOBODY
     limits: Limits = field(default_factory=Limits)

@@ -47,9 +47,9 @@ async def run_worker(
     """
     counts = metrics or ServerMetrics()
     invalidator = Invalidator(settings.mount_sockets, on_late=counts.count_late_invalidation)
-    site = Site(namespace, settings.region, settings.account)
     clock, random = clock or SystemClock(), random or SystemRandom()
     async with _identities(namespace, settings, random) as identities, trio.open_nursery() as nursery:
+        site = Site(namespace, settings.region, settings.account, identities)
         service = Service(site, settings, invalidator, counts, clock, random, identities)
         connections = Connections(service)
         await nursery.start(invalidator.run)

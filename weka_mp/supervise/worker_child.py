@@ -14,7 +14,7 @@ import trio
 from weka_mp.identity.key_file import FILE_NAME
 from weka_mp.server.limits import Limits
 from weka_mp.server.metrics import ServerMetrics
-from weka_mp.server.settings import RootCredentials, ServerSettings
+from weka_mp.server.settings import NOBODY, RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.opening import open_namespace
@@ -71,4 +71,6 @@ def _settings(plan: dict[str, Any]) -> ServerSettings:
         durable=plan["durability"] == "commit",
         mount_sockets=plan["mount_sockets"],
         limits=_limits(plan["limits"]),
+        # Who is not root can give nothing to others.
+        anonymous=NOBODY if os.geteuid() == 0 else (0, 0),
     )

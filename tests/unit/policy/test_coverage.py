@@ -26,7 +26,7 @@ def on(*names: str, **more: object) -> dict[str, object]:
 def below(*policies: Policy, bounds: tuple[Policy, ...] = (), prefix: str = "b/d/") -> bool:
     context = {"aws:username": ("bob",)}
     asked = Question(WHO, "s3:GetObject", f"arn:aws:s3:::{prefix}", context)
-    return allows_below(asked, identity=policies, bounds=bounds)
+    return allows_below(asked, identity=policies, resource=None, bounds=bounds)
 
 
 @pytest.mark.parametrize("statement", [

@@ -23,6 +23,15 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "HeadBucket": ("head_bucket", {}),
     "DeleteBucket": ("delete_bucket", {}),
     "GetBucketLocation": ("get_bucket_location", {}),
+    "GetBucketPolicy": ("get_bucket_policy", {}),
+    "PutBucketPolicy": ("put_bucket_policy", {
+        "Policy": '{"Statement": []}', "ConfirmRemoveSelfBucketAccess": True}),
+    "DeleteBucketPolicy": ("delete_bucket_policy", {}),
+    "GetBucketPolicyStatus": ("get_bucket_policy_status", {}),
+    "GetPublicAccessBlock": ("get_public_access_block", {}),
+    "PutPublicAccessBlock": ("put_public_access_block", {
+        "PublicAccessBlockConfiguration": {"BlockPublicPolicy": True}}),
+    "DeletePublicAccessBlock": ("delete_public_access_block", {}),
     "ListObjects": ("list_objects", {"Prefix": KEY, "Delimiter": "/"}),
     "ListObjectsV2": ("list_objects_v2", {"Prefix": KEY, "StartAfter": KEY}),
     "PutObject": ("put_object", {"Key": KEY, "Body": b"x", "Metadata": {"Color": "red"}, "IfNoneMatch": "*"}),

@@ -28,6 +28,7 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
+from weka_mp.namespace.buckets.access import NO_ACCESS, AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.identity import bucket_handle, bucket_identity
 from weka_mp.namespace.context import DIRECTORY_MODE, Context
 from weka_mp.namespace.control import ControlFiles
@@ -49,10 +50,13 @@ _CREATED, _OWNER, _SOURCE, _HANDLE = 1, 2, 3, 4
 class Buckets:
     """The store's buckets and their registry (``.weka/buckets/<inode>``)."""
 
-    def __init__(self, context: Context, lister: Lister, registry: ControlFiles) -> None:
+    def __init__(
+        self, context: Context, lister: Lister, registry: ControlFiles, access: AccessRecords
+    ) -> None:
         self._context = context
         self._lister = lister
         self._registry = registry
+        self._access = access
 
     def list(self) -> list[BucketInfo]:
         """All buckets by name."""
@@ -67,9 +71,11 @@ class Buckets:
         return sorted(found, key=lambda info: info.name)
 
     def head(self, name: BucketName) -> BucketInfo:
-        """Raises BucketMissing."""
+        """Raises BucketMissing, also of a directory that was unlinked."""
         fd = self._context.open_bucket(name)
         try:
+            if self._access.find(name).unlinked:
+                raise BucketMissing(subject=name)
             return self._info(name, fd)
         finally:
             self._context.store.close(fd)
@@ -157,9 +163,12 @@ class Buckets:
         context, store = self._context, self._context.store
         with context.effects() as effects:
             with context.bucket(name) as fd:
+                if self._access.find(name).unlinked:
+                    raise BucketMissing(subject=name)
                 if self._lister.has_keys(fd):
                     raise BucketNotEmpty(subject=name)
                 ino, identity = store.attr(fd).ino, bucket_identity(store, fd)
+                handle = bucket_handle(store, fd)
                 try:
                     # Looked through before the first goes: a bucket that stays keeps its empty directories.
                     _leave_directories(context, fd, lambda above, name: None)
@@ -172,8 +181,42 @@ class Buckets:
             effects.flush()
             # Not before: a power cut must not bring the bucket back without what is known of it.
             self._registry.remove(b"%d" % ino)
+            self._access.forget(name, handle)
             forget(identity)
         return (change,)
+
+    def unlink(self, name: BucketName, forget: Callable[[int], None]) -> None:
+        """The directory and all in it stay and are no bucket any more; what was granted and the uploads into
+        it end. Raises BucketMissing, NotSupported (see `AccessRecords.change`).
+        """
+        with self._context.bucket(name) as fd:
+            self._access.change(name, _unlinked)
+            forget(bucket_identity(self._context.store, fd))
+
+    def adopt(self, name: BucketName, owner: str | None) -> BucketInfo:
+        """Make a bucket of the directory of its name, which was unlinked or which POSIX made, with what is in
+        it. Raises InvalidName, BucketMissing (there is no such directory), BucketExists (it is a bucket that
+        somebody made).
+        """
+        if not is_new_bucket_name(name):
+            raise InvalidName("not a valid bucket name", subject=name)
+        store = self._context.store
+        with self._context.bucket(name) as fd:
+            attr = store.attr(fd)
+            known = self._registered(fd, attr) or self._first_seen(fd, attr)
+            unlinked = self._access.find(name).unlinked
+            if not unlinked and (known[_SOURCE] == "s3" or known[_OWNER] is not None):
+                raise BucketExists(subject=name)
+            self._register(fd, attr, known[_CREATED], known[_SOURCE], owner)
+            if unlinked:
+                self._access.change(name, lambda _: NO_ACCESS)
+            return self._info(name, fd)
+
+
+def _unlinked(before: BucketAccess) -> BucketAccess:
+    if before.unlinked:
+        raise BucketMissing
+    return BucketAccess(unlinked=True)
 
 
 def _leave_directories(context: Context, top: Fd, leave: Callable[[Sequence[bytes], bytes], None]) -> None:

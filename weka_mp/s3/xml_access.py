@@ -1,0 +1,24 @@
+"""The XML documents of replies about who may reach a bucket. Source: the S3 API reference."""
+
+from __future__ import annotations
+
+from weka_mp.s3.xml_elements import document
+
+__all__ = ["policy_status", "public_access_block"]
+
+
+def _truth(element: str, value: bool) -> str:
+    return f"<{element}>{'true' if value else 'false'}</{element}>"
+
+
+def policy_status(is_public: bool) -> bytes:
+    """GetBucketPolicyStatus."""
+    return document("PolicyStatus", [_truth("IsPublic", is_public)])
+
+
+def public_access_block(acls: bool, ignored: bool, policy: bool, restricted: bool) -> bytes:
+    """GetPublicAccessBlock: the settings in the order of the documentation."""
+    return document("PublicAccessBlockConfiguration", [
+        _truth("BlockPublicAcls", acls), _truth("IgnorePublicAcls", ignored),
+        _truth("BlockPublicPolicy", policy), _truth("RestrictPublicBuckets", restricted),
+    ])
