@@ -13,8 +13,15 @@ import pytest
 
 from tests.crash.victim import ACTIONS, NEW, OLD, PART
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, put, tree
-from weka_mp.errors import BucketMissing, NotFound
-from weka_mp.namespace import CompletedPart, CompletionRequest, Durability, Namespace, UploadsQuery
+from weka_mp.errors import BucketMissing, KeyConflict, NotFound
+from weka_mp.namespace import (
+    CompletedPart,
+    CompletionRequest,
+    Durability,
+    Namespace,
+    RenameRequest,
+    UploadsQuery,
+)
 from weka_mp.namespace.uploads import multipart
 from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.posix import PosixStore
@@ -95,6 +102,10 @@ def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[Death]:
         for point in CrashPoint
         if concerns(point, scenario)
     ]
+    return die(runs)
+
+
+def die(runs: list[tuple[str, CrashPoint, Path]]) -> list[Death]:
     for _, _, store in runs:
         prepare(store)
     lines = [f"{store} {scenario} {int(point)}" for scenario, point, store in runs]
@@ -216,6 +227,61 @@ def renames_can_be_repeated(death: Death, namespace: Namespace, where: str) -> N
         ACTIONS[death.scenario](namespace)
         after = {**BEFORE, **AFTER[death.scenario]}
         assert {key: look(namespace, key) for key in after} == after, where
+
+
+MEANWHILE = ("replaced", "removed", "renamed", "taken-along")
+
+
+def test_regression_a_rename_is_known_again_whatever_became_of_its_object(tmp_path: Path) -> None:
+    """It was done and not answered, and then nothing that it had made was there any more."""
+    for deed in MEANWHILE:
+        points = (point for point in CrashPoint if point.name.startswith("RENAME"))
+        deaths = die([
+            (scenario, point, tmp_path / f"{deed}-{scenario}-{point.name}")
+            for point in points
+            for scenario in ACTIONS
+            if scenario.startswith("rename")
+        ])
+        assert all(death.status == -signal.SIGKILL for death in deaths)
+        for death in deaths:
+            posix = PosixStore(str(death.store))
+            with Namespace.open(posix) as namespace:
+                rename_after(deed, death, namespace)
+            posix.shutdown()
+
+
+def rename_after(deed: str, death: Death, namespace: Namespace) -> None:
+    """Something happens to the new key, then the request comes again: what it had done is not done twice, and
+    what it had not done is.
+    """
+    where = f"{death.scenario} killed at {death.point.name}, then {deed}"
+    source, key = b"old/a/k", next(key for key, data in AFTER[death.scenario].items() if data)
+    was_done = look(namespace, source) is None
+    assert was_done == (death.point not in (CrashPoint.RENAME_BEGUN, CrashPoint.RENAME_MARKED)), where
+    if was_done or deed == "replaced":
+        happen(deed, namespace, key)
+    seen = {name: look(namespace, name) for name in (source, key, b"elsewhere", b"far/y/k")}
+    prefix_in_use = not was_done and death.scenario == "rename_prefix" and deed == "replaced"
+    if prefix_in_use:
+        with pytest.raises(KeyConflict):
+            ACTIONS[death.scenario](namespace)
+    else:
+        ACTIONS[death.scenario](namespace)
+    if not was_done and not prefix_in_use:
+        seen |= {source: None, key: OLD}
+    assert {name: look(namespace, name) for name in seen} == seen, where
+    assert not [path for path in tree(namespace.store) if path.startswith(b".weka/moving/")][1:], where
+
+
+def happen(deed: str, namespace: Namespace, key: bytes) -> None:
+    if deed == "replaced":
+        put(namespace, key, b"meanwhile")
+    elif deed == "removed":
+        namespace.delete_object(BUCKET, key)
+    elif deed == "renamed" or b"/" not in key:
+        namespace.rename_object(RenameRequest(BUCKET, key, b"elsewhere"))
+    else:
+        namespace.rename_object(RenameRequest(BUCKET, b"x/", b"far/"))
 
 
 def bucket_is_there_or_not(death: Death, namespace: Namespace, where: str) -> None:

@@ -69,7 +69,7 @@ def control_inodes(memory: Any) -> set[int]:
     """Directories of which nothing promised depends: the spool, uploads and tokens, which are swept."""
     found = set()
     control = memory.open_dir(memory.root(), b".weka")
-    for name in (b"spool", b"uploads", b"completed", b"renames"):
+    for name in (b"spool", b"uploads", b"completed", b"renames", b"moving"):
         fd = memory.open_dir(control, name)
         found.add(memory.attr(fd).ino)
         found |= {entry.ino for entry in memory.entries(fd)}

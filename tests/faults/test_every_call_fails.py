@@ -150,6 +150,7 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, leaves: tuple[bytes, ..
         b".weka/format",
         b".weka/locks/",
         b".weka/locks/entries",
+        b".weka/moving/",
         b".weka/overflow/",
         b".weka/spool/",
         b".weka/uploads/",

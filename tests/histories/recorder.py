@@ -23,7 +23,6 @@ class Call:
     found: list[Operation] = field(default_factory=list)
     intended: list[Operation] = field(default_factory=list)
     repeated: bool = False  # it was asked for more than once
-    unsure: bool = False  # what was intended may have happened before what the answer says
 
     def may(
         self, kind: str, key: int, value: str | None = None, other: int = 0, old: str | None = None
@@ -67,8 +66,6 @@ class Recorder:
         end = time.monotonic()
         with self._lock:
             self.history += [replace(found, end=end, repeated=call.repeated) for found in call.found]
-            if call.unsure:
-                self.history += [replace(found, end=end) for found in call.intended]
 
     @contextmanager
     def open_for_writing(self) -> Iterator[None]:

@@ -249,7 +249,7 @@ class S3Client:
         answer = self._ask_again(
             "PUT", group, group.keys[target], query={"renameObject": ""}, headers=headers
         )
-        self._told_repeated(call, answer)
+        call.repeated = self._repeated
         if answer.status == 200:
             call.add(kind, source, other=target, old=old)
         elif answer.status == 404:
@@ -260,11 +260,6 @@ class S3Client:
             call.add("present", target)
         else:
             assert answer.status == 409 and how, answer
-
-    def _told_repeated(self, call: Call, answer: Answer) -> None:
-        """Replaced before it was repeated, a rename whose process died is not known again (section 8)."""
-        call.repeated = self._repeated
-        call.unsure = self._repeated and answer.status != 200
 
     def _move(self, group: Group, call: Call) -> None:
         """RenameObject of a prefix; where there is one folder only, another look."""
@@ -279,7 +274,7 @@ class S3Client:
             "x-amz-client-token": group.new_name(self._draw, self.name).replace(" ", "-"),
         }
         answer = self._ask_again("PUT", group, target, query={"renameObject": ""}, headers=headers)
-        self._told_repeated(call, answer)
+        call.repeated = self._repeated
         if answer.status == 200:
             call.add("move", number * FOLDER, other=(1 - number) * FOLDER)
         elif answer.status == 404:

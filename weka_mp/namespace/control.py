@@ -36,6 +36,7 @@ _DIRECTORIES = (
     b"buckets",
     b"longnames",
     b"renames",
+    b"moving",
     b"overflow",
     b"broken",
 )
@@ -129,6 +130,7 @@ class ControlArea:
     buckets: Fd
     longnames: Fd
     renames: Fd
+    moving: Fd
     overflow: Fd
     broken: Fd
 
@@ -148,6 +150,7 @@ class ControlArea:
             self.buckets,
             self.longnames,
             self.renames,
+            self.moving,
             self.overflow,
             self.broken,
         )
@@ -194,6 +197,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             opened[b"buckets"],
             opened[b"longnames"],
             opened[b"renames"],
+            opened[b"moving"],
             opened[b"overflow"],
             opened[b"broken"],
         )

@@ -17,10 +17,11 @@ from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.names.longnames import LongNames
 from weka_mp.namespace.objects import copying, deleting, naming, publishing, reading, renaming
 from weka_mp.namespace.objects.copying import CopyRequest
-from weka_mp.namespace.objects.idempotency import TOKEN_LIFE_NS, Tokens
+from weka_mp.namespace.objects.idempotency import Tokens
 from weka_mp.namespace.objects.listing import Lister
 from weka_mp.namespace.objects.publishing import PutSession
 from weka_mp.namespace.objects.reading import OpenObject
+from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS, RenameNotes
 from weka_mp.namespace.objects.renaming import RenameRequest
 from weka_mp.namespace.upkeep import filling, sweeping
 from weka_mp.namespace.upkeep.checking import Check, Repairs
@@ -52,7 +53,7 @@ __all__ = ["Namespace"]
 class Namespace:
     """All operations on one store. Make it with `open`; close it, or use it as a context manager."""
 
-    def __init__(self, context: Context, area: ControlArea) -> None:
+    def __init__(self, context: Context, area: ControlArea, notes: RenameNotes) -> None:
         self.store = context.store
         self.store_id = area.store_id
         self.locks = context.locks
@@ -65,7 +66,7 @@ class Namespace:
         self._access = AccessRecords(context, registry)
         self._buckets = Buckets(context, self._lister, registry, self._access)
         self._settings = ControlFiles(context.store, area.root, context.random)
-        self._tokens = Tokens(context, ControlFiles(context.store, area.renames, context.random))
+        self._tokens = Tokens(context.store, context.locks, notes)
 
     @classmethod
     def open(
@@ -85,19 +86,21 @@ class Namespace:
         clock, random = clock or SystemClock(), random or SystemRandom()
         area = open_control(store, clock, random)
         with _closing(store, area) as undo:
+            renames = ControlFiles(store, area.renames, random)
+            notes = RenameNotes(store, clock, durability, renames, area.moving)
             context = Context(
                 store,
                 clock,
                 random,
                 durability,
-                EntryLocks(store, area.lock_file),
+                EntryLocks(store, area.lock_file, notes),
                 LongNames(ControlFiles(store, area.longnames, random)),
                 area.root,
                 area.spool,
                 area.renames,
                 Settled(),
             )
-            namespace = cls(context, area)
+            namespace = cls(context, area, notes)
             if sweep:
                 namespace.sweep(clock.now_ns())
             undo.pop_all()
@@ -283,7 +286,7 @@ class Namespace:
         """Remove what was staged before that time and never published. Returns how many files."""
         sweeping.sweep_root(self.store, self.store.root(), before_ns)
         area = self._area
-        self._tokens.expire(self.clock.now_ns() - TOKEN_LIFE_NS)
+        self._tokens.notes.expire(self.clock.now_ns() - TOKEN_LIFE_NS)
         staged = sum(
             remove_older(self.store, directory, before_ns, NEW_PREFIX)
             for _, directory in area.of_single_files()

@@ -13,12 +13,13 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 from weka_mp.errors import NamespaceError
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
-__all__ = ["EntryLocks", "entry_offset"]
+__all__ = ["EntryLocks", "Unsaid", "entry_offset"]
 
 _SPACE = (1 << 61) - 1  # offsets are signed 64 bits
 _TREES = 1 << 61  # above all entries
@@ -40,21 +41,44 @@ def _share(bucket: int, share: int) -> int:
     return _TREES | ((bucket * _SHARES + share) & _SPACE)
 
 
+class Unsaid(Protocol):
+    """What dead holders of locks left to be noted, by the bytes of their entries."""
+
+    def settle(self, offsets: Iterable[int]) -> None:
+        """Note it of these entries, whose locks are held. May wait for the disk."""
+
+    def settle_all(self) -> None:
+        """Of all; the trees concerned are held."""
+
+    def marked(self, offsets: Iterable[int]) -> list[int]:
+        """Those of them of which there is something to be noted."""
+
+    def any_marked(self) -> bool:
+        """Whether there is such an entry."""
+
+
 class EntryLocks:
     """Locks on directory entries, by (parent inode number, name). `lock_file` is a writable descriptor of its
     own.
+
+    A lock says nothing of how its last holder ended. Where one may have died with something `unsaid` (a
+    rename under a client's token), who takes the lock of its entry next says it first.
     """
 
-    def __init__(self, store: Store, lock_file: Fd) -> None:
+    def __init__(self, store: Store, lock_file: Fd, unsaid: Unsaid | None = None) -> None:
         self._store = store
         self._fd = lock_file
+        self._unsaid = unsaid
         self._held: set[int] = set()
         self._changed = threading.Condition()
 
     @contextmanager
     def hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[None]:
         """Wait for all of them, run the block, release."""
-        with self._holding(_offsets(entries), wait=True):
+        offsets = _offsets(entries)
+        with self._holding(offsets, wait=True):
+            if self._unsaid is not None:
+                self._unsaid.settle(offsets)
             yield
 
     @contextmanager
@@ -76,7 +100,13 @@ class EntryLocks:
         """
         shares = sorted({_share(bucket, share) for bucket in buckets for share in range(_SHARES)})
         with ExitStack() as stack:
-            yield all(stack.enter_context(self._holding([share], wait=wait)) for share in shares)
+            held = all(stack.enter_context(self._holding([share], wait=wait)) for share in shares)
+            if held and self._unsaid is not None:
+                if wait:
+                    self._unsaid.settle_all()
+                else:
+                    held = not self._unsaid.any_marked()
+            yield held
 
     @contextmanager
     def hold_record(self, ino: int) -> Iterator[None]:
@@ -88,9 +118,12 @@ class EntryLocks:
 
     @contextmanager
     def try_hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[bool]:
-        """Like `hold` but never waits: the block gets False when somebody else has one of them."""
-        with self._holding(_offsets(entries), wait=False) as held:
-            yield held
+        """Like `hold` but never waits, not for the disk either: the block gets False when somebody else has
+        one of them, or left something to be noted.
+        """
+        offsets = _offsets(entries)
+        with self._holding(offsets, wait=False) as held:
+            yield held and not (self._unsaid is not None and self._unsaid.marked(offsets))
 
     @contextmanager
     def _holding(self, offsets: list[int], *, wait: bool) -> Iterator[bool]:

@@ -38,6 +38,8 @@ class CrashPoint(enum.IntEnum):
     RENAMED = 20
     RENAME_SYNCED = 21
     RENAME_FINISHED = 22
+    RENAME_MARKED = 23
+    RENAME_NOTED = 24
     RESULT_RECORDED = 30
     UPLOAD_RETIRED = 31
     PART_COPIED = 32

@@ -355,6 +355,129 @@ def test_what_stands_where_it_was_to_go_is_answered_whoever_moved_it(
     assert (get(namespace, source + below), get(namespace, key + below)) == (OLD, NEW)
 
 
+def dead_rename(
+    store: Any, source: bytes, key: bytes, *, moved: bool, clock: FixedClock | None = None
+) -> None:
+    """By another process, which dies just before the name moves, or just after."""
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    dying = FaultyStore(store)
+    namespace = Namespace.open(dying, clock=clock)  # type: ignore[arg-type]
+    last = Interference("sync_dir" if moved else "rename", 2, die)  # the first of each is the note's
+    # The dead put nothing back.
+    dying.begin(last, *(Interference("unlink", nth, die) for nth in range(1, 9)))
+    with pytest.raises(KeyboardInterrupt):
+        rename(namespace, source, key, token="t", parameters=b"p")
+    namespace.close()
+
+
+MEANWHILE: dict[str, Any] = {
+    "replaced": lambda namespace: put(namespace, b"e/to", OLD),
+    "deleted": lambda namespace: namespace.delete_object(BUCKET, b"e/to"),
+    "renamed": lambda namespace: rename(namespace, b"e/to", b"elsewhere"),
+    "renamed back": lambda namespace: rename(namespace, b"e/to", b"d/from"),
+    "taken along": lambda namespace: rename(namespace, b"e/", b"elsewhere/"),
+}
+
+
+@pytest.mark.parametrize("deed", MEANWHILE)
+def test_regression_a_rename_is_known_again_whatever_became_of_its_object(deed: str) -> None:
+    """Its process had died, and with the object all that told of the rename went: the repetition was 404."""
+    memory = memory_store()
+    with Namespace.open(memory) as namespace:
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"d/from", NEW)
+        dead_rename(memory, b"d/from", b"e/to", moved=True)
+        MEANWHILE[deed](namespace)
+        before = keys(namespace), [get(namespace, key) for key in keys(namespace)]
+        rename(namespace, b"d/from", b"e/to", token="t", parameters=b"p")
+        assert (keys(namespace), [get(namespace, key) for key in keys(namespace)]) == before
+        assert not [path for path in tree(memory) if path.startswith(b".weka/moving/")][1:]
+
+
+@pytest.mark.parametrize("deed", ["replaced", "source replaced", "source gone"])
+def test_a_rename_that_was_not_done_is_not_taken_for_done(deed: str) -> None:
+    memory = memory_store()
+    with Namespace.open(memory) as namespace:
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"d/from", NEW)
+        put(namespace, b"e/to", b"before")
+        dead_rename(memory, b"d/from", b"e/to", moved=False)
+        if deed == "replaced":
+            put(namespace, b"e/to", OLD)
+        elif deed == "source replaced":
+            put(namespace, b"d/from", b"newer")
+        else:
+            namespace.delete_object(BUCKET, b"d/from")
+        if deed == "source gone":
+            with pytest.raises(NotFound):
+                rename(namespace, b"d/from", b"e/to", token="t", parameters=b"p")
+            assert get(namespace, b"e/to") == b"before"
+            return
+        rename(namespace, b"d/from", b"e/to", token="t", parameters=b"p")
+        assert keys(namespace) == [b"e/to"]
+        assert get(namespace, b"e/to") == (NEW if deed == "replaced" else b"newer")
+
+
+def test_what_a_dead_rename_left_is_forgotten_with_its_token() -> None:
+    clock = FixedClock()
+    memory = memory_store(clock)
+    with Namespace.open(memory, clock=clock) as namespace:
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"from", NEW)
+        dead_rename(memory, b"from", b"to", moved=False, clock=clock)
+        clock.advance(25 * 3_600 * 1_000_000_000)
+        rename(namespace, b"from", b"to", token="other", parameters=b"p")  # over what nobody looks at now
+        assert keys(namespace) == [b"to"]
+        dead_rename(memory, b"to", b"from", moved=False, clock=clock)
+        clock.advance(25 * 3_600 * 1_000_000_000)
+        namespace.sweep(clock.now_ns())
+        kept = (b".weka/moving/", b".weka/renames/")
+        assert not [path for path in tree(memory) if path.startswith(kept)][2:]
+
+
+def test_what_a_dead_rename_left_is_on_the_disk_before_it_is_noted() -> None:
+    """Else the note could outlive, over a power cut, what it speaks of."""
+    memory = memory_store()
+    store = FaultyStore(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    put(namespace, b"d/from", NEW)
+    put(namespace, b"d/stays", NEW)
+    dead_rename(memory, b"d/from", b"e/f/to", moved=True)
+    wanted = {ino_of(namespace, path) for path in (b"d", b"e", b"e/f")}
+    store.begin()
+    namespace.delete_object(BUCKET, b"e/f/to")
+    noted = next(at for at, call in enumerate(store.calls) if call.verb == "rename")
+    assert wanted <= {call.ino for call in store.calls[:noted] if call.verb == "sync_dir"}
+    namespace.close()
+
+
+def test_who_may_not_wait_does_not_settle_what_a_dead_rename_left() -> None:
+    """The mount's event loop: it has a thread do it."""
+    memory = memory_store()
+    with Namespace.open(memory) as namespace:
+        namespace.create_bucket(BUCKET)
+        put(namespace, b"from", NEW)
+        dead_rename(memory, b"from", b"to", moved=True)
+        bucket = namespace.store.attr_at(namespace.store.root(), b"bucket").ino
+        with namespace.locks.try_hold([(bucket, b"other")]) as held:
+            assert held
+        for _ in range(2):
+            with namespace.locks.try_hold([(bucket, b"to")]) as held:
+                assert not held
+            with namespace.locks.hold_trees([bucket], wait=False) as trees:
+                assert not trees
+        with namespace.locks.hold([(bucket, b"to")]):
+            pass
+        with namespace.locks.try_hold([(bucket, b"to")]) as held:
+            assert held
+        with namespace.locks.hold_trees([bucket], wait=False) as trees:
+            assert trees
+
+
 # ---- prefixes
 def test_all_keys_below_a_prefix(any_namespace: Namespace) -> None:
     put(any_namespace, b"a/b/1", b"1")

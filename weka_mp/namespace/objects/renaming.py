@@ -25,10 +25,11 @@ from weka_mp.namespace.context import Context, Parent, Vanished
 from weka_mp.namespace.effects import Changes, Durability, Effects
 from weka_mp.namespace.names.keys import EntryPath, entry_path
 from weka_mp.namespace.objects.entries import examined, refuse_special, unwritten
-from weka_mp.namespace.objects.idempotency import Attempt, Tokens, identity
+from weka_mp.namespace.objects.idempotency import Attempt, Tokens
 from weka_mp.namespace.objects.moving_directories import DirectoryMove, HasKeys, move_directory, spelt
 from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.objects.pruning import prune
+from weka_mp.namespace.objects.rename_notes import identity
 from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
@@ -87,10 +88,16 @@ def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_
     with (
         context.effects() as effects,
         context.bucket(request.bucket) as bucket,
-        tokens.once(context.store.attr(bucket).ino, request.token, request.parameters) as attempt,
+        tokens.once(
+            context.store.attr(bucket).ino,
+            request.token,
+            request.parameters,
+            _below_root(request.bucket, source),
+            _below_root(request.bucket, target),
+        ) as attempt,
     ):
         rename = _Rename(context, request, bucket, source, target, effects, attempt, has_keys)
-        if attempt.is_done or _was_done(rename):
+        if attempt.was_done():
             changes = _told_again(rename)
         else:
             changes = _renamed(rename)
@@ -112,33 +119,16 @@ def _refuse_senseless(request: RenameRequest) -> None:
         raise InvalidArgument("a prefix cannot be renamed to one below itself", subject=request.key)
 
 
+def _below_root(bucket: BucketName, path: EntryPath) -> bytes:
+    return b"%s/%s" % (bucket.encode(), path.joined)
+
+
 # ---- what an earlier request did
-def _was_done(rename: _Rename) -> bool:
-    """Whether the rename that this token began moved its inode, although its end was not noted."""
-    begun = rename.attempt.begun
-    if begun is None:
-        return False
-    return _stands(rename, rename.target, begun) and not _stands(rename, rename.source, begun)
-
-
-def _stands(rename: _Rename, path: EntryPath, inode: bytes) -> bool:
-    store = rename.context.store
-    parent = rename.context.find_parent(rename.bucket, path)
-    if parent is None:
-        return False
-    try:
-        return _identity_at(rename.context, parent, path.name) == inode
-    except NotFound:
-        return False
-    finally:
-        store.close(parent.fd)
-
-
 def _identity_at(context: Context, parent: Parent, name: bytes) -> bytes:
     """Of what the entry is itself, be it a link."""
     fd = context.store.open_path(parent.fd, name)
     try:
-        return identity(context, fd)
+        return identity(context.store, fd)
     finally:
         context.store.close(fd)
 
@@ -157,7 +147,7 @@ def _renamed(rename: _Rename) -> Changes:
         changes = _in_attempts(rename)
     except BaseException:
         with suppress(NamespaceError):
-            if not _was_done(rename):
+            if not rename.attempt.was_done():
                 rename.attempt.forget()
         if rename.target.parents:  # directories made for nothing would stay
             with suppress(NamespaceError):
@@ -252,10 +242,15 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> C
         gone = rename.effects.tell(Change(holder.ino, rename.source.name, moving.ino))
         come = rename.effects.tell(Change(parent.ino, name, old.ino if old else None))
         if old is None:
-            _create(rename, holder, parent)
+            with rename.attempt.moving(parent.ino, name):
+                _create(rename, holder, parent)
             return gone, come
         refuse_special(old, present, name)
-        with unwritten(context, fd, present, pinned=request.conditions.pins), spelt():
+        with (
+            unwritten(context, fd, present, pinned=request.conditions.pins),
+            rename.attempt.moving(parent.ino, name),
+            spelt(),
+        ):
             if (old.dev, old.ino) == (moving.dev, moving.ino):
                 # Two names of one inode: rename(2) would leave both.
                 context.store.unlink(holder.fd, rename.source.name)
@@ -288,7 +283,7 @@ def _move_prefix(rename: _Rename) -> Changes:
         with move.opened(context) as directory:
             # What is missing is missing wherever it was to go: before the target's directories are looked at.
             move.check_source(context, rename.bucket, directory, rename.has_keys)
-            inode = identity(context, directory)
+            inode = identity(context.store, directory)
         rename.attempt.begin(inode)
         reach(CrashPoint.RENAME_BEGUN)
     with context.locks.hold_trees([_tree(rename)]), _source_parent(rename) as holder:
@@ -297,7 +292,10 @@ def _move_prefix(rename: _Rename) -> Changes:
             move.opened(context) as directory,
             context.parent(rename.bucket, rename.target, rename.effects, request.uid, request.gid) as parent,
         ):
-            with context.locks.hold([(holder.ino, move.name), (parent.ino, move.new_name)]):
+            with (
+                context.locks.hold([(holder.ino, move.name), (parent.ino, move.new_name)]),
+                rename.attempt.moving(parent.ino, move.new_name),
+            ):
                 changes = move_directory(
                     context, move, directory, parent, rename.has_keys, rename.effects
                 )
