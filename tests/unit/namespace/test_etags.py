@@ -481,3 +481,18 @@ def test_regression_a_marked_file_is_read_from_a_read_only_store() -> None:
             assert store.read(found.fd, 100, 0) == b"content"
             assert (found.info.etag_is_true, found.info.accepted_etags) == (False, frozenset())
         assert get(namespace, b"k") == b"content"
+
+
+def test_regression_a_deleted_file_is_not_read_to_its_end(namespace: Namespace) -> None:
+    """A filler that went on held the file, and all the room it takes, for as long as reading lasts."""
+    posix_write(namespace.store, b"k", bytes(5 << 20))
+    looks = []
+
+    def stop() -> bool:
+        looks.append(1)  # before the file, then after each MiB
+        if len(looks) == 2:
+            namespace.delete_object(BUCKET, b"k")
+        return False
+
+    report = namespace.fill(BUCKET, stop=stop)
+    assert (report.filled, report.busy, len(looks)) == (0, 1, 2)

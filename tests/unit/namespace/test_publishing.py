@@ -129,17 +129,35 @@ def test_regression_a_file_and_a_directory_of_one_name_conflict(
     assert not [path for path in tree(any_namespace.store) if path.startswith(b".weka/spool/p")]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(0o4751, 0o751), (0o6755, 0o755), (0o2640, 0o2640), (0o2750, 0o750)]
+)
+def test_regression_other_bytes_do_not_run_with_the_rights_of_the_old_ones(
+    any_namespace: Namespace, old: int, new: int
+) -> None:
+    """Who may put an object over a set-user-id program would have had its owner's rights."""
+    store = any_namespace.store
+    posix_write(store, b"k", OLD)
+    at = bucket_fd(any_namespace)
+    fd = store.open_path(at, b"k")
+    store.chmod(fd, old)
+    store.close(fd)
+    put(any_namespace, b"k", NEW)
+    assert stat.S_IMODE(store.attr_at(at, b"k").mode) == new
+    store.close(at)
+
+
 def test_a_replaced_file_keeps_mode_and_owner(any_namespace: Namespace) -> None:
     store = any_namespace.store
     posix_write(store, b"k", OLD)
     at = bucket_fd(any_namespace)
     fd = store.open_path(at, b"k")
-    store.chmod(fd, 0o4751)
     store.chown(fd, 12, 34)
+    store.chmod(fd, 0o1751)
     store.close(fd)
     put(any_namespace, b"k", NEW)
     attr = store.attr_at(at, b"k")
-    assert (stat.S_IMODE(attr.mode), attr.uid, attr.gid) == (0o4751, 12, 34)
+    assert (stat.S_IMODE(attr.mode), attr.uid, attr.gid) == (0o1751, 12, 34)
     with any_namespace.begin_put(BUCKET, b"new/dir/k", uid=5, gid=6) as session:
         session.publish(NewObject(md5=bytes(16)))
     directory = store.open_dir(at, b"new")

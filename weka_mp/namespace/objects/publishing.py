@@ -242,13 +242,22 @@ def _copy_access(context: Context, old: Fd, fd: Fd, mine: Attr) -> None:
         return
     if (mine.uid, mine.gid) != (attr.uid, attr.gid):
         store.chown(fd, attr.uid, attr.gid)
-    if mine.mode != attr.mode:
-        store.chmod(fd, stat.S_IMODE(attr.mode))
+    mode = _kept_mode(attr.mode)
+    if stat.S_IMODE(mine.mode) != mode:
+        store.chmod(fd, mode)
     try:
         acl = store.get_xattr(old, _ACL)
     except (NoAttribute, NotSupported):
         return
     store.set_xattr(fd, _ACL, acl)
+
+
+def _kept_mode(mode: int) -> int:
+    """Other bytes never run with the rights that were given to the old ones: the rule by which write(2) takes
+    them away (setattr_should_drop_suidgid in Linux' fs/attr.c), for root's requests, too.
+    """
+    given = stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
+    return stat.S_IMODE(mode) & ~given
 
 
 @dataclass(frozen=True, slots=True)

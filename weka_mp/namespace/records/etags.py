@@ -296,6 +296,8 @@ def fill_file(store: Store, locks: EntryLocks, fd: Fd, clock: Clock, stop: Calla
             offset += len(data)
             if stop() or (store.primitives.leases and not store.lease_intact(fd)):
                 return FillOutcome.BUSY
+            if not store.attr(fd).nlink:  # its last name went: we alone would hold it, with all its blocks
+                return FillOutcome.BUSY
         after = store.attr(fd)
         if Stamp.of(after) != Stamp.of(before) or offset != after.size:
             return FillOutcome.BUSY
