@@ -30,8 +30,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "offload": LEAVES | {"config", "observe"},
     "ipc": LEAVES,
     "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc", "mount_table"},
+    "query": LEAVES | {"s3", "policy", "identity", "control"},
     "server": LEAVES
-    | {"gateway", "namespace", "store", "s3", "policy", "identity", "offload", "observe", "config", "ipc"},
+    | {"query", "control", "gateway", "namespace", "store", "s3", "policy", "identity", "offload"}
+    | {"observe", "config", "ipc"},
     "bench": LEAVES | {"s3"},
     "control": LEAVES
     | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"},

@@ -14,6 +14,7 @@ import boto3
 import trio
 from botocore.config import Config
 
+from weka_mp.clock import Clock
 from weka_mp.namespace import Durability, Namespace
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import RootCredentials, ServerSettings
@@ -32,6 +33,7 @@ class Endpoint:
     root: Path
     settings: ServerSettings
     metrics: ServerMetrics
+    clock: Clock | None = None
     _token: Any = field(repr=False, default=None)
     _stop: Any = field(repr=False, default=None)
 
@@ -40,13 +42,14 @@ class Endpoint:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, *, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **options: Any) -> Any:
-        """A boto3 client, path style unless said otherwise."""
+        """A boto3 client, of S3 and path style unless said otherwise."""
         endpoint = options.pop("endpoint_url", self.url)
         region = options.pop("region_name", "us-east-1")
+        service, token = options.pop("service", "s3"), options.pop("token", None)
         settings = {"s3": {"addressing_style": "path"}, "retries": {"max_attempts": 0}, **options}
         return boto3.client(
-            "s3", endpoint_url=endpoint, region_name=region, aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key, config=Config(**settings),
+            service, endpoint_url=endpoint, region_name=region, aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key, aws_session_token=token, config=Config(**settings),
         )
 
     def connect(self) -> socket.socket:
@@ -64,13 +67,15 @@ class Endpoint:
 def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
     """Serve until the block ends; the worker must then end by itself."""
     durability = options.pop("durability", Durability.RELAXED)
+    clock = options.pop("clock", None)
     options.setdefault("region", "us-east-1")
     settings = ServerSettings(
         root=RootCredentials(ACCESS_KEY, SECRET_KEY), durable=durability is Durability.COMMIT, **options
     )
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    with Namespace.open(PosixStore(str(root)), durability=durability) as namespace:
-        endpoint = Endpoint(listening.getsockname()[1], namespace, root, settings, ServerMetrics())
+    with Namespace.open(PosixStore(str(root)), durability=durability, clock=clock) as namespace:
+        port = listening.getsockname()[1]
+        endpoint = Endpoint(port, namespace, root, settings, ServerMetrics(), clock)
         ready, failures = threading.Event(), []
 
         async def serve() -> None:
@@ -104,5 +109,5 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
 async def _worker(endpoint: Endpoint, listening: socket.socket, task_status: Any) -> None:
     await run_worker(
         [listening], endpoint.namespace, endpoint.settings, stop=endpoint._stop, metrics=endpoint.metrics,
-        task_status=task_status,
+        clock=endpoint.clock, task_status=task_status,
     )

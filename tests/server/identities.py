@@ -75,6 +75,14 @@ class Office:
             self.admin.attach_to_user(known, name)
         return self.endpoint.client(access_key=name, secret_key=PASSWORD)
 
+    def service(self, service: str, credentials: Any = None) -> Any:
+        """A client of sts, iam or s3 with root's keys, or those that one of the former two gave out."""
+        found = credentials or {}
+        return self.endpoint.client(
+            service=service, access_key=found.get("AccessKeyId", ACCESS_KEY),
+            secret_key=found.get("SecretAccessKey", SECRET_KEY), token=found.get("SessionToken"),
+        )
+
     def client_of(self, issued: Issued, endpoint: Endpoint | None = None, **changed: str) -> Any:
         """changed: token, secret."""
         return boto3.client(
@@ -90,7 +98,7 @@ class Office:
 def running_office(root: Path, **options: Any) -> Iterator[Office]:
     keys = str(root.parent / "state" / "identity-keys")
     with (
-        Namespace.open(PosixStore(str(root))) as namespace,
+        Namespace.open(PosixStore(str(root)), clock=options.get("clock")) as namespace,
         running_endpoint(root, identity_keys=keys, **options) as endpoint,
     ):
         root_keys = RootKeys(ACCESS_KEY, SECRET_KEY)

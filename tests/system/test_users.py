@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.system.service import REGION, Service, running, weka_mp
+from tests.system.service import ACCESS_KEY, REGION, SECRET_KEY, Service, running, weka_mp
 from weka_mp.cli.services import store_id_of
 from weka_mp.supervise.places import state_directory
 
@@ -20,9 +20,11 @@ pytestmark = pytest.mark.mount
 PASSWORD = "Correct-Horse-9"
 
 
-def client(service: Service, access_key: str, secret: str, token: str | None = None) -> Any:
+def client(
+    service: Service, access_key: str, secret: str, token: str | None = None, of: str = "s3"
+) -> Any:
     return boto3.client(
-        "s3", endpoint_url=service.url, region_name=REGION, aws_access_key_id=access_key,
+        of, endpoint_url=service.url, region_name=REGION, aws_access_key_id=access_key,
         aws_secret_access_key=secret, aws_session_token=token,
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
     )
@@ -65,6 +67,47 @@ def test_from_nothing_to_a_user_who_may_read(tmp_path: Path) -> None:
             for one in (ann, session):
                 assert code(one.get_object, **get) == "InvalidAccessKeyId"
         finally:
-            store_id = store_id_of(str(store))
-            assert store_id is not None
-            shutil.rmtree(state_directory(store_id, {}, 0), ignore_errors=True)
+            _forget(store)
+
+
+def test_who_is_deleted_is_nobody_in_every_worker(tmp_path: Path) -> None:
+    """Over STS and IAM alone, with two workers: whoever asks right after the answer is refused."""
+    with running(tmp_path, "--workers", "2", mount=False) as service:
+        try:
+            iam = client(service, ACCESS_KEY, SECRET_KEY, of="iam")
+            bucket = service.make_bucket("users")
+            for name in ("ann", "bob"):
+                iam.create_user(UserName=name)
+            iam.create_group(GroupName="staff")
+            iam.attach_group_policy(GroupName="staff", PolicyArn="arn:aws:iam::aws:policy/readwrite")
+            keys = {name: iam.create_access_key(UserName=name)["AccessKey"] for name in ("ann", "bob")}
+            for name in keys:
+                iam.add_user_to_group(GroupName="staff", UserName=name)
+            ann = client(service, *_pair(keys["ann"]), of="sts")
+            given = ann.assume_role(RoleArn="arn:xxx:xxx:xxx:xxxx", RoleSessionName="any")["Credentials"]
+            # A connection belongs to one worker: so many reach both.
+            sessions = [client(service, *_pair(given), given["SessionToken"]) for _ in range(12)]
+            for session in sessions:
+                session.list_objects_v2(Bucket=bucket.name)
+            iam.remove_user_from_group(GroupName="staff", UserName="ann")
+            assert {code(one.list_objects_v2, Bucket=bucket.name) for one in sessions} == {"AccessDenied"}
+            iam.delete_access_key(UserName="ann", AccessKeyId=keys["ann"]["AccessKeyId"])
+            iam.delete_user(UserName="ann")
+            found = {code(one.list_objects_v2, Bucket=bucket.name) for one in sessions}
+            assert found == {"InvalidAccessKeyId"}
+            told = [client(service, *_pair(given), given["SessionToken"], of="sts") for _ in range(4)]
+            assert {code(one.get_caller_identity) for one in told} == {"InvalidClientTokenId"}
+            client(service, *_pair(keys["bob"])).list_objects_v2(Bucket=bucket.name)
+        finally:
+            _forget(tmp_path / "store")
+
+
+def _pair(key: dict[str, str]) -> tuple[str, str]:
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def _forget(store: Path) -> None:
+    """The state directory of a store, whose keys nobody wants any more."""
+    store_id = store_id_of(str(store))
+    assert store_id is not None
+    shutil.rmtree(state_directory(store_id, {}, 0), ignore_errors=True)

@@ -24,6 +24,7 @@ from weka_mp.identity import (
     Role,
 )
 from weka_mp.identity import errors as trouble
+from weka_mp.identity.iam_changes import IamChanges
 from weka_mp.identity.naming import ROOT
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.errors import MalformedPolicy
@@ -75,11 +76,12 @@ class Answer:
 
 
 class Desk:
-    """Of one store, in the one process that takes logins. Thread-safe."""
+    """Of one store. `logins` is for the one process that takes them. Thread-safe."""
 
     def __init__(self, identities: IdentityStore[Policy], clock: Clock) -> None:
         self.identities = identities
         self.administration = Administration(identities)
+        self.iam = IamChanges(identities)
         self.issuer = CredentialIssuer(identities)
         self.logins = AdminLogins(identities, LockOut(clock))
 

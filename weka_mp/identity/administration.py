@@ -7,7 +7,7 @@ Conflict and NamespaceError when it cannot be written, besides what they say.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
@@ -37,6 +37,7 @@ __all__ = ["Administration"]
 P = TypeVar("P")
 
 _NOBODY: Final = PosixIdentity()
+_NO_TAGS: Final[Mapping[str, str]] = {}
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +72,7 @@ class Administration(Generic[P]):
         *,
         account: str = naming.ROOT,
         posix: PosixIdentity = _NOBODY,
+        tags: Mapping[str, str] = _NO_TAGS,
     ) -> User:
         """password: None for one who has access keys only, or is to get one later.
 
@@ -79,7 +81,7 @@ class Administration(Generic[P]):
         """
         random = self._identities.random
         generation, session = naming.new_serial(random), naming.new_serial(random)
-        user = User(name, role, account, generation, session, self._now_ns(), posix=posix)
+        user = User(name, role, account, generation, session, self._now_ns(), posix=posix, tags=tags)
         if password is not None:
             check_password(password)
 
@@ -154,12 +156,20 @@ class Administration(Generic[P]):
         self._change(lambda registry: users.remove_key(registry, user, key_id))
 
     # ---- policies
-    def add_policy(self, name: str, document: str, *, account: str = naming.ROOT) -> StoredPolicy:
-        """Raises InvalidInput (name, length), what the parser raises, EntityExists, LimitExceeded,
+    def add_policy(
+        self,
+        name: str,
+        document: str,
+        *,
+        account: str = naming.ROOT,
+        description: str = "",
+        tags: Mapping[str, str] = _NO_TAGS,
+    ) -> StoredPolicy:
+        """Raises InvalidInput (name, length, tags), what the parser raises, EntityExists, LimitExceeded,
         NoSuchEntity (the account).
         """
         serial, now_ns = naming.new_serial(self._identities.random), self._now_ns()
-        policy = StoredPolicy(name, account, document, serial, 1, now_ns, now_ns)
+        policy = StoredPolicy(name, account, document, serial, 1, now_ns, now_ns, description, tags)
         self._identities.parse(document, PolicyUse.IDENTITY, name)
         self._change(lambda registry: policies.add(registry, policy, self._predefined))
         return policy

@@ -8,7 +8,7 @@ from weka_mp.identity.errors import EntityExists, InUse, LimitExceeded, NoSuchEn
 from weka_mp.identity.model import MAX_GROUPS, MAX_GROUPS_OF_USER, Group
 from weka_mp.identity.registry import Registry
 
-__all__ = ["add", "join", "leave", "remove"]
+__all__ = ["add", "join", "leave", "remove", "rename"]
 
 
 def add(registry: Registry, group: Group) -> Registry:
@@ -23,9 +23,22 @@ def add(registry: Registry, group: Group) -> Registry:
 
 def remove(registry: Registry, name: str) -> Registry:
     """Raises NoSuchEntity, InUse while it has members or policies (IAM, DeleteGroup)."""
-    if registry.group(name).policies or registry.members(name):
+    group = registry.group(name)
+    if group.policies or group.inline or registry.members(name):
         raise InUse(f"the group {name} still has members or policies")
     return replace(registry, groups={other: kept for other, kept in registry.groups.items() if other != name})
+
+
+def rename(registry: Registry, name: str, new: str) -> Registry:
+    """With its members and policies. Raises NoSuchEntity, EntityExists, InvalidInput."""
+    group = registry.group(name)
+    members = registry.members(name)
+    kept = {other: kept for other, kept in registry.groups.items() if other != name}
+    registry = add(replace(registry, groups=kept), replace(group, name=new))
+    for user in members:
+        own = tuple(new if other == name else other for other in user.groups)
+        registry = registry.with_user(replace(user, groups=own))
+    return registry
 
 
 def join(registry: Registry, name: str, user_name: str) -> Registry:

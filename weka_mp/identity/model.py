@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,8 +22,10 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "MAX_GROUPS",
     "MAX_GROUPS_OF_USER",
+    "MAX_INLINE",
     "MAX_POLICIES",
     "MAX_S3_USERS",
+    "MAX_TAGS",
     "MAX_USERS",
     "AccessKey",
     "Account",
@@ -46,11 +49,17 @@ MAX_GROUPS: Final = 300  # these four: AWS's quotas of IAM
 MAX_GROUPS_OF_USER: Final = 10
 MAX_ATTACHED: Final = 10
 MAX_ACCESS_KEYS: Final = 2
+MAX_TAGS: Final = 50  # of a user or a policy: AWS's as well
+MAX_INLINE: Final = 10
+"""Policies in a user or a group; all their documents together have MAX_DOCUMENT_BYTES at most."""
 
 _MAX_ID: Final = 2**32 - 2  # -1 means "none" to the kernel
 _MAX_SUPPLEMENTARY: Final = 256
 _MAX_SERIAL: Final = 2**63 - 1
 _MAX_TEXT: Final = 255
+_MAX_DESCRIPTION: Final = 1_000
+_TAG_KEY: Final = re.compile(r"[\w .:/=+@-]{1,128}")  # IAM: letters, digits, white space and these
+_TAG_VALUE: Final = re.compile(r"[\w .:/=+@-]{0,256}")
 _EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -118,6 +127,7 @@ class User:
 
     sealed:      the password (sealing.py); None: the user has none and cannot log in.
     cli_policy:  the one that the command line attached; `policies`: those that the IAM API did. Both count.
+    inline:      name → document of policies that are this user's alone. They count, too.
     posix:       other than 0:0 with role `S3` only.
     """
 
@@ -133,6 +143,8 @@ class User:
     policies: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     keys: tuple[AccessKey, ...] = ()
+    inline: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         naming.check_user_name(self.name)
@@ -146,22 +158,26 @@ class User:
             raise InvalidInput(f"a user is in {MAX_GROUPS_OF_USER} groups at most, once in each")
         if len(self.keys) > MAX_ACCESS_KEYS:
             raise InvalidInput(f"a user has {MAX_ACCESS_KEYS} access keys at most")
+        _check_inline(self.inline)
+        _check_tags(self.tags)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Users of one account with policies in common."""
+    """Users of one account with policies in common; `inline` as a user's."""
 
     name: str
     account: str
     serial: int
     created_ns: int
     policies: tuple[str, ...] = ()
+    inline: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         naming.check_group_name(self.name)
         _check_serials(self.serial)
         _check_attached(self.policies)
+        _check_inline(self.inline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +191,16 @@ class StoredPolicy:
     version: int
     created_ns: int
     changed_ns: int
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         naming.check_policy_name(self.name)
         _check_serials(self.serial, self.version)
         check_document(self.document)
+        if len(self.description) > _MAX_DESCRIPTION or not self.description.isprintable():
+            raise InvalidInput(f"a description has at most {_MAX_DESCRIPTION} printable characters")
+        _check_tags(self.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +230,26 @@ def check_document(document: str) -> None:
 def _check_attached(names: tuple[str, ...]) -> None:
     if len(set(names)) != len(names) or len(names) > MAX_ATTACHED:
         raise InvalidInput(f"at most {MAX_ATTACHED} policies are attached over the IAM API, each once")
+
+
+def _check_inline(documents: Mapping[str, str]) -> None:
+    if len(documents) > MAX_INLINE:
+        raise InvalidInput(f"at most {MAX_INLINE} policies are kept in a user or a group")
+    for name in documents:
+        naming.check_policy_name(name)
+    check_document("".join(documents.values()))
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    if len(tags) > MAX_TAGS:
+        raise InvalidInput(f"there are {MAX_TAGS} tags at most")
+    if len({key.lower() for key in tags}) != len(tags):
+        raise InvalidInput("keys of tags differ in more than case")
+    for key, value in tags.items():
+        if _TAG_KEY.fullmatch(key) is None or key.lower().startswith("aws:"):
+            raise InvalidInput("the key of a tag has 1 to 128 letters, digits, spaces or . : / = + @ _ -")
+        if _TAG_VALUE.fullmatch(value) is None:
+            raise InvalidInput("the value of a tag has up to 256 such characters")
 
 
 def _check_serials(*numbers: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from weka_mp.identity.errors import (
@@ -27,6 +27,7 @@ __all__ = [
     "names_of_user",
     "remove",
     "replace_document",
+    "set_tags",
 ]
 
 
@@ -48,6 +49,16 @@ def replace_document(
     old = registry.policy(name)
     new = replace(old, document=document, version=old.version + 1, changed_ns=now_ns)
     return registry.with_policy(new)
+
+
+def set_tags(
+    registry: Registry, name: str, step: Callable[[Mapping[str, str]], Mapping[str, str]],
+    predefined: Collection[str],
+) -> Registry:
+    """step: makes the new ones of the old. Raises NoSuchEntity, Unmodifiable, InvalidInput."""
+    _check_custom(name, predefined)
+    old = registry.policy(name)
+    return registry.with_policy(replace(old, tags=step(old.tags)))
 
 
 def remove(registry: Registry, name: str, predefined: Collection[str]) -> Registry:

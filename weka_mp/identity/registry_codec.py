@@ -22,7 +22,8 @@ from weka_mp.identity.registry import Registry
 
 __all__ = ["decode", "encode", "exactly", "optional"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+_FIRST_VERSION: Final = 1
 _WHAT: Final = "the record of users and policies"
 
 
@@ -37,7 +38,9 @@ def decode(data: bytes) -> Registry:
     """Raises IdentityUnusable: damaged, or of a newer version."""
     content = open_envelope(data, _WHAT)
     version = content.pop("version", None)
-    if version != _VERSION:
+    if version == _FIRST_VERSION and type(version) is int:
+        _add_what_is_new(content)
+    elif version != _VERSION:
         raise IdentityUnusable(f"{_WHAT} has version {version!r}, this weka_mp knows {_VERSION}")
     registry = typed(Registry, content, _READERS, _WHAT)
     for user in registry.users.values():
@@ -46,6 +49,24 @@ def decode(data: bytes) -> Registry:
     if ROOT not in registry.accounts:
         raise Damaged(f"{_WHAT} is damaged: the account {ROOT} is missing")
     return registry
+
+
+_SINCE_2: Final[Mapping[str, Mapping[str, object]]] = {
+    "users": {"inline": {}, "tags": {}},
+    "groups": {"inline": {}},
+    "policies": {"description": "", "tags": {}},
+}
+"""Fields that version 1 had not."""
+
+
+def _add_what_is_new(content: dict[str, Any]) -> None:
+    """Of a record of version 1: what its entities have here. One that has it already is damaged."""
+    for kind, fields in _SINCE_2.items():
+        entities = content.get(kind)
+        for entity in entities.values() if isinstance(entities, dict) else ():
+            if not isinstance(entity, dict) or entity.keys() & fields.keys():
+                raise Damaged(f"{_WHAT} is damaged: these are not its fields")
+            entity.update(fields)
 
 
 def exactly(kind: type) -> Callable[[Any], Any]:
@@ -81,6 +102,11 @@ def _by_name(kind: type) -> Callable[[Any], Any]:
     return read
 
 
+def _texts(values: Any) -> dict[str, str]:
+    read = exactly(str)
+    return {read(name): read(value) for name, value in exactly(dict)(values).items()}
+
+
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "str": exactly(str),
     "str | None": optional(exactly(str)),
@@ -92,6 +118,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "PosixIdentity": _of(PosixIdentity),
     "LockOutRule": _of(LockOutRule),
     "tuple[AccessKey, ...]": _many(_of(AccessKey)),
+    "Mapping[str, str]": _texts,
     "Mapping[str, Account]": _by_name(Account),
     "Mapping[str, User]": _by_name(User),
     "Mapping[str, Group]": _by_name(Group),

@@ -110,11 +110,23 @@ class Snapshot(Generic[P]):
         account = self.registry.account(user.account)
         canonical = naming.canonical_id(self._store_id, account.name)
         arn = naming.entity_arn(naming.account_number(canonical), "user", user.name)
-        names = names_of_user(self.registry, user) if user.role is Role.S3 else ()
+        speaking = self._speaking(user) if user.role is Role.S3 else ()
         return Principal(
             user.name, CredentialKind.USER, account.name, canonical, account.display_name, user.name, arn,
             naming.unique_id("AIDA", user.generation), user.role, user.posix,
-            tuple(self._policy(name) for name in names), (),
+            speaking, (),
+        )  # fmt: skip
+
+    def _speaking(self, user: User) -> tuple[AttachedPolicy[P], ...]:
+        """Every policy that counts: those with a name, then those within the user and its groups."""
+        groups = [self.registry.group(name) for name in user.groups]
+        within = [(f"user {user.name}", user.inline), *((f"group {one.name}", one.inline) for one in groups)]
+        return (
+            *(self._policy(name) for name in names_of_user(self.registry, user)),
+            *(
+                self._parsed.attached(f"{name} of {whose}", document, PolicyUse.IDENTITY)
+                for whose, inline in within for name, document in inline.items()
+            ),
         )  # fmt: skip
 
     def _policy(self, name: str) -> AttachedPolicy[P]:

@@ -99,9 +99,7 @@ class IdentityStore(Generic[P]):
         found = cls(namespace, keys, parse, predefined, root)
         try:
             if make_keys:
-                if not keys.exists():
-                    found._make_keys()
-                keys.ring()
+                found.prepare_keys()
             found._record.create()
         except BaseException:
             found.close()
@@ -254,10 +252,17 @@ class IdentityStore(Generic[P]):
     def _snapshot_of(self, registry: Registry) -> Snapshot[P]:
         return Snapshot(registry, self.store_id, self.keys, self._parsed, self.predefined)
 
-    def _make_keys(self) -> None:
-        """Not where secrets were sealed under keys that are missing now: what is sealed under new ones would
+    def prepare_keys(self) -> None:
+        """Before something is sealed: make the key file where there is none, and look whether it can be read.
+
+        Not where secrets were sealed under keys that are missing now: what is sealed under new ones would
         hide that, and the old file would not fit any more.
         """
+        if not self.keys.exists():
+            self._make_keys()
+        self.keys.ring()
+
+    def _make_keys(self) -> None:
         registry = self.registry
         sealed = any(user.sealed is not None or user.keys for user in registry.users.values())
         sealed = sealed or any(files.names() for files in self.children.files.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from weka_mp.identity.errors import EntityExists, InUse, LimitExceeded, NoSuchEntity
@@ -17,7 +18,10 @@ from weka_mp.identity.model import (
 from weka_mp.identity.naming import ROOT
 from weka_mp.identity.registry import Registry
 
-__all__ = ["add", "add_key", "remove", "remove_key", "revoke", "set_key_active", "set_secret", "update"]
+__all__ = [
+    "add", "add_key", "remove", "remove_key", "rename", "revoke", "set_key_active", "set_secret", "set_tags",
+    "update",
+]  # fmt: skip
 
 
 def add(registry: Registry, user: User) -> Registry:
@@ -80,9 +84,23 @@ def remove(registry: Registry, name: str, *, only_bare: bool = False) -> Registr
     Raises NoSuchEntity, InUse.
     """
     user = registry.user(name)
-    if only_bare and (user.keys or user.policies or user.groups or user.cli_policy):
+    if only_bare and (user.keys or user.policies or user.groups or user.cli_policy or user.inline):
         raise InUse(f"the user {name} still has access keys, policies or groups")
     return replace(registry, users={other: kept for other, kept in registry.users.items() if other != name})
+
+
+def rename(registry: Registry, name: str, renamed: User) -> Registry:
+    """`renamed`: the user under its new name, with secrets that are sealed for it. What it gave out under the
+    old one is nobody's any more. Raises NoSuchEntity, EntityExists.
+    """
+    registry.user(name)
+    kept = {other: user for other, user in registry.users.items() if other != name}
+    return add(replace(registry, users=kept), renamed)
+
+
+def set_tags(registry: Registry, name: str, tags: Mapping[str, str]) -> Registry:
+    """Raises NoSuchEntity, InvalidInput."""
+    return registry.with_user(replace(registry.user(name), tags=tags))
 
 
 def add_key(registry: Registry, name: str, key: AccessKey) -> Registry:

@@ -27,6 +27,7 @@ from weka_mp.s3.signing_time import MAX_SKEW, extended_iso, parse_basic_iso
 from weka_mp.s3.sigv2 import check_signature, declared_payload, other_spelling, string_to_sign
 from weka_mp.s3.sigv4 import (
     ALGORITHM,
+    S3_ALONE,
     Regions,
     Scope,
     ScopeError,
@@ -40,6 +41,7 @@ from weka_mp.s3.sigv4 import (
 
 __all__ = [
     "MAX_EXPIRES", "authenticate_v2", "authenticate_v4", "carries_v2", "carries_v4", "effective_headers",
+    "parse_v4",
 ]
 
 MAX_EXPIRES: Final = 604_800  # seconds; a signing key lives no longer than its week
@@ -137,11 +139,13 @@ def _check_window(moment: int, lifetime: int, now: float) -> None:
         raise S3Error("AccessDenied", "Request is not valid yet", details={"ServerTime": extended_iso(now)})
 
 
-def _scope_and_time(parameters: Mapping[str, str], regions: Regions) -> tuple[Scope, int]:
+def _scope_and_time(
+    parameters: Mapping[str, str], regions: Regions, services: frozenset[str]
+) -> tuple[Scope, int]:
     if parameters["X-Amz-Algorithm"] != ALGORITHM:
         raise _malformed(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
     try:
-        scope = parse_scope(parameters["X-Amz-Credential"], regions)
+        scope = parse_scope(parameters["X-Amz-Credential"], regions, services)
     except ScopeError as error:
         raise _malformed(f"Error parsing the X-Amz-Credential parameter; {error.reason}") from error
     stamp = parameters["X-Amz-Date"]
@@ -164,6 +168,22 @@ def _payload_hash(request: S3Request, parameters: Mapping[str, str], names: tupl
     return header if header is not None and "x-amz-content-sha256" in names else PayloadMode.UNSIGNED.value
 
 
+def parse_v4(
+    parameters: Mapping[str, str], regions: Regions, now: float,
+    services: frozenset[str] = S3_ALONE, longest: int = MAX_EXPIRES,
+) -> tuple[Signed, int]:
+    """What a version 4 pre-signed query says, and the epoch seconds it was signed at; of this only the times
+    are checked. The payload hash is left empty. longest: seconds that it is good for at most.
+
+    Raises S3Error AuthorizationQueryParametersError, AccessDenied (expired, not yet valid).
+    """
+    _required(parameters)
+    scope, moment = _scope_and_time(parameters, regions, services)
+    _check_window(moment, min(_lifetime(parameters["X-Amz-Expires"]), longest), now)
+    names = split_signed_headers(parameters["X-Amz-SignedHeaders"])
+    return Signed(scope, parameters["X-Amz-Date"], names, "", parameters["X-Amz-Signature"]), moment
+
+
 def authenticate_v4(
     request: S3Request,
     parameters: Mapping[str, str],
@@ -179,17 +199,15 @@ def authenticate_v4(
     Raises S3Error AuthorizationQueryParametersError, AccessDenied (expired, not yet valid, unsigned headers),
     InvalidAccessKeyId, InvalidToken, InvalidArgument, NotImplemented or SignatureDoesNotMatch.
     """
-    _required(parameters)
-    scope, moment = _scope_and_time(parameters, regions)
-    _check_window(moment, _lifetime(parameters["X-Amz-Expires"]), now)
-    names = split_signed_headers(parameters["X-Amz-SignedHeaders"])
+    signed, moment = parse_v4(parameters, regions, now)
+    scope, names = signed.scope, signed.names
     payload_hash = _payload_hash(request, parameters, names)
     mode, payload_sha256 = parse_payload_mode(payload_hash)
     secret = find_secret(lookup, scope.access_key)
     # Saying that the body is unsigned adds nothing to what the signature says anyway; some SDKs send it.
     harmless = request.headers.get("x-amz-content-sha256") == PayloadMode.UNSIGNED.value
     require_signed_headers(request, names, exempt=("x-amz-content-sha256",) if harmless else ())
-    signed = Signed(scope, parameters["X-Amz-Date"], names, payload_hash, parameters["X-Amz-Signature"])
+    signed = signed._replace(payload_hash=payload_hash)
     query = canonical_query(request.raw_query, without="X-Amz-Signature")
     key = verify_signature(request, signed, secret, keys, query=query, secure=secure)
     token = parameters.get("X-Amz-Security-Token")

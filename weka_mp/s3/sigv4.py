@@ -32,13 +32,14 @@ from weka_mp.s3.request import S3Request
 from weka_mp.s3.signing_time import MAX_SKEW, basic_iso, extended_iso, parse_basic_iso, parse_date_header
 
 __all__ = [
-    "ALGORITHM", "SERVICE", "Regions", "Scope", "ScopeError", "Signed", "authenticate_header",
-    "build_authentication", "check_skew", "parse_payload_mode", "parse_scope", "require_signed_headers",
-    "signature_mismatch", "verify_signature",
+    "ALGORITHM", "S3_ALONE", "SERVICE", "Regions", "Scope", "ScopeError", "Signed", "authenticate_header",
+    "build_authentication", "check_skew", "parse_header", "parse_payload_mode", "parse_scope",
+    "require_signed_headers", "signature_mismatch", "verify_signature",
 ]
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SERVICE: Final = "s3"
+S3_ALONE: Final = frozenset({SERVICE})
 
 _TERMINATOR: Final = "aws4_request"
 _USUAL_HEADER: Final = re.compile(
@@ -62,11 +63,12 @@ class Regions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A parsed Credential. date: YYYYMMDD; text: date/region/s3/aws4_request."""
+    """A parsed Credential. date: YYYYMMDD; text: date/region/service/aws4_request."""
 
     access_key: str
     date: str
     region: str
+    service: str
     text: str
 
 
@@ -82,7 +84,8 @@ class ScopeError(Exception):
 class Signed(NamedTuple):
     """What a signature has to be checked against, wherever it was carried.
 
-    A tuple, as Regions: one is made for every request, and a frozen dataclass costs three times as much.
+    payload_hash: as it was sent, empty when nothing was. A tuple, as Regions: one is made for every request,
+    and a frozen dataclass costs three times as much.
     """
 
     scope: Scope
@@ -92,16 +95,18 @@ class Signed(NamedTuple):
     signature: str
 
 
-def parse_scope(credential: str, regions: Regions) -> Scope:
-    """Split ``AKID/YYYYMMDD/REGION/s3/aws4_request``; the access key may itself hold slashes.
+def parse_scope(credential: str, regions: Regions, services: frozenset[str] = S3_ALONE) -> Scope:
+    """Split ``AKID/YYYYMMDD/REGION/SERVICE/aws4_request``; the access key may itself hold slashes.
 
-    Raises ScopeError.
+    services: those that the request may be signed for. Raises ScopeError.
     """
-    return _parse_scope(credential, regions.own, regions.accepted)
+    return _parse_scope(credential, regions.own, regions.accepted, services)
 
 
 @lru_cache(maxsize=256)  # a client repeats its credential for a day
-def _parse_scope(credential: str, own: str, accepted: frozenset[str] | None) -> Scope:
+def _parse_scope(
+    credential: str, own: str, accepted: frozenset[str] | None, services: frozenset[str]
+) -> Scope:
     regions = Regions(own, accepted)
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or not parts[0]:
@@ -115,11 +120,12 @@ def _parse_scope(credential: str, own: str, accepted: frozenset[str] | None) -> 
         )
     if not regions.accepts(region):
         raise ScopeError(f"the region '{region}' is wrong; expecting '{regions.own}'", regions.own)
-    if service != SERVICE:
-        raise ScopeError(f'incorrect service "{service}". This endpoint belongs to "{SERVICE}".')
+    if service not in services:
+        belongs = '" or "'.join(sorted(services))
+        raise ScopeError(f'incorrect service "{service}". This endpoint belongs to "{belongs}".')
     if terminator != _TERMINATOR:
         raise ScopeError(f'incorrect terminal "{terminator}". This endpoint uses "{_TERMINATOR}".')
-    return Scope(access_key, date, region, f"{date}/{region}/{service}/{terminator}")
+    return Scope(access_key, date, region, service, f"{date}/{region}/{service}/{terminator}")
 
 
 def parse_payload_mode(value: str) -> tuple[PayloadMode, str | None]:
@@ -199,7 +205,7 @@ def verify_signature(
     exact as the canonical form: the signed text has one meaning only.
     Raises S3Error SignatureDoesNotMatch.
     """
-    key = keys.get(secret, signed.scope.date, signed.scope.region, SERVICE)
+    key = keys.get(secret, signed.scope.date, signed.scope.region, signed.scope.service)
     target = f"{canonical_path(request.raw_path)}\n{query}"
     tail = f"\n{';'.join(signed.names)}\n{signed.payload_hash}"
     provided = signed.signature.encode("utf-8", "surrogateescape")
@@ -278,10 +284,16 @@ def check_skew(moment: float, now: float) -> None:
         )
 
 
-def _parse_header(request: S3Request, authorization: str, regions: Regions) -> tuple[Signed, int]:
+def parse_header(
+    request: S3Request, authorization: str, regions: Regions, services: frozenset[str] = S3_ALONE
+) -> tuple[Signed, int]:
+    """What an ``Authorization: AWS4-HMAC-SHA256`` header says, unchecked, and its epoch seconds.
+
+    Raises S3Error AuthorizationHeaderMalformed, AccessDenied (no date).
+    """
     credential, signed_headers, signature = _parse_components(authorization)
     try:
-        scope = parse_scope(credential, regions)
+        scope = parse_scope(credential, regions, services)
     except ScopeError as error:
         raise _malformed(error.reason, error.region) from error
     timestamp, moment = _request_time(request)
@@ -290,9 +302,7 @@ def _parse_header(request: S3Request, authorization: str, regions: Regions) -> t
             f'Invalid credential date "{scope.date}". '
             f'This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
         )
-    payload_hash = request.headers.get("x-amz-content-sha256")
-    if payload_hash is None:
-        raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    payload_hash = request.headers.get("x-amz-content-sha256") or ""
     return Signed(scope, timestamp, split_signed_headers(signed_headers), payload_hash, signature), moment
 
 
@@ -311,7 +321,9 @@ def authenticate_header(
     Raises S3Error AuthorizationHeaderMalformed, AccessDenied, InvalidRequest, InvalidArgument,
     RequestTimeTooSkewed, InvalidAccessKeyId, InvalidToken, SignatureDoesNotMatch or NotImplemented.
     """
-    signed, moment = _parse_header(request, authorization, regions)
+    signed, moment = parse_header(request, authorization, regions)
+    if "x-amz-content-sha256" not in request.headers:
+        raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     check_skew(moment, now)
     mode, payload_sha256 = parse_payload_mode(signed.payload_hash)
     secret = find_secret(lookup, signed.scope.access_key)

@@ -41,6 +41,7 @@ from weka_mp.s3.routing import OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
 from weka_mp.server.keep_alive import KeepAlive
+from weka_mp.server.query_exchange import XML_TYPE, answer_query, is_query
 from weka_mp.server.receive_body import INLINE_BYTES, read_document, receive_into
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
@@ -130,6 +131,9 @@ class Exchange:
         self.record.bucket, self.record.key = where.bucket, where.key
         self._key_sought_in = where.bucket
         asking, now = self._service.asking(), self._started * _NANO
+        if is_query(request, where):
+            await self._answer_query(now)
+            return
         authentication = authenticate(
             request, now=now, lookup=asking.lookup, region=settings.region,
             regions=ALSO_ACCEPTED, allow_header_sigv2=settings.allow_sigv2,
@@ -159,6 +163,16 @@ class Exchange:
             await self._answer_patiently(context, operation)
         else:
             await self._send(await self._dispatch(context, operation))
+
+    async def _answer_query(self, now: float) -> None:
+        """STS and IAM."""
+        record = self.record
+        reply = await answer_query(
+            self._service, self._wire, self._connection, self._head, record, now
+        )
+        record.code = reply.code
+        fields = (XML_TYPE, ("x-amzn-RequestId", record.request_id))
+        await self._send_whole(reply.status, fields, reply.body, len(reply.body))
 
     def _authorize_parsed(self, access: Access, operation: op.Operation, headers: Headers) -> None:
         """What could not be decided before the request was parsed. Raises S3Error, NamespaceError."""

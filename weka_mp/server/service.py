@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.clock import Clock, RandomSource
+from weka_mp.control.desk import Desk
 from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import Asking, Identities
 from weka_mp.gateway.reply import Fields
@@ -30,7 +31,7 @@ _SECOND: Final = 1_000_000_000
 class Service:
     """One worker's S3 endpoint. Used by its event loop alone.
 
-    identities: who exists besides root; None: nobody.
+    identities: who exists besides root; None: nobody. desk: where STS and IAM put their calls, the same.
     """
 
     site: Site
@@ -41,12 +42,14 @@ class Service:
     random: RandomSource
     identities: IdentityStore[Policy] | None = None
     stopping: bool = False
+    desk: Desk | None = field(init=False)
     host_id: str = field(init=False)
     _identities: Identities = field(init=False)
     _date: tuple[int, Fields] = field(init=False, default=(-1, ()))
 
     def __post_init__(self) -> None:
         root = RootKeys(self.settings.root.access_key, self.settings.root.secret_key)
+        self.desk = None if self.identities is None else Desk(self.identities, self.clock)
         self._identities = Identities(
             root, self.settings.account, self.identities, self.settings.anonymous
         )

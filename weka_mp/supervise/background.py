@@ -1,6 +1,6 @@
 """The child kind ``background``:
 
-gives files their MD5 ETags, expires uploads, sweeps leftovers; yields to all else.
+gives files their MD5 ETags, expires uploads, sweeps leftovers and dead keys; yields to all else.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import trio
 from prometheus_client import Counter, Gauge
 
 from weka_mp.errors import UNWRITABLE, BucketMissing, NamespaceError
+from weka_mp.identity.errors import IdentityError
 from weka_mp.namespace import FillReport, Namespace
 from weka_mp.supervise.child import ChildLink
+from weka_mp.supervise.identities import key_file_of, sweep_identities
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
 
@@ -199,17 +201,24 @@ async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) ->
             log.warning("leftovers cannot be swept now: %s", error)
         except NamespaceError as error:
             log.error("leftovers cannot be swept: %s", error)
+        except IdentityError as error:
+            log.error("dead access keys cannot be removed: %s", error)
         await trio.sleep(_SWEEP_EVERY)
 
 
 def sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:
-    """Remove what is older than anybody can want: see the ages above."""
+    """Remove what is older than anybody can want: see the ages above. Raises NamespaceError, IdentityError
+    (the latter last: all else is done then).
+    """
     now = namespace.clock.now_ns()
     SWEPT.labels("staged file").inc(namespace.sweep(now - _LEFTOVER_AGE))
     SWEPT.labels("staged file").inc(namespace.sweep_far_buckets(now - _LEFTOVER_AGE, stop=stopping))
     SWEPT.labels("upload").inc(namespace.expire_uploads(now - _UPLOAD_AGE))
     SWEPT.labels("completed upload").inc(namespace.forget_completed(now - _ANSWER_AGE))
     SWEPT.labels("overflow file").inc(namespace.sweep_overflow(stop=stopping))
+    leftovers, dead = sweep_identities(namespace, key_file_of(namespace))
+    SWEPT.labels("staged file").inc(leftovers)
+    SWEPT.labels("dead access key").inc(dead)
 
 
 def _add(total: FillReport, part: FillReport) -> None:

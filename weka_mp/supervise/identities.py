@@ -7,15 +7,16 @@ import threading
 
 from weka_mp.control.desk import Desk
 from weka_mp.gateway.identities import open_identities
-from weka_mp.identity import KeyFile, RootKeys
+from weka_mp.identity import CredentialIssuer, KeyFile, RootKeys
 from weka_mp.identity.errors import IdentityUnusable
 from weka_mp.identity.key_file import FILE_NAME
 from weka_mp.namespace import Namespace
 from weka_mp.supervise import checks
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.keeper import StartFailed
+from weka_mp.supervise.places import state_directory
 
-__all__ = ["LazyDesk", "open_desk", "root_keys"]
+__all__ = ["LazyDesk", "key_file_of", "open_desk", "root_keys", "sweep_identities"]
 
 
 def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | None) -> Desk:
@@ -34,6 +35,27 @@ def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | Non
 def root_keys(credentials: RootCredentials | None) -> RootKeys | None:
     """As identities know them."""
     return None if credentials is None else RootKeys(credentials.access_key, credentials.secret_key)
+
+
+def key_file_of(namespace: Namespace) -> str:
+    """The path of the key file where this process finds the state directory."""
+    return os.path.join(state_directory(namespace.store_id, os.environ, os.geteuid()), FILE_NAME)
+
+
+def sweep_identities(namespace: Namespace, key_file: str) -> tuple[int, int]:
+    """Remove what dead processes were writing, and the records of keys that are dead or expired an hour ago;
+    how many of each. Without a key file nobody has been given one.
+
+    Raises IdentityError, NamespaceError.
+    """
+    keys = KeyFile(key_file, namespace.context.random)
+    if not keys.exists():
+        return 0, 0
+    identities = open_identities(namespace, keys, None, make_keys=False)
+    try:
+        return identities.sweep(), CredentialIssuer(identities).sweep()
+    finally:
+        identities.close()
 
 
 class LazyDesk:

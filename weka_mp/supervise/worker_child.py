@@ -11,14 +11,13 @@ from typing import Any
 
 import trio
 
-from weka_mp.identity.key_file import FILE_NAME
 from weka_mp.server.limits import Limits
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import NOBODY, RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
 from weka_mp.supervise.child import ChildLink
+from weka_mp.supervise.identities import key_file_of
 from weka_mp.supervise.opening import open_namespace
-from weka_mp.supervise.places import state_directory
 
 __all__ = ["main"]
 
@@ -32,8 +31,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
     metrics.register()
     sockets = [socket.socket(fileno=fd) for fd in plan["listen_fds"]]
     with open_namespace(plan["store"], plan["durability"]) as namespace:
-        state = state_directory(namespace.store_id, os.environ, os.geteuid())
-        settings = replace(settings, identity_keys=os.path.join(state, FILE_NAME))
+        settings = replace(settings, identity_keys=key_file_of(namespace))
         async with trio.open_nursery() as nursery:
 
             async def serve(*, task_status: trio.TaskStatus[None]) -> None:

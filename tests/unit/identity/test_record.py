@@ -131,9 +131,9 @@ def test_a_lost_record_is_not_an_empty_one(bench: Bench, tmp_path: Path) -> None
 
 
 def test_a_newer_version_is_left_alone(bench: Bench) -> None:
-    data = wrap({"version": 2})
+    data = wrap({"version": 3})
     overwrite(bench, REGISTRY, data)
-    with pytest.raises(IdentityUnusable, match="version 2"):
+    with pytest.raises(IdentityUnusable, match="version 3"):
         bench.add()
     assert _bytes(bench) == data
 

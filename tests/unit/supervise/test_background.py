@@ -12,8 +12,12 @@ import trio
 from tests.unit.namespace.kit import BUCKET, FixedClock, memory_store
 from tests.unit.namespace.test_multipart import Upload
 from weka_mp.errors import BucketMissing, UploadMissing
+from weka_mp.gateway.identities import open_identities
+from weka_mp.identity import Administration, CredentialIssuer, KeyFile, Role, users
 from weka_mp.namespace import FillReport, Namespace
+from weka_mp.store.interface import DirEntry
 from weka_mp.supervise.background import Filler, fill_until_done, next_pause, sweep
+from weka_mp.supervise.identities import sweep_identities
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
 
@@ -127,3 +131,39 @@ def test_an_upload_in_which_nothing_happens_is_kept_for_7_days() -> None:
         sweep(namespace, lambda: False)
         with pytest.raises(UploadMissing):
             idle.part(1, b"late")
+
+
+def test_dead_access_keys_are_swept(tmp_path: Path) -> None:
+    """Expired an hour ago, or of a parent that is gone; and a store without a key file is left as it is."""
+    clock = FixedClock()
+    with Namespace.open(memory_store(clock), clock=clock) as namespace:
+        key_file = str(tmp_path / "state" / "keys")
+        sweep(namespace, lambda: False)
+        assert sweep_identities(namespace, key_file) == (0, 0)
+        assert b"identity" not in [entry.name for entry in _control_entries(namespace)]
+        keys = KeyFile(key_file, namespace.context.random)
+        identities = open_identities(namespace, keys, None, make_keys=True)
+        admin, issuer = Administration(identities), CredentialIssuer(identities)
+        for name in ("ann", "bob"):
+            admin.add_user(name, Role.S3, "Correct-Horse-9")
+        short, service = issuer.assume_role("ann", 900), issuer.add_service_account("bob")
+        longer = issuer.assume_role("ann", 7200)
+        identities.change(lambda registry: users.remove(registry, "bob"))
+        assert sweep_identities(namespace, key_file) == (0, 1)
+        assert not identities.children.exists(service.access_key)
+        clock.advance(900 * 10**9 + HOUR - 10**9)
+        assert sweep_identities(namespace, key_file) == (0, 0)
+        clock.advance(10**9)
+        assert sweep_identities(namespace, key_file) == (0, 1)
+        assert not identities.children.exists(short.access_key)
+        assert identities.secret(longer.access_key) is not None
+        identities.close()
+
+
+def _control_entries(namespace: Namespace) -> list[DirEntry]:
+    store = namespace.store
+    control = store.open_dir(store.root(), b".weka")
+    try:
+        return list(store.entries(control))
+    finally:
+        store.close(control)

@@ -1,0 +1,145 @@
+"""One call of STS or IAM: who makes it, with what, at which desk, and what is in their sight.
+
+An account's IAM API shows and changes what is that account's, whoever calls; the command line is for all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from weka_mp.control.desk import Desk
+from weka_mp.control.roles import check_role
+from weka_mp.identity import Caller, Principal
+from weka_mp.identity.errors import NoSuchEntity, Unmodifiable
+from weka_mp.identity.model import Group, StoredPolicy, User
+from weka_mp.identity.naming import ROOT, entity_arn
+from weka_mp.identity.registry import Registry
+from weka_mp.policy.documents import Policy
+from weka_mp.query.errors import QueryError
+from weka_mp.query.parameters import Parameters, invalid
+from weka_mp.query.xml import Content, Record
+
+__all__ = ["PAGING", "Call"]
+
+Entity = TypeVar("Entity")
+
+PAGING: Final = ("Marker", "MaxItems")
+_MOST: Final = 1_000  # IAM, "MaxItems"
+_USUAL: Final = 100
+_ARN: Final = re.compile(r"arn:aws:iam::(aws|[0-9]{12}):policy/([^/]{1,128})")
+_PREDEFINED: Final = "aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`who` signed it; `parameters` are known to the operation."""
+
+    desk: Desk
+    who: Principal[Policy]
+    parameters: Parameters
+
+    @property
+    def caller(self) -> Caller:
+        """As the roles' table has them."""
+        return Caller(self.who.user, self.who.account, self.who.role, 0)
+
+    @property
+    def registry(self) -> Registry:
+        return self.desk.identities.registry
+
+    # ---- users and groups of the account
+    def user(self, name: str) -> User:
+        """Raises NoSuchEntity, also for another account's."""
+        user = self.registry.users.get(name)
+        if user is None or user.account != self.who.account:
+            raise NoSuchEntity(f"The user with name {name} cannot be found.")
+        return user
+
+    def named_user(self) -> User:
+        """The one whom UserName names. Raises as `user` does."""
+        return self.user(self.parameters.text("UserName"))
+
+    def changeable_user(self) -> User:
+        """The same, whom the caller may change. Raises NotAllowed, Unmodifiable."""
+        name = self.parameters.text("UserName")
+        if name == ROOT and self.who.account == ROOT:
+            raise Unmodifiable(f"the user {ROOT} is built in: its keys are those of the root credentials")
+        user = self.user(name)
+        check_role(self.caller, user.role)
+        return user
+
+    def group(self) -> Group:
+        """The one that GroupName names. Raises NoSuchEntity."""
+        name = self.parameters.text("GroupName")
+        group = self.registry.groups.get(name)
+        if group is None or group.account != self.who.account:
+            raise NoSuchEntity(f"The group with name {name} cannot be found.")
+        return group
+
+    # ---- policies
+    def policy(self) -> StoredPolicy | str:
+        """What PolicyArn names: a custom policy of the account, or the name of a predefined one.
+
+        Raises NoSuchEntity, QueryError.
+        """
+        arn = self.parameters.text("PolicyArn")
+        match = _ARN.fullmatch(arn)
+        if match is None:
+            raise QueryError("ValidationError", f"ARN {arn} is not valid.")
+        number, name = match[1], match[2]
+        if number == _PREDEFINED and name in self.desk.identities.predefined:
+            return name
+        policy = self.registry.policies.get(name)
+        if number != self.who.account_number or policy is None or policy.account != self.who.account:
+            raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
+        return policy
+
+    def policy_arn(self, name: str) -> str:
+        """Of a policy by its name: a predefined one belongs to AWS, as far as ARNs go."""
+        predefined = name in self.desk.identities.predefined
+        return entity_arn(_PREDEFINED if predefined else self.who.account_number, "policy", name)
+
+    def arn(self, kind: str, name: str) -> str:
+        """Of a user or group of the account."""
+        return entity_arn(self.who.account_number, kind, name)
+
+    # ---- lists
+    def check_path(self) -> None:
+        """Everything lies at the path ``/``. Raises QueryError."""
+        for name in ("Path", "NewPath"):
+            path = self.parameters.text_or_none(name)
+            if path not in (None, "/"):
+                raise QueryError("NotImplemented", f"The {name} must be /: there are no others.")
+
+    def below_path(self, entities: Sequence[Entity]) -> Sequence[Entity]:
+        """What is below PathPrefix: everything, or nothing."""
+        return entities if self.parameters.text_or_none("PathPrefix") in (None, "", "/") else ()
+
+    def page(self, element: str, rows: Sequence[tuple[str, Content]]) -> Record:
+        """Those behind Marker, MaxItems of them; rows: each with the unique name it is sorted by."""
+        most = self.parameters.number("MaxItems", _USUAL, 1, _MOST)
+        marker = self.parameters.text_or_none("Marker")
+        behind = sorted(
+            (row for row in rows if marker is None or row[0] > _unmarked(marker)), key=lambda row: row[0]
+        )
+        shown = behind[:most]
+        more = len(behind) > most
+        return {
+            element: [row[1] for row in shown],
+            "IsTruncated": more,
+            "Marker": _marked(shown[-1][0]) if more else None,
+        }
+
+
+def _marked(name: str) -> str:
+    return name.encode().hex()
+
+
+def _unmarked(marker: str) -> str:
+    try:
+        return bytes.fromhex(marker).decode()
+    except ValueError:
+        raise invalid("Marker", marker, "Member must be one that was given out") from None
