@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.histories.contents import PLACES, Content
 
-__all__ = ["FOLDER", "FORGOTTEN", "LOOKS", "Held", "Operation", "State", "initial", "meet", "reader", "steps"]
+__all__ = ["FOLDER", "FORGOTTEN", "LOOKS", "Held", "Operation", "State", "initial", "meet", "steps"]
 
 Value = str | None
 """What a key holds: the name of contents; None: there is no such object."""
@@ -184,7 +184,7 @@ def meet(state: State, look: Operation) -> tuple[State, bool]:
 
     Meeting a file changes nothing for others, and to have met more is never worse.
     """
-    name, wanted = reader(look), Content.read(look.value or "")
+    name, wanted = _reader(look), Content.read(look.value or "")
     known = {met.held.file: met for met in state.met if met.reader == name}
     for place in _places(look, len(state.keys)):
         held = state.keys[place.key]
@@ -199,7 +199,7 @@ def meet(state: State, look: Operation) -> tuple[State, bool]:
     return state._replace(met=tuple(sorted((*others, *known.values())))), False
 
 
-def reader(look: Operation) -> str:
+def _reader(look: Operation) -> str:
     """Of who sees or glimpses; a beginning may be that of several: see `relaxed`."""
     return f"{look.client} {look.end!r}"
 

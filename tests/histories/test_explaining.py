@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -32,7 +31,7 @@ class Register:
         self.history: list[Operation] = []
 
     def run(self, operations: int) -> list[Operation]:
-        """That many; some times are equal to none, some operations are never answered."""
+        """That many at most; some are never answered."""
         free = [0.0] * self._callers
         for number in range(operations):
             happens = number + 1.0
@@ -94,21 +93,20 @@ class Register:
 # ---- every order there is
 def by_trying_all(history: list[Operation], state: State) -> bool:
     """Whether one of all orders explains it. Readers in steps look at the state after each operation."""
-    left = sorted((found for found in history), key=lambda found: found.start)
-    return _any_order(tuple(left), state, -math.inf)
+    return _any_order(tuple(history), state, -math.inf)
 
 
 def _any_order(left: tuple[Operation, ...], state: State, begun: float) -> bool:
     if not any(found.answered for found in left):
         return True
-    for state_now in _met(left, state):
-        for found in left:
-            rest = tuple(other for other in left if other is not found)
-            if any(other.answered and other.end < found.start for other in rest) or found.end < begun:
-                continue
-            last = max(begun, found.start)
-            if any(_any_order(rest, after, last) for after in _after(state_now, found)):
-                return True
+    state = _met(left, state)
+    for found in left:
+        rest = tuple(other for other in left if other is not found)
+        if any(other.answered and other.end < found.start for other in rest) or found.end < begun:
+            continue
+        last = max(begun, found.start)
+        if any(_any_order(rest, after, last) for after in _after(state, found)):
+            return True
     return False
 
 
@@ -119,13 +117,13 @@ def _after(state: State, found: Operation) -> list[State]:
     return [state] if agrees else []
 
 
-def _met(left: tuple[Operation, ...], state: State) -> Iterator[State]:
-    """Who reads in steps may have met what is there now, or not: not before what has ended by then begins."""
+def _met(left: tuple[Operation, ...], state: State) -> State:
+    """Who reads in steps and began before the next answer may have met what is there now."""
     earliest = min((found.end for found in left if found.answered), default=math.inf)
     for found in left:
         if found.kind in ("see", "glimpse") and found.start <= earliest:
             state, _ = meet(state, found)
-    yield state
+    return state
 
 
 @pytest.mark.parametrize("seed", range(120))
