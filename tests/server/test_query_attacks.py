@@ -321,9 +321,13 @@ def test_nothing_secret_is_logged(office, caplog):
     iam = office.service("iam")
     key = iam.create_access_key(UserName="bob")["AccessKey"]
     given = office.service("sts", key).assume_role(RoleArn="arn:xxx:xxx:xxx:xxxx", RoleSessionName="any")
+    office.service("sts", key).get_session_token()
     ours = [record for record in caplog.records if record.name.startswith("weka_mp")]
     text = "\n".join(f"{record.getMessage()} {getattr(record, 'fields', '')}" for record in ours)
-    assert "sts:AssumeRole" in text and "iam:CreateAccessKey" in text
+    told = [record.getMessage() for record in ours if record.name == "weka_mp.server"]
+    assert [message.partition(": ")[2].strip() for message in told] == [
+        "iam:CreateAccessKey bob", "sts:AssumeRole", "sts:GetSessionToken",
+    ]
     for secret in (key["SecretAccessKey"], given["Credentials"]["SecretAccessKey"],
                    given["Credentials"]["SessionToken"], PASSWORD, SECRET_KEY):
         assert secret not in text

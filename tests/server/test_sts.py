@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 import sys
 import time
 import urllib.request
@@ -14,9 +15,11 @@ import boto3
 import botocore.credentials
 import botocore.session
 import pytest
+import urllib3
 from botocore.exceptions import ClientError
+from minio.credentials import AssumeRoleProvider
 
-from tests.server.endpoint import ACCESS_KEY, Endpoint, running_endpoint
+from tests.server.endpoint import ACCESS_KEY, SECRET_KEY, Endpoint, running_endpoint
 from tests.server.identities import (
     PASSWORD,
     Office,
@@ -214,6 +217,35 @@ def test_boto3_refreshes_by_itself_over_an_expiry(office, clock):
     clock.ahead += 20 * MINUTE  # nothing is asked for what is still good
     s3.get_object(Bucket="bucket", Key="a/k")
     assert sessions == ["sts"] * 3
+
+
+@pytest.mark.clients
+def test_minios_sdk_gets_its_own_credentials(office):
+    """It signs for no region, and names no role."""
+    office.user("bob", "readonly")
+    for more in ({}, {"role_arn": ROLE["RoleArn"], "role_session_name": "any", "region": "us-east-1"}):
+        with urllib3.PoolManager(retries=False) as pool:
+            provider = AssumeRoleProvider(
+                sts_endpoint=office.endpoint.url, access_key="bob", secret_key=PASSWORD,
+                policy=allowing("s3:GetObject", "bucket/*"), http_client=pool, **more,
+            )
+            found = provider.retrieve()
+        credentials = {"AccessKeyId": found.access_key, "SecretAccessKey": found.secret_key,
+                       "SessionToken": found.session_token}
+        s3 = office.service("s3", credentials)
+        assert s3.get_object(Bucket="bucket", Key="a/k")["Body"].read() == b"of a"
+        assert failure(s3.list_buckets) == ("AccessDenied", 403)
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("service", ["sts", "s3"])
+def test_curl_asks_who_it_is(office, service):
+    call = [
+        "curl", "-sS", "--aws-sigv4", f"aws:amz:us-east-1:{service}", "-u", f"{ACCESS_KEY}:{SECRET_KEY}",
+        "-d", "Action=GetCallerIdentity&Version=2011-06-15", office.endpoint.url,
+    ]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=True)
+    assert "<Arn>arn:aws:iam::000000000001:root</Arn>" in done.stdout
 
 
 # ---- who gets none

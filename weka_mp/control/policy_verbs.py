@@ -14,7 +14,7 @@ from weka_mp.control.roles import check_account, is_in_sight
 from weka_mp.identity import Caller, Role, ServiceAccount
 from weka_mp.identity.errors import InvalidInput, NoSuchEntity
 from weka_mp.identity.issuing import HOUR_SECONDS
-from weka_mp.identity.policies import names_of_user
+from weka_mp.identity.policies import names_of_user, within_user
 
 __all__ = [
     "add_policy", "add_service_account", "assume_role", "attach_policy", "detach_policy", "list_policies",
@@ -64,7 +64,9 @@ def list_user_policies(desk: Desk, caller: Caller, fields: Fields) -> Any:
         {
             "user_name": user.name,
             "policy_name": user.cli_policy,
-            "all_policies": list(names_of_user(registry, user)),
+            "all_policies": [
+                *names_of_user(registry, user), *(name for name, _ in within_user(registry, user)),
+            ],
         }
         for user in sorted(registry.users.values(), key=lambda user: user.name)
         if user.role is Role.S3 and is_in_sight(caller, user.account)

@@ -28,6 +28,7 @@ __all__ = [
     "remove",
     "replace_document",
     "set_tags",
+    "within_user",
 ]
 
 
@@ -86,6 +87,17 @@ def names_of_user(registry: Registry, user: User) -> tuple[str, ...]:
     of_groups = (name for group in user.groups for name in registry.group(group).policies)
     own = () if user.cli_policy is None else (user.cli_policy,)
     return tuple(dict.fromkeys((*own, *user.policies, *of_groups)))
+
+
+def within_user(registry: Registry, user: User) -> tuple[tuple[str, str], ...]:
+    """The policies without a name of their own that speak for the user: those kept within it, then within its
+    groups; each as messages name it, and its document.
+    """
+    groups = [registry.group(name) for name in user.groups]
+    within = [(f"user {user.name}", user.inline), *((f"group {one.name}", one.inline) for one in groups)]
+    return tuple(
+        (f"{name} of {whose}", document) for whose, inline in within for name, document in inline.items()
+    )
 
 
 def attach_by_cli(

@@ -11,7 +11,7 @@ from weka_mp.identity.errors import IdentityUnusable
 from weka_mp.identity.key_file import KeyFile
 from weka_mp.identity.model import AccessKey, Role, User
 from weka_mp.identity.parsed_policies import ParsedPolicies
-from weka_mp.identity.policies import names_of_user
+from weka_mp.identity.policies import names_of_user, within_user
 from weka_mp.identity.principal import AttachedPolicy, CredentialKind, PolicyUse, Principal
 from weka_mp.identity.registry import Registry
 from weka_mp.identity.sealing import sealed_under
@@ -119,15 +119,13 @@ class Snapshot(Generic[P]):
 
     def _speaking(self, user: User) -> tuple[AttachedPolicy[P], ...]:
         """Every policy that counts: those with a name, then those within the user and its groups."""
-        groups = [self.registry.group(name) for name in user.groups]
-        within = [(f"user {user.name}", user.inline), *((f"group {one.name}", one.inline) for one in groups)]
         return (
             *(self._policy(name) for name in names_of_user(self.registry, user)),
             *(
-                self._parsed.attached(f"{name} of {whose}", document, PolicyUse.IDENTITY)
-                for whose, inline in within for name, document in inline.items()
+                self._parsed.attached(name, document, PolicyUse.IDENTITY)
+                for name, document in within_user(self.registry, user)
             ),
-        )  # fmt: skip
+        )
 
     def _policy(self, name: str) -> AttachedPolicy[P]:
         document = self._predefined.get(name)

@@ -37,8 +37,15 @@ _log = logging.getLogger("weka_mp.server")
 XML_TYPE: Final = ("Content-Type", "text/xml")
 _UNKNOWN: Final = "Query"  # what the log and the counts call a request that named no operation
 _BODILESS: Final = Authentication(None, AuthKind.ANONYMOUS)
+_REGIONS: Final = ALSO_ACCEPTED | {""}  # MinIO's SDKs name none when they ask for credentials
+_SUBJECTS: Final = (
+    "UserName", "NewUserName", "GroupName", "NewGroupName", "PolicyName", "PolicyArn", "AccessKeyId",
+)  # fmt: skip
+"""What a change is about, for the log: of one that was made, so these are names that were good."""
+
 _OUR_FAULT: Final = frozenset({"ServiceFailure", "ServiceUnavailable"})
 _CHANGES_NOTHING: Final = ("Get", "List")
+_GIVES_OUT: Final = frozenset({"GetSessionToken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ async def answer_query(
     try:
         asking, request = service.asking(), head.request
         claimed = claim(
-            request, now=now, lookup=asking.lookup, regions=Regions(service.settings.region, ALSO_ACCEPTED)
+            request, now=now, lookup=asking.lookup, regions=Regions(service.settings.region, _REGIONS)
         )
         body = await _body(wire, connection, head)
         record.received = len(body)
@@ -105,8 +112,9 @@ def _answer(service: Service, claimed: Claim, parameters: Parameters, record: Re
         raise QueryError("ServiceUnavailable", "There are no users here.")
     who = _who(desk, claimed)
     done = answer(desk, who, claimed.service, parameters, record.request_id)
-    if not parameters.action.startswith(_CHANGES_NOTHING):
-        _log.info("%s, from %s: %s", who.arn, record.remote, record.operation)
+    if not parameters.action.startswith(_CHANGES_NOTHING) or parameters.action in _GIVES_OUT:
+        about = " ".join(filter(None, (parameters.text_or_none(name) for name in _SUBJECTS)))
+        _log.info("%s, from %s: %s %s", who.arn, record.remote, record.operation, about)
     return done
 
 

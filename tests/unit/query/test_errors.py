@@ -5,6 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from weka_mp.errors import NoSpace
 from weka_mp.identity import errors as trouble
@@ -79,3 +81,19 @@ def test_members_that_are_none(form: dict[str, str]) -> None:
     with pytest.raises(QueryError) as caught:
         Parameters(form).pairs("T")
     assert caught.value.code == "ValidationError"
+
+
+@given(st.binary(max_size=200) | st.text("%&=+.ab1KeyValuember", max_size=60).map(str.encode))
+def test_any_bytes_are_parameters_or_refused(form: bytes) -> None:
+    try:
+        found = parse((("Action", "x"),), form)
+    except QueryError as error:
+        assert error.code == "MalformedQueryString"
+        return
+    assert found.action == "x"
+    for ask in (found.texts, found.pairs, found.flag, lambda name: found.number(name, 1, 0, 9)):
+        for name in ("a", "b"):
+            try:
+                ask(name)
+            except QueryError as error:
+                assert error.code == "ValidationError"
