@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from weka_mp.cli import s3_credentials, s3_policy
+from weka_mp.cli import s3_bucket, s3_credentials, s3_policy
 
 __all__ = ["command"]
 
 
-@click.group("s3", short_help="Policies, service accounts and temporary credentials of S3.")
+@click.group("s3", short_help="Buckets, policies, service accounts and temporary credentials of S3.")
 def command() -> None:
     """Who may do what over S3 (docs/ADMINISTRATION.md)."""
 
 
+command.add_command(s3_bucket.bucket)
 command.add_command(s3_policy.policy)
 command.add_command(s3_credentials.service_account)
 command.add_command(s3_credentials.sts)

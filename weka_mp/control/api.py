@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import parse_qsl
 
 from weka_mp.control import identity_routes
 from weka_mp.control.desk import Question
@@ -125,7 +126,7 @@ async def respond(service: Service, request: Request, *, trusted: bool, source: 
         identity = _find_identity(request)
         if identity is not None:
             question = Question(
-                _method(request), request.path, request.json(), request.authorization, source, trusted
+                _method(request), request.path, _fields(request), request.authorization, source, trusted
             )
             answer = await service.administer(question, *identity)
             return json_response(answer.status, answer.content)
@@ -146,6 +147,20 @@ async def respond(service: Service, request: Request, *, trusted: bool, source: 
     except Exception:
         log.exception("the administration request %s %s failed", request.method, request.path)
         return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the log")
+
+
+def _fields(request: Request) -> dict[str, object]:
+    """The body's fields, of DELETE those in the address's query too: there a name alone, ``true`` and
+    ``false`` are truth values. What is known is for the route to say. Raises BadRequest.
+    """
+    found = request.json()
+    if request.method != "DELETE":
+        return found
+    for name, value in parse_qsl(request.query, keep_blank_values=True):
+        if name in found:
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "a field twice")
+        found[name] = {"": True, "true": True, "false": False}.get(value, value)
+    return found
 
 
 def _method(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Administration of users, policies and credentials: who asks, whether they may, and the answer.
+"""Administration of users, policies, credentials and buckets: who asks, whether they may, and the answer.
 
 Synchronous, and the same for a running service (its socket and its network address) and for a command on a
 stopped store: both hand over a method, a path and a body.
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from weka_mp.clock import Clock
 from weka_mp.errors import NamespaceError
 from weka_mp.identity import (
     Administration,
@@ -26,10 +25,11 @@ from weka_mp.identity import (
 from weka_mp.identity import errors as trouble
 from weka_mp.identity.iam_changes import IamChanges
 from weka_mp.identity.naming import ROOT
+from weka_mp.namespace import Changes, Namespace
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.errors import MalformedPolicy
 
-__all__ = ["Answer", "Desk", "Question", "failure"]
+__all__ = ["Answer", "Changed", "Desk", "Question", "failure"]
 
 log = logging.getLogger(__name__)
 
@@ -69,21 +69,33 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """content: `data`, or `error` (a line for people) and `code` (the error's name)."""
+    """content: `data`, or `error` (a line for people) and `code` (the error's name). changes: what the mounts
+    must forget before it is given.
+    """
 
     status: HTTPStatus
     content: Mapping[str, object] = field(repr=False)
+    changes: Changes = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a verb that changed names below the store has to say."""
+
+    data: Any
+    changes: Changes
 
 
 class Desk:
     """Of one store. `logins` is for the one process that takes them. Thread-safe."""
 
-    def __init__(self, identities: IdentityStore[Policy], clock: Clock) -> None:
+    def __init__(self, identities: IdentityStore[Policy], namespace: Namespace) -> None:
         self.identities = identities
+        self.namespace = namespace
         self.administration = Administration(identities)
         self.iam = IamChanges(identities)
         self.issuer = CredentialIssuer(identities)
-        self.logins = AdminLogins(identities, LockOut(clock))
+        self.logins = AdminLogins(identities, LockOut(namespace.clock))
 
     def close(self) -> None:
         """Give back what the identities hold."""
@@ -114,4 +126,4 @@ def failure(error: Exception) -> Answer:
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("administration of users and policies fails: %s", error)
     content: dict[str, Any] = {"error": " ".join(str(error).split()), "code": type(error).__name__}
-    return Answer(status, content)
+    return Answer(status, content, tuple(error.changes) if isinstance(error, NamespaceError) else ())

@@ -43,6 +43,13 @@ class Fields:
             return value
         raise InvalidInput(f"the field {name} must be a whole number")
 
+    def flag(self, name: str) -> bool:
+        """False where it is absent or null. Raises InvalidInput."""
+        value = self._body.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise InvalidInput(f"the field {name} must be true or false")
+
     def document_or_none(self, name: str) -> str | None:
         """A policy: its text, or the JSON object itself. None where absent or null. Raises InvalidInput."""
         value = self._body.get(name)

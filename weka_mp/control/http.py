@@ -33,12 +33,15 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: `path` is percent-decoded, without its query; `authorization` that header, or empty."""
+    """One request: `path` is percent-decoded, without its query, which is as it was sent; `authorization`
+    that header, or empty.
+    """
 
     method: str
     path: str
     body: bytes = field(repr=False)
     authorization: str = field(default="", repr=False)
+    query: str = ""
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; an absent body is an empty one. Raises BadRequest."""
@@ -83,6 +86,7 @@ class _Head:
 
     method: str
     path: str
+    query: str
     authorization: str = field(repr=False)
     body_start: int
     body_length: int
@@ -106,7 +110,8 @@ class RequestReader:
         end = head.body_start + head.body_length
         if len(self._buffer) < end:
             return None
-        return Request(head.method, head.path, bytes(self._buffer[head.body_start : end]), head.authorization)
+        body = bytes(self._buffer[head.body_start : end])
+        return Request(head.method, head.path, body, head.authorization, head.query)
 
     def _read_head(self) -> _Head | None:
         end = self._buffer.find(b"\r\n\r\n", 0, MAX_HEAD)
@@ -118,10 +123,11 @@ class RequestReader:
         match = _REQUEST_LINE.fullmatch(line)
         if match is None:
             raise BadRequest(HTTPStatus.BAD_REQUEST, "not an HTTP/1.1 request line")
-        path = unquote(urlsplit(match[2].decode("ascii")).path)
+        target = urlsplit(match[2].decode("ascii"))
         fields = [_field(line) for line in headers]
         length, authorization = _content_length(fields), _authorization(fields)
-        return _Head(match[1].decode("ascii"), path, authorization, end + 4, length)
+        method, path = match[1].decode("ascii"), unquote(target.path)
+        return _Head(method, path, target.query, authorization, end + 4, length)
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:

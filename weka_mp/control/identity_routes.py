@@ -1,4 +1,4 @@
-"""The paths below ``/api/v2`` for users, policies and credentials: each with its verb, fields and handler."""
+"""The paths below ``/api/v2`` for users, policies, credentials, buckets: each with verb, fields, handler."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from weka_mp.control import policy_verbs, user_verbs
-from weka_mp.control.desk import Answer, Desk, Question, failure
+from weka_mp.control import bucket_verbs, policy_verbs, user_verbs
+from weka_mp.control.desk import Answer, Changed, Desk, Question, failure
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import Verb, check_verb
 from weka_mp.errors import NamespaceError
@@ -91,6 +91,24 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute("GET", "/s3/policies/{name}", Verb.LIST_POLICIES, policy_verbs.show_policy),
     IdentityRoute("DELETE", "/s3/policies/{name}", Verb.CHANGE_POLICIES, policy_verbs.remove_policy),
     IdentityRoute("GET", "/s3/userPolicies", Verb.LIST_POLICIES, policy_verbs.list_user_policies),
+    IdentityRoute("GET", "/s3/buckets", Verb.LIST_BUCKETS, bucket_verbs.list_buckets),
+    IdentityRoute(
+        "POST", "/s3/buckets", Verb.CHANGE_BUCKETS, bucket_verbs.create_bucket,
+        ("bucket_name", "policy", _DOCUMENT, "existing_path"), _ADDED,
+    ),
+    IdentityRoute(
+        "DELETE", "/s3/buckets/{bucket}", Verb.CHANGE_BUCKETS, bucket_verbs.destroy_bucket, ("unlink",)
+    ),
+    IdentityRoute("GET", "/s3/buckets/{bucket}/policy", Verb.LIST_BUCKETS, bucket_verbs.policy_name),
+    IdentityRoute(
+        "PUT", "/s3/buckets/{bucket}/policy", Verb.CHANGE_BUCKETS, bucket_verbs.set_policy,
+        ("bucket_policy",),
+    ),
+    IdentityRoute("GET", "/s3/buckets/{bucket}/policyJson", Verb.LIST_BUCKETS, bucket_verbs.policy_text),
+    IdentityRoute(
+        "PUT", "/s3/buckets/{bucket}/policyJson", Verb.CHANGE_BUCKETS, bucket_verbs.set_policy_text,
+        (_DOCUMENT,),
+    ),
     IdentityRoute(
         "GET", "/s3/serviceAccounts", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.list_service_accounts
     ),
@@ -144,4 +162,6 @@ def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[
         return failure(error)
     except (IdentityError, MalformedPolicy, NamespaceError) as error:
         return failure(error)
+    if isinstance(found, Changed):
+        return Answer(route.status, {"data": found.data}, found.changes)
     return Answer(route.status, {"data": found})

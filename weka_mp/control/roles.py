@@ -28,6 +28,8 @@ class Verb(enum.Enum):
     CHANGE_USERS = "add, change or delete users"
     LIST_POLICIES = "see policies"
     CHANGE_POLICIES = "add, remove, attach or detach policies"
+    LIST_BUCKETS = "list buckets and see their policies"
+    CHANGE_BUCKETS = "make or remove buckets, or set their policies"
     USE_SERVICE_ACCOUNTS = "have service accounts"
     SHOW_LOCKOUT = "see the rule of lock-outs"
     CHANGE_LOCKOUT = "change the rule of lock-outs"
@@ -47,6 +49,8 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_USERS: _ADMINS,
     Verb.LIST_POLICIES: _LOOKERS,
     Verb.CHANGE_POLICIES: _ADMINS,
+    Verb.LIST_BUCKETS: _LOOKERS,
+    Verb.CHANGE_BUCKETS: _ADMINS,
     Verb.USE_SERVICE_ACCOUNTS: frozenset({Role.S3}),
     Verb.SHOW_LOCKOUT: _LOOKERS,
     Verb.CHANGE_LOCKOUT: _CLUSTER,

@@ -26,6 +26,7 @@ from weka_mp.values import BucketName
 
 __all__ = [
     "NO_GRANTS", "Grants", "PolicyBlocked", "grants_of", "new_grants", "remove_policy", "replace_policy",
+    "stored_grants",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -73,12 +74,16 @@ NO_GRANTS: Final = Grants()
 
 def grants_of(namespace: Namespace, bucket: BucketName) -> Grants:
     """Now. Raises S3Error ServiceUnavailable when the policy cannot be understood, NamespaceError."""
-    access = namespace.bucket_access(bucket)
     try:
-        return _grants(access, bucket)
+        return stored_grants(namespace, bucket)
     except MalformedPolicy as error:
         _log.error("nobody is let into the bucket %s, since its policy cannot be read: %s", bucket, error)
         raise S3Error("ServiceUnavailable", "The bucket's policy cannot be read now.") from error
+
+
+def stored_grants(namespace: Namespace, bucket: BucketName) -> Grants:
+    """Now. Raises MalformedPolicy (put by another version, or by nobody), NamespaceError."""
+    return _grants(namespace.bucket_access(bucket), bucket)
 
 
 @lru_cache(maxsize=256)

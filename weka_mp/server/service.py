@@ -49,7 +49,7 @@ class Service:
 
     def __post_init__(self) -> None:
         root = RootKeys(self.settings.root.access_key, self.settings.root.secret_key)
-        self.desk = None if self.identities is None else Desk(self.identities, self.clock)
+        self.desk = None if self.identities is None else Desk(self.identities, self.site.namespace)
         self._identities = Identities(
             root, self.settings.account, self.identities, self.settings.anonymous
         )

@@ -29,7 +29,7 @@ def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | Non
     except StartFailed as error:
         raise IdentityUnusable(str(error)) from error
     keys = KeyFile(os.path.join(state, FILE_NAME), namespace.context.random)
-    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace.clock)
+    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace)
 
 
 def root_keys(credentials: RootCredentials | None) -> RootKeys | None:

@@ -18,6 +18,7 @@ from weka_mp.identity.errors import IdentityError
 from weka_mp.ipc.peers import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.namespace import Namespace
 from weka_mp.observe.metrics import exposition, snapshot
+from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise import mounts
 from weka_mp.supervise.fill_jobs import FillJobs
 from weka_mp.supervise.identities import LazyDesk
@@ -60,6 +61,7 @@ class RunningService:
         fills: FillJobs,
         reexports: Reexports,
         desk: LazyDesk,
+        invalidator: Invalidator,
     ) -> None:
         self._views = views
         self._namespace = namespace
@@ -67,6 +69,7 @@ class RunningService:
         self._fills = fills
         self._reexports = reexports
         self._desk = desk
+        self._invalidator = invalidator
 
     async def health(self) -> Health:
         """Children ready, mounts and S3 answering, the store writable."""
@@ -166,7 +169,9 @@ class RunningService:
                 return failure(error)
             return identity_routes.answer(desk, question, route, named)
 
-        return await trio.to_thread.run_sync(answer)
+        found = await trio.to_thread.run_sync(answer)
+        await self._invalidator.publish(found.changes)
+        return found
 
     def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
         """Queue a fill; raises BucketMissing at once."""

@@ -26,6 +26,7 @@ from weka_mp.errors import NamespaceError
 from weka_mp.ipc.peers import listen_unix
 from weka_mp.namespace import Namespace
 from weka_mp.observe.logs import LogSink
+from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise import checks, dead_mounts, mounts, places, plans
 from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
 from weka_mp.supervise.fill_jobs import FillJobs
@@ -68,6 +69,7 @@ class _Prepared:
     background: Keeper
     reexports: Reexports
     desk: LazyDesk
+    invalidator: Invalidator
 
     @property
     def keepers(self) -> list[Keeper]:
@@ -170,6 +172,7 @@ async def _prepare(
         background=background,
         reexports=Reexports(namespace, mount_keepers[0] if mount_keepers else None, doors),
         desk=desk,
+        invalidator=Invalidator(children.mount_sockets),
     )
 
 
@@ -286,14 +289,16 @@ async def _run(
 ) -> None:
     fills = FillJobs(prepared.background)
     service = RunningService(
-        prepared.views, prepared.namespace, prepared.keepers, fills, prepared.reexports, prepared.desk
-    )
+        prepared.views, prepared.namespace, prepared.keepers, fills, prepared.reexports, prepared.desk,
+        prepared.invalidator,
+    )  # fmt: skip
     async with trio.open_nursery() as nursery:
         stopping = trio.CancelScope()
         nursery.start_soon(_cancel_on_signal, signals, stopping)
         with stopping:
             await _start_all(prepared, nursery)
             nursery.start_soon(prepared.reexports.run)
+            await nursery.start(prepared.invalidator.run)
             await nursery.start(serve_admin, service, prepared.admin_listeners)
             nursery.start_soon(fills.run)
             await _wait_for_views(prepared.views)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
@@ -24,6 +25,7 @@ from weka_mp.supervise.identities import LazyDesk, open_desk
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "ADMINISTRATION.md").read_text("utf-8")
 PASSWORD = "Correct-Horse-9"
 OTHER = "Another-Horse-7"
+_numbers = itertools.count()
 ROOT = RootKeys("testroot", "testsecret")
 POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}
@@ -84,7 +86,12 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "POST /s3/policies": {"policy_name": "new", "policy_file_content": POLICY},
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
         "POST /s3/policies/detach": {"user_name": "victim"},
+        "POST /s3/buckets": {"bucket_name": f"new-{next(_numbers)}"},
+        "PUT /s3/buckets/{bucket}/policy": {"bucket_policy": "download"},
+        "PUT /s3/buckets/{bucket}/policyJson": {"policy_file_content": json.loads(
+            POLICY.replace('"*"', '"arn:aws:s3:::victims/*", "Principal": "*"'))},
     }
+    path = path.replace("{bucket}", "victims")
     return path.replace("{key}", "AKIA" + "A" * 16), bodies.get(f"{route.method} {route.path}", {})
 
 
@@ -100,6 +107,8 @@ def test_the_table_is_enforced_on_every_route(office: Office, role: Role) -> Non
             office.root("POST", "/s3/policies/attach", {"policy_name": "readonly", "user_name": "victim"})
         if "victims" not in {policy["policy"] for policy in office.root("GET", "/s3/policies")}:
             office.root("POST", "/s3/policies", {"policy_name": "victims", "policy_file_content": POLICY})
+        if "victims" not in {bucket["name"] for bucket in office.root("GET", "/s3/buckets")}:
+            office.root("POST", "/s3/buckets", {"bucket_name": "victims", "policy": "public"})
         path, body = sample(route)
         token = office.token("asker")
         done = office.ask(route.method, path, body, token=token)
@@ -140,6 +149,9 @@ def test_the_paths_of_the_documented_rest_api_are_there() -> None:
         ("DELETE", "/s3/policies/p"), ("POST", "/s3/policies/attach"), ("POST", "/s3/policies/detach"),
         ("GET", "/s3/userPolicies"), ("GET", "/s3/serviceAccounts"), ("POST", "/s3/serviceAccounts"),
         ("GET", "/s3/serviceAccounts/K"), ("DELETE", "/s3/serviceAccounts/K"), ("POST", "/s3/sts"),
+        ("GET", "/s3/buckets"), ("POST", "/s3/buckets"), ("DELETE", "/s3/buckets/b"),
+        ("GET", "/s3/buckets/b/policy"), ("PUT", "/s3/buckets/b/policy"),
+        ("GET", "/s3/buckets/b/policyJson"), ("PUT", "/s3/buckets/b/policyJson"),
     ]:  # fmt: skip
         assert find(method, f"/api/v2{path}") is not None
     with pytest.raises(LookupError):

@@ -1,0 +1,133 @@
+"""Buckets and their policies by command: on a stopped store, and on a running service."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.live import serving
+from tests.cli.test_identities import PASSWORD, Terminal
+from weka_mp.policy.canned import bucket_policy_text
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "store"
+    path.mkdir()
+    yield path
+
+
+@pytest.fixture
+def terminal(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    for name in ("WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return Terminal(store, tmp_path)
+
+
+def custom(bucket: str) -> dict[str, object]:
+    return {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}"], "Condition": {"StringEquals": {"s3:prefix": "a/"}},
+    }]}
+
+
+def walk_through(terminal: Terminal, store: Path) -> None:
+    """The documents' steps, one after another."""
+    ok, refused = terminal.ok, terminal.refused
+    assert ok("s3", "bucket", "create", "photos") == ""
+    ok("s3", "bucket", "create", "films", "--policy", "download", "--fs-name", "default")
+    ok("s3", "bucket", "create", "own", "--policy-json", terminal.file("own.json", custom("own")))
+    (store / "made").mkdir()
+    rows = ok("s3", "bucket", "list", "-f", "csv").splitlines()
+    assert rows == [
+        "name,hard,used,path,source,versioning,object-lock", "films,,,/films,s3,off,off",
+        "made,,,/made,posix,off,off", "own,,,/own,s3,off,off", "photos,,,/photos,s3,off,off",
+    ]  # fmt: skip
+    assert "is there already" in refused("s3", "bucket", "create", "photos")
+    assert "not a valid" in refused("s3", "bucket", "create", "No_Bucket")
+    refused("s3", "bucket", "create", "x-y", "--policy", "all", status=2)
+    refused("s3", "bucket", "create", "x-y", "--hard-quota", "1GB", status=2)
+    refused("s3", "bucket", "create", "x-y", "--fs-name", "other", status=2)
+    own = terminal.file("own.json", custom("own"))
+    refused("s3", "bucket", "create", "x-y", "--policy", "public", "--policy-json", own, status=2)
+    wrong = refused("s3", "bucket", "create", "x-y", "--policy-json", own)  # speaks of another bucket
+    assert "own.json" in wrong
+    assert "Statement[0].Resource" in wrong
+
+    get = ("s3", "bucket", "policy", "get")
+    assert [ok(*get, name) for name in ("photos", "films", "own")] == ["none\n", "download\n", "custom\n"]
+    for words, name in ((("photos", "public"), "public"), (("upload", "photos"), "upload")):
+        ok("s3", "bucket", "policy", "set", *words)
+        assert ok(*get, "photos") == f"{name}\n"
+        shown = json.loads(ok("s3", "bucket", "policy", "get-json", "photos"))
+        assert shown == json.loads(bucket_policy_text(name, "photos"))
+    ok("s3", "bucket", "create", "public")
+    assert "no policy 'photos'" in refused("s3", "bucket", "policy", "set", "public", "photos", status=2)
+    ok("s3", "bucket", "policy", "set", "photos", "public")  # both are buckets: the first is meant
+    assert [ok(*get, name) for name in ("photos", "public")] == ["public\n", "none\n"]
+    assert "neither" in refused("s3", "bucket", "policy", "set", "nothing", "download")
+    ok("s3", "bucket", "policy", "set-custom", "photos", terminal.file("photos.json", custom("photos")))
+    assert ok(*get, "photos") == "custom\n"
+    assert json.loads(ok("s3", "bucket", "policy", "get-json", "photos")) == custom("photos")
+    for _ in range(2):
+        ok("s3", "bucket", "policy", "unset", "photos")
+    assert ok(*get, "photos") == "none\n"
+    assert "has no policy" in refused("s3", "bucket", "policy", "get-json", "photos")
+    assert "weka-mp s3 bucket list" in refused(*get, "missing")
+
+    (store / "photos" / "k").write_bytes(b"kept")
+    assert "not empty" in refused("s3", "bucket", "destroy", "photos")
+    ok("s3", "bucket", "policy", "set", "photos", "public")
+    ok("s3", "bucket", "destroy", "photos", "--unlink")
+    assert (store / "photos" / "k").read_bytes() == b"kept"
+    assert "photos" not in ok("s3", "bucket", "list", "-o", "name")
+    assert "--existing-path" not in refused("s3", "bucket", "destroy", "photos")
+    for path in ("..", "../photos", "/etc", "other/photos", ".weka", "photos/../films"):
+        told = refused("s3", "bucket", "create", "photos", "--existing-path", path)
+        assert "can only be photos" in told, path
+    assert "photos" not in ok("s3", "bucket", "list", "-o", "name")
+    ok("s3", "bucket", "create", "photos", "--existing-path", "photos")
+    assert ok(*get, "photos") == "none\n"
+    ok("s3", "bucket", "create", "made", "--existing-path", "/made")
+    for name in ("films", "own", "public", "made"):
+        ok("s3", "bucket", "destroy", name)
+    assert ok("s3", "bucket", "list", "--no-header", "-o", "name").split() == ["photos"]
+
+
+def test_the_walk_through_on_a_stopped_store(terminal: Terminal, store: Path) -> None:
+    walk_through(terminal, store)
+
+
+def status_of(url: str) -> int:
+    """Of a request that nobody signed."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+
+
+@pytest.mark.timeout(120)
+def test_the_same_on_a_running_service(terminal: Terminal, store: Path, tmp_path: Path) -> None:
+    with serving(store, "--workers", "2", XDG_STATE_HOME=str(tmp_path / "state")) as live:
+        walk_through(terminal, store)
+        url = f"{live.endpoint}/photos/k"
+        assert status_of(url) == 403
+        for policy, expected in (("download", 200), ("none", 403), ("public", 200), ("upload", 403)):
+            terminal.ok("s3", "bucket", "policy", "set", "photos", policy)
+            assert [status_of(url) for _ in range(8)] == [expected] * 8  # in every worker, at once
+        terminal.ok("user", "add", "eve", "readonly", typed=f"{PASSWORD}\n")
+        eve = {"WEKA_MP_USERNAME": "eve", "WEKA_MP_PASSWORD": PASSWORD}
+        assert "photos" in terminal.ok("s3", "bucket", "list", **eve)
+        assert "may not" in terminal.refused("s3", "bucket", "policy", "set", "photos", "public", **eve)
+        done = live.admin.request("DELETE", "/api/v2/s3/buckets/photos?unlink")
+        assert done["data"] == {"bucket_name": "photos"}
+        assert status_of(url) == 403  # who may nothing is not told that there is none
+        assert (store / "photos" / "k").exists()
+        assert live.stop() == 0
+        assert live.log.read_text().count("PUT /api/v2/s3/buckets/photos/policy") >= 4  # who did what

@@ -1,0 +1,144 @@
+"""``weka-mp s3 bucket``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from weka_mp.cli.administration import Session, Where, place, session, where_options
+from weka_mp.cli.policy_files import read_policy
+from weka_mp.cli.refusals import Refusal
+from weka_mp.cli.tables import TableOptions, print_table, table_options
+from weka_mp.policy.canned import BUCKET_POLICIES, NONE
+
+__all__ = ["bucket"]
+
+_COLUMNS = ("name", "hard", "used", "path", "source", "versioning", "object-lock")
+_MISSING = "weka-mp s3 bucket list shows what there is"
+_NAMES = (NONE, *BUCKET_POLICIES)
+
+
+@click.group("bucket")
+def bucket() -> None:
+    """Buckets, and what they grant to everybody or to somebody."""
+
+
+@bucket.command("create")
+@click.argument("name")
+@click.option(
+    "--policy", "canned", type=click.Choice(_NAMES), help="What everybody may do with it. [default: none]"
+)
+@click.option("--policy-json", "file", metavar="FILE", help="A custom policy, instead.")
+@click.option(
+    "--existing-path", metavar="PATH",
+    help="Make it of the directory that is there, with what is in it: NAME, at the root of the store.",
+)
+@click.option(
+    "--fs-name", type=click.Choice(["default"]), default="default", help="The file system: there is one."
+)
+@where_options
+def create(
+    where: Where, name: str, canned: str | None, file: str | None, existing_path: str | None, fs_name: str
+) -> None:
+    """Make the bucket NAME. It belongs to the account of who makes it."""
+    if canned is not None and file is not None:
+        raise click.UsageError("give --policy or --policy-json, not both")
+    body: dict[str, Any] = {"bucket_name": name}
+    if canned is not None:
+        body["policy"] = canned
+    if file is not None:
+        body["policy_file_content"] = read_policy(file)
+    if existing_path is not None:
+        body["existing_path"] = existing_path
+    with session(where) as reached:
+        reached.ask("POST", place("s3", "buckets"), body, file=file)
+
+
+@bucket.command("list")
+@where_options
+@table_options
+def list_(where: Where, table: TableOptions) -> None:
+    """List the buckets of all accounts that you administrate."""
+    with session(where) as reached:
+        print_table(_COLUMNS, reached.ask("GET", place("s3", "buckets")), table)
+
+
+@bucket.command("destroy")
+@click.argument("name")
+@click.option("--unlink", is_flag=True, help="Keep what is in it, as a directory that is no bucket.")
+@where_options
+def destroy(where: Where, name: str, unlink: bool) -> None:
+    """Remove the bucket NAME, which must be empty."""
+    with session(where) as reached:
+        reached.ask("DELETE", place("s3", "buckets", name), {"unlink": unlink}, missing=_MISSING)
+
+
+@bucket.group("policy")
+def policy() -> None:
+    """What a bucket grants: none, download, upload, public, or a custom policy."""
+
+
+@policy.command("set")
+@click.argument("words", metavar="BUCKET POLICY", nargs=2)
+@where_options
+def set_(where: Where, words: tuple[str, str]) -> None:
+    """Give BUCKET the policy none, download, upload or public. The two words may come in either order."""
+    with session(where) as reached:
+        name, canned = _ordered(reached, *words)
+        if canned not in _NAMES:
+            raise click.UsageError(f"no policy {canned!r}; there are {', '.join(_NAMES)}")
+        body = {"bucket_policy": canned}
+        reached.ask("PUT", place("s3", "buckets", name, "policy"), body, missing=_MISSING)
+
+
+def _ordered(reached: Session, first: str, second: str) -> tuple[str, str]:
+    """The bucket, then the policy: whichever is a bucket is that; when both are, the first is. Raises
+    Refusal.
+    """
+    there = {row["name"] for row in reached.ask("GET", place("s3", "buckets"))}
+    if first in there:
+        return first, second
+    if second in there:
+        return second, first
+    raise Refusal(f"neither {first!r} nor {second!r} is a bucket ({_MISSING})")
+
+
+@policy.command("set-custom")
+@click.argument("name", metavar="BUCKET")
+@click.argument("file", metavar="POLICY-FILE")
+@where_options
+def set_custom(where: Where, name: str, file: str) -> None:
+    """Give BUCKET the policy that POLICY-FILE holds."""
+    body = {"policy_file_content": read_policy(file)}
+    with session(where) as reached:
+        reached.ask("PUT", place("s3", "buckets", name, "policyJson"), body, missing=_MISSING, file=file)
+
+
+@policy.command("get")
+@click.argument("name", metavar="BUCKET")
+@where_options
+def get(where: Where, name: str) -> None:
+    """Print the name of the policy of BUCKET; custom: any that has no name."""
+    with session(where) as reached:
+        click.echo(reached.ask("GET", place("s3", "buckets", name, "policy"), missing=_MISSING)["policy"])
+
+
+@policy.command("get-json")
+@click.argument("name", metavar="BUCKET")
+@where_options
+def get_json(where: Where, name: str) -> None:
+    """Print the policy of BUCKET as JSON."""
+    with session(where) as reached:
+        found = reached.ask("GET", place("s3", "buckets", name, "policyJson"))
+    click.echo(json.dumps(found["policy_content"], indent=2))
+
+
+@policy.command("unset")
+@click.argument("name", metavar="BUCKET")
+@where_options
+def unset(where: Where, name: str) -> None:
+    """Take the policy of BUCKET away. A bucket without one is no error."""
+    with session(where) as reached:
+        reached.ask("PUT", place("s3", "buckets", name, "policy"), {"bucket_policy": NONE}, missing=_MISSING)

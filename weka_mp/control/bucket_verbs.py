@@ -1,0 +1,205 @@
+"""Buckets and their policies, as the administration API has them.
+
+Each takes the desk, who asks, the body's fields and what the path named; each returns what JSON carries.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any, Final
+
+from weka_mp.control.desk import Changed, Desk
+from weka_mp.control.fields import Fields
+from weka_mp.control.roles import is_in_sight
+from weka_mp.errors import (
+    BucketExists,
+    BucketMissing,
+    BucketNotEmpty,
+    InvalidName,
+    NamespaceError,
+    NotSupported,
+)
+from weka_mp.gateway.bucket_grants import (
+    Grants,
+    PolicyBlocked,
+    new_grants,
+    remove_policy,
+    replace_policy,
+    stored_grants,
+)
+from weka_mp.identity import Caller
+from weka_mp.identity.errors import EntityExists, InUse, InvalidInput, NoSuchEntity, NotAllowed
+from weka_mp.identity.naming import ROOT
+from weka_mp.namespace import BucketInfo, Changes
+from weka_mp.policy.canned import BUCKET_POLICIES, NONE, bucket_policy_name, bucket_policy_text
+from weka_mp.values import BucketName
+
+__all__ = [
+    "create_bucket", "destroy_bucket", "list_buckets", "policy_name", "policy_text", "set_policy",
+    "set_policy_text",
+]  # fmt: skip
+
+_NAMES: Final = (NONE, *BUCKET_POLICIES)
+_New = tuple[Grants, tuple[tuple[str, str], ...]]
+
+
+def list_buckets(desk: Desk, caller: Caller, fields: Fields) -> Any:
+    """Those of the accounts in sight. `hard`, `used`: None, since buckets have no quotas."""
+    return [
+        {
+            "name": bucket.name, "hard": None, "used": None, "path": f"/{bucket.name}",
+            "source": bucket.source, "versioning": "off", "object-lock": "off",
+        }
+        for bucket in desk.namespace.list_buckets()
+        if is_in_sight(caller, _owner(desk, bucket))
+    ]  # fmt: skip
+
+
+def create_bucket(desk: Desk, caller: Caller, fields: Fields) -> Any:
+    """An empty one, or of the directory that is there, in the caller's account."""
+    name = BucketName(fields.text("bucket_name"))
+    policy = _asked_policy(desk, name, fields)
+    existing = fields.text_or_none("existing_path")
+    try:
+        changes = _make(desk, name, caller.account, existing)
+    except InvalidName as error:
+        raise InvalidInput(f"{name!r}: {error}") from error
+    if policy is not None:
+        try:
+            _put(desk, name, policy)
+        except BaseException:
+            with suppress(NamespaceError):
+                if existing is None:
+                    desk.namespace.delete_bucket(name)
+            raise
+    return Changed({"bucket_name": name}, changes)
+
+
+def _asked_policy(desk: Desk, name: BucketName, fields: Fields) -> _New | None:
+    canned, text = fields.text_or_none("policy"), fields.document_or_none("policy_file_content")
+    if canned is not None and text is not None:
+        raise InvalidInput("give policy or policy_file_content, not both")
+    return _new(desk, name, _canned(canned or NONE, name) if text is None else text)
+
+
+def _make(desk: Desk, name: BucketName, account: str, existing: str | None) -> Changes:
+    if existing is None:
+        try:
+            return desk.namespace.create_bucket(name, owner=account)[1]
+        except BucketExists as error:
+            raise EntityExists(
+                f"{name} is there already (a directory that is there is made a bucket by its existing path)"
+            ) from error
+    # Nothing is looked up by this path: it is the one place where the bucket can be, or it is refused.
+    if existing.removeprefix("/").removesuffix("/") != name:
+        raise InvalidInput(
+            f"the existing path of the bucket {name} can only be {name}, at the root of the store: move the "
+            "directory there"
+        )
+    try:
+        desk.namespace.adopt_bucket(name, account)
+    except BucketMissing as error:
+        raise NoSuchEntity(f"there is no directory {name} at the root of the store") from error
+    except BucketExists as error:
+        raise EntityExists(f"{name} is a bucket already") from error
+    return ()
+
+
+def destroy_bucket(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """One without objects; unlink: what is in it stays, as a directory that is no bucket."""
+    name = _seen(desk, caller, bucket)
+    changes: Changes = ()
+    try:
+        if fields.flag("unlink"):
+            desk.namespace.unlink_bucket(name)
+        else:
+            changes = desk.namespace.delete_bucket(name)
+    except BucketNotEmpty as error:
+        raise InUse(f"the bucket {name} is not empty (unlink it to keep what is in it)") from error
+    except NotSupported as error:
+        raise InvalidInput(f"the bucket {name} cannot be unlinked. {error}") from error
+    except BucketMissing as error:
+        raise _missing(bucket) from error
+    return Changed({"bucket_name": name}, changes)
+
+
+# ---- policies
+def policy_name(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """``none``, ``download``, ``upload``, ``public``, or ``custom``."""
+    name = _seen(desk, caller, bucket)
+    policy = stored_grants(desk.namespace, name).policy
+    return {"bucket_name": name, "policy": bucket_policy_name(policy, name)}
+
+
+def policy_text(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """The document as it was put, and read."""
+    name = _seen(desk, caller, bucket)
+    policy = stored_grants(desk.namespace, name).policy
+    if policy is None:
+        raise NoSuchEntity(f"the bucket {name} has no policy")
+    return {"bucket_name": name, "policy": policy.text, "policy_content": json.loads(policy.text)}
+
+
+def set_policy(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """A named one, in any case; ``none`` removes what is there."""
+    name = _seen(desk, caller, bucket)
+    canned = fields.text("bucket_policy")
+    _put(desk, name, _new(desk, name, _canned(canned, name)))
+    return {"bucket_name": name, "policy": canned.lower()}
+
+
+def set_policy_text(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """A custom one."""
+    name = _seen(desk, caller, bucket)
+    _put(desk, name, _new(desk, name, fields.document("policy_file_content")))
+    return {"bucket_name": name}
+
+
+def _canned(policy: str, name: BucketName) -> str | None:
+    """The document of a named policy; None: of ``none``. Raises InvalidInput."""
+    if policy.lower() not in _NAMES:
+        raise InvalidInput(f"no such policy; there are {', '.join(_NAMES)}, and custom ones from a file")
+    return None if policy.lower() == NONE else bucket_policy_text(policy.lower(), name)
+
+
+def _new(desk: Desk, name: BucketName, text: str | None) -> _New | None:
+    """Raises MalformedPolicy."""
+    return None if text is None else new_grants(text, name, desk.identities, "")
+
+
+def _put(desk: Desk, name: BucketName, policy: _New | None) -> None:
+    try:
+        if policy is None:
+            remove_policy(desk.namespace, name)
+        else:
+            replace_policy(desk.namespace, name, *policy)
+    except PolicyBlocked as error:
+        raise NotAllowed(f"{error} (PutPublicAccessBlock of S3 changes that)") from error
+    except NotSupported as error:
+        raise InvalidInput(f"the bucket {name} can have no policy. {error}") from error
+    except BucketMissing as error:
+        raise _missing(name) from error
+
+
+# ---- whose they are
+def _owner(desk: Desk, bucket: BucketInfo) -> str:
+    """An account that is gone left its buckets to root."""
+    owner = bucket.owner or ROOT
+    return owner if owner in desk.identities.registry.accounts else ROOT
+
+
+def _seen(desk: Desk, caller: Caller, bucket: str) -> BucketName:
+    """Another account's bucket is as one that is not there. Raises NoSuchEntity."""
+    name = BucketName(bucket)
+    try:
+        owner = _owner(desk, desk.namespace.head_bucket(name))
+    except BucketMissing as error:
+        raise _missing(bucket) from error
+    if not is_in_sight(caller, owner):
+        raise _missing(bucket)
+    return name
+
+
+def _missing(bucket: str) -> NoSuchEntity:
+    return NoSuchEntity(f"no bucket {bucket!r}")
