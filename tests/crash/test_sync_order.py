@@ -119,6 +119,22 @@ def test_the_directory_that_a_rename_leaves_is_synced_where_it_stays() -> None:
         assert any(seen > at for seen in positions(store.calls, {"sync_dir"}, ino))
 
 
+@pytest.mark.parametrize(("key", "holder"), [(b"a/none", b"a"), (b"a/b/c/none", b"a"), (b"x/y/none", b"")])
+def test_an_absence_that_is_answered_is_on_the_disk(key: bytes, holder: bytes) -> None:
+    """Whoever took it away may not have answered, and not synced, yet: the directory left over is synced."""
+    memory = memory_store()
+    store = Recording(memory)
+    namespace = Namespace.open(store)  # type: ignore[arg-type]
+    namespace.create_bucket(BUCKET)
+    put(namespace, b"a/k", b"x")
+    directory = memory.open_dir(memory.root(), BUCKET.encode() + (b"/" + holder if holder else b""))
+    left = memory.attr(directory).ino
+    memory.close(directory)
+    store.begin()
+    assert not namespace.delete_object(BUCKET, key).existed
+    assert positions(store.calls, {"sync_dir"}, left)
+
+
 def test_records_of_directories_are_synced_too() -> None:
     for name in ("put-directory", "delete-directory"):
         store, _ = record(name, Durability.COMMIT)

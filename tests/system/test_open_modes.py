@@ -186,6 +186,26 @@ def test_a_default_acl_is_inherited_enforced_and_kept_by_s3(bucket: Bucket) -> N
     assert not reads("65534")
 
 
+def test_regression_a_replaced_file_keeps_its_own_acl_or_none(bucket: Bucket) -> None:
+    """A replaced file without one got what its directory gives to new files: who was shut out could read."""
+    folder = bucket.path / "d"
+    folder.mkdir()
+    inherited, own = (
+        _acl((1, 6, _UNDEFINED), (2, 4, uid), (4, 0, _UNDEFINED), (16, 4, _UNDEFINED), (32, 0, _UNDEFINED))
+        for uid in (65534, 65533)
+    )
+    os.setxattr(folder, "system.posix_acl_default", inherited)
+    (folder / "f").write_bytes(b"old")
+    os.setxattr(folder / "f", "system.posix_acl_access", own)
+    bucket.put("d/f", b"new")
+    assert os.getxattr(folder / "f", "system.posix_acl_access") == own
+    os.removexattr(folder / "f", "system.posix_acl_access")
+    (folder / "f").chmod(0o620)
+    bucket.put("d/f", b"newer")
+    assert "system.posix_acl_access" not in os.listxattr(folder / "f")
+    assert (folder / "f").stat().st_mode & 0o7777 == 0o620
+
+
 def test_what_is_not_offered_is_refused_or_done_otherwise(bucket: Bucket, tmp_path: Path) -> None:
     """docs/SEMANTICS.md, 11."""
     content = os.urandom(100_000)

@@ -242,14 +242,21 @@ def _copy_access(context: Context, old: Fd, fd: Fd, mine: Attr) -> None:
         return
     if (mine.uid, mine.gid) != (attr.uid, attr.gid):
         store.chown(fd, attr.uid, attr.gid)
+    acl = _acl_of(context, old)
+    if acl is not None:
+        store.set_xattr(fd, _ACL, acl)
+    elif _acl_of(context, fd) is not None:  # a new file's, by the default of the directory
+        store.remove_xattr(fd, _ACL)
     mode = _kept_mode(attr.mode)
     if stat.S_IMODE(mine.mode) != mode:
         store.chmod(fd, mode)
+
+
+def _acl_of(context: Context, fd: Fd) -> bytes | None:
     try:
-        acl = store.get_xattr(old, _ACL)
+        return context.store.get_xattr(fd, _ACL)
     except (NoAttribute, NotSupported):
-        return
-    store.set_xattr(fd, _ACL, acl)
+        return None
 
 
 def _kept_mode(mode: int) -> int:
