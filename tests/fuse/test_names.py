@@ -102,6 +102,23 @@ def test_no_hard_link_leads_into_the_control_area(here: Path, mount: Mount) -> N
     assert os.listdir(here) == [] and os.stat(mount.store / ".weka" / "format").st_nlink == 1
 
 
+def test_a_hard_link_made_beside_the_mount_shows_nothing(here: Path, mount: Mount) -> None:
+    """Somebody made it in the store's directory: no name of the control area is one of the mount."""
+    secret = mount.store / ".weka" / "format"
+    content, folder = secret.read_bytes(), mount.store / here.relative_to(mount.path)
+    os.link(secret, folder / "link")
+    (here / "ordinary").write_bytes(b"x")
+    assert os.listdir(here) == ["ordinary"]
+    for call in (os.stat, os.unlink, os.listxattr, lambda path: os.open(path, os.O_RDONLY)):
+        assert _errno(call, here / "link") == errno.ENOENT
+    assert _errno(os.link, here / "link", here / "other") == errno.ENOENT
+    assert _errno(os.open, here / "link", os.O_RDWR | os.O_CREAT | os.O_TRUNC) == errno.EPERM
+    assert _errno(os.mkdir, here / "link") == errno.EEXIST
+    (here / "ordinary").rename(here / "link")
+    assert (here / "link").read_bytes() == b"x"
+    assert secret.read_bytes() == content and secret.stat().st_nlink == 1
+
+
 def test_canonical_escapes_are_ordinary_names(here: Path) -> None:
     (here / ".weka%e").write_bytes(b"x")
     (here / ".wekax").write_bytes(b"x")

@@ -206,7 +206,7 @@ def test_what_is_no_object_is_never_followed_out_read_or_waited_for(guarded, cli
     assert not gone
 
 
-def test_a_hard_link_to_the_control_area_is_never_written_through(guarded, client):
+def test_a_hard_link_to_the_control_area_shows_nothing_and_is_never_written_through(guarded, client):
     upload = client.create_multipart_upload(Bucket="bucket", Key="big")
     client.upload_part(Bucket="bucket", Key="big", UploadId=upload["UploadId"], PartNumber=1, Body=b"part")
     control = {path: content for path, content in tree(guarded.root / ".weka").items() if content is not None}
@@ -214,7 +214,12 @@ def test_a_hard_link_to_the_control_area_is_never_written_through(guarded, clien
     assert files
     for number, path in enumerate(files):
         os.link(path, guarded.root / "bucket" / f"link{number}")
+    assert b"link" not in ask(guarded, "GET", "/bucket?list-type=2").body
     for number, _ in enumerate(files):
+        for method in ("GET", "HEAD"):
+            assert ask(guarded, method, f"/bucket/link{number}").status == 404
+        answer = ask(guarded, "PUT", "/bucket/copied", x_amz_copy_source=f"/bucket/link{number}")
+        assert (answer.status, answer.code) == (404, "NoSuchKey")
         for body in (b"", b"overwritten"):
             assert ask(guarded, "PUT", f"/bucket/link{number}", body).status == 200
         assert ask(guarded, "DELETE", f"/bucket/link{number}").status == 204

@@ -270,6 +270,7 @@ def test_links_to_the_control_area_are_found(store: Path) -> None:
     os.link(store / ".weka/format", store / "bucket/link")
     status, report = check(store, "--repair")
     assert status == 1 and found(report)[".weka/format"] == ("linked", "")
+    assert found(report)["bucket/link"] == ("linked", "")
     os.unlink(store / "bucket/link")
     os.link(store / ".weka/format", store / ".weka/.new-1")  # as a file that is just being named
     assert ".weka/format" not in found(check(store)[1])

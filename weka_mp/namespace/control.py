@@ -14,7 +14,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from weka_mp.clock import Clock, RandomSource
-from weka_mp.errors import Exists, NamespaceError, NotFound, ReadOnly, StoreUnusable
+from weka_mp.errors import UNWRITABLE, Exists, NamespaceError, NotFound, ReadOnly, StoreUnusable
+from weka_mp.namespace.concealment import conceal, conceal_below, create_concealed, is_concealed
 from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -42,6 +43,7 @@ _DIRECTORIES = (
 )
 _LOCKS = b"locks"
 _FORMAT_FILE = b"format"
+_BECOMING_OBJECTS = frozenset({b"spool", b"data", b"object"})  # the latter of uploads
 
 
 class ControlFiles:
@@ -67,7 +69,7 @@ class ControlFiles:
     ) -> bool:
         """False when `create_only` and the file is there already."""
         staged = NEW_PREFIX + self._random.token(8).encode()
-        fd = self._store.open_file(self.directory, staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = create_concealed(self._store, self.directory, staged, os.O_WRONLY | os.O_EXCL)
         try:
             self._store.write(fd, data, 0)
             if durable:
@@ -175,6 +177,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             if any(made):
                 store.sync_dir(control)
             store_id = _identify(ControlFiles(store, control, random), clock, random)
+            _conceal_older(store, control)
             opened = {name: directory(control, name) for name in _DIRECTORIES}
             locks = store.open_dir(control, _LOCKS)
             try:
@@ -203,12 +206,25 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
         )
 
 
+def _conceal_older(store: Store, control: Fd) -> None:
+    """Mark what a version without marks has made; the file of the format last, since it is what tells."""
+    fd = store.open_file(control, _FORMAT_FILE, os.O_RDONLY)
+    try:
+        if is_concealed(store, fd, store.attr(fd)):
+            return
+        with suppress(*UNWRITABLE):
+            conceal_below(store, control, _BECOMING_OBJECTS | {_FORMAT_FILE})
+            conceal(store, fd)
+    finally:
+        store.close(fd)
+
+
 def _lock_file(store: Store, locks: Fd) -> Fd:
     """Where nothing can be written this one cannot either: locks raise ReadOnly then, and with them every
     change.
     """
     try:
-        return store.open_file(locks, b"entries", os.O_RDWR | os.O_CREAT, 0o600)
+        return create_concealed(store, locks, b"entries", os.O_RDWR)
     except ReadOnly:
         return store.open_file(locks, b"entries", os.O_RDONLY)
 

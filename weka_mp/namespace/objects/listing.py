@@ -318,9 +318,22 @@ class Lister:
             return True
         walk = self._below(directory, base, _Query(query.bucket, b"", b"", query.after))
         try:
-            return next(walk, None) is not None
+            return any(isinstance(found, CommonPrefix) or self._is_shown(found) for found in walk)
         finally:
             walk.close()
+
+    def _is_shown(self, found: _Found) -> bool:
+        """Whether it is an object, and no file of the control area."""
+        store = self._context.store
+        try:
+            if not found.name or not store.attr_at(found.directory, found.name).mode & stat.S_ISVTX:
+                return True
+            opened = reading.open_below(self._context, found.directory, found.name, found.bucket, found.key)
+        except (NotFound, AccessDenied):
+            return True  # what cannot be looked at may be one
+        if opened is not None:
+            store.close(opened[0])
+        return opened is not None
 
     def _is_object(self, directory: Fd) -> bool:
         return reading.directory_object(self._context.store, directory, b"") is not None

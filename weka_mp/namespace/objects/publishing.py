@@ -24,6 +24,7 @@ from weka_mp.errors import (
     NotFound,
     NotSupported,
 )
+from weka_mp.namespace.concealment import create_concealed, is_concealed, reveal
 from weka_mp.namespace.context import FILE_MODE, Context, Parent, Vanished
 from weka_mp.namespace.effects import Changes, Durability, Effects
 from weka_mp.namespace.names.keys import EntryPath, entry_path
@@ -156,7 +157,7 @@ def stage(context: Context, directory: Fd) -> Staged:
         return Staged(context.store.create_unnamed(directory, FILE_MODE))
     except NotSupported:
         name = b"put-" + context.random.token(12).encode()
-        fd = context.store.open_file(context.spool, name, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        fd = create_concealed(context.store, context.spool, name, os.O_RDWR | os.O_EXCL, FILE_MODE)
         return Staged(fd, context.spool, name)
 
 
@@ -170,6 +171,7 @@ def publish_file(
     attr = _set_times(context, fd)
     record = _record_of(new, Stamp.of(attr))
     overwrite_record(context.store, fd, record)
+    attr = reveal(context.store, fd, attr)
     reach(CrashPoint.RECORD_WRITTEN)
     with context.effects() as effects, context.bucket(target.bucket) as bucket_fd:
         over = not path.is_directory and _inherit(context, bucket_fd, path, fd, attr)
@@ -238,7 +240,7 @@ def adapt_to(context: Context, directory: Fd, fd: Fd) -> None:
 def _copy_access(context: Context, old: Fd, fd: Fd, mine: Attr) -> None:
     store = context.store
     attr = store.attr(old)
-    if not stat.S_ISREG(attr.mode):
+    if not stat.S_ISREG(attr.mode) or is_concealed(store, old, attr):
         return
     if (mine.uid, mine.gid) != (attr.uid, attr.gid):
         store.chown(fd, attr.uid, attr.gid)
@@ -247,7 +249,7 @@ def _copy_access(context: Context, old: Fd, fd: Fd, mine: Attr) -> None:
         store.set_xattr(fd, _ACL, acl)
     elif _acl_of(context, fd) is not None:  # a new file's, by the default of the directory
         store.remove_xattr(fd, _ACL)
-    mode = _kept_mode(attr.mode)
+    mode = _kept_mode(attr.mode) | mine.mode & stat.S_ISVTX  # concealed as long as it has no record
     if stat.S_IMODE(mine.mode) != mode:
         store.chmod(fd, mode)
 

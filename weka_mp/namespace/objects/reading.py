@@ -21,6 +21,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotFound,
 )
+from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.names.keys import BODY_NAME, EntryPath, entry_path
 from weka_mp.namespace.names.links import resolve
@@ -197,7 +198,7 @@ def _regular(
     except BaseException:
         store.close(fd)
         raise
-    if not stat.S_ISREG(attr.mode):
+    if not stat.S_ISREG(attr.mode) or is_concealed(store, fd, attr):
         store.close(fd)
         return None
     return fd, attr

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from weka_mp.clock import SystemRandom
 from weka_mp.errors import AttributeTooLarge, NamespaceError, NoSpace
+from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.records import overflow
@@ -59,7 +60,6 @@ __all__ = [
     "write_record",
 ]
 
-RECORD_XATTR = "user.weka.object"
 WRITER_XATTR = "user.weka.writer"
 IMPLICIT_XATTR = "user.weka.implicit"
 

@@ -236,9 +236,13 @@ class Tree:
         self, directory: Fd, parent: int, name: bytes, flags: int, caller: Caller, wait: bool
     ) -> tuple[OpenFile, int]:
         access = flags & os.O_ACCMODE
+        try:
+            number = self.nodes.find(directory, parent, name)[0].number
+        except NotFound:
+            self._store.attr_at(directory, name)
+            raise ReservedName("a file of the control area has this name") from None
         with self._store.acting_as(caller.uid, caller.gid, caller.groups):
             self._check_allowed(directory, name, access)
-        number = self.nodes.find(directory, parent, name)[0].number
         file, _ = self.files.open(number, flags, caller.uid, truncate=bool(flags & os.O_TRUNC), wait=wait)
         return file, number
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from weka_mp.errors import NamespaceError, NotFound, NotSupported
+from weka_mp.namespace.concealment import create_concealed
 from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -193,7 +194,7 @@ class FileSystems:
         except NotFound:
             return None
         try:
-            record = self._store.open_file(control, RECORD_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+            record = create_concealed(self._store, control, RECORD_NAME, os.O_RDWR)
             if self._store.attr(record).size == 0:
                 self._store.sync_dir(control)
             return record

@@ -18,6 +18,7 @@ import threading
 import zlib
 
 from weka_mp.errors import UNWRITABLE, NotFound
+from weka_mp.namespace.concealment import create_concealed
 from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -50,7 +51,7 @@ class HandleIndex:
         except NotFound:
             return None
         try:
-            return cls(store, store.open_file(control, b"handles", os.O_RDWR | os.O_CREAT, 0o600))
+            return cls(store, create_concealed(store, control, b"handles", os.O_RDWR))
         except UNWRITABLE:
             return None
         finally:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from weka_mp.errors import NamespaceError, NotFound, Stale
+from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.tree.descriptors import Descriptor, Descriptors
 from weka_mp.namespace.tree.file_systems import FileSystems
 from weka_mp.namespace.tree.node_numbers import ROOT, NodeNumbers
@@ -125,6 +126,8 @@ class Nodes:
         fd = self._store.open_path(directory, name)
         try:
             attr = self.look(fd)
+            if is_concealed(self._store, fd, attr):
+                raise NotFound(subject=name)
             node = self.learn(fd, attr, parent, name)
         except BaseException:
             self._store.close(fd)
@@ -250,7 +253,8 @@ class Nodes:
         try:
             attr = self._store.attr(fd)
             found = self._identity(fd, attr)
-            if self._numbers.of(attr.dev, attr.ino, found) != number or (remembered and found != identity):
+            changed = self._numbers.of(attr.dev, attr.ino, found) != number
+            if changed or (remembered and found != identity) or is_concealed(self._store, fd, attr):
                 raise Stale("this inode is gone")
             return self.learn(fd, attr, parent, name)
         finally:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from weka_mp.errors import NamespaceError, NoAttribute, NotFound
+from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX, ControlArea
 from weka_mp.namespace.names.keys import BODY_NAME, visible
@@ -107,6 +108,9 @@ class Check:
 
     # ---- records
     def _record(self, met: Met) -> Iterator[Finding]:
+        if is_concealed(self._store, met.fd, met.attr):
+            yield Finding(Kind.LINKED, met.path, "a name of a file of the control area: no view shows it")
+            return
         data = self._store.find_xattr(met.fd, RECORD_XATTR)
         if data is None:
             self.counts["without"] += 1

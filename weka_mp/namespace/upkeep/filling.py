@@ -17,6 +17,7 @@ from weka_mp.errors import (
     NotFound,
     ReadOnly,
 )
+from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.names.keys import component_of, directory_of
 from weka_mp.namespace.records.etags import FillOutcome, fill_file
@@ -125,7 +126,8 @@ def _fill_one(
     except _SKIPPED:
         return True
     try:
-        if stat.S_ISREG(store.attr(fd).mode):
+        attr = store.attr(fd)
+        if stat.S_ISREG(attr.mode) and not is_concealed(store, fd, attr):
             report.count(fill_file(store, context.locks, fd, context.clock, stop))
     except ReadOnly:
         report.failed += 1

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from weka_mp.errors import InvalidPart, Loop, NameTooLong, NotDirectory, NotFound, NotSupported
+from weka_mp.namespace.concealment import create_concealed
 from weka_mp.namespace.context import FILE_MODE, Context
 from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.names.keys import EntryPath, entry_path
@@ -78,8 +79,8 @@ def _staged_here(context: Context, upload: Upload, parts: Sequence[StoredPart]) 
     if _may_become_object(upload, parts):
         return Staged(store.open_file(upload.fd, DATA, os.O_RDWR), upload.fd, DATA)
     discard_name(context, upload.fd, ASSEMBLED)  # of a completion that died; its inode may be the object
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-    return Staged(store.open_file(upload.fd, ASSEMBLED, flags, FILE_MODE), upload.fd, ASSEMBLED)
+    fd = create_concealed(store, upload.fd, ASSEMBLED, os.O_RDWR | os.O_EXCL, FILE_MODE)
+    return Staged(fd, upload.fd, ASSEMBLED)
 
 
 def _stage(context: Context, directory: Fd, near: bool) -> Staged:

@@ -14,11 +14,13 @@ from dataclasses import astuple, dataclass
 import msgpack
 
 from weka_mp.errors import NotFound
+from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.uploads.upload import RESULT, Upload
 from weka_mp.namespace.values import CompletedPart
-from weka_mp.values import BucketName
+from weka_mp.store.interface import Store
+from weka_mp.values import BucketName, Fd
 
 __all__ = ["Completion", "fingerprint", "recorded", "was_published"]
 
@@ -66,20 +68,36 @@ def recorded(upload: Upload) -> Completion | None:
     return Completion.decode(upload.files.read(RESULT))
 
 
-def was_published(context: Context, bucket: BucketName, upload: Upload, completion: Completion) -> bool:
-    """Whether the object of a recorded completion got its name.
+def was_published(
+    context: Context, bucket: BucketName, upload: Upload, completion: Completion, *, died: bool = True
+) -> bool:
+    """Whether the object of a recorded completion got its name. `died`: who gave it may have.
 
     Where it was staged on another file system, or is a directory object, no name tells: then the answer is
     whether the object that is there has its tag.
     """
     if completion.staged:
         try:
-            # Two names: the file system has no RENAME_NOREPLACE, and the death came before the second step.
-            return context.store.attr_at(upload.fd, completion.staged).nlink > 1
+            fd = context.store.open_path(upload.fd, completion.staged)
         except NotFound:
             return True
+        try:
+            return _has_two_names(context.store, fd, died)
+        finally:
+            context.store.close(fd)
     try:
         with reading.open_object(context, bucket, completion.key) as present:
             return present.info.etag == completion.etag
     except NotFound:
         return False
+
+
+def _has_two_names(store: Store, fd: Fd, died: bool) -> bool:
+    """Whether the object-to-be has that of the object, too: the death came between two steps (there is no
+    RENAME_NOREPLACE), or the power was cut when one had come to the disk.
+
+    Else somebody made a link beside the doors.
+    """
+    attr = store.attr(fd)
+    possible = died or not store.primitives.rename_noreplace
+    return attr.nlink > 1 and possible and not is_concealed(store, fd, attr)

@@ -27,7 +27,8 @@ from weka_mp.errors import (
     PartTooSmall,
     UploadMissing,
 )
-from weka_mp.namespace.context import Context
+from weka_mp.namespace.concealment import conceal, create_concealed
+from weka_mp.namespace.context import FILE_MODE, Context
 from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.naming import Staged, check_conditions, reaffirm
@@ -105,10 +106,10 @@ def _opened(upload: Upload, number: int, size: int) -> PartSession:
         if upload.sealed():
             upload.release(number)
         else:
-            fd = store.open_file(upload.fd, DATA, os.O_RDWR | os.O_CREAT, 0o644)
+            fd = create_concealed(store, upload.fd, DATA, os.O_RDWR, FILE_MODE)
             return PartSession(upload, number, fd, DATA, (number - 1) * slot_size, slot=True)
     file = b"body-%d-%s" % (number, upload.context.random.token(8).encode())
-    fd = store.open_file(upload.fd, file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    fd = create_concealed(store, upload.fd, file, os.O_RDWR | os.O_EXCL, FILE_MODE)
     return PartSession(upload, number, fd, file, 0, slot=False)
 
 
@@ -261,8 +262,10 @@ def _name(
         return publish_file(context, target, staged, new, conditions)
     except NamespaceError:
         with suppress(NamespaceError):
-            if not was_published(context, target.bucket, upload, completion):
+            if not was_published(context, target.bucket, upload, completion, died=False):
                 upload.files.remove(RESULT)
+                if staged.directory == upload.fd:  # it has its object record by now
+                    conceal(context.store, staged.fd)
         raise
 
 

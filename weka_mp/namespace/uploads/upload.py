@@ -13,6 +13,7 @@ from typing import Any
 import msgpack
 
 from weka_mp.errors import Exists, InvalidPart, NotFound, UploadMissing
+from weka_mp.namespace.concealment import create_concealed
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Durability
@@ -101,7 +102,7 @@ class Upload:
         try:
             name = b"claim-%d" % number
             self.context.store.close(
-                self.context.store.open_file(self.fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                create_concealed(self.context.store, self.fd, name, os.O_WRONLY | os.O_EXCL)
             )
         except Exists:
             return False
@@ -113,7 +114,7 @@ class Upload:
     def seal(self) -> None:
         """No slot is given out any more: the file of the slots may become the object."""
         self.context.store.close(
-            self.context.store.open_file(self.fd, _SEALED, os.O_WRONLY | os.O_CREAT, 0o600)
+            create_concealed(self.context.store, self.fd, _SEALED, os.O_WRONLY)
         )
 
     def sealed(self) -> bool:
