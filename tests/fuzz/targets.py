@@ -33,7 +33,7 @@ from weka_mp.s3.errors import S3Error, render_error
 from weka_mp.s3.head_parser import parse_head
 from weka_mp.s3.headers_in import object_metadata, read_conditions, refuse_unbuilt, write_conditions
 from weka_mp.s3.parse import parse
-from weka_mp.s3.payload import expectations, stored_content_encoding
+from weka_mp.s3.payload import expectations
 from weka_mp.s3.post_form import FormFields, PostFormReader
 from weka_mp.s3.post_policy import parse_policy
 from weka_mp.s3.post_upload import authorize_form
@@ -231,7 +231,6 @@ def object_headers(data: bytes) -> None:
         object_metadata(headers)
     with refusals():
         expectations(headers, True)
-    stored_content_encoding(headers.get("content-encoding"))
     for algorithm in Algorithm:
         digest = decode_digest(algorithm, text_of(data))
         assert digest is None or len(digest) > 3

@@ -30,7 +30,6 @@ from weka_mp.s3.request import Headers, S3Request
 
 __all__ = [
     "MAX_SINGLE_UPLOAD", "BodyReader", "Expectations", "PayloadDigest", "PayloadVerifier", "expectations",
-    "stored_content_encoding",
 ]
 
 Buffer = bytes | bytearray | memoryview
@@ -71,15 +70,6 @@ class PayloadDigest:
     sha256: bytes | None
     checksums: dict[Algorithm, bytes]
     client_algorithm: Algorithm | None
-
-
-def stored_content_encoding(value: str | None) -> str | None:
-    """Content-Encoding without ``aws-chunked``, which frames the transfer and is not the object's."""
-    if value is None:
-        return None
-    parts = [part.strip() for part in value.split(",")]
-    kept = [part for part in parts if part.lower() not in ("", "aws-chunked")]
-    return ", ".join(kept) or None
 
 
 def expectations(headers: Headers, has_trailer: bool, *, checksum_is_of_body: bool = True) -> Expectations:

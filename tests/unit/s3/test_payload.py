@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from weka_mp.s3.checksums import Algorithm
 from weka_mp.s3.credentials import Authentication, AuthKind, PayloadMode
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.payload import MAX_SINGLE_UPLOAD, BodyReader, PayloadDigest, stored_content_encoding
+from weka_mp.s3.payload import MAX_SINGLE_UPLOAD, BodyReader, PayloadDigest
 from weka_mp.s3.request import Headers, S3Request
 
 DATA = b"hello world"
@@ -195,11 +195,3 @@ def test_any_split_gives_the_same_digests(data, cuts):
     found = body.finish()
     assert found == read(reader(length=len(data), compute=list(Algorithm)), data)
     assert found.md5 == hashlib.md5(data).digest()
-
-
-@pytest.mark.parametrize(("sent", "stored"), [
-    (None, None), ("aws-chunked", None), ("gzip", "gzip"), ("aws-chunked,gzip", "gzip"),
-    ("gzip, AWS-Chunked", "gzip"), ("br, gzip", "br, gzip"), ("", None),
-])
-def test_aws_chunked_is_no_property_of_the_object(sent, stored):
-    assert stored_content_encoding(sent) == stored
