@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.unit.namespace.kit import BUCKET, get, md5_of, put
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
 from weka_mp.namespace import (
+    BucketAccess,
     CompletedPart,
     CompletionRequest,
     CopyRequest,
@@ -132,7 +133,20 @@ def _copy(replace: NewMetadata | None = None, target: bytes = b"copy/k") -> Call
     )
 
 
+def _grant(policy: str) -> Callable[[Ground], object]:
+    def act(ground: Ground) -> None:
+        ground.namespace.change_bucket_access(BUCKET, lambda _: BucketAccess(policy))
+        assert ground.namespace.bucket_access(BUCKET).policy == policy
+
+    return act
+
+
+def _granted(ground: Ground) -> None:
+    assert ground.namespace.bucket_access(BUCKET).policy == "new"
+
+
 SCENARIOS: dict[str, Scenario] = {
+    "policy": Scenario(_grant("old"), _grant("new"), {}, {}, settled=_granted),
     "put-new": Scenario(
         _nothing, lambda g: put(g.namespace, b"a/b/k", NEW), {b"a/b/k": None}, {b"a/b/k": NEW}
     ),
