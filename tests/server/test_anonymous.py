@@ -159,6 +159,26 @@ def test_a_denial_wins(client, nobody):
     assert nobody.get_object(Bucket="bucket", Key="b")["Body"].read() == b"x"
 
 
+def test_no_spelling_of_a_path_leads_past_a_policy(client, endpoint):
+    """What is denied is the object, however its address is written."""
+    put(client, said("Allow", ["s3:GetObject", "s3:PutObject"], "bucket/*"),
+        said("Deny", "s3:GetObject", "bucket/a/*"))
+    for path in ("a/k", "a%2Fk", "%61/k", "a%2fk", "./a/k", "b/../a/k", "%2e/a/k", "b/%2e%2e/a/k", "/a/k",
+                 "a//k", "a/./k", "a/k/", "a/k%00", "a/k?x=1", "a/k?versionId=null", "a/k#x", "A/k"):
+        for method in ("GET", "HEAD"):
+            answer = send(endpoint, plain(method, f"/bucket/{path}"))
+            assert answer.status != 200, (method, path)
+            assert b"of a" not in answer.body
+    for source in ("bucket/a/k", "/bucket/a/k", "bucket/a%2Fk", "bucket%2Fa%2Fk", "%2Fbucket%2Fa%2Fk",
+                   "bucket/a/k?versionId=null", "bucket/../private/k", "bucket/%2e%2e/private/k",
+                   "private/k"):
+        answer = send(endpoint, plain("PUT", "/bucket/stolen", x_amz_copy_source=source))
+        assert answer.status in (400, 403, 404), (source, answer)
+    assert not (endpoint.root / "bucket" / "stolen").exists()
+    answer = send(endpoint, plain("PUT", "/bucket/%2e%2e/private/k", b"spoilt"))
+    assert client.get_object(Bucket="private", Key="k")["Body"].read() == b"secret", answer
+
+
 def test_who_may_not_list_is_not_told_what_is_missing(client, nobody):
     put(client, said("Allow", "s3:GetObject", "bucket/*"))
     assert failure(nobody.get_object, Bucket="bucket", Key="missing") == DENIED
