@@ -189,6 +189,21 @@ def test_pages(office, iam):
     assert iam.list_policies(OnlyAttached=True)["Policies"] == []
 
 
+def test_names_differ_in_more_than_case(office, iam):
+    for name in ("aa", "Ab", "ac", "Ad"):
+        iam.create_user(UserName=name)
+        iam.create_group(GroupName=name)
+    assert failure(iam.create_user, UserName="AA") == ("EntityAlreadyExists", 409)
+    assert iam.get_user(UserName="AB")["User"]["UserName"] == "Ab"
+    assert iam.get_group(GroupName="aD")["Group"]["GroupName"] == "Ad"
+    paged = iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 1})
+    assert [one["UserName"] for page in paged for one in page["Users"]] == ["aa", "Ab", "ac", "Ad"]
+    summary = iam.get_account_summary()["SummaryMap"]
+    assert (summary["Users"], summary["Groups"], summary["AccessKeysPerUserQuota"]) == (4, 4, 2)
+    iam.delete_user(UserName="AB")
+    assert failure(iam.get_user, UserName="Ab") == MISSING
+
+
 def test_names_change(office, iam):
     iam.create_user(UserName="bob")
     key = iam.create_access_key(UserName="bob")["AccessKey"]
@@ -210,6 +225,42 @@ def test_names_change(office, iam):
     assert failure(iam.update_user, UserName="bob", NewUserName="rob") == ("EntityAlreadyExists", 409)
     named = key["AccessKeyId"]
     assert failure(iam.update_user, UserName="Rob", NewUserName=named) == ("EntityAlreadyExists", 409)
+
+
+def test_paths(office, iam):
+    """They stand in ARNs, which a bucket's policy names users by, and choose what lists show."""
+    iam.create_user(UserName="bob", Path="/lab/a/")
+    iam.create_user(UserName="ann")
+    assert iam.get_user(UserName="bob")["User"]["Path"] == "/lab/a/"
+    arn = "arn:aws:iam::000000000001:user/lab/a/bob"
+    key = iam.create_access_key(UserName="bob")["AccessKey"]
+    assert office.service("sts", key).get_caller_identity()["Arn"] == arn
+    for prefix, names in (("/", ["ann", "bob"]), ("/lab/", ["bob"]), ("/lab/a/b", []), ("/other/", [])):
+        assert [one["UserName"] for one in iam.list_users(PathPrefix=prefix)["Users"]] == names
+    policy = iam.create_policy(PolicyName="p", Path="/lab/", PolicyDocument=allowing("s3:*", "*"))["Policy"]
+    assert policy["Arn"] == OURS + "lab/p"
+    assert failure(iam.get_policy, PolicyArn=OURS + "p") == MISSING
+    iam.attach_user_policy(UserName="bob", PolicyArn=OURS + "lab/p")
+    attached = {"UserName": "bob", "PathPrefix": "/x/"}
+    assert iam.list_attached_user_policies(**attached)["AttachedPolicies"] == []
+    assert len(iam.list_attached_user_policies(UserName="bob")["AttachedPolicies"]) == 1
+    iam.create_group(GroupName="g", Path="/lab/")
+    assert iam.get_group(GroupName="g")["Group"]["Arn"] == "arn:aws:iam::000000000001:group/lab/g"
+    assert failure(iam.create_user, UserName="bob") == ("EntityAlreadyExists", 409)
+    # a bucket's policy knows the user by path and name, and no other
+    root, s3 = office.endpoint.client(), office.service("s3", key)
+    iam.detach_user_policy(UserName="bob", PolicyArn=OURS + "lab/p")
+    root.create_bucket(Bucket="bucket")
+    grant = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "s3:ListBucket",
+             "Resource": "arn:aws:s3:::bucket"}
+    root.put_bucket_policy(Bucket="bucket", Policy=json.dumps({"Statement": [grant]}))
+    s3.list_objects_v2(Bucket="bucket")
+    wrong = {**grant, "Principal": {"AWS": arn.replace("lab/a/", "")}}
+    put = {"Bucket": "bucket", "Policy": json.dumps({"Statement": [wrong]})}
+    assert failure(root.put_bucket_policy, **put) == ("MalformedPolicy", 400)
+    iam.update_user(UserName="bob", NewPath="/")
+    assert office.service("sts", key).get_caller_identity()["Arn"].endswith(":user/bob")
+    assert failure(s3.list_objects_v2, Bucket="bucket") == DENIED
 
 
 def test_tags(office, iam):
@@ -346,7 +397,9 @@ def test_nobody_lays_hands_on_somebody_mightier(office):
         ("create_user", {"UserName": "-x"}, ("ValidationError", 400)),
         ("create_user", {"UserName": "root"}, ("ValidationError", 400)),
         ("create_user", {"UserName": ACCESS_KEY}, ("EntityAlreadyExists", 409)),
-        ("create_user", {"UserName": "x", "Path": "/a/"}, ("NotImplemented", 501)),
+        ("create_user", {"UserName": "x", "Path": "a/"}, ("ValidationError", 400)),
+        ("create_user", {"UserName": "x", "Path": "/<\x7f>/"}, ("ValidationError", 400)),
+        ("list_policies", {"PathPrefix": "a"}, ("ValidationError", 400)),
         ("create_user", {"UserName": "x", "PermissionsBoundary": PREDEFINED + "readonly"},
          ("NotImplemented", 501)),
         ("create_group", {"GroupName": "a b"}, ("ValidationError", 400)),

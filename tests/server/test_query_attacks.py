@@ -14,6 +14,9 @@ from xml.etree import ElementTree
 
 import jwt
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.server.endpoint import ACCESS_KEY, SECRET_KEY
 from tests.server.identities import PASSWORD, Office, allowing, running_office
@@ -145,6 +148,14 @@ def test_the_body_is_always_signed(office):
         for service in ("s3", "sts"):
             made = request(body, service=service, headers={"X-Amz-Content-SHA256": mode})
             assert ask(office, made) == MISMATCH, mode
+    # nor does a header that is signed itself, but says something else
+    lying = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "sts", "us-east-1")
+    lying.payload = lambda _: digest(body)
+    made = AWSRequest("POST", f"http://{HOST}/", data=body, headers={
+        "Host": HOST, "Content-Type": FORM, "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
+    })
+    lying.add_auth(made)
+    assert ask(office, wire("POST", "/", dict(made.headers.items()), body)) == MISMATCH
     # a pre-signed query says nothing of a body, so there is none
     extra = wire("POST", presigned(WHO, method="POST"), {"Host": HOST, "Content-Type": FORM}, b"UserName=eve")
     assert ask(office, extra) == MISMATCH

@@ -128,7 +128,7 @@ def _resolved(
     ids = {account: ROOT}
     if identities is not None:
         registry = identities.registry
-        users = registry.users
+        users = {user.qualified: user for user in registry.users.values()}
         ids = {canonical_id(identities.store_id, name): name for name in registry.accounts}
     ids |= {account_number(canonical): name for canonical, name in ids.items()}
     unknown = next((named for named in sorted(principals.accounts) if named not in ids), None)

@@ -202,7 +202,9 @@ def _principal(holder: Holder[Policy], accounts: Mapping[str, Owner]) -> Princip
         uid=holder.posix.uid,
         gid=holder.posix.gid,
         owner=holder.account,
-        asks=language.Principal(number, holder.canonical_id, holder.user, holder.is_root),
+        asks=language.Principal(
+            number, holder.canonical_id, holder.arn.partition(":user/")[2], holder.is_root
+        ),
         user="" if holder.is_root else holder.user,
         user_id=holder.user_id,
         arn=holder.arn,

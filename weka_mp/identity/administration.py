@@ -73,6 +73,7 @@ class Administration(Generic[P]):
         account: str = naming.ROOT,
         posix: PosixIdentity = _NOBODY,
         tags: Mapping[str, str] = _NO_TAGS,
+        path: str = "/",
     ) -> User:
         """password: None for one who has access keys only, or is to get one later.
 
@@ -81,7 +82,9 @@ class Administration(Generic[P]):
         """
         random = self._identities.random
         generation, session = naming.new_serial(random), naming.new_serial(random)
-        user = User(name, role, account, generation, session, self._now_ns(), posix=posix, tags=tags)
+        user = User(
+            name, role, account, generation, session, self._now_ns(), posix=posix, tags=tags, path=path
+        )
         if password is not None:
             check_password(password)
 
@@ -164,12 +167,13 @@ class Administration(Generic[P]):
         account: str = naming.ROOT,
         description: str = "",
         tags: Mapping[str, str] = _NO_TAGS,
+        path: str = "/",
     ) -> StoredPolicy:
         """Raises InvalidInput (name, length, tags), what the parser raises, EntityExists, LimitExceeded,
         NoSuchEntity (the account).
         """
         serial, now_ns = naming.new_serial(self._identities.random), self._now_ns()
-        policy = StoredPolicy(name, account, document, serial, 1, now_ns, now_ns, description, tags)
+        policy = StoredPolicy(name, account, document, serial, 1, now_ns, now_ns, description, tags, path)
         self._identities.parse(document, PolicyUse.IDENTITY, name)
         self._change(lambda registry: policies.add(registry, policy, self._predefined))
         return policy
@@ -218,9 +222,9 @@ class Administration(Generic[P]):
         self._change(lambda registry: policies.detach_from_user(registry, policy, user))
 
     # ---- groups
-    def add_group(self, name: str, *, account: str = naming.ROOT) -> Group:
+    def add_group(self, name: str, *, account: str = naming.ROOT, path: str = "/") -> Group:
         """Raises InvalidInput, EntityExists, LimitExceeded, NoSuchEntity (the account)."""
-        group = Group(name, account, naming.new_serial(self._identities.random), self._now_ns())
+        group = Group(name, account, naming.new_serial(self._identities.random), self._now_ns(), path=path)
         self._change(lambda registry: groups.add(registry, group))
         return group
 

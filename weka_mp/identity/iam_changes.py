@@ -4,12 +4,15 @@ see for who is asked and what is raised besides.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+from weka_mp.errors import NamespaceError
 from weka_mp.identity import groups, inline_policies, naming, policies, users
-from weka_mp.identity.errors import EntityExists
+from weka_mp.identity.errors import EntityExists, IdentityError
+from weka_mp.identity.issuing import CredentialIssuer
 from weka_mp.identity.model import User, check_document
 from weka_mp.identity.principal import PolicyUse
 from weka_mp.identity.registry import Registry
@@ -19,6 +22,8 @@ from weka_mp.identity.store import IdentityStore
 __all__ = ["IamChanges"]
 
 P = TypeVar("P")
+
+_log = logging.getLogger(__name__)
 
 Tags = Mapping[str, str]
 
@@ -55,27 +60,44 @@ class IamChanges(Generic[P]):
         """Raises NoSuchEntity, InvalidInput, Unmodifiable (predefined)."""
         self._change(lambda registry: policies.set_tags(registry, name, step, self._predefined))
 
-    # ---- names
-    def rename_user(self, name: str, new: str) -> None:
+    # ---- names and paths; None leaves the one there is
+    def rename_user(self, name: str, new: str | None, path: str | None = None) -> None:
         """With policies, groups, password and keys; service accounts and temporary credentials of the old
-        name end, and its id is another one. Raises NoSuchEntity, EntityExists, InvalidInput.
+        name end. Raises NoSuchEntity, EntityExists, InvalidInput.
         """
+        session = naming.new_serial(self._identities.random)
 
         def step(registry: Registry) -> Registry:
             user = registry.user(name)
-            if new == name:
-                return registry
+            if path is not None:
+                user = replace(user, path=path)
+            if new in (None, name):
+                return registry.with_user(user)
             if new.lower() != name.lower() and self._identities.is_access_key(new):
                 raise EntityExists(f"there is a user or access key {new} already")
-            serial = naming.new_serial(self._identities.random)
-            renamed = replace(self._sealed_for(new, user), generation=serial, session=serial)
-            return users.rename(registry, name, renamed)
+            return users.rename(registry, name, replace(self._sealed_for(new, user), session=session))
+
+        self._change(step)
+        self._sweep_children()
+
+    def rename_group(self, name: str, new: str | None, path: str | None = None) -> None:
+        """With its members and policies. Raises NoSuchEntity, EntityExists, InvalidInput."""
+
+        def step(registry: Registry) -> Registry:
+            if path is not None:
+                registry = registry.with_group(replace(registry.group(name), path=path))
+            return registry if new in (None, name) else groups.rename(registry, name, new)
 
         self._change(step)
 
-    def rename_group(self, name: str, new: str) -> None:
-        """With its members and policies. Raises NoSuchEntity, EntityExists, InvalidInput."""
-        self._change(lambda registry: registry if new == name else groups.rename(registry, name, new))
+    def _sweep_children(self) -> None:
+        """What was given out under a former name is nobody's; it goes now, or a user who got that name back
+        would have it again.
+        """
+        try:
+            CredentialIssuer(self._identities).sweep()
+        except (NamespaceError, IdentityError) as error:
+            _log.warning("dead access keys were not removed: %s", error)
 
     def _sealed_for(self, name: str, user: User) -> User:
         """Under another name, with what is sealed for the old one sealed for it."""

@@ -145,9 +145,16 @@ class User:
     keys: tuple[AccessKey, ...] = ()
     inline: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/"
+
+    @property
+    def qualified(self) -> str:
+        """Path and name as in its ARN."""
+        return f"{self.path[1:]}{self.name}"
 
     def __post_init__(self) -> None:
         naming.check_user_name(self.name)
+        naming.check_path(self.path)
         _check_serials(self.generation, self.session)
         if self.name.lower() == naming.ROOT:
             raise InvalidInput(f"the user {naming.ROOT} is built in")
@@ -172,9 +179,16 @@ class Group:
     created_ns: int
     policies: tuple[str, ...] = ()
     inline: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/"
+
+    @property
+    def qualified(self) -> str:
+        """Path and name as in its ARN."""
+        return f"{self.path[1:]}{self.name}"
 
     def __post_init__(self) -> None:
         naming.check_group_name(self.name)
+        naming.check_path(self.path)
         _check_serials(self.serial)
         _check_attached(self.policies)
         _check_inline(self.inline)
@@ -193,9 +207,16 @@ class StoredPolicy:
     changed_ns: int
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/"
+
+    @property
+    def qualified(self) -> str:
+        """Path and name as in its ARN."""
+        return f"{self.path[1:]}{self.name}"
 
     def __post_init__(self) -> None:
         naming.check_policy_name(self.name)
+        naming.check_path(self.path)
         _check_serials(self.serial, self.version)
         check_document(self.document)
         if len(self.description) > _MAX_DESCRIPTION or not self.description.isprintable():

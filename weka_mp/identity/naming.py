@@ -18,6 +18,7 @@ __all__ = [
     "canonical_id",
     "check_account_name",
     "check_group_name",
+    "check_path",
     "check_policy_name",
     "check_user_name",
     "entity_arn",
@@ -71,6 +72,9 @@ def check_group_name(name: str) -> None:
         raise InvalidInput(f"{name!r} is not the name of a group: 1 to 128 letters, digits or + = , . @ _ -")
 
 
+_PATH: Final = re.compile(r"/|/[!-~]{1,510}/")
+
+
 def check_policy_name(name: str) -> None:
     """Raises InvalidInput."""
     if not _ENTITY.fullmatch(name):
@@ -95,8 +99,14 @@ def account_number(canonical: str) -> str:
     return canonical[-12:]
 
 
+def check_path(path: str) -> None:
+    """A path of IAM: ``/``, or text that begins and ends with one. Raises InvalidInput."""
+    if not _PATH.fullmatch(path):
+        raise InvalidInput(f"{path!r} is not a path: / or /…/, printable ASCII, 512 characters at most")
+
+
 def entity_arn(number: str, kind: str, name: str) -> str:
-    """kind: ``user``, ``group``, ``policy``. The root user has an ARN without a name."""
+    """kind: ``user``, ``group``, ``policy``; name: with its path before. The root user has an ARN without."""
     return f"arn:aws:iam::{number}:{ROOT}" if (kind, name) == ("user", ROOT) else (
         f"arn:aws:iam::{number}:{kind}/{name}"
     )  # fmt: skip

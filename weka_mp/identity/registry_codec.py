@@ -52,9 +52,9 @@ def decode(data: bytes) -> Registry:
 
 
 _SINCE_2: Final[Mapping[str, Mapping[str, object]]] = {
-    "users": {"inline": {}, "tags": {}},
-    "groups": {"inline": {}},
-    "policies": {"description": "", "tags": {}},
+    "users": {"inline": {}, "tags": {}, "path": "/"},
+    "groups": {"inline": {}, "path": "/"},
+    "policies": {"description": "", "tags": {}, "path": "/"},
 }
 """Fields that version 1 had not."""
 

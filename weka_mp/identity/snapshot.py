@@ -109,7 +109,7 @@ class Snapshot(Generic[P]):
     def _principal(self, user: User) -> Principal[P]:
         account = self.registry.account(user.account)
         canonical = naming.canonical_id(self._store_id, account.name)
-        arn = naming.entity_arn(naming.account_number(canonical), "user", user.name)
+        arn = naming.entity_arn(naming.account_number(canonical), "user", user.qualified)
         speaking = self._speaking(user) if user.role is Role.S3 else ()
         return Principal(
             user.name, CredentialKind.USER, account.name, canonical, account.display_name, user.name, arn,

@@ -6,8 +6,9 @@ from weka_mp.query.call import Call
 from weka_mp.query.xml import Record
 
 __all__ = [
-    "list_account_aliases", "list_mfa_devices", "list_service_specific_credentials",
-    "list_signing_certificates", "list_ssh_public_keys", "list_virtual_mfa_devices",
+    "list_account_aliases", "list_mfa_devices", "list_open_id_connect_providers", "list_roles",
+    "list_service_specific_credentials", "list_signing_certificates", "list_ssh_public_keys",
+    "list_virtual_mfa_devices",
 ]  # fmt: skip
 
 
@@ -34,6 +35,14 @@ def list_service_specific_credentials(call: Call) -> Record:
 
 def list_account_aliases(call: Call) -> Record:
     return call.page("AccountAliases", ())
+
+
+def list_roles(call: Call) -> Record:
+    return call.page("Roles", ())
+
+
+def list_open_id_connect_providers(call: Call) -> Record:
+    return {"OpenIDConnectProviderList": []}
 
 
 def _of_user(call: Call, element: str) -> Record:

@@ -45,8 +45,10 @@ def list_attached_group_policies(call: Call) -> Record:
 
 
 def _attached(call: Call, names: tuple[str, ...]) -> Record:
-    rows = [(name, {"PolicyName": name, "PolicyArn": call.policy_arn(name)}) for name in names]
-    return call.page("AttachedPolicies", call.below_path(rows))
+    return call.page("AttachedPolicies", [
+        (name, {"PolicyName": name, "PolicyArn": call.policy_arn(name)})
+        for name in names if call.is_below(call.policy_path(name))
+    ])  # fmt: skip
 
 
 def _policy(call: Call) -> str:

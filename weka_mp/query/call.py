@@ -6,7 +6,7 @@ An account's IAM API shows and changes what is that account's, whoever calls; th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -24,12 +24,12 @@ from weka_mp.query.xml import Content, Record
 
 __all__ = ["PAGING", "Call"]
 
-Entity = TypeVar("Entity")
+Entity = TypeVar("Entity", User, Group)
 
 PAGING: Final = ("Marker", "MaxItems")
 _MOST: Final = 1_000  # IAM, "MaxItems"
 _USUAL: Final = 100
-_ARN: Final = re.compile(r"arn:aws:iam::(aws|[0-9]{12}):policy/([^/]{1,128})")
+_ARN: Final = re.compile(r"arn:aws:iam::(aws|[0-9]{12}):policy(/(?:[!-~]{1,510}/)?)([^/]{1,128})")
 _PREDEFINED: Final = "aws"
 
 
@@ -52,8 +52,8 @@ class Call:
 
     # ---- users and groups of the account
     def user(self, name: str) -> User:
-        """Raises NoSuchEntity, also for another account's."""
-        user = self.registry.users.get(name)
+        """Names differ in more than case. Raises NoSuchEntity, also for another account's."""
+        user = _named(self.registry.users, name)
         if user is None or user.account != self.who.account:
             raise NoSuchEntity(f"The user with name {name} cannot be found.")
         return user
@@ -74,7 +74,7 @@ class Call:
     def group(self) -> Group:
         """The one that GroupName names. Raises NoSuchEntity."""
         name = self.parameters.text("GroupName")
-        group = self.registry.groups.get(name)
+        group = _named(self.registry.groups, name)
         if group is None or group.account != self.who.account:
             raise NoSuchEntity(f"The group with name {name} cannot be found.")
         return group
@@ -89,42 +89,50 @@ class Call:
         match = _ARN.fullmatch(arn)
         if match is None:
             raise QueryError("ValidationError", f"ARN {arn} is not valid.")
-        number, name = match[1], match[2]
-        if number == _PREDEFINED and name in self.desk.identities.predefined:
+        number, path, name = match[1], match[2], match[3]
+        if number == _PREDEFINED and path == "/" and name in self.desk.identities.predefined:
             return name
         policy = self.registry.policies.get(name)
-        if number != self.who.account_number or policy is None or policy.account != self.who.account:
+        theirs = policy is None or policy.account != self.who.account
+        if policy is None or theirs or number != self.who.account_number or policy.path != path:
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
         return policy
 
     def policy_arn(self, name: str) -> str:
         """Of a policy by its name: a predefined one belongs to AWS, as far as ARNs go."""
-        predefined = name in self.desk.identities.predefined
-        return entity_arn(_PREDEFINED if predefined else self.who.account_number, "policy", name)
+        if name in self.desk.identities.predefined:
+            return entity_arn(_PREDEFINED, "policy", name)
+        return entity_arn(self.who.account_number, "policy", self.registry.policy(name).qualified)
 
-    def arn(self, kind: str, name: str) -> str:
+    def policy_path(self, name: str) -> str:
+        """Of a policy by its name."""
+        predefined = name in self.desk.identities.predefined
+        return "/" if predefined else self.registry.policy(name).path
+
+    def arn(self, entity: User | Group) -> str:
         """Of a user or group of the account."""
-        return entity_arn(self.who.account_number, kind, name)
+        kind = "user" if isinstance(entity, User) else "group"
+        return entity_arn(self.who.account_number, kind, entity.qualified)
 
     # ---- lists
-    def check_path(self) -> None:
-        """Everything lies at the path ``/``. Raises QueryError."""
-        for name in ("Path", "NewPath"):
-            path = self.parameters.text_or_none(name)
-            if path not in (None, "/"):
-                raise QueryError("NotImplemented", f"The {name} must be /: there are no others.")
+    def path(self) -> str:
+        """Of what is to be made."""
+        return self.parameters.text_or_none("Path") or "/"
 
-    def below_path(self, entities: Sequence[Entity]) -> Sequence[Entity]:
-        """What is below PathPrefix: everything, or nothing."""
-        return entities if self.parameters.text_or_none("PathPrefix") in (None, "", "/") else ()
+    def is_below(self, path: str) -> bool:
+        """Whether it begins with PathPrefix."""
+        prefix = self.parameters.text_or_none("PathPrefix") or "/"
+        if not prefix.startswith("/"):
+            raise invalid("PathPrefix", prefix, "Member must begin with /")
+        return path.startswith(prefix)
 
     def page(self, element: str, rows: Sequence[tuple[str, Content]]) -> Record:
-        """Those behind Marker, MaxItems of them; rows: each with the unique name it is sorted by."""
+        """Those behind Marker, MaxItems of them; rows: each with the name it is sorted by, in any case."""
         most = self.parameters.number("MaxItems", _USUAL, 1, _MOST)
         marker = self.parameters.text_or_none("Marker")
-        behind = sorted(
-            (row for row in rows if marker is None or row[0] > _unmarked(marker)), key=lambda row: row[0]
-        )
+        begun = None if marker is None else _place(_unmarked(marker))
+        ordered = sorted(rows, key=lambda row: _place(row[0]))
+        behind = [row for row in ordered if begun is None or _place(row[0]) > begun]
         shown = behind[:most]
         more = len(behind) > most
         return {
@@ -132,6 +140,18 @@ class Call:
             "IsTruncated": more,
             "Marker": _marked(shown[-1][0]) if more else None,
         }
+
+
+def _named(entities: Mapping[str, Entity], name: str) -> Entity | None:
+    found = entities.get(name)
+    if found is not None:
+        return found
+    return next((one for other, one in entities.items() if other.lower() == name.lower()), None)
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Where it is in a list."""
+    return name.lower(), name
 
 
 def _marked(name: str) -> str:

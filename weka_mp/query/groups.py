@@ -16,9 +16,10 @@ __all__ = [
 
 def create_group(call: Call) -> Record:
     """Of the caller's account."""
-    call.check_path()
-    name = call.parameters.text("GroupName")
-    return {"Group": _shown(call, call.desk.administration.add_group(name, account=call.who.account))}
+    group = call.desk.administration.add_group(
+        call.parameters.text("GroupName"), account=call.who.account, path=call.path()
+    )
+    return {"Group": _shown(call, group)}
 
 
 def get_group(call: Call) -> Record:
@@ -31,7 +32,9 @@ def get_group(call: Call) -> Record:
 
 def list_groups(call: Call) -> Record:
     groups = [group for group in call.registry.groups.values() if group.account == call.who.account]
-    return call.page("Groups", [(group.name, _shown(call, group)) for group in call.below_path(groups)])
+    return call.page("Groups", [
+        (group.name, _shown(call, group)) for group in groups if call.is_below(group.path)
+    ])  # fmt: skip
 
 
 def list_groups_for_user(call: Call) -> Record:
@@ -40,11 +43,9 @@ def list_groups_for_user(call: Call) -> Record:
 
 
 def update_group(call: Call) -> None:
-    """Another name."""
-    call.check_path()
-    group, new = call.group(), call.parameters.text_or_none("NewGroupName")
-    if new is not None:
-        call.desk.iam.rename_group(group.name, new)
+    """Another name, path or both."""
+    new, path = (call.parameters.text_or_none(name) for name in ("NewGroupName", "NewPath"))
+    call.desk.iam.rename_group(call.group().name, new, path)
 
 
 def delete_group(call: Call) -> None:
@@ -62,9 +63,9 @@ def remove_user_from_group(call: Call) -> None:
 
 def _shown(call: Call, group: Group) -> Record:
     return {
-        "Path": "/",
+        "Path": group.path,
         "GroupName": group.name,
         "GroupId": unique_id("AGPA", group.serial),
-        "Arn": call.arn("group", group.name),
+        "Arn": call.arn(group),
         "CreateDate": moment(group.created_ns),
     }

@@ -28,7 +28,7 @@ _IAM: Final = """
     DisableOutboundWebIdentityFederation EnableMFADevice EnableOrganizationsRootCredentialsManagement
     EnableOrganizationsRootSessions EnableOutboundWebIdentityFederation GenerateCredentialReport
     GenerateOrganizationsAccessReport GenerateServiceLastAccessedDetails GetAccessKeyLastUsed
-    GetAccountAuthorizationDetails GetAccountPasswordPolicy GetAccountProperties GetAccountSummary
+    GetAccountAuthorizationDetails GetAccountPasswordPolicy GetAccountProperties
     GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy GetCredentialReport
     GetDelegationRequest GetHumanReadableSummary GetInstanceProfile GetMFADevice
     GetOpenIDConnectProvider GetOrganizationsAccessReport GetOutboundWebIdentityFederationInfo GetRole
@@ -36,19 +36,18 @@ _IAM: Final = """
     GetServiceLastAccessedDetails GetServiceLastAccessedDetailsWithEntities
     GetServiceLinkedRoleDeletionStatus ListAttachedRolePolicies ListDelegationRequests
     ListInstanceProfileTags ListInstanceProfiles ListInstanceProfilesForRole ListMFADeviceTags
-    ListOpenIDConnectProviderTags ListOpenIDConnectProviders ListOrganizationsFeatures
-    ListPoliciesGrantingServiceAccess ListRolePolicies ListRoleTags ListRoles ListSAMLProviderTags
-    ListSAMLProviders ListServerCertificateTags ListServerCertificates PutAccountProperties
-    PutRolePermissionsBoundary PutRolePolicy PutUserPermissionsBoundary RejectDelegationRequest
-    RemoveClientIDFromOpenIDConnectProvider RemoveRoleFromInstanceProfile ResetServiceSpecificCredential
-    ResyncMFADevice SendDelegationToken SetSecurityTokenServicePreferences SimulateCustomPolicy
-    SimulatePrincipalPolicy TagInstanceProfile TagMFADevice TagOpenIDConnectProvider TagRole
-    TagSAMLProvider TagServerCertificate UntagInstanceProfile UntagMFADevice UntagOpenIDConnectProvider
-    UntagRole UntagSAMLProvider UntagServerCertificate UpdateAccountPasswordPolicy
-    UpdateAssumeRolePolicy UpdateDelegationRequest UpdateLoginProfile
-    UpdateOpenIDConnectProviderThumbprint UpdateRole UpdateRoleDescription UpdateSAMLProvider
-    UpdateSSHPublicKey UpdateServerCertificate UpdateServiceSpecificCredential UpdateSigningCertificate
-    UploadSSHPublicKey UploadServerCertificate UploadSigningCertificate
+    ListOpenIDConnectProviderTags ListOrganizationsFeatures ListPoliciesGrantingServiceAccess
+    ListRolePolicies ListRoleTags ListSAMLProviderTags ListSAMLProviders ListServerCertificateTags
+    ListServerCertificates PutAccountProperties PutRolePermissionsBoundary PutRolePolicy
+    PutUserPermissionsBoundary RejectDelegationRequest RemoveClientIDFromOpenIDConnectProvider
+    RemoveRoleFromInstanceProfile ResetServiceSpecificCredential ResyncMFADevice SendDelegationToken
+    SetSecurityTokenServicePreferences SimulateCustomPolicy SimulatePrincipalPolicy TagInstanceProfile
+    TagMFADevice TagOpenIDConnectProvider TagRole TagSAMLProvider TagServerCertificate
+    UntagInstanceProfile UntagMFADevice UntagOpenIDConnectProvider UntagRole UntagSAMLProvider
+    UntagServerCertificate UpdateAccountPasswordPolicy UpdateAssumeRolePolicy UpdateDelegationRequest
+    UpdateLoginProfile UpdateOpenIDConnectProviderThumbprint UpdateRole UpdateRoleDescription
+    UpdateSAMLProvider UpdateSSHPublicKey UpdateServerCertificate UpdateServiceSpecificCredential
+    UpdateSigningCertificate UploadSSHPublicKey UploadServerCertificate UploadSigningCertificate
 """
 
 NOT_BUILT: Final = {"sts": frozenset(_STS.split()), "iam": frozenset(_IAM.split())}

@@ -83,6 +83,9 @@ _IAM: Final[Mapping[str, Operation]] = {
     "ListServiceSpecificCredentials": Operation(
         absent.list_service_specific_credentials, _SEE, (_USER, "ServiceName", "AllUsers", *PAGING)
     ),
+    "ListRoles": Operation(absent.list_roles, _SEE, (_PREFIX, *PAGING)),
+    "ListOpenIDConnectProviders": Operation(absent.list_open_id_connect_providers, _SEE),
+    "GetAccountSummary": Operation(users.get_account_summary, _SEE),
     "ListAccountAliases": Operation(absent.list_account_aliases, _SEE, PAGING),
     # policies
     "CreatePolicy": Operation(

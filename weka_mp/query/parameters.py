@@ -15,7 +15,7 @@ from weka_mp.query.errors import QueryError, shown
 __all__ = ["FORM", "MAX_BODY_BYTES", "Parameters", "parse"]
 
 FORM: Final = "application/x-www-form-urlencoded"
-MAX_BODY_BYTES: Final = 64 * 1024  # ten policies; IAM's largest document has 10 KiB
+MAX_BODY_BYTES: Final = 128 * 1024  # the longest document that is kept, percent-encoded, fits twice
 
 _MAX_PAIRS: Final = 1_000
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")

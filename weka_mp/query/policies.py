@@ -34,11 +34,11 @@ def encoded(document: str) -> str:
 
 def create_policy(call: Call) -> Record:
     """Of the caller's account."""
-    call.check_path()
     parameters = call.parameters
     policy = call.desk.administration.add_policy(
         parameters.text("PolicyName"), parameters.text("PolicyDocument"), account=call.who.account,
         description=parameters.text_or_none("Description") or "", tags=parameters.pairs("Tags"),
+        path=call.path(),
     )  # fmt: skip
     return {"Policy": _shown(call, policy, whole=True)}
 
@@ -58,10 +58,12 @@ def list_policies(call: Call) -> Record:
         found += call.desk.identities.predefined
     if scope != "AWS":
         found += [one for one in call.registry.policies.values() if one.account == call.who.account]
-    rows = [(_name(policy), policy) for policy in call.below_path(found) if usage != "PermissionsBoundary"]
+    if usage == "PermissionsBoundary":
+        found = []
+    rows = [(_name(policy), policy) for policy in found]
     return call.page("Policies", [
         (name, _shown(call, policy)) for name, policy in rows
-        if not attached_only or any(_attached(call, name))
+        if call.is_below(call.policy_path(name)) and (not attached_only or any(_attached(call, name)))
     ])  # fmt: skip
 
 
@@ -145,10 +147,12 @@ def list_entities_for_policy(call: Call) -> Record:
         users, groups = [], []
     rows: list[tuple[str, Content]] = []
     if wanted in (None, "User"):
-        rows += [(f"u{one.name}", _entity("User", one.name, "AIDA", one.generation)) for one in users]
+        below = [one for one in users if call.is_below(one.path)]
+        rows += [(f"u{one.name}", _entity("User", one.name, "AIDA", one.generation)) for one in below]
     if wanted in (None, "Group"):
-        rows += [(f"g{one.name}", _entity("Group", one.name, "AGPA", one.serial)) for one in groups]
-    page = call.page("Rows", call.below_path(rows))
+        within = [one for one in groups if call.is_below(one.path)]
+        rows += [(f"g{one.name}", _entity("Group", one.name, "AGPA", one.serial)) for one in within]
+    page = call.page("Rows", rows)
     return {
         "PolicyGroups": _of_kind(page, "GroupName"),
         "PolicyUsers": _of_kind(page, "UserName"),
@@ -191,7 +195,7 @@ def _shown(call: Call, policy: StoredPolicy | str, *, whole: bool = False) -> Re
         "PolicyName": name,
         "PolicyId": unique_id("ANPA", serial),
         "Arn": call.policy_arn(name),
-        "Path": "/",
+        "Path": "/" if custom is None else custom.path,
         "DefaultVersionId": _version_id(policy),
         "AttachmentCount": sum(len(entities) for entities in _attached(call, name)),
         "PermissionsBoundaryUsageCount": 0,

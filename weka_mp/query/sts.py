@@ -22,7 +22,6 @@ _SESSION_USUAL: Final = 12 * 3_600
 _OF_ROOT_MOST: Final = 3_600
 _ARN_LENGTHS: Final = range(20, 2_048 + 1)  # AssumeRole, "RoleArn"
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_LASTING: Final = frozenset({CredentialKind.ROOT, CredentialKind.USER, CredentialKind.ACCESS_KEY})
 
 
 def get_caller_identity(call: Call) -> Record:
@@ -61,10 +60,6 @@ def get_session_token(call: Call) -> Record:
 
 
 def _issued(call: Call, seconds: int, policy: str | None) -> Issued:
-    if call.who.kind not in _LASTING:
-        raise QueryError(
-            "AccessDenied", f"A {call.who.kind.value} key gets no temporary credentials."
-        )
     call.desk.identities.prepare_keys()
     return call.desk.issuer.assume_role(call.who.access_key, seconds, policy)
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from weka_mp.control.roles import Verb, check_verb
 from weka_mp.identity import Role
 from weka_mp.identity.errors import NoSuchEntity
-from weka_mp.identity.model import AccessKey, User
+from weka_mp.identity.model import (
+    MAX_ACCESS_KEYS,
+    MAX_ATTACHED,
+    MAX_GROUPS,
+    MAX_GROUPS_OF_USER,
+    MAX_POLICIES,
+    MAX_USERS,
+    AccessKey,
+    Group,
+    StoredPolicy,
+    User,
+)
 from weka_mp.identity.naming import ROOT, unique_id
 from weka_mp.query.call import Call
 from weka_mp.query.errors import QueryError
 from weka_mp.query.tags import shown_tags
-from weka_mp.query.xml import Record, moment
+from weka_mp.query.xml import Entries, Record, moment
 
 __all__ = [
     "create_access_key", "create_user", "delete_access_key", "delete_login_profile", "delete_user",
-    "get_login_profile", "get_user", "list_access_keys", "list_users", "shown_user", "update_access_key",
-    "update_user",
+    "get_account_summary", "get_login_profile", "get_user", "list_access_keys", "list_users",
+    "shown_user", "update_access_key", "update_user",
 ]  # fmt: skip
 
 _STATES: Final = {"Active": True, "Inactive": False}
@@ -26,10 +38,10 @@ _STATES: Final = {"Active": True, "Inactive": False}
 def shown_user(call: Call, user: User, *, tags: bool = False) -> Record:
     """tags: not in lists."""
     return {
-        "Path": "/",
+        "Path": user.path,
         "UserName": user.name,
         "UserId": unique_id("AIDA", user.generation),
-        "Arn": call.arn("user", user.name),
+        "Arn": call.arn(user),
         "CreateDate": moment(user.created_ns),
         "Tags": shown_tags(user.tags) if tags and user.tags else None,
     }
@@ -38,9 +50,10 @@ def shown_user(call: Call, user: User, *, tags: bool = False) -> Record:
 # ---- users
 def create_user(call: Call) -> Record:
     """With role `s3`, of the caller's account."""
-    call.check_path()
-    name, tags = call.parameters.text("UserName"), call.parameters.pairs("Tags")
-    user = call.desk.administration.add_user(name, Role.S3, None, account=call.who.account, tags=tags)
+    user = call.desk.administration.add_user(
+        call.parameters.text("UserName"), Role.S3, None, account=call.who.account,
+        tags=call.parameters.pairs("Tags"), path=call.path(),
+    )  # fmt: skip
     return {"User": shown_user(call, user, tags=True)}
 
 
@@ -65,16 +78,15 @@ def _oneself(call: Call) -> Record:
 def list_users(call: Call) -> Record:
     """Those of the account, of every role; root is none of them."""
     users = [user for user in call.registry.users.values() if user.account == call.who.account]
-    return call.page("Users", [(user.name, shown_user(call, user)) for user in call.below_path(users)])
+    return call.page("Users", [
+        (user.name, shown_user(call, user)) for user in users if call.is_below(user.path)
+    ])  # fmt: skip
 
 
 def update_user(call: Call) -> None:
-    """Another name: see `IamChanges.rename_user` for what it ends."""
-    call.check_path()
-    user = call.changeable_user()
-    new = call.parameters.text_or_none("NewUserName")
-    if new is not None:
-        call.desk.iam.rename_user(user.name, new)
+    """Another name, path or both: see `IamChanges.rename_user` for what the former ends."""
+    new, path = (call.parameters.text_or_none(name) for name in ("NewUserName", "NewPath"))
+    call.desk.iam.rename_user(call.changeable_user().name, new, path)
 
 
 def delete_user(call: Call) -> None:
@@ -121,6 +133,24 @@ def _shown_key(user: str, key: AccessKey) -> Record:
         "Status": "Active" if key.active else "Inactive",
         "CreateDate": moment(key.created_ns),
     }
+
+
+# ---- the account
+def get_account_summary(call: Call) -> Record:
+    """How many there are in the account, and may be: quotas are of the whole store."""
+    registry, account = call.registry, call.who.account
+
+    def count(entities: Mapping[str, User] | Mapping[str, Group] | Mapping[str, StoredPolicy]) -> int:
+        return sum(one.account == account for one in entities.values())
+
+    return {"SummaryMap": Entries({
+        "Users": count(registry.users), "UsersQuota": MAX_USERS,
+        "Groups": count(registry.groups), "GroupsQuota": MAX_GROUPS,
+        "Policies": count(registry.policies), "PoliciesQuota": MAX_POLICIES,
+        "AccessKeysPerUserQuota": MAX_ACCESS_KEYS, "GroupsPerUserQuota": MAX_GROUPS_OF_USER,
+        "AttachedPoliciesPerUserQuota": MAX_ATTACHED, "AttachedPoliciesPerGroupQuota": MAX_ATTACHED,
+        "VersionsPerPolicyQuota": 1, "Roles": 0, "MFADevices": 0,
+    })}  # fmt: skip
 
 
 # ---- what nobody has here

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from weka_mp.query.errors import QueryError
 from weka_mp.s3.dates import format_iso
 from weka_mp.s3.xml_text import escape
 
-__all__ = ["Content", "Record", "moment", "render", "render_error"]
+__all__ = ["Content", "Entries", "Record", "moment", "render", "render_error"]
 
-Content = str | int | bool | None | Sequence["Content"] | Mapping[str, "Content"]
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A map whose keys are values, too: an element ``entry`` for each."""
+
+    values: Mapping[str, int]
+
+
+Content = str | int | bool | None | Entries | Sequence["Content"] | Mapping[str, "Content"]
 """None leaves an element out, a sequence has an element ``member`` for each."""
 
 Record = Mapping[str, Content]
@@ -51,6 +59,11 @@ def _content(value: Content) -> str:
         case Mapping():
             return "".join(
                 f"<{name}>{_content(part)}</{name}>" for name, part in value.items() if part is not None
+            )
+        case Entries(values):
+            return "".join(
+                f"<entry><key>{escape(key)}</key><value>{number}</value></entry>"
+                for key, number in values.items()
             )
         case None:
             return ""

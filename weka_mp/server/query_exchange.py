@@ -88,7 +88,6 @@ async def answer_query(
         record.received = len(body)
         verify(request, claimed, body)
         record.access_key = claimed.access_key
-        asking.principal(claimed.access_key, now)
         parameters = _parameters(request, body)
         api, _ = find(parameters)
         namespace, record.operation = api.namespace, f"{api.name}:{parameters.action}"

@@ -119,7 +119,7 @@ def test_a_name_changes_and_secrets_stay(bench: Bench, iam: IamChanges[Any]) -> 
         found = bench.store.secret(access_key)
         assert found is not None and found.secret == secret
     assert bench.store.registry.user("Bob").groups == ("crew",)
-    assert bench.store.principal_of_user("Bob").user_id != former.user_id
+    assert bench.store.principal_of_user("Bob").user_id == former.user_id
     iam.rename_user("Bob", "bob")
     for issued in (given, service):
         assert bench.store.secret(issued.access_key) is None

@@ -29,10 +29,12 @@ from weka_mp.identity.registry_codec import decode, encode
 BOB = User(
     "bob", Role.S3, "root", 5, 6, 7, "0011223344556677.c2VhbGVk", PosixIdentity(1000, 100, (27,)), "readonly",
     ("mine",), ("staff",), (AccessKey("AKIA" + "A" * 16, "0011223344556677.a2V5", True, 8),),
-    {"own": "{}"}, {"team": "blue"},
+    {"own": "{}"}, {"team": "blue"}, "/lab/",
 )  # fmt: skip
 STAFF = Group("staff", "root", 11, 12, ("mine",), {"ours": "{}"})
-MINE = StoredPolicy("mine", "root", '{"Version": "2012-10-17"}', 9, 1, 10, 10, "what it is for", {"k": ""})
+MINE = StoredPolicy(
+    "mine", "root", '{"Version": "2012-10-17"}', 9, 1, 10, 10, "what it is for", {"k": ""}, "/p/"
+)
 
 
 def golden() -> Registry:
@@ -46,20 +48,20 @@ def test_golden_record() -> None:
     line = (
         b'{"accounts": {"root": {"created_ns": 0, "display_name": "root", "email": null, "name": "root"}},'
         b' "groups": {"staff": {"account": "root", "created_ns": 12, "inline": {"ours": "{}"},'
-        b' "name": "staff", "policies": ["mine"], "serial": 11}},'
+        b' "name": "staff", "path": "/", "policies": ["mine"], "serial": 11}},'
         b' "lock_out": {"attempts": 5, "seconds": 120},'
         b' "policies": {"mine": {"account": "root", "changed_ns": 10, "created_ns": 10,'
         b' "description": "what it is for", "document": "{\\"Version\\": \\"2012-10-17\\"}",'
-        b' "name": "mine", "serial": 9, "tags": {"k": ""}, "version": 1}},'
+        b' "name": "mine", "path": "/p/", "serial": 9, "tags": {"k": ""}, "version": 1}},'
         b' "revision": 3, "root_session": 1,'
         b' "users": {"bob": {"account": "root", "cli_policy": "readonly", "created_ns": 7, "generation": 5,'
         b' "groups": ["staff"], "inline": {"own": "{}"},'
         b' "keys": [{"active": true, "created_ns": 8, "key_id": "AKIAAAAAAAAAAAAAAAAA",'
-        b' "sealed": "0011223344556677.a2V5"}], "name": "bob", "policies": ["mine"],'
+        b' "sealed": "0011223344556677.a2V5"}], "name": "bob", "path": "/lab/", "policies": ["mine"],'
         b' "posix": {"gid": 100, "groups": [27], "uid": 1000}, "role": "s3",'
         b' "sealed": "0011223344556677.c2VhbGVk", "session": 6, "tags": {"team": "blue"}}}, "version": 2}\n'
     )
-    head = b"WKI1 0ac1dd81f7b49d2911e07e94e8bab4e10f68e48edfedf9ac0b6ac4697893c69a\n"
+    head = b"WKI1 bd6d9bc743f9dd6de5072b7875e15a1e8ddaad9903a2cf691526081f51a4e9fd\n"
     assert encode(golden()) == head + line
     assert head[5:-1].decode() == hashlib.sha256(line).hexdigest()
     assert decode(head + line) == golden()
@@ -81,14 +83,14 @@ FIRST_VERSION = (
 
 
 def test_a_record_of_the_first_version_is_read() -> None:
-    bob = replace(BOB, groups=(), inline={}, tags={})
-    mine = replace(MINE, description="", tags={})
+    bob = replace(BOB, groups=(), inline={}, tags={}, path="/")
+    mine = replace(MINE, description="", tags={}, path="/")
     wanted = replace(golden(), users={"bob": bob}, groups={}, policies={"mine": mine})
     assert decode(FIRST_VERSION) == wanted
     assert decode(encode(wanted)) == wanted
 
 
-@pytest.mark.parametrize("extra", [{"inline": {}}, {"tags": {}}, {"more": 1}])
+@pytest.mark.parametrize("extra", [{"inline": {}}, {"tags": {}}, {"path": "/"}, {"more": 1}])
 def test_a_record_of_the_first_version_has_no_field_of_the_second(extra: dict[str, object]) -> None:
     content = envelope.open_envelope(FIRST_VERSION, "x")
     content["users"]["bob"].update(extra)

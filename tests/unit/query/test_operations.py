@@ -32,7 +32,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     random = SeededRandom(3)
     with Namespace.open(MemoryStore(), random=random) as namespace:
         keys = KeyFile(str(tmp_path / "state" / "keys"), random)
-        found = Desk(open_identities(namespace, keys, ROOT, make_keys=True), namespace.clock)
+        found = Desk(open_identities(namespace, keys, ROOT, make_keys=True), namespace)
         try:
             yield found
         finally:
@@ -82,6 +82,11 @@ def check(shape: Any, element: ElementTree.Element, where: str) -> None:
         for child in element:
             assert child.tag.endswith("}member"), where
             check(shape.member, child, f"{where}[]")
+    elif shape.type_name == "map":
+        for entry in element:
+            assert [child.tag.partition("}")[2] for child in entry] == ["key", "value"], where
+            check(shape.key, entry[0], f"{where}.key")
+            check(shape.value, entry[1], f"{where}.value")
     else:
         text = element.text or ""
         assert len(element) == 0, where
