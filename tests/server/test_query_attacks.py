@@ -53,6 +53,16 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """One for all tests that change nothing, with a user bob."""
+    root = tmp_path_factory.mktemp("unchanged") / "store"
+    root.mkdir()
+    with running_office(root) as running:
+        running.user("bob", "readwrite")
+        yield running
+
+
 def ask(office: Office, data: bytes) -> tuple[int, str]:
     answer = send(office.endpoint, data)
     return answer.status, answer.code
@@ -66,7 +76,7 @@ def element(answer: Answer, name: str) -> str:
 
 
 # ---- what is one
-def test_post_and_get_and_a_query_are_all_the_same(office):
+def test_post_and_get_and_a_query_are_all_the_same(unchanged):
     target = "/?" + form(WHO).decode()
     for data in (
         request(form(WHO)), request(method="GET", target=target), request(method="POST", target=target),
@@ -76,7 +86,7 @@ def test_post_and_get_and_a_query_are_all_the_same(office):
         wire("POST", presigned(WHO, method="POST"), {"Host": HOST}),
         request(form(WHO), headers={"X-Amz-Content-SHA256": digest(form(WHO))}),
     ):
-        answer = send(office.endpoint, data)
+        answer = send(unchanged.endpoint, data)
         assert answer.status == 200, answer
         assert element(answer, "Arn") == "arn:aws:iam::000000000001:root"
 
@@ -109,45 +119,45 @@ def test_a_bucket_by_its_host_is_no_address_of_theirs(tmp_path):
         assert answer.status != 200 and b"ErrorResponse" not in answer.body
 
 
-def test_a_signature_for_one_service_is_none_for_another(office):
+def test_a_signature_for_one_service_is_none_for_another(unchanged):
     users = form(USERS)
-    assert ask(office, request(users, service="iam"))[0] == 200
-    assert ask(office, request(users, service="s3")) == MISMATCH
-    assert ask(office, request(users, service="sts")) == MISMATCH
-    assert ask(office, request(form(WHO), service="iam")) == MISMATCH
-    assert ask(office, request(form(WHO), service="ec2")) == (400, "IncompleteSignature")
+    assert ask(unchanged, request(users, service="iam"))[0] == 200
+    assert ask(unchanged, request(users, service="s3")) == MISMATCH
+    assert ask(unchanged, request(users, service="sts")) == MISMATCH
+    assert ask(unchanged, request(form(WHO), service="iam")) == MISMATCH
+    assert ask(unchanged, request(form(WHO), service="ec2")) == (400, "IncompleteSignature")
     # and never one for S3: a call of STS that somebody overheard reads no bucket
     hashed = {"X-Amz-Content-SHA256": digest(b"")}
-    assert ask(office, request(method="GET", target="/bucket", service="sts", headers=hashed)) == (
+    assert ask(unchanged, request(method="GET", target="/bucket", service="sts", headers=hashed)) == (
         400, "AuthorizationHeaderMalformed")
 
 
 # ---- signatures
-def test_stripped_and_doubled_signatures(office):
+def test_stripped_and_doubled_signatures(unchanged):
     body = form(WHO)
-    assert ask(office, wire("POST", "/", {"Host": HOST, "Content-Type": FORM}, body)) == (
+    assert ask(unchanged, wire("POST", "/", {"Host": HOST, "Content-Type": FORM}, body)) == (
         403, "MissingAuthenticationToken")
-    assert ask(office, wire("GET", "/?" + body.decode(), {"Host": HOST})) == (
+    assert ask(unchanged, wire("GET", "/?" + body.decode(), {"Host": HOST})) == (
         403, "MissingAuthenticationToken")
     both = request(method="GET", target=presigned(WHO))
-    assert ask(office, both) == (400, "IncompleteSignature")
+    assert ask(unchanged, both) == (400, "IncompleteSignature")
     good = request(body)
     line = next(line for line in good.split(b"\r\n") if line.lower().startswith(b"authorization"))
     twice = good.replace(line, line + b"\r\n" + line)
-    assert send(office.endpoint, twice).status == 400
+    assert send(unchanged.endpoint, twice).status == 400
     aws = {"Host": HOST, "Content-Type": FORM, "Authorization": f"AWS {ACCESS_KEY}:c2ln"}
-    assert ask(office, wire("POST", "/", aws, body)) == (400, "IncompleteSignature")
+    assert ask(unchanged, wire("POST", "/", aws, body)) == (400, "IncompleteSignature")
     second = "/?" + form({**WHO, "AWSAccessKeyId": ACCESS_KEY, "Signature": "x", "Expires": "9"}).decode()
-    assert ask(office, wire("GET", second, {"Host": HOST})) == (400, "IncompleteSignature")
+    assert ask(unchanged, wire("GET", second, {"Host": HOST})) == (400, "IncompleteSignature")
 
 
-def test_the_body_is_always_signed(office):
+def test_the_body_is_always_signed(unchanged):
     body, other = form(WHO), form(ASSUME)
-    assert ask(office, request(body, send_body=other)) == MISMATCH
+    assert ask(unchanged, request(body, send_body=other)) == MISMATCH
     for mode in ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", digest(b"")):
         for service in ("s3", "sts"):
             made = request(body, service=service, headers={"X-Amz-Content-SHA256": mode})
-            assert ask(office, made) == MISMATCH, mode
+            assert ask(unchanged, made) == MISMATCH, mode
     # nor does a header that is signed itself, but says something else
     lying = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "sts", "us-east-1")
     lying.payload = lambda _: digest(body)
@@ -155,25 +165,25 @@ def test_the_body_is_always_signed(office):
         "Host": HOST, "Content-Type": FORM, "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
     })
     lying.add_auth(made)
-    assert ask(office, wire("POST", "/", dict(made.headers.items()), body)) == MISMATCH
+    assert ask(unchanged, wire("POST", "/", dict(made.headers.items()), body)) == MISMATCH
     # a pre-signed query says nothing of a body, so there is none
     extra = wire("POST", presigned(WHO, method="POST"), {"Host": HOST, "Content-Type": FORM}, b"UserName=eve")
-    assert ask(office, extra) == MISMATCH
+    assert ask(unchanged, extra) == MISMATCH
 
 
-def test_a_query_that_was_changed(office):
+def test_a_query_that_was_changed(unchanged):
     target = presigned(WHO)
     for changed in (
         target.replace("GetCallerIdentity", "GetSessionToken"), target + "&DurationSeconds=900",
         target.replace("X-Amz-Expires=3600", "X-Amz-Expires=36000"),
     ):
-        assert ask(office, wire("GET", changed, {"Host": HOST})) == MISMATCH
-    assert ask(office, wire("GET", target, {"Host": "other.example"})) == MISMATCH
+        assert ask(unchanged, wire("GET", changed, {"Host": HOST})) == MISMATCH
+    assert ask(unchanged, wire("GET", target, {"Host": "other.example"})) == MISMATCH
 
 
-def test_headers_that_matter_are_signed(office):
+def test_headers_that_matter_are_signed(unchanged):
     for header in ("x-amz-security-token", "x-amz-date-other"):
-        assert ask(office, request(form(WHO), unsigned={header: "x"})) == (403, "AccessDenied")
+        assert ask(unchanged, request(form(WHO), unsigned={header: "x"})) == (403, "AccessDenied")
 
 
 def test_replays_end_after_a_quarter_of_an_hour(office, monkeypatch):
@@ -282,30 +292,30 @@ def test_tokens_of_others_are_nobodys(office, tmp_path):
         (b"Action=GetCallerIdentity%00&Version=2011-06-15", (400, "InvalidAction")),
     ],
 )
-def test_malformed_forms(office, body, wanted):
-    assert ask(office, request(body)) == wanted
+def test_malformed_forms(unchanged, body, wanted):
+    assert ask(unchanged, request(body)) == wanted
 
 
-def test_an_action_in_the_target_and_one_in_the_form(office):
+def test_an_action_in_the_target_and_one_in_the_form(unchanged):
     made = request(form(WHO), target="/?Action=GetSessionToken&Version=2011-06-15")
-    assert ask(office, made) == (400, "MalformedQueryString")
+    assert ask(unchanged, made) == (400, "MalformedQueryString")
 
 
-def test_bodies_have_a_bound(office):
+def test_bodies_have_a_bound(unchanged):
     fits = form({**WHO, "x": "y" * (MAX_BODY_BYTES - 100)})
-    assert ask(office, request(fits)) == (501, "NotImplemented")
-    assert ask(office, request(form({**WHO, "x": "y" * MAX_BODY_BYTES}))) == (413, "RequestEntityTooLarge")
+    assert ask(unchanged, request(fits)) == (501, "NotImplemented")
+    assert ask(unchanged, request(form({**WHO, "x": "y" * MAX_BODY_BYTES}))) == (413, "RequestEntityTooLarge")
     head = request(form(WHO), headers={"Transfer-Encoding": "chunked"}, send_body=b"1\r\na\r\n0\r\n\r\n")
-    assert ask(office, head) == (411, "MissingContentLength")
+    assert ask(unchanged, head) == (411, "MissingContentLength")
     with_get = request(form(WHO), method="GET", target="/?Action=GetCallerIdentity&Version=2011-06-15")
-    assert ask(office, with_get) == (400, "MalformedQueryString")
+    assert ask(unchanged, with_get) == (400, "MalformedQueryString")
 
 
-def test_a_stranger_sends_no_body(office):
+def test_a_stranger_sends_no_body(unchanged):
     """Who has no key is refused before a byte of the body is asked for."""
     data = request(form(WHO), keys=("nobody", "x"), headers={"Expect": "100-continue"})
     head = data[: data.index(b"\r\n\r\n") + 4]
-    found = answers(office.endpoint.port, head)
+    found = answers(unchanged.endpoint.port, head)
     assert [(one.status, one.code) for one in found] == [(403, "InvalidClientTokenId")]
 
 

@@ -19,7 +19,7 @@ import urllib3
 from botocore.exceptions import ClientError
 from minio.credentials import AssumeRoleProvider
 
-from tests.server.endpoint import ACCESS_KEY, SECRET_KEY, Endpoint, running_endpoint
+from tests.server.endpoint import ACCESS_KEY, SECRET_KEY, running_endpoint
 from tests.server.identities import (
     PASSWORD,
     Office,
@@ -77,9 +77,14 @@ def office(tmp_path: Path, clock: MovableClock) -> Iterator[Office]:
         yield running
 
 
-@pytest.fixture
-def endpoint(office: Office) -> Endpoint:
-    return office.endpoint
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """One for all tests that change nothing, with a user bob."""
+    root = tmp_path_factory.mktemp("unchanged") / "store"
+    root.mkdir()
+    with running_office(root) as running:
+        running.user("bob", "readwrite")
+        yield running
 
 
 def sts_of(office: Office, user: str, secret: str = PASSWORD) -> Any:
@@ -239,10 +244,10 @@ def test_minios_sdk_gets_its_own_credentials(office):
 
 @pytest.mark.clients
 @pytest.mark.parametrize("service", ["sts", "s3"])
-def test_curl_asks_who_it_is(office, service):
+def test_curl_asks_who_it_is(unchanged, service):
     call = [
         "curl", "-sS", "--aws-sigv4", f"aws:amz:us-east-1:{service}", "-u", f"{ACCESS_KEY}:{SECRET_KEY}",
-        "-d", "Action=GetCallerIdentity&Version=2011-06-15", office.endpoint.url,
+        "-d", "Action=GetCallerIdentity&Version=2011-06-15", unchanged.endpoint.url,
     ]
     done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=True)
     assert "<Arn>arn:aws:iam::000000000001:root</Arn>" in done.stdout
@@ -296,9 +301,8 @@ def refused(call: Any, **arguments: Any) -> tuple[str, int]:
         {"RoleSessionName": "a\nb"},
     ],
 )
-def test_values_that_break_a_rule(office, arguments):
-    office.user("bob", "readwrite")
-    client = office.endpoint.client(
+def test_values_that_break_a_rule(unchanged, arguments):
+    client = unchanged.endpoint.client(
         service="sts", access_key="bob", secret_key=PASSWORD, parameter_validation=False
     )
     assert refused(client.assume_role, **{**ROLE, **arguments}) == ("ValidationError", 400)
@@ -307,15 +311,13 @@ def test_values_that_break_a_rule(office, arguments):
 @pytest.mark.parametrize(
     "policy", ["{}", "no json", '{"Version":"2012-10-17"}', document(statement("Allow", "s3:Fly", "*"))]
 )
-def test_a_malformed_session_policy(office, policy):
-    office.user("bob", "readwrite")
-    found = failure(sts_of(office, "bob").assume_role, **ROLE, Policy=policy)
+def test_a_malformed_session_policy(unchanged, policy):
+    found = failure(sts_of(unchanged, "bob").assume_role, **ROLE, Policy=policy)
     assert found == ("MalformedPolicyDocument", 400)
 
 
-def test_a_session_policy_that_is_too_large(office):
-    office.user("bob", "readwrite")
-    sts = sts_of(office, "bob")
+def test_a_session_policy_that_is_too_large(unchanged):
+    sts = sts_of(unchanged, "bob")
     many = allowing("s3:GetObject", *(f"bucket/{number:0100}" for number in range(20)))
     assert failure(sts.assume_role, **ROLE, Policy=many) == ("PackedPolicyTooLarge", 400)
     fitting = allowing("s3:GetObject", "bucket/*").replace(" ", " " * 40)  # white space does not count
@@ -330,14 +332,13 @@ def test_a_session_policy_that_is_too_large(office):
         {"Tags": [{"Key": "a", "Value": "b"}]}, {"TransitiveTagKeys": ["a"]},
     ],
 )
-def test_what_is_not_there_is_not_ignored(office, arguments):
-    office.user("bob", "readwrite")
-    found = failure(sts_of(office, "bob").assume_role, **ROLE, **arguments)
+def test_what_is_not_there_is_not_ignored(unchanged, arguments):
+    found = failure(sts_of(unchanged, "bob").assume_role, **ROLE, **arguments)
     assert found == ("NotImplemented", 501)
 
 
-def test_operations_that_are_not_there(office):
-    sts = office.service("sts")
+def test_operations_that_are_not_there(unchanged):
+    sts = unchanged.service("sts")
     assert failure(sts.get_federation_token, Name="some") == ("NotImplemented", 501)
     assert failure(sts.get_access_key_info, AccessKeyId=ACCESS_KEY + "EXAMPLE") == ("NotImplemented", 501)
 
