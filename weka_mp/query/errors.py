@@ -35,6 +35,7 @@ CATALOGUE: Final[Mapping[str, int]] = {
     "ServiceFailure": 500,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
+    "Throttling": 503,
     "UnmodifiableEntity": 400,
     "ValidationError": 400,
 }
@@ -81,6 +82,7 @@ _OF_SIGNATURES: Final[Mapping[str, tuple[str, str | None]]] = {
     "RequestTimeTooSkewed": ("SignatureDoesNotMatch", "Signature expired, or not yet current."),
     "ServiceUnavailable": ("ServiceUnavailable", None),
     "SignatureDoesNotMatch": ("SignatureDoesNotMatch", _MISMATCH),
+    "SlowDown": ("Throttling", None),
     "XAmzContentSHA256Mismatch": ("SignatureDoesNotMatch", _MISMATCH),
 }
 """What S3's code of a refused request is here, and the message where it is another."""

@@ -36,6 +36,12 @@ def test_every_error_of_s3_has_a_code(code: str) -> None:
     assert (found.status >= 500) == (error.status >= 500)
 
 
+def test_what_is_to_be_tried_again_says_so() -> None:
+    for code, wanted in (("SlowDown", "Throttling"), ("ServiceUnavailable", "ServiceUnavailable")):
+        found = to_query_error(S3Error(code))
+        assert found is not None and (found.code, found.status) == (wanted, 503)
+
+
 def test_others() -> None:
     policy, store = to_query_error(MalformedPolicy("Statement", "bad")), to_query_error(NoSpace())
     assert policy is not None and policy.code == "MalformedPolicyDocument"
