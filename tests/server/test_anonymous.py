@@ -333,6 +333,18 @@ def test_a_form_that_nobody_signed(client, endpoint):
         assert form(endpoint, {"key": "formed", **claim}).status in (400, 403)
 
 
+def test_a_service_that_can_give_nothing_away(tmp_path):
+    """As another user than root (worker_child) what nobody made is its own."""
+    root = tmp_path / "store"
+    root.mkdir()
+    with running_office(root, anonymous=(0, 0)) as office:
+        client = office.endpoint.client()
+        client.create_bucket(Bucket="bucket")
+        canned(client, "upload")
+        assert send(office.endpoint, plain("PUT", "/bucket/k", b"x")).status == 200
+        assert os.stat(root / "bucket" / "k").st_uid == os.geteuid()
+
+
 def test_several_accounts(office, client, nobody, endpoint):
     """Whose bucket it is is found for nobody too."""
     office.admin.add_account("other")
