@@ -17,6 +17,7 @@ from tests.server.raw_http import send, signed
 from tests.server.test_objects import failure
 from weka_mp.gateway.identities import canonical_id
 from weka_mp.identity import Role
+from weka_mp.identity.iam_changes import IamChanges
 
 DENIED = ("AccessDenied", 403)
 EVERYBODY = "*"
@@ -221,6 +222,20 @@ def test_a_later_user_of_the_name_inherits_nothing(office, client):
     policy = client.get_bucket_policy(Bucket="bucket")["Policy"]
     client.put_bucket_policy(Bucket="bucket", Policy=policy)  # now it means this one
     assert text(bob) == b"of a"
+
+
+def test_who_is_called_otherwise_keeps_rights_and_denials(office, client, endpoint):
+    office.user("bob", allowing("s3:GetObject", "bucket/b/*"))
+    put(client, said("Allow", "s3:GetObject", "bucket/a/*", who=arn(office, "bob")),
+        {**said("Deny", "s3:GetObject", "bucket/b/*", who=arn(office, "bob")), "Sid": "b"})
+    IamChanges(office.identities).rename_user("bob", "rob", "/division/")
+    rob = endpoint.client(access_key="rob", secret_key=PASSWORD)
+    assert text(rob) == b"of a"
+    assert failure(rob.get_object, Bucket="bucket", Key="b/k") == DENIED
+    bob = office.user("bobby")
+    IamChanges(office.identities).rename_user("bobby", "bob")
+    bob = endpoint.client(access_key="bob", secret_key=PASSWORD)
+    assert failure(bob.get_object, Bucket="bucket", Key="a/k") == DENIED  # the name alone gives nothing
 
 
 def test_a_service_account_and_a_session_stay_narrow(office, client):

@@ -60,12 +60,17 @@ class Grants:
         return self.policy if who is not None and who.belongs_to(owner) else None
 
     def asker(self, who: Principal | None, user_id: str) -> Principal | None:
-        """`who`, as the policy knows them: a name that was given to somebody else since means nobody."""
-        if who is None or not self.named:
+        """`who`, as the policy knows them: by the name that they had when it was put, whatever it is now; a
+        name that was given to somebody else since means nobody.
+        """
+        if who is None or not self.named or who.is_root:
             return who
-        for account in (who.account, who.canonical_id):
-            if self.named.get((account, who.user), user_id) != user_id:
-                return replace(who, user=_NOBODY + user_id)
+        ids = (who.account, who.canonical_id)
+        for (account, user), unique in self.named.items():
+            if unique == user_id and account in ids:
+                return who if user == who.user else replace(who, user=user)
+        if any((account, who.user) in self.named for account in ids):
+            return replace(who, user=_NOBODY + user_id)
         return who
 
 
