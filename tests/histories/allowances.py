@@ -22,8 +22,8 @@ _Span = tuple[float, float]
 
 def allowed(recorder: Recorder) -> list[Operation]:
     """The history of a group as it is to be explained."""
-    history = _doubled(_unmatchable(_carried(_late(recorder.history)), recorder.writing))
-    return _moving([_in_steps(found, recorder) for found in relaxed(history)])
+    history = _unmatchable(_carried(_late(_unwritten(recorder.history))), recorder.writing)
+    return _moving([_in_steps(found, recorder) for found in relaxed(_doubled(history))])
 
 
 def _meet(one: _Span, others: Iterable[_Span]) -> bool:
@@ -96,6 +96,24 @@ def _late(history: list[Operation]) -> list[Operation]:
 
     return [
         replace(found, start=begins(found)) if not _by_mount(found) and found.kind in LOOKS else found
+        for found in history
+    ]
+
+
+def _unwritten(history: list[Operation]) -> list[Operation]:
+    """What the mount shows of a write(2) before it returned is in the kernel's pages alone, and may go with
+    the mount's process (section 2). Then such a look says no more than that something is there.
+    """
+    lost = [found for found in history if found.kind == "patch" and not found.answered]
+
+    def shows_one(look: Operation) -> bool:
+        shown = Content.read(look.value or "").patches
+        return any(patch.value in shown and _meet(_span(look), [_span(patch)]) for patch in lost)
+
+    return [
+        replace(found, kind="present", value=None)
+        if _by_mount(found) and found.kind == "read" and shows_one(found)
+        else found
         for found in history
     ]
 

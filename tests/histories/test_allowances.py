@@ -34,6 +34,23 @@ WRITING = [(2.0, 7.0)]
 
 
 @pytest.mark.parametrize(
+    ("client", "at", "answered", "right"),
+    [
+        ("mount-1", 4.5, False, True),
+        ("mount-1", 6, False, False),
+        ("s3-1", 4.5, False, False),
+        ("mount-1", 4.5, True, False),
+    ],
+)
+def test_what_the_mount_shows_of_a_write_may_die_with_its_process_before_it_returned(
+    client: str, at: float, answered: bool, right: bool
+) -> None:
+    *before, patch = WROTE
+    history = [*before, replace(patch, answered=answered), op(client, "read", at, at + 1, value="x|p|")]
+    assert judged([*history, op("s3-0", "read", 8, 9, value="x")], WRITING) is right
+
+
+@pytest.mark.parametrize(
     ("client", "at", "right"), [("mount-0", 5, True), ("s3-1", 5, False), ("mount-0", 9, False)]
 )
 def test_the_mount_may_show_what_was_before_an_s3_change_until_that_is_answered(
