@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 
-__all__ = ["Exposed", "create_private", "read_private", "replace_private"]
+__all__ = ["Exposed", "create_private", "read_private", "remove_private", "replace_private"]
 
 _FOR_OTHERS = 0o077
 
@@ -39,6 +39,12 @@ def replace_private(path: str, text: str) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+    _sync_directory(path)
+
+
+def remove_private(path: str) -> None:
+    """Remove the file, for good once this returns. Raises OSError."""
+    os.unlink(path)
     _sync_directory(path)
 
 

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "namespace": LEAVES | {"store"},
     "identity": LEAVES | {"namespace", "store", "private_files"},
     "private_files": set(),
+    "tls": LEAVES | {"private_files"},
     "mount_table": set(),
     "gateway": LEAVES | {"namespace", "store", "s3", "policy", "identity", "config"},
     "observe": LEAVES,
@@ -33,13 +34,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "query": LEAVES | {"s3", "policy", "identity", "control"},
     "server": LEAVES
     | {"query", "control", "gateway", "namespace", "store", "s3", "policy", "identity", "offload"}
-    | {"observe", "config", "ipc"},
+    | {"observe", "config", "ipc", "tls"},
     "bench": LEAVES | {"s3"},
     "control": LEAVES
-    | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"},
+    | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"}
+    | {"tls"},
     "supervise": LEAVES
     | {"fuse", "server", "control", "gateway", "namespace", "store", "policy", "observe", "config", "ipc"}
-    | {"reexport", "identity", "private_files", "mount_table"},
+    | {"reexport", "identity", "private_files", "mount_table", "tls"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""

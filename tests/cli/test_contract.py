@@ -15,7 +15,8 @@ from weka_mp.config import OPTIONS
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "CONFIGURATION.md").read_text("utf-8")
 OF_S3_OR_GIVEN = {"--store", "--mount", "--s3", "--workers", "--region", "--domain", "--sigv2",
                   "--max-connections", "--max-connections-per-address", "--head-timeout", "--idle-timeout",
-                  "--body-timeout", "--send-timeout", "--min-rate"}
+                  "--body-timeout", "--send-timeout", "--min-rate", "--tls-client-ca",
+                  "--trusted-proxy", "--max-requests-per-user", "--max-requests-per-address"}
 
 
 def _flags(command: click.Command) -> set[str]:
@@ -61,7 +62,7 @@ def test_every_command_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "flag", ["--tls-cert", "--visibility", "--trusted-proxy", "--key-file", "--auto-buckets"]
+    "flag", ["--secrets-key-file", "--visibility", "--mount-versions", "--key-file", "--auto-buckets"]
 )
 def test_what_is_not_built_has_no_flag(flag: str) -> None:
     assert flag not in _flags(serve_cmd.command)

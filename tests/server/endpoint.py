@@ -39,17 +39,20 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "http" if self.settings.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     def client(self, *, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **options: Any) -> Any:
         """A boto3 client, of S3 and path style unless said otherwise."""
         endpoint = options.pop("endpoint_url", self.url)
         region = options.pop("region_name", "us-east-1")
+        verify = options.pop("verify", None)
         service, token = options.pop("service", "s3"), options.pop("token", None)
         settings = {"s3": {"addressing_style": "path"}, "retries": {"max_attempts": 0}, **options}
         return boto3.client(
             service, endpoint_url=endpoint, region_name=region, aws_access_key_id=access_key,
             aws_secret_access_key=secret_key, aws_session_token=token, config=Config(**settings),
+            verify=verify,
         )
 
     def connect(self) -> socket.socket:

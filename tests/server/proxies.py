@@ -18,7 +18,11 @@ __all__ = ["PROXIES", "running_proxy"]
 _START_SECONDS: Final = 20.0
 
 
-def _nginx(top: Path, port: int, upstream: int) -> list[str]:
+def _nginx(top: Path, port: int, upstream: int, told: str) -> list[str]:
+    forwards = (
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+        " proxy_set_header X-Forwarded-Proto $scheme;"
+    )
     (top / "nginx.conf").write_text(
         f"daemon off; worker_processes 1; pid {top}/nginx.pid; error_log stderr warn;\n"
         "events { worker_connections 256; }\n"
@@ -29,25 +33,28 @@ def _nginx(top: Path, port: int, upstream: int) -> list[str]:
         f" server {{ listen 127.0.0.1:{port};\n"
         '  location / { proxy_pass http://s3; proxy_http_version 1.1; proxy_set_header Connection "";\n'
         "   proxy_set_header Host $http_host; proxy_request_buffering off; proxy_buffering off;\n"
+        f"   {forwards if told else ''}\n"
         # Tests end their stream behind the last request and still wait for its answer.
         "   proxy_ignore_client_abort on; } } }\n"
     )
     return [_program("nginx"), "-p", str(top), "-e", "stderr", "-c", str(top / "nginx.conf")]
 
 
-def _haproxy(top: Path, port: int, upstream: int) -> list[str]:
+def _haproxy(top: Path, port: int, upstream: int, told: str) -> list[str]:
+    forwards = told == "X-Forwarded-For"
     (top / "haproxy.cfg").write_text(
         "global\n maxconn 200\n"
         "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
         " option http-keep-alive\n http-reuse always\n"
         # The laxest it can be: what it would refuse by itself should come to us, too.
         f"frontend clients\n bind 127.0.0.1:{port}\n option accept-invalid-http-request\n"
-        f" default_backend s3\nbackend s3\n server one 127.0.0.1:{upstream}\n"
+        f"{' option forwardfor' if forwards else ''}\n"
+        f" default_backend s3\nbackend s3\n server one 127.0.0.1:{upstream} {'' if forwards else told}\n"
     )
     return [_program("haproxy"), "-db", "-f", str(top / "haproxy.cfg")]
 
 
-PROXIES: Final = MappingProxyType[str, Callable[[Path, int, int], list[str]]](
+PROXIES: Final = MappingProxyType[str, Callable[[Path, int, int, str], list[str]]](
     {"nginx": _nginx, "haproxy": _haproxy}
 )
 
@@ -59,14 +66,18 @@ def _program(name: str) -> str:
 
 
 @contextlib.contextmanager
-def running_proxy(name: str, upstream: int) -> Iterator[int]:
-    """The port of a proxy in front of the loopback port `upstream`, until the block ends."""
+def running_proxy(name: str, upstream: int, told: str = "") -> Iterator[int]:
+    """The port of a proxy in front of the loopback port `upstream`, until the block ends.
+
+    told: how it says for whom it speaks: X-Forwarded-For, or words of HAProxy's for its server.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="weka_mp-proxy-") as top:
         Path(top).chmod(0o755)  # its workers drop root's rights
         with open(Path(top) / "said", "wb") as said:
-            process = subprocess.Popen(PROXIES[name](Path(top), port, upstream), stdout=said, stderr=said)
+            command = PROXIES[name](Path(top), port, upstream, told)
+            process = subprocess.Popen(command, stdout=said, stderr=said)
         try:
             _wait_until_it_answers(process, port, Path(top) / "said")
             yield port

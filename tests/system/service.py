@@ -29,7 +29,7 @@ PROGRAM = Path(sys.executable).with_name("weka-mp")
 
 START_SECONDS = 60.0
 STOP_SECONDS = 45.0
-_READY = re.compile(r"ready(?: s3=(?P<s3>http://\S+))?(?: mount=(?P<mount>.*?))*? store=(?P<store>.*)\n")
+_READY = re.compile(r"ready(?: s3=(?P<s3>https?://\S+))?(?: mount=(?P<mount>.*?))*? store=(?P<store>.*)\n")
 _COUNTER = itertools.count(1)
 
 
@@ -91,14 +91,15 @@ class Service:
         return self._client
 
     def client(self, **options: Any) -> Any:
-        """A new boto3 client; `options` go into botocore's Config."""
+        """A new boto3 client; `options` go into botocore's Config, but for `verify`."""
+        verify = options.pop("verify", None)
         settings = {
             "s3": {"addressing_style": "path"}, "retries": {"max_attempts": 0, "mode": "standard"},
             "max_pool_connections": 32, "read_timeout": 60, "connect_timeout": 10, **options,
         }
         return boto3.client(
             "s3", endpoint_url=self.url, region_name=REGION, aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY, config=Config(**settings),
+            aws_secret_access_key=SECRET_KEY, config=Config(**settings), verify=verify,
         )
 
     def make_bucket(self, prefix: str = "bucket") -> Bucket:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ _Send = Callable[[str, str, Mapping[str, object], str], Mapping[str, Any]]
 
 _DEFAULT_PORT = 14000
 _USER, _PASSWORD, _TOKEN = "WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN"
+_CACERT = "WEKA_MP_CACERT"
+_HTTPS = "https://"
 _HINTS = {
     "LoginRefused": "check the name and the password",
     "TokenRefused": f"log in anew with {_USER} and {_PASSWORD}, or set another {_TOKEN}",
@@ -51,26 +54,35 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What the command was told of it: a store, or a host and a port."""
+    """What the command was told of it: a store, or a host and a port; `cacert`: who vouches for that host."""
 
     store: str | None
     host: str | None
     port: int | None
+    cacert: str | None = None
 
 
 def where_options(command: Command) -> Command:
-    """Give a command ``--store -H -P``; it gets them as the argument `where`."""
+    """Give a command ``--store -H -P --cacert``; it gets them as the argument `where`."""
 
     def collect(**given: Any) -> Any:
-        return command(where=Where(given.pop("store"), given.pop("host"), given.pop("port")), **given)
+        named = [given.pop(name) for name in ("store", "host", "port", "cacert")]
+        return command(where=Where(*named), **given)
 
     collect.__doc__ = command.__doc__
     decorated: Any = collect
     for option in (
         click.option(
+            "--cacert", metavar="FILE", envvar=_CACERT,
+            help=f"Speak TLS, and trust the certificates in this file alone. [{_CACERT}]",
+        ),
+        click.option(
             "-P", "--PORT", "port", type=click.IntRange(1, 65535), help="Its port.  [default: 14000]"
         ),
-        click.option("-H", "--HOST", "host", metavar="HOST", help="Ask the service at this address."),
+        click.option(
+            "-H", "--HOST", "host", metavar="HOST",
+            help="Ask the service at this address; https://HOST with TLS.",
+        ),
         click.option("--store", metavar="STORE", help="The store. [WEKA_MP_STORE]"),
     ):
         decorated = option(decorated)
@@ -155,9 +167,7 @@ def _opened(where: Where) -> Iterator[_Send]:
     if _is_remote(where):
         if where.store is not None:
             raise click.UsageError("give --store, or -H and -P, not both")
-        host, port = where.host or "127.0.0.1", where.port or _DEFAULT_PORT
-        _warn_of_plain_text(host)
-        yield partial(_send_to, AdminClient((host, port)))
+        yield partial(_send_to, _remote(where))
         return
     store = store_of(click.get_current_context(), where.store)
     client = find_service(store)
@@ -177,6 +187,20 @@ def _opened(where: Where) -> Iterator[_Send]:
             yield partial(_put_to, desk)
         finally:
             desk.close()
+
+
+def _remote(where: Where) -> AdminClient:
+    """A client of another address. With TLS it is sure whom it speaks to, or does not speak."""
+    named = where.host or "127.0.0.1"
+    host, port = named.removeprefix(_HTTPS).removeprefix("http://").rstrip("/"), where.port or _DEFAULT_PORT
+    if where.cacert is None and not named.startswith(_HTTPS):
+        _warn_of_plain_text(host)
+        return AdminClient((host, port))
+    try:
+        tls = ssl.create_default_context(cafile=where.cacert)
+    except OSError as error:
+        raise Refusal(f"{where.cacert}: {getattr(error, 'reason', None) or error.strerror}") from error
+    return AdminClient((host, port), tls=tls)
 
 
 def _send_to(
@@ -205,6 +229,7 @@ def _warn_of_plain_text(host: str) -> None:
         safe = host == "localhost"
     if not safe:
         click.echo(
-            f"weka-mp: passwords and tokens go to {host} unencrypted: use a tunnel where others listen",
+            f"weka-mp: passwords and tokens go to {host} unencrypted: use -H https://{host} or a tunnel"
+            " where others listen",
             err=True,
         )

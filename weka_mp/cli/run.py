@@ -144,7 +144,7 @@ def instructions(started: Started, region: str) -> list[str]:
     lines = ["", f"Store        {views.store}"]
     lines += [f"Mount point  {path}" for path in views.mounts]
     if views.s3 is not None and started.credentials is not None:
-        lines += _s3_instructions(f"http://{reachable(views.s3)}", started.credentials, region)
+        lines += _s3_instructions(f"{views.scheme}://{reachable(views.s3)}", started.credentials, region)
     if views.mounts:
         lines += ["", "ls:", f"  ls -la {shlex.quote(views.mounts[0])}"]
     return [*lines, "", "Ctrl-C stops it" + (" and unmounts." if views.mounts else ".")]

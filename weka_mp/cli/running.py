@@ -56,7 +56,7 @@ def ready_line(views: Views) -> str:
     """``ready s3=URL mount=DIR store=DIR``; what is not served is left out, each mount has its own word."""
     words = ["ready"]
     if views.s3 is not None:
-        words.append(f"s3=http://{views.s3}")
+        words.append(f"s3={views.scheme}://{views.s3}")
     words += [f"mount={path}" for path in views.mounts]
     return " ".join([*words, f"store={views.store}"])
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from weka_mp.cli.refusals import ConfigRefusal
-from weka_mp.config import OPTIONS, ConfigError, Loaded, Option, load, read_file
+from weka_mp.config import OPTIONS, ConfigError, Loaded, Option, check_together, load, read_file
 
 __all__ = ["CONFIG_VARIABLE", "configuration", "configuration_options", "named_store", "store_of"]
 
@@ -55,9 +55,11 @@ def configuration(context: click.Context, flags: Mapping[str, Any]) -> Loaded:
     path = flags.get("config") if flags.get("config") is not None else os.environ.get(CONFIG_VARIABLE)
     try:
         file = read_file(path) if path is not None else {}
-        return load(given, os.environ, file, file_name=path or "")
+        loaded = load(given, os.environ, file, file_name=path or "")
+        check_together(loaded.config)
     except ConfigError as error:
         raise ConfigRefusal(str(error)) from error
+    return loaded
 
 
 def named_store(context: click.Context) -> str | None:

@@ -15,13 +15,13 @@ from weka_mp.config.options import OPTIONS, Option, default_workers
 from weka_mp.config.settings import Config
 from weka_mp.config.values import Address, ConfigError
 
-__all__ = ["OTHER_VARIABLES", "Loaded", "load", "read_file"]
+__all__ = ["OTHER_VARIABLES", "Loaded", "check_together", "load", "read_file"]
 
 OTHER_VARIABLES = frozenset(
     {
         "WEKA_MP_CONFIG", "WEKA_MP_CRASH_AT", "WEKA_MP_NO_NATIVE", "WEKA_MP_ROOT_ACCESS_KEY",
         "WEKA_MP_ROOT_SECRET_KEY", "WEKA_MP_STORE",
-        "WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN",
+        "WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN", "WEKA_MP_CACERT",
     }
 )
 """Those that are no options of `serve`, but read elsewhere."""
@@ -79,6 +79,17 @@ def load(
     return Loaded(Config(**values), sources)
 
 
+def check_together(config: Config) -> None:
+    """What no option can tell alone: whatever speaks of TLS must count. Raises ConfigError."""
+    certificates, keys = config.tls_cert, config.tls_key
+    if keys and len(keys) != len(certificates):
+        raise ConfigError(f"tls_key: {len(keys)} for {len(certificates)} of tls_cert: one for each, or none")
+    if config.tls == "off" and certificates:
+        raise ConfigError("tls_cert: tls is off")
+    if config.tls_client_ca is not None and not config.speaks_tls:
+        raise ConfigError("tls_client_ca: it takes TLS, which is off: give tls_cert, or tls = on")
+
+
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     """A misspelt variable is no better than a misspelt key: what it was meant to set would stay as it is."""
     known = OTHER_VARIABLES | {entry.variable for entry in OPTIONS}
@@ -101,7 +112,7 @@ def _value_of(
         return _checked(entry, flag, entry.flag), entry.flag
     variable = environ.get(entry.variable)
     if variable is not None:
-        given = [part for part in variable.split(":") if part] if entry.repeats else variable
+        given = [part for part in variable.split(entry.separator) if part] if entry.repeats else variable
         return _checked(entry, given, entry.variable), entry.variable
     if entry.key in file:
         return _checked(entry, _from_toml(entry, file[entry.key], name), f"{name}: {entry.key}"), name

@@ -17,6 +17,7 @@ from weka_mp.config.values import (
     parse_domains,
     parse_fixed_address,
     parse_integer,
+    parse_network,
     parse_path,
     parse_region,
     parse_seconds,
@@ -33,7 +34,8 @@ class Option:
 
     `parse` takes the text of a flag or variable; `shown` is the default as the documentation spells it.
     `types` are what the TOML file may hold for it. A `repeats` option takes several values: a repeated
-    flag, a list in the file, a variable separated by colons. A `switch` takes no value as a flag.
+    flag, a list in the file, a variable in which they are separated by `separator`. A `switch` takes no value
+    as a flag.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Option:
     types: tuple[type, ...] = (str,)
     repeats: bool = False
     switch: bool = False
+    separator: str = ":"
 
     @property
     def flag(self) -> str:
@@ -163,6 +166,79 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "Accept signature version 2 in the Authorization header too.",
         types=(bool,),
         switch=True,
+    ),
+    Option(
+        "tls",
+        parse_choice("auto", "on", "off"),
+        "auto",
+        "auto",
+        "auto|on|off",
+        "Speak TLS at --s3 and --admin; auto: when --tls-cert is given. Without --tls-cert it is on with the"
+        " certificate of weka-mp security tls set, or a self-signed one.",
+    ),
+    Option(
+        "tls_cert",
+        parse_path,
+        (),
+        "(none)",
+        "FILE",
+        "A certificate and its chain in PEM; may be repeated: clients get the one that has the name they ask"
+        " for, others the first. New content is taken by itself.",
+        repeats=True,
+    ),
+    Option(
+        "tls_key",
+        parse_path,
+        (),
+        "the certificate's file",
+        "FILE",
+        "The key of each --tls-cert in the same order, in unencrypted PEM.",
+        repeats=True,
+    ),
+    Option(
+        "tls_client_ca",
+        parse_path,
+        None,
+        "(none)",
+        "FILE",
+        "Authorities in PEM: clients of --s3 must show a certificate of one of them.",
+    ),
+    Option(
+        "tls_plain",
+        parse_choice("explain", "redirect", "refuse"),
+        "explain",
+        "explain",
+        "explain|redirect|refuse",
+        "What plain HTTP gets where TLS is spoken: a 400 that says so, a redirection to https, or nothing.",
+    ),
+    Option(
+        "trusted_proxy",
+        parse_network,
+        (),
+        "(none)",
+        "CIDR",
+        "Believe proxies of this network for whom they speak (PROXY protocol, X-Forwarded-For and -Proto);"
+        " may be repeated, in the variable separated by commas.",
+        repeats=True,
+        separator=",",
+    ),
+    Option(
+        "max_requests_per_user",
+        parse_integer(0, 1_000_000),
+        0,
+        "0",
+        "N",
+        "Requests a second of one user in one S3 worker; beyond them 503 SlowDown. 0: no limit.",
+        types=(int,),
+    ),
+    Option(
+        "max_requests_per_address",
+        parse_integer(0, 1_000_000),
+        0,
+        "0",
+        "N",
+        "The same of one address.",
+        types=(int,),
     ),
     Option(
         "max_connections",

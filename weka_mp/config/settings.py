@@ -31,6 +31,14 @@ class Config:
     domain: tuple[str, ...]
     attr_timeout: float
     sigv2: bool
+    tls: str
+    tls_cert: tuple[str, ...]
+    tls_key: tuple[str, ...]
+    tls_client_ca: str | None
+    tls_plain: str
+    trusted_proxy: tuple[str, ...]
+    max_requests_per_user: int
+    max_requests_per_address: int
     max_connections: int
     max_connections_per_address: int
     head_timeout: int
@@ -44,3 +52,8 @@ class Config:
     log_format: str
     log_max_size: int
     log_keep: int
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether the network addresses of S3 and administration do."""
+        return self.tls == "on" or (self.tls == "auto" and bool(self.tls_cert))

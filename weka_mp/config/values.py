@@ -17,6 +17,7 @@ __all__ = [
     "parse_domains",
     "parse_fixed_address",
     "parse_integer",
+    "parse_network",
     "parse_path",
     "parse_region",
     "parse_seconds",
@@ -105,6 +106,14 @@ def _domain(text: str) -> str:
     if labels[-1].isdigit():
         raise ConfigError(f"{text!r} is an address, not a domain name")
     return name
+
+
+def parse_network(text: str) -> str:
+    """A network in CIDR notation, or one address; host bits must be zero."""
+    try:
+        return str(ipaddress.ip_network(text.strip()))
+    except ValueError:
+        raise ConfigError(f"{text!r} is no address or network such as 10.0.0.0/8") from None
 
 
 def parse_region(text: str) -> str:

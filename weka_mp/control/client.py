@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 
 __all__ = ["AdminClient", "Refused", "Unreachable"]
 
@@ -33,10 +34,15 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class AdminClient:
-    """`path` is the socket, or (host, port); `timeout` in seconds bounds each request."""
+    """`path` is the socket, or (host, port), with TLS where there is a context; `timeout` in seconds bounds
+    each request.
+    """
 
-    def __init__(self, path: str | tuple[str, int], *, timeout: float = 35.0) -> None:
+    def __init__(
+        self, path: str | tuple[str, int], *, timeout: float = 35.0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._path = path
+        self._tls = tls
         self._timeout = timeout
 
     def request(
@@ -67,6 +73,8 @@ class AdminClient:
     def _connection(self) -> http.client.HTTPConnection:
         if isinstance(self._path, str):
             return _UnixConnection(self._path, self._timeout)
+        if self._tls is not None:
+            return http.client.HTTPSConnection(*self._path, timeout=self._timeout, context=self._tls)
         return http.client.HTTPConnection(*self._path, timeout=self._timeout)
 
     def _shown(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from weka_mp.control.tls_verbs import TlsState
 from weka_mp.errors import NamespaceError
 from weka_mp.identity import (
     Administration,
@@ -28,6 +29,7 @@ from weka_mp.identity.naming import ROOT
 from weka_mp.namespace import Changes, Namespace
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.errors import MalformedPolicy
+from weka_mp.tls import TlsError
 
 __all__ = ["Answer", "Changed", "Desk", "Question", "failure"]
 
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     MalformedPolicy: HTTPStatus.BAD_REQUEST,
+    TlsError: HTTPStatus.BAD_REQUEST,
     trouble.InvalidInput: HTTPStatus.BAD_REQUEST,
     trouble.LoginRefused: HTTPStatus.UNAUTHORIZED,
     trouble.TokenRefused: HTTPStatus.UNAUTHORIZED,
@@ -89,13 +92,24 @@ class Changed:
 class Desk:
     """Of one store. `logins` is for the one process that takes them. Thread-safe."""
 
-    def __init__(self, identities: IdentityStore[Policy], namespace: Namespace) -> None:
+    def __init__(
+        self, identities: IdentityStore[Policy], namespace: Namespace, tls: TlsState | None = None
+    ) -> None:
+        """tls: where its routes are served."""
+        self._tls = tls
         self.identities = identities
         self.namespace = namespace
         self.administration = Administration(identities)
         self.iam = IamChanges(identities)
         self.issuer = CredentialIssuer(identities)
         self.logins = AdminLogins(identities, LockOut(namespace.clock))
+
+    @property
+    def tls(self) -> TlsState:
+        """Raises NoSuchEntity where it is administrated elsewhere."""
+        if self._tls is None:
+            raise trouble.NoSuchEntity("the certificate of TLS is administrated elsewhere")
+        return self._tls
 
     def close(self) -> None:
         """Give back what the identities hold."""

@@ -36,6 +36,13 @@ class Fields:
             raise InvalidInput(f"the field {name} must be text without control characters")
         return value
 
+    def pem(self, name: str) -> str:
+        """Text of several lines. Raises InvalidInput: absent, or no text."""
+        value = self._body.get(name)
+        if not isinstance(value, str) or not value.isascii():
+            raise InvalidInput(f"the field {name} must be PEM text")
+        return value
+
     def number_or_none(self, name: str) -> int | None:
         """None where it is absent or null. Raises InvalidInput."""
         value = self._body.get(name)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from weka_mp.control import bucket_verbs, policy_verbs, user_verbs
+from weka_mp.control import bucket_verbs, policy_verbs, tls_verbs, user_verbs
 from weka_mp.control.desk import Answer, Changed, Desk, Question, failure
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import Verb, check_verb
 from weka_mp.errors import NamespaceError
 from weka_mp.identity.errors import IdentityError, LockedOut, LoginRefused
 from weka_mp.policy.errors import MalformedPolicy
+from weka_mp.tls import TlsError
 
 __all__ = ["IDENTITY_ROUTES", "PREFIX", "IdentityRoute", "answer", "find"]
 
@@ -75,6 +76,12 @@ IDENTITY_ROUTES: Final = (
         ("failed_attempts", "lockout_duration"),
     ),
     IdentityRoute("DELETE", "/lockoutConfig", Verb.CHANGE_LOCKOUT, user_verbs.reset_lockout),
+    IdentityRoute("GET", "/tls", Verb.SHOW_TLS, tls_verbs.show_certificate),
+    IdentityRoute(
+        "PUT", "/tls", Verb.CHANGE_TLS, tls_verbs.set_certificate, ("certificate", "private_key")
+    ),
+    IdentityRoute("DELETE", "/tls", Verb.CHANGE_TLS, tls_verbs.unset_certificate),
+    IdentityRoute("GET", "/tls/certificate", Verb.SHOW_TLS, tls_verbs.download_certificate),
     IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
     IdentityRoute(
         "POST", "/s3/policies", Verb.CHANGE_POLICIES, policy_verbs.add_policy,
@@ -160,7 +167,7 @@ def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[
     except (LockedOut, LoginRefused) as error:
         log.warning("a login from %s failed: %s (%s)", question.source, error, question.path)
         return failure(error)
-    except (IdentityError, MalformedPolicy, NamespaceError) as error:
+    except (IdentityError, MalformedPolicy, NamespaceError, TlsError) as error:
         return failure(error)
     if isinstance(found, Changed):
         return Answer(route.status, {"data": found.data}, found.changes)

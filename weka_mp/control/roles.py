@@ -33,6 +33,8 @@ class Verb(enum.Enum):
     USE_SERVICE_ACCOUNTS = "have service accounts"
     SHOW_LOCKOUT = "see the rule of lock-outs"
     CHANGE_LOCKOUT = "change the rule of lock-outs"
+    SHOW_TLS = "see the certificate of TLS"
+    CHANGE_TLS = "change the certificate of TLS"
 
 
 _CLUSTER: Final = frozenset({Role.CLUSTER_ADMIN})
@@ -54,6 +56,8 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.USE_SERVICE_ACCOUNTS: frozenset({Role.S3}),
     Verb.SHOW_LOCKOUT: _LOOKERS,
     Verb.CHANGE_LOCKOUT: _CLUSTER,
+    Verb.SHOW_TLS: _LOOKERS,
+    Verb.CHANGE_TLS: _CLUSTER,
 }
 """verb → the roles that have it. docs/ADMINISTRATION.md has the same table, which a test compares."""
 

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import struct
+from http import HTTPStatus
 from typing import Final
 
 import trio
@@ -13,6 +14,7 @@ import trio
 from weka_mp.control.api import respond
 from weka_mp.control.http import BadRequest, Request, RequestReader, json_response
 from weka_mp.control.service import Service
+from weka_mp.tls import Certificates, PlainHttp
 
 __all__ = ["serve_admin"]
 
@@ -21,16 +23,19 @@ log = logging.getLogger(__name__)
 _REQUEST_SECONDS: Final = 10.0  # from the connection to a complete request, against slow clients
 _ANSWER_SECONDS: Final = 30.0  # to make and send the answer
 _CONNECTIONS: Final = 32  # at once; more wait in the listen queue
+_HANDSHAKE: Final = b"\x16"  # the kind of TLS's first record (RFC 8446, 5.1)
+_PLAIN: Final = "this port speaks TLS, and the request came in the clear: use https (weka-mp: -H https://HOST)"
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 
 async def serve_admin(
     service: Service,
     listeners: list[trio.SocketListener],
+    certificates: Certificates | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer on all listeners until cancelled.
+    """Answer on all listeners until cancelled; certificates: speak TLS on the network.
 
     A unix socket's caller is trusted if it is root or of our uid.
     """
@@ -39,7 +44,10 @@ async def serve_admin(
     async def serve_one(stream: trio.SocketStream) -> None:
         async with slots, stream:
             try:
-                await _serve(service, stream)
+                if certificates is None or stream.socket.family == socket.AF_UNIX:
+                    await _serve(service, stream, stream)
+                else:
+                    await _serve_secured(service, stream, certificates)
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
                 log.debug("an administration connection ended early: %r", error)
 
@@ -49,7 +57,22 @@ async def serve_admin(
         task_status.started()
 
 
-async def _serve(service: Service, stream: trio.SocketStream) -> None:
+async def _serve_secured(service: Service, plain: trio.SocketStream, certificates: Certificates) -> None:
+    """The handshake first; plain HTTP is told that this is not it."""
+    with trio.fail_after(_REQUEST_SECONDS):
+        first = await plain.socket.recv(1, socket.MSG_PEEK)
+        if first == _HANDSHAKE:
+            stream = trio.SSLStream(plain, certificates.context(), server_side=True, https_compatible=True)
+            await stream.do_handshake()
+        elif first and certificates.settings.plain is not PlainHttp.REFUSE:
+            await plain.send_all(json_response(HTTPStatus.BAD_REQUEST, {"error": _PLAIN}).encode())
+            await _finish(plain)
+    if first == _HANDSHAKE:
+        await _serve(service, stream, plain)
+
+
+async def _serve(service: Service, stream: trio.abc.Stream, connected: trio.SocketStream) -> None:
+    """stream: of requests and answers, over the socket of `connected`."""
     try:
         with trio.fail_after(_REQUEST_SECONDS):
             request = await _receive(stream)
@@ -60,15 +83,18 @@ async def _serve(service: Service, stream: trio.SocketStream) -> None:
             return
         with trio.fail_after(_ANSWER_SECONDS):
             response = await respond(
-                service, request, trusted=_is_trusted(stream.socket), source=_source(stream.socket)
+                service, request, trusted=_is_trusted(connected.socket), source=_source(connected.socket)
             )
         answer = response.encode(head_only=request.method == "HEAD")
     with trio.fail_after(_ANSWER_SECONDS):
         await stream.send_all(answer)
-        await _finish(stream)
+        if stream is connected:
+            await _finish(connected)
+        else:
+            await stream.aclose()  # says close_notify; nothing of the one request was left unread
 
 
-async def _receive(stream: trio.SocketStream) -> Request | None:
+async def _receive(stream: trio.abc.Stream) -> Request | None:
     reader = RequestReader()
     while data := await stream.receive_some(16 * 1024):
         request = reader.feed(bytes(data))

@@ -5,6 +5,7 @@ Nothing of the file is taken before the form was authorized; it stands behind th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from weka_mp.gateway.context import Context, Site
 from weka_mp.gateway.identities import Asking
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import ObjectUpload, upload_fields
+from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import Sender
 from weka_mp.gateway.reply import XML, Reply
 from weka_mp.namespace import Changes
@@ -39,13 +41,17 @@ _CREATED: Final = 201
 @dataclass(frozen=True, slots=True)
 class FormCheck:
     """What a form is held against. now: epoch seconds; regions: further ones that clients may sign for;
-    remote: the client's address.
+    remote: the client's address; secure: it spoke TLS; tls_version: which, where known.
+    admit: called with who sends the form; what it raises refuses the form.
     """
 
     now: float
     asking: Asking
     remote: str
     regions: frozenset[str]
+    secure: bool = False
+    tls_version: str | None = None
+    admit: Callable[[Principal], None] = lambda _: None
 
 
 class FormUpload:
@@ -89,12 +95,13 @@ class FormUpload:
         check = self._check
         form = authorize_form(
             fields, self._bucket, now=check.now, lookup=check.asking.lookup, region=self._site.region,
-            regions=check.regions,
+            regions=check.regions, secure=check.secure,
         )
         self.access_key = form.authentication.access_key
         principal = check.asking.principal(form.authentication.access_key, check.now)
+        check.admit(principal)
         request = S3Request("POST", b"/", b"", (), form.headers)
-        sender = Sender(request, form.authentication, check.remote, check.now)
+        sender = Sender(request, form.authentication, check.remote, check.now, check.tls_version)
         access = self.access = Access(self._site, principal, _NAME, sender)
         authorize(principal, _NAME, Address(self._bucket, form.key, virtual_hosted=False), access)
         if form.tagging is not None:
@@ -132,7 +139,8 @@ class FormUpload:
         redirect = form.redirect_location(etag)
         if redirect is not None:
             return Reply(_SEE_OTHER, (("ETag", quoted(etag)), ("Location", redirect)), changes=changes)
-        location = f"http://{self._host}/{self._bucket}/{quote(form.key, safe='/')}"
+        scheme = "https" if self._check.secure else "http"
+        location = f"{scheme}://{self._host}/{self._bucket}/{quote(form.key, safe='/')}"
         fields = (*fields, ("Location", location))
         if form.success_status != _CREATED:
             return Reply(form.success_status, fields, changes=changes)

@@ -44,7 +44,8 @@ _REQUESTED: Final = "s3:requestobjecttag/"
 
 
 class Sender(NamedTuple):
-    """A request as far as conditions may ask about it. remote: the client's address; now: epoch seconds.
+    """A request as far as conditions may ask about it. remote: the client's address; now: epoch seconds;
+    tls_version: as in ``1.3``, where the client spoke TLS and it is known which.
 
     A tuple, since one is made for each request.
     """
@@ -53,6 +54,7 @@ class Sender(NamedTuple):
     authentication: Authentication
     remote: str
     now: float
+    tls_version: str | None = None
 
 
 @dataclass(slots=True)
@@ -196,11 +198,11 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "s3:resourceaccount": lambda asked, sender: _account_of(asked.owner),
     "s3:signatureage": _signature_age,
     "s3:signatureversion": _signature_version,
+    "s3:tlsversion": lambda asked, sender: sender.tls_version,
     "s3:versionid": lambda asked, sender: sender.request.query_value("versionId"),
 }
 
 ABSENT: Final = frozenset({
     "s3:object-lock-remaining-retention-days",  # object lock is not built: who asks for it is refused
-    "s3:tlsversion",  # the endpoint speaks no TLS
 })  # fmt: skip
 """Keys that policies may name but that no request has as yet."""

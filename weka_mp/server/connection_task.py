@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -22,12 +23,18 @@ _TURN: Final = 16  # pipelined requests served in a row before other connections
 _LINGER_BYTES: Final = 1024 * 1024  # of a refused body that are read so that the client sees the answer
 
 
-async def serve_connection(service: Service, wire: Wire) -> None:
-    """Serve until the connection ends; closes the socket. Never raises but for cancellation."""
+async def serve_connection(
+    service: Service, wire: Wire, arrive: Callable[[Wire], Awaitable[bool]] | None = None
+) -> None:
+    """Serve until the connection ends; closes the socket. Never raises but for cancellation.
+
+    arrive: what comes before the first request; False: none may follow.
+    """
     task = _ConnectionTask(service, wire)
     try:
         with wire.scope:
-            await task.run()
+            if arrive is None or await arrive(wire):
+                await task.run()
         if wire.expired:
             await task.answer_late_client()
     except PeerGone:

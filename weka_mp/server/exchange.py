@@ -41,6 +41,7 @@ from weka_mp.s3.routing import OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
 from weka_mp.server.keep_alive import KeepAlive
+from weka_mp.server.pacing import BAD_PROOFS
 from weka_mp.server.query_exchange import XML_TYPE, answer_query, is_query
 from weka_mp.server.receive_body import INLINE_BYTES, read_document, receive_into
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
@@ -66,7 +67,8 @@ class Exchange:
         self._connection = connection
         self._head = head
         self._started = service.clock.now_ns()
-        self.record = RequestRecord(service.request_id(), wire.remote, head.request.method)
+        self._origin = origin = service.proxies.origin(wire, head.request.headers)
+        self.record = RequestRecord(service.request_id(), origin.remote, head.request.method)
         self._address: Address | None = None
         self._access: Access | None = None
         self._key_sought_in: BucketName | None = None
@@ -80,7 +82,12 @@ class Exchange:
             raise
         except Exception as error:  # noqa: BLE001 - the client gets an answer and the log a traceback
             await self._announce_failure(error)
-            await self.refuse(self._spelt(error))
+            spelt = self._spelt(error)
+            try:
+                await self._pace(spelt.code)
+            except S3Error as slow_down:
+                spelt = slow_down
+            await self.refuse(spelt)
         finally:
             if not self._wire.expired:
                 self.account()
@@ -96,6 +103,18 @@ class Exchange:
             record.operation, record.status, record.seconds, record.received, record.sent
         )
         access_log.write(record)
+
+    async def _pace(self, code: str | None) -> None:
+        """Returns when a refusal is due: of a request that proves nothing not before others of its address.
+
+        Raises S3Error SlowDown.
+        """
+        if code in BAD_PROOFS:
+            service = self._service
+            wait = service.pacing.wait_of_guess(self._origin.remote, trio.current_time())
+            if wait > 0:
+                service.metrics.slowed += 1
+                await trio.sleep(wait)
 
     def _spelt(self, error: Exception) -> S3Error:
         """What the client is told of a failure."""
@@ -126,7 +145,8 @@ class Exchange:
 
     async def _answer(self) -> None:
         request = self._head.request
-        settings = self._service.settings
+        settings, pacing, origin = self._service.settings, self._service.pacing, self._origin
+        pacing.check_address(origin.remote, trio.current_time())
         self._address = where = address(request, settings.domains)
         self.record.bucket, self.record.key = where.bucket, where.key
         self._key_sought_in = where.bucket
@@ -137,7 +157,7 @@ class Exchange:
         authentication = authenticate(
             request, now=now, lookup=asking.lookup, region=settings.region,
             regions=ALSO_ACCEPTED, allow_header_sigv2=settings.allow_sigv2,
-            virtual_bucket=where.bucket if where.virtual_hosted else None,
+            virtual_bucket=where.bucket if where.virtual_hosted else None, secure=origin.secure,
         )
         request = _with_moved_headers(request, authentication)
         name = route(request, where)
@@ -149,7 +169,8 @@ class Exchange:
             await self._send(await self._form(where))
             return
         principal = asking.principal(authentication.access_key, now)
-        sender = Sender(request, authentication, self._wire.remote, now)
+        pacing.check_user(principal, trio.current_time())
+        sender = Sender(request, authentication, origin.remote, now, origin.tls_version)
         access = self._access = Access(self._service.site, principal, name, sender)
         authorize(principal, name, where, access)
         operation = parse(request, where, name, await self._document(name, authentication))
@@ -171,6 +192,7 @@ class Exchange:
             self._service, self._wire, self._connection, self._head, record, now
         )
         record.code = reply.code
+        await self._pace(reply.code)
         fields = (XML_TYPE, ("x-amzn-RequestId", record.request_id))
         await self._send_whole(reply.status, fields, reply.body, len(reply.body))
 
@@ -269,7 +291,11 @@ class Exchange:
         if self._head.content_length is None:
             raise S3Error("MissingContentLength")
         parse(request, where, OperationName("PostObject"), None)
-        check = FormCheck(self._started * _NANO, service.asking(), self._wire.remote, ALSO_ACCEPTED)
+        origin, began = self._origin, trio.current_time()
+        check = FormCheck(
+            self._started * _NANO, service.asking(), origin.remote, ALSO_ACCEPTED, origin.secure,
+            origin.tls_version, lambda sender: service.pacing.check_user(sender, began),
+        )
         upload = FormUpload(
             service.site, BucketName(where.bucket or ""), request.headers.get("host") or "",
             request.headers.get("content-type"), self._head.content_length, check,

@@ -32,6 +32,10 @@ class Limits:
     connections:   descriptors and memory, by connections from everywhere.
     connections_per_address: the same from one place.
     partings:      floods: connections beyond those two that are told so at once; others are closed silently.
+    requests_per_user, requests_per_address: one who takes the time of all others: requests a second of one
+        user's credentials together, and of one address (an IPv6 /64); 0 asks for nothing.
+    guesses_at_once, guesses_per_second, guess_wait_seconds: guessing of secrets, and the work of refusing:
+        signatures of one address that are wrong; who sends more waits for the refusals, so long at most.
     stop_seconds:  how long a stopping server lets requests finish.
     """
 
@@ -46,6 +50,11 @@ class Limits:
     connections: int = 4096
     connections_per_address: int = 1024
     partings: int = 64
+    requests_per_user: int = 0
+    requests_per_address: int = 0
+    guesses_at_once: int = 20
+    guesses_per_second: float = 10.0
+    guess_wait_seconds: float = 5.0
     stop_seconds: float = 20.0
 
     def within(self, descriptors: int) -> Limits:

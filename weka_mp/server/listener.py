@@ -7,14 +7,18 @@ import logging
 import math
 import socket
 from collections import Counter
+from contextlib import suppress
 from typing import Final
 
 import trio
 
+from weka_mp.server.arrival import arrive, must_arrive
 from weka_mp.server.connection_task import serve_connection
+from weka_mp.server.origin import plain_address
+from weka_mp.server.pacing import source
 from weka_mp.server.refusal import turn_away
 from weka_mp.server.service import Service
-from weka_mp.server.wire import Wire
+from weka_mp.server.wire import PeerGone, Wire
 
 __all__ = ["Connections", "accept_connections"]
 
@@ -39,16 +43,25 @@ class Connections:
     def admit(self, connected: socket.socket, remote: str) -> Wire | None:
         """A wire for a new connection, or None when a limit turns it away."""
         limits, metrics = self._service.settings.limits, self._service.metrics
+        proxy = self._service.proxies.trusts(remote)  # it speaks for many
         crowded = len(self._open) >= limits.connections
-        if crowded or self._by_address[remote] >= limits.connections_per_address:
+        if crowded or not (proxy or self._has_room(remote)):
             metrics.refused += 1
             return None
-        wire = Wire(connected, remote, limits)
+        wire = self._service.wire(connected, remote)
         self._open.add(wire)
-        self._by_address[remote] += 1
+        if not proxy:
+            self._count(wire)
         metrics.accepted += 1
         metrics.connections = len(self._open)
         return wire
+
+    def _has_room(self, remote: str) -> bool:
+        return self._by_address[source(remote)] < self._service.settings.limits.connections_per_address
+
+    def _count(self, wire: Wire) -> None:
+        wire.counted_for = source(wire.remote)
+        self._by_address[wire.counted_for] += 1
 
     async def refuse(self, connected: socket.socket, remote: str) -> None:
         """Tell a client that it is turned away; beyond a few at once it is closed without a word."""
@@ -57,23 +70,43 @@ class Connections:
             return
         self._parting += 1
         try:
-            with trio.move_on_after(self._service.settings.limits.linger_seconds):
-                await turn_away(self._service, connected, remote)
+            wire = self._service.wire(connected, remote)
+            with trio.move_on_after(self._service.settings.limits.linger_seconds), suppress(PeerGone):
+                if not must_arrive(self._service, wire) or await arrive(self._service, wire):
+                    await turn_away(self._service, wire)
+            wire.close()
         finally:
             self._parting -= 1
 
     async def serve(self, wire: Wire) -> None:
         """Serve one to its end."""
         try:
-            await serve_connection(self._service, wire)
+            beginning = self._arrive if must_arrive(self._service, wire) else None
+            await serve_connection(self._service, wire, beginning)
         finally:
             self._release(wire)
 
+    async def _arrive(self, wire: Wire) -> bool:
+        """Whether its requests may come; whom a proxy speaks for counts as if it had come itself."""
+        connected = wire.remote
+        if not await arrive(self._service, wire):
+            return False
+        if wire.remote == connected:
+            return True
+        if not self._has_room(wire.remote):
+            self._service.metrics.refused += 1
+            await turn_away(self._service, wire)
+            return False
+        self._count(wire)
+        return True
+
     def _release(self, wire: Wire) -> None:
         self._open.discard(wire)
-        self._by_address[wire.remote] -= 1
-        if not self._by_address[wire.remote]:
-            del self._by_address[wire.remote]
+        counted_for = wire.counted_for
+        if counted_for is not None:
+            self._by_address[counted_for] -= 1
+            if not self._by_address[counted_for]:
+                del self._by_address[counted_for]
         self._service.metrics.connections = len(self._open)
         if self._service.stopping and not self._open:
             self.all_closed.set()
@@ -134,4 +167,4 @@ def _tell_exhaustion(error: OSError, told: float) -> float:
 
 def _address_of(peer: object) -> str:
     """The client's address without its port; all clients of a unix socket are one."""
-    return str(peer[0]) if isinstance(peer, tuple) else "local"
+    return plain_address(str(peer[0])) if isinstance(peer, tuple) else "local"

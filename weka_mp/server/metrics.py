@@ -28,6 +28,8 @@ class ServerMetrics(Collector):
         self.connections = 0  # open now
         self.accepted = 0
         self.refused = 0  # turned away by a limit
+        self.handshakes_failed = 0  # of TLS
+        self.slowed = 0  # refusals of wrong signatures that were held back
         self.requests: Counter[tuple[str, int]] = Counter()  # by operation and status
         self.received = 0  # bytes of bodies
         self.sent = 0
@@ -63,6 +65,8 @@ class ServerMetrics(Collector):
         counters = (
             ("connections_accepted", "Connections accepted", self.accepted),
             ("connections_refused", "Connections turned away by a limit", self.refused),
+            ("tls_handshakes_failed", "Connections that spoke no TLS we speak", self.handshakes_failed),
+            ("guesses_slowed", "Wrong signatures whose refusals were held back", self.slowed),
             ("received_bytes", "Bytes of request bodies", self.received),
             ("sent_bytes", "Bytes of response bodies", self.sent),
             ("invalidations_late", "Responses sent before every mount acknowledged", self.invalidations_late),

@@ -10,7 +10,10 @@ import logging
 from dataclasses import dataclass, field
 from typing import Final
 
+import trio
+
 from weka_mp.control.desk import Desk
+from weka_mp.gateway.identities import Asking
 from weka_mp.identity import Principal
 from weka_mp.offload import run_blocking
 from weka_mp.policy.documents import Policy
@@ -86,8 +89,9 @@ async def answer_query(
         )
         body = await _body(wire, connection, head)
         record.received = len(body)
-        verify(request, claimed, body)
+        verify(request, claimed, body, secure=service.proxies.origin(wire, request.headers).secure)
         record.access_key = claimed.access_key
+        _pace(service, asking, claimed, now)
         parameters = _parameters(request, body)
         api, _ = find(parameters)
         namespace, record.operation = api.namespace, f"{api.name}:{parameters.action}"
@@ -102,6 +106,15 @@ async def answer_query(
             refused.status, render_error(refused, namespace, record.request_id), refused.code
         )
     return QueryAnswer(200, done)
+
+
+def _pace(service: Service, asking: Asking, claimed: Claim, now: float) -> None:
+    """The user's rate. Raises S3Error SlowDown."""
+    try:
+        principal = asking.principal(claimed.access_key, now)
+    except S3Error:
+        return  # the key has expired, which is answered below
+    service.pacing.check_user(principal, trio.current_time())
 
 
 def _answer(service: Service, claimed: Claim, parameters: Parameters, record: RequestRecord) -> bytes:

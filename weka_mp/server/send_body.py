@@ -8,11 +8,14 @@ client knows that it has not got the object.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.reply import ObjectReply
 from weka_mp.offload import run_blocking
+from weka_mp.server.secure_wire import SecureWire
 from weka_mp.server.wire import PeerGone, Wire
 from weka_mp.store.transmit import can_transmit, transmit
 
@@ -25,6 +28,9 @@ __all__ = ["INLINE_BYTES", "ChangedEarly", "Truncated", "read_small", "send_larg
 INLINE_BYTES: Final = 256 * 1024  # read in the loop's own thread: cheaper than a hop to another
 _PIECE_BYTES: Final = 8 * 1024 * 1024  # most that one stay in a thread sends: cancellation waits for it
 _COPY_BYTES: Final = 1024 * 1024  # one read of a store whose descriptors the kernel does not know
+_RECORDS_BYTES: Final = 256 * 1024  # one read of what is encrypted then
+Step = Callable[[int, int], int]
+"""Sends some bytes from an offset, as many as given at most: how many; 0 where the file has ended."""
 
 
 class ChangedEarly(Exception):
@@ -54,8 +60,10 @@ async def send_large(wire: Wire, store: Store, reply: ObjectReply) -> None:
     end = reply.start + reply.length - 1
     fd = reply.opened.fd
     try:
-        if can_transmit(store):
-            await _transmit_until(wire, fd, reply.start, end)
+        if isinstance(wire, SecureWire):
+            await _send_until(partial(_encrypt, wire, store, fd), wire, reply.start, end)
+        elif can_transmit(store):
+            await _send_until(partial(transmit, fd, wire.socket.fileno()), wire, reply.start, end)
         else:
             await _copy_until(wire, store, fd, reply.start, end)
         last = store.read(fd, 1, end)  # beside what has just been sent, so no disk is waited for
@@ -67,10 +75,10 @@ async def send_large(wire: Wire, store: Store, reply: ObjectReply) -> None:
     await wire.send(last)
 
 
-async def _transmit_until(wire: Wire, fd: Fd, offset: int, end: int) -> None:
+async def _send_until(step: Step, wire: Wire, offset: int, end: int) -> None:
     while offset < end:
         try:
-            offset, full = await run_blocking(_transmit_piece, wire.socket.fileno(), fd, offset, end)
+            offset, full = await run_blocking(_send_piece, step, offset, end)
         except OSError as error:
             raise PeerGone from error
         if full:
@@ -78,18 +86,32 @@ async def _transmit_until(wire: Wire, fd: Fd, offset: int, end: int) -> None:
     wire.our_turn()
 
 
-def _transmit_piece(socket_fd: int, fd: Fd, offset: int, end: int) -> tuple[int, bool]:
+def _send_piece(step: Step, offset: int, end: int) -> tuple[int, bool]:
     """Send until the socket is full, a piece is sent or the end is reached: (new offset, was it full)."""
     stop = min(end, offset + _PIECE_BYTES)
     while offset < stop:
         try:
-            sent = transmit(fd, socket_fd, offset, stop - offset)
+            sent = step(offset, stop - offset)
         except BlockingIOError:
             return offset, True
         if sent == 0:
             raise Truncated("the object became shorter while it was sent")
         offset += sent
     return offset, False
+
+
+def _encrypt(wire: SecureWire, store: Store, fd: Fd, offset: int, size: int) -> int:
+    """As `transmit`, through OpenSSL: what the socket did not take is read and handed over again."""
+    data = store.read(fd, min(_RECORDS_BYTES, size), offset)
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[wire.push(rest):]
+        except BlockingIOError:
+            if len(rest) == len(data):
+                raise
+            break
+    return len(data) - len(rest)
 
 
 async def _copy_until(wire: Wire, store: Store, fd: Fd, offset: int, end: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,12 @@ from weka_mp.policy.documents import Policy
 from weka_mp.s3.dates import format_http_date
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.server.metrics import ServerMetrics
+from weka_mp.server.origin import TrustedProxies
+from weka_mp.server.pacing import Pacing
+from weka_mp.server.secure_wire import SecureWire
 from weka_mp.server.settings import ServerSettings
+from weka_mp.server.wire import Wire
+from weka_mp.tls import Certificates
 
 __all__ = ["ALSO_ACCEPTED", "Service"]
 
@@ -32,6 +38,7 @@ class Service:
     """One worker's S3 endpoint. Used by its event loop alone.
 
     identities: who exists besides root; None: nobody. desk: where STS and IAM put their calls, the same.
+    certificates: of TLS; None: plain HTTP.
     """
 
     site: Site
@@ -41,9 +48,12 @@ class Service:
     clock: Clock
     random: RandomSource
     identities: IdentityStore[Policy] | None = None
+    certificates: Certificates | None = None
     stopping: bool = False
     desk: Desk | None = field(init=False)
     host_id: str = field(init=False)
+    proxies: TrustedProxies = field(init=False)
+    pacing: Pacing = field(init=False)
     _identities: Identities = field(init=False)
     _date: tuple[int, Fields] = field(init=False, default=(-1, ()))
 
@@ -53,7 +63,14 @@ class Service:
         self._identities = Identities(
             root, self.settings.account, self.identities, self.settings.anonymous
         )
+        self.proxies = TrustedProxies(self.settings.trusted_proxies)
+        self.pacing = Pacing(self.settings.limits)
         self.host_id = base64.b64encode(bytes.fromhex(self.random.token(48))).decode("ascii")
+
+    def wire(self, connected: socket.socket, remote: str) -> Wire:
+        """A new connection's."""
+        kind = Wire if self.certificates is None else SecureWire
+        return kind(connected, remote, self.settings.limits)
 
     def asking(self) -> Asking:
         """Who asks, for one request."""

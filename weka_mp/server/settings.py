@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.server.limits import Limits
+from weka_mp.tls import TlsSettings
 
 __all__ = ["NOBODY", "RootCredentials", "ServerSettings"]
 
@@ -31,6 +32,8 @@ class ServerSettings:
     thread.
     mount_sockets: glob of the sockets of this node's mounts; None: there are none.
     account:      canonical user id of the root account.
+    tls:          None: plain HTTP.
+    trusted_proxies: CIDRs of proxies whose word for whom they speak counts.
     identity_keys: path of the file that opens the secrets of users; None: there is nobody but root.
     anonymous:    uid and gid of what anonymous requests make; (0, 0): whoever the worker runs as.
     """
@@ -44,4 +47,6 @@ class ServerSettings:
     account: str = _ACCOUNT
     identity_keys: str | None = None
     anonymous: tuple[int, int] = NOBODY
+    tls: TlsSettings | None = None
+    trusted_proxies: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

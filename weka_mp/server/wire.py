@@ -30,11 +30,13 @@ class PeerGone(Exception):
 class Wire:
     """`deadline` is in trio's time, infinite while it is our turn; `scope` ends all the connection does.
 
-    idle: no request has begun. expired: the watchdog ended it.
+    idle: no request has begun. expired: the watchdog ended it. remote: the client's address; counted_for:
+    the one in whose limit it counts, None for none. secure: the client speaks TLS; tls_version: which.
     """
 
     __slots__ = (
-        "_acknowledged", "_patience", "deadline", "expired", "idle", "limits", "remote", "scope", "socket",
+        "_acknowledged", "_patience", "counted_for", "deadline", "expired", "idle", "limits", "remote",
+        "scope", "secure", "socket", "tls_version",
     )
 
     def __init__(self, connected: socket.socket, remote: str, limits: Limits) -> None:
@@ -49,6 +51,9 @@ class Wire:
         self.idle = True
         self.expired = False
         self.scope = trio.CancelScope()
+        self.counted_for: str | None = None
+        self.secure = False
+        self.tls_version: str | None = None  # as in 1.3
         self._acknowledged: int | None = None  # bytes the client had taken when we began to wait for it
         self._patience = 0.0  # seconds that we will still wait before we look how many it took meanwhile
 

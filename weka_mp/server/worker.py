@@ -21,6 +21,7 @@ from weka_mp.server.listener import Connections, accept_connections
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.service import Service
 from weka_mp.server.settings import ServerSettings
+from weka_mp.tls import Certificates
 
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace
@@ -50,7 +51,10 @@ async def run_worker(
     clock, random = clock or SystemClock(), random or SystemRandom()
     async with _identities(namespace, settings, random) as identities, trio.open_nursery() as nursery:
         site = Site(namespace, settings.region, settings.account, identities)
-        service = Service(site, settings, invalidator, counts, clock, random, identities)
+        certificates = None
+        if settings.tls is not None:
+            certificates = Certificates(settings.tls, clock, ask_clients=True)
+        service = Service(site, settings, invalidator, counts, clock, random, identities, certificates)
         connections = Connections(service)
         await nursery.start(invalidator.run)
         nursery.start_soon(connections.watch)

@@ -6,6 +6,7 @@ import os
 import threading
 
 from weka_mp.control.desk import Desk
+from weka_mp.control.tls_verbs import TlsState
 from weka_mp.gateway.identities import open_identities
 from weka_mp.identity import CredentialIssuer, KeyFile, RootKeys
 from weka_mp.identity.errors import IdentityUnusable
@@ -15,12 +16,16 @@ from weka_mp.supervise import checks
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.keeper import StartFailed
 from weka_mp.supervise.places import state_directory
+from weka_mp.tls import KeptCertificate
 
 __all__ = ["LazyDesk", "key_file_of", "open_desk", "root_keys", "sweep_identities"]
 
 
-def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | None) -> Desk:
-    """`store`: its path; `state`: the state directory, where the key file is made when it is missing.
+def open_desk(
+    namespace: Namespace, store: str, state: str, root: RootKeys | None, tls: TlsState | None = None
+) -> Desk:
+    """`store`: its path; `state`: the state directory, where the key file is made when it is missing; `tls`:
+    of the service that runs.
 
     Raises IdentityUnusable, NamespaceError.
     """
@@ -29,7 +34,8 @@ def open_desk(namespace: Namespace, store: str, state: str, root: RootKeys | Non
     except StartFailed as error:
         raise IdentityUnusable(str(error)) from error
     keys = KeyFile(os.path.join(state, FILE_NAME), namespace.context.random)
-    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace)
+    tls = tls or TlsState(KeptCertificate(state, namespace.clock))
+    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace, tls)
 
 
 def root_keys(credentials: RootCredentials | None) -> RootKeys | None:
@@ -63,11 +69,14 @@ class LazyDesk:
     makes no keys, and one whose keys are missing serves what needs none. Thread-safe.
     """
 
-    def __init__(self, namespace: Namespace, store: str, state: str, root: RootKeys | None) -> None:
+    def __init__(
+        self, namespace: Namespace, store: str, state: str, root: RootKeys | None, tls: TlsState | None = None
+    ) -> None:
         self._namespace = namespace
         self._store = store
         self._state = state
         self._root = root
+        self._tls = tls
         self._mutex = threading.Lock()
         self._desk: Desk | None = None
 
@@ -75,7 +84,7 @@ class LazyDesk:
         """Raises IdentityUnusable, NamespaceError."""
         with self._mutex:
             if self._desk is None:
-                self._desk = open_desk(self._namespace, self._store, self._state, self._root)
+                self._desk = open_desk(self._namespace, self._store, self._state, self._root, self._tls)
             return self._desk
 
     def close(self) -> None:

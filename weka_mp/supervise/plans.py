@@ -15,6 +15,7 @@ from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.doors import Door, DoorPlace, NfsDoor, SmbDoor
 from weka_mp.supervise.keeper import ChildSpec, ask_link
 from weka_mp.supervise.listeners import numeric
+from weka_mp.tls import TlsSettings
 
 __all__ = ["Places", "background_spec", "doors", "mount_spec", "worker_specs"]
 
@@ -45,9 +46,12 @@ class Places:
 
 
 def worker_specs(
-    config: Config, places: Places, root: RootCredentials, sockets: Sequence[socket.socket]
+    config: Config, places: Places, root: RootCredentials | None, sockets: Sequence[socket.socket],
+    tls: TlsSettings | None = None,
 ) -> list[ChildSpec]:
-    """One specification per S3 worker; all accept on the same `sockets`."""
+    """One specification per S3 worker; all accept on the same `sockets`. root: None: there is no S3."""
+    if root is None:
+        return []
     fds = [sock.fileno() for sock in sockets]
     plan = {
         "listen_fds": fds,
@@ -56,6 +60,8 @@ def worker_specs(
         "region": config.region,
         "domains": list(config.domain),
         "sigv2": config.sigv2,
+        "tls": None if tls is None else tls.plan(),
+        "trusted_proxies": list(config.trusted_proxy),
         "limits": _limits(config),
         "mount_sockets": places.mount_sockets,
     }
@@ -76,6 +82,8 @@ def _limits(config: Config) -> dict[str, int]:
         "body_grace_seconds": config.body_timeout,
         "send_stall_seconds": config.send_timeout,
         "bytes_per_second": config.min_rate,
+        "requests_per_user": config.max_requests_per_user,
+        "requests_per_address": config.max_requests_per_address,
     }
 
 

@@ -25,6 +25,7 @@ from weka_mp.supervise.identities import LazyDesk
 from weka_mp.supervise.keeper import Keeper
 from weka_mp.supervise.readiness import s3_answers
 from weka_mp.supervise.reexports import Reexports
+from weka_mp.tls import TlsSettings
 from weka_mp.values import BucketName
 
 __all__ = ["RunningService", "Views"]
@@ -48,6 +49,12 @@ class Views:
     mounts: tuple[str, ...]
     real_mounts: tuple[str, ...]
     admin: Address | None
+    tls: TlsSettings | None = None
+
+    @property
+    def scheme(self) -> str:
+        """Of the addresses of S3 and administration."""
+        return "http" if self.tls is None else "https"
 
 
 class RunningService:
@@ -88,7 +95,7 @@ class RunningService:
         checked[f"mount {shown}"] = "ok" if alive else "does not answer"
 
     async def _check_s3(self, address: Address, checked: dict[str, str]) -> None:
-        alive = await s3_answers(address, seconds=_PROBE_SECONDS)
+        alive = await s3_answers(address, self._views.tls, seconds=_PROBE_SECONDS)
         checked["s3"] = "ok" if alive else "does not answer"
 
     async def _check_store(self, checked: dict[str, str]) -> None:
@@ -124,9 +131,9 @@ class RunningService:
             "pid": os.getpid(),
             "store": views.store,
             "store_id": self._namespace.store_id,
-            "s3": None if views.s3 is None else f"http://{views.s3}",
+            "s3": None if views.s3 is None else f"{views.scheme}://{views.s3}",
             "mounts": list(views.mounts),
-            "admin": None if views.admin is None else f"http://{views.admin}",
+            "admin": None if views.admin is None else f"{views.scheme}://{views.admin}",
             "children": [
                 {
                     "name": keeper.spec.name,

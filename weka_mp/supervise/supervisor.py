@@ -39,6 +39,8 @@ from weka_mp.supervise.readiness import s3_answers
 from weka_mp.supervise.reexports import Reexports
 from weka_mp.supervise.service import RunningService, Views, write_probe
 from weka_mp.supervise.stale_places import leave_word, remove_stale
+from weka_mp.supervise.tls import open_tls, tls_state
+from weka_mp.tls import Certificates
 
 __all__ = ["Started", "run_service"]
 
@@ -70,6 +72,7 @@ class _Prepared:
     reexports: Reexports
     desk: LazyDesk
     invalidator: Invalidator
+    certificates: Certificates | None
 
     @property
     def keepers(self) -> list[Keeper]:
@@ -143,6 +146,8 @@ async def _prepare(
     if writable != "ok":
         log.warning("%s cannot be written now (%s): reads are served, changes refused", store, writable)
     credentials = None if config.s3 is None else _credentials(namespace.store_id, store, environ, uid)
+    state = places.state_directory(namespace.store_id, environ, uid)
+    tls, certificates = open_tls(config, store, state, namespace.clock)
     sockets = _listen_s3(config.s3, stack)
     admin, admin_listeners = _listen_admin(config, runtime, stack)
     s3 = None if config.s3 is None else bound_address(config.s3, sockets)
@@ -154,25 +159,23 @@ async def _prepare(
 
     background = keep(plans.background_spec(config, children))
     mount_keepers = [keep(spec) for spec in _mount_specs(config, children, real_mounts, background)]
-    state = places.state_directory(namespace.store_id, environ, uid)
     first_mount = real_mounts[0] if real_mounts else None
-    desk = LazyDesk(namespace, store, state, root_keys(credentials))
+    desk = LazyDesk(namespace, store, state, root_keys(credentials), tls_state(tls, state, namespace.clock))
     stack.callback(desk.close)
     doors = plans.doors(config, children, first_mount, state, namespace.store_id)
     return _Prepared(
-        views=Views(store, s3, mount_points, real_mounts, admin),
+        views=Views(store, s3, mount_points, real_mounts, admin, tls),
         namespace=namespace,
         sockets=sockets,
         admin_listeners=admin_listeners,
         credentials=credentials,
-        workers=[keep(spec) for spec in plans.worker_specs(config, children, credentials, sockets)]
-        if credentials is not None
-        else [],
+        workers=[keep(spec) for spec in plans.worker_specs(config, children, credentials, sockets, tls)],
         mounts=mount_keepers,
         background=background,
         reexports=Reexports(namespace, mount_keepers[0] if mount_keepers else None, doors),
         desk=desk,
         invalidator=Invalidator(children.mount_sockets),
+        certificates=certificates,
     )
 
 
@@ -299,7 +302,7 @@ async def _run(
             await _start_all(prepared, nursery)
             nursery.start_soon(prepared.reexports.run)
             await nursery.start(prepared.invalidator.run)
-            await nursery.start(serve_admin, service, prepared.admin_listeners)
+            await nursery.start(serve_admin, service, prepared.admin_listeners, prepared.certificates)
             nursery.start_soon(fills.run)
             await _wait_for_views(prepared.views)
             await prepared.reexports.settled()
@@ -340,7 +343,8 @@ async def _wait_for_views(views: Views) -> None:
         for path in views.real_mounts
     ]
     if views.s3 is not None:
-        waits.append((f"the S3 endpoint {views.s3}", partial(s3_answers, views.s3, seconds=_ANSWER_SECONDS)))
+        s3 = partial(s3_answers, views.s3, views.tls, seconds=_ANSWER_SECONDS)
+        waits.append((f"the S3 endpoint {views.s3}", s3))
     for what, answers in waits:
         if not await answers():
             raise StartFailed(f"{what} does not answer")

@@ -18,6 +18,7 @@ from weka_mp.server.worker import run_worker
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of
 from weka_mp.supervise.opening import open_namespace
+from weka_mp.tls import TlsSettings
 
 __all__ = ["main"]
 
@@ -68,6 +69,8 @@ def _settings(plan: dict[str, Any]) -> ServerSettings:
         allow_sigv2=plan["sigv2"],
         durable=plan["durability"] == "commit",
         mount_sockets=plan["mount_sockets"],
+        tls=None if plan["tls"] is None else TlsSettings.of_plan(plan["tls"]),
+        trusted_proxies=tuple(plan["trusted_proxies"]),
         limits=_limits(plan["limits"]),
         # Who is not root can give nothing to others.
         anonymous=NOBODY if os.geteuid() == 0 else (0, 0),

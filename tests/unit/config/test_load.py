@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from weka_mp.config import OPTIONS, Address, Config, ConfigError, load, read_file
+from weka_mp.config import OPTIONS, Address, Config, ConfigError, check_together, load, read_file
 from weka_mp.config.load import OTHER_VARIABLES
 
 SAMPLES: dict[str, tuple[object, object, object, object]] = {
@@ -23,6 +23,17 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "domain": ("f.a,f.b", "", ["t.a", "t.b"], (("f.a", "f.b"), (), ("t.a", "t.b"))),
     "attr_timeout": ("0", "1.5", 2, (0.0, 1.5, 2.0)),
     "sigv2": (True, "off", True, (True, False, True)),
+    "tls": ("on", "off", "on", ("on", "off", "on")),
+    "tls_cert": (["/f1", "/f2"], "/v1:/v2", "/t", (("/f1", "/f2"), ("/v1", "/v2"), ("/t",))),
+    "tls_key": (["/f1"], "/v1", ["/t1", "/t2"], (("/f1",), ("/v1",), ("/t1", "/t2"))),
+    "tls_client_ca": ("/f", "/v", "/t", ("/f", "/v", "/t")),
+    "tls_plain": ("redirect", "refuse", "explain", ("redirect", "refuse", "explain")),
+    "trusted_proxy": (
+        ["10.0.0.0/8", "192.0.2.1"], "2001:db8::/32, 10.0.0.1", "::1",
+        (("10.0.0.0/8", "192.0.2.1/32"), ("2001:db8::/32", "10.0.0.1/32"), ("::1/128",)),
+    ),
+    "max_requests_per_user": ("0", "2", 3, (0, 2, 3)),
+    "max_requests_per_address": ("0", "2", 3, (0, 2, 3)),
     "max_connections": ("1", "2", 3, (1, 2, 3)),
     "max_connections_per_address": ("1", "2", 3, (1, 2, 3)),
     "head_timeout": ("1", "2", 3, (1, 2, 3)),
@@ -64,6 +75,34 @@ def test_flags_win_over_variables_over_the_file_over_defaults(entry) -> None:  #
         "F",
         "default",
     ]
+
+
+@pytest.mark.parametrize(("flags", "reason"), [
+    ({"tls_cert": ["/c"], "tls_key": ["/a", "/b"]}, "2 for 1"),
+    ({"tls_key": ["/a"]}, "1 for 0"),
+    ({"tls_cert": ["/c"], "tls": "off"}, "tls is off"),
+    ({"tls_client_ca": "/a"}, "it takes TLS"),
+    ({"tls_client_ca": "/a", "tls": "off"}, "it takes TLS"),
+])  # fmt: skip
+def test_nothing_about_tls_is_taken_and_ignored(flags: dict[str, object], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        check_together(load(flags, {}).config)
+
+
+@pytest.mark.parametrize(("flags", "speaks"), [
+    ({}, False), ({"tls": "on"}, True), ({"tls_cert": ["/c"]}, True), ({"tls": "off"}, False),
+    ({"tls_cert": ["/c"], "tls_key": ["/k"], "tls": "on", "tls_client_ca": "/a"}, True),
+])  # fmt: skip
+def test_when_tls_is_spoken(flags: dict[str, object], speaks: bool) -> None:
+    config = load(flags, {}).config
+    check_together(config)
+    assert config.speaks_tls is speaks
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "example.com", "", "10.0.0.0/8,10.1.0.0/16"])
+def test_a_network_is_a_network(text: str) -> None:
+    with pytest.raises(ConfigError, match="no address or network"):
+        load({"trusted_proxy": [text]}, {})
 
 
 def test_defaults() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.unit.namespace.kit import FixedClock
+from tests.unit.tls.certificates import issue, key_pem
 from weka_mp.clock import SeededRandom
 from weka_mp.control.desk import Answer, Desk, Question
 from weka_mp.control.identity_routes import IDENTITY_ROUTES, IdentityRoute, answer, find
@@ -23,6 +24,7 @@ from weka_mp.store.memory import MemoryStore
 from weka_mp.supervise.identities import LazyDesk, open_desk
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "ADMINISTRATION.md").read_text("utf-8")
+GIVEN = issue("localhost")
 PASSWORD = "Correct-Horse-9"
 OTHER = "Another-Horse-7"
 _numbers = itertools.count()
@@ -83,6 +85,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "PUT /users/{name}/password": {"password": OTHER},
         "PUT /login/password": {"password": PASSWORD},
         "PUT /lockoutConfig": {"failed_attempts": 6},
+        "PUT /tls": {"certificate": GIVEN.pem, "private_key": key_pem(GIVEN.key)},
         "POST /s3/policies": {"policy_name": "new", "policy_file_content": POLICY},
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
         "POST /s3/policies/detach": {"user_name": "victim"},
@@ -98,6 +101,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
 @pytest.mark.parametrize("role", list(Role))
 def test_the_table_is_enforced_on_every_route(office: Office, role: Role) -> None:
     office.add("asker", role.value)
+    office.desk.tls.kept.make_own(["localhost"])
     checked = 0
     for route in IDENTITY_ROUTES:
         if route.verb is None:

@@ -1,9 +1,11 @@
 """The administration over real sockets, with a service made up for the test."""
 
+import contextlib
 import http.client
 import json
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +13,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.unit.tls.certificates import bundle_of, self_signed_settings, trusting
+from weka_mp.clock import SystemClock
 from weka_mp.control import server
 from weka_mp.control.client import AdminClient, Refused, Unreachable
 from weka_mp.control.service import Health, NoSuchJob
 from weka_mp.errors import BucketMissing
+from weka_mp.tls import Certificates, PlainHttp
 from weka_mp.values import BucketName
 
 
@@ -47,7 +52,9 @@ class FakeService:
 
 
 @asynccontextmanager
-async def served(service: FakeService, tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
+async def served(
+    service: FakeService, tmp_path: Path, certificates: Certificates | None = None
+) -> AsyncIterator[tuple[str, int]]:
     """(path of the socket, TCP port)"""
     path = str(tmp_path / "admin.sock")
     unix = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,9 +63,42 @@ async def served(service: FakeService, tmp_path: Path) -> AsyncIterator[tuple[st
     (tcp,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = tcp.socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
-        await nursery.start(server.serve_admin, service, [trio.SocketListener(unix), tcp])
+        await nursery.start(server.serve_admin, service, [trio.SocketListener(unix), tcp], certificates)
         yield path, port
         nursery.cancel_scope.cancel()
+
+
+async def test_tls_on_the_network_and_not_on_the_socket(tmp_path: Path) -> None:
+    settings = self_signed_settings(tmp_path / "state")
+    certificates = Certificates(settings, SystemClock(), ask_clients=False)
+
+    def ask(where: str | tuple[str, int], tls: ssl.SSLContext | None = None) -> object:
+        return AdminClient(where, tls=tls).request("GET", "/health/live")
+
+    async with served(FakeService(), tmp_path, certificates) as (path, port):
+        call, alive = trio.to_thread.run_sync, {"status": "ok"}
+        assert await call(ask, path) == alive
+        assert await call(ask, ("localhost", port), trusting(bundle_of(settings))) == alive
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            await call(ask, ("localhost", port), ssl.create_default_context())
+        with pytest.raises(Refused, match="speaks TLS"):
+            await call(ask, ("localhost", port))
+        old = trusting(bundle_of(settings), maximum_version=ssl.TLSVersion.TLSv1_2)
+        assert await call(ask, ("localhost", port), old) == alive
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.send_all(b"\x16\x03\x01" + bytes(100))
+        with contextlib.suppress(trio.BrokenResourceError):  # it may be reset
+            assert not [chunk async for chunk in stream if b"HTTP" in chunk]
+        await stream.aclose()
+        assert await call(ask, ("localhost", port), trusting(bundle_of(settings))) == alive
+
+
+async def test_plain_requests_are_closed_where_they_are_refused(tmp_path: Path) -> None:
+    settings = self_signed_settings(tmp_path / "state", plain=PlainHttp.REFUSE)
+    certificates = Certificates(settings, SystemClock(), ask_clients=False)
+    async with served(FakeService(), tmp_path, certificates) as (_, port):
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            await trio.to_thread.run_sync(_get, port, "/health/live")
 
 
 def _get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
