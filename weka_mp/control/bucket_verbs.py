@@ -28,7 +28,7 @@ from weka_mp.gateway.bucket_grants import (
     replace_policy,
     stored_grants,
 )
-from weka_mp.identity import Caller
+from weka_mp.identity import Caller, Role
 from weka_mp.identity.errors import EntityExists, InUse, InvalidInput, NoSuchEntity, NotAllowed
 from weka_mp.identity.naming import ROOT
 from weka_mp.namespace import BucketInfo, Changes
@@ -62,7 +62,7 @@ def create_bucket(desk: Desk, caller: Caller, fields: Fields) -> Any:
     policy = _asked_policy(desk, name, fields)
     existing = fields.text_or_none("existing_path")
     try:
-        changes = _make(desk, name, caller.account, existing)
+        changes = _make(desk, caller, name, existing)
     except InvalidName as error:
         raise InvalidInput(f"{name!r}: {error}") from error
     if policy is not None:
@@ -83,10 +83,10 @@ def _asked_policy(desk: Desk, name: BucketName, fields: Fields) -> _New | None:
     return _new(desk, name, _canned(canned or NONE, name) if text is None else text)
 
 
-def _make(desk: Desk, name: BucketName, account: str, existing: str | None) -> Changes:
+def _make(desk: Desk, caller: Caller, name: BucketName, existing: str | None) -> Changes:
     if existing is None:
         try:
-            return desk.namespace.create_bucket(name, owner=account)[1]
+            return desk.namespace.create_bucket(name, owner=caller.account)[1]
         except BucketExists as error:
             raise EntityExists(
                 f"{name} is there already (a directory that is there is made a bucket by its existing path)"
@@ -98,9 +98,12 @@ def _make(desk: Desk, name: BucketName, account: str, existing: str | None) -> C
             "directory there"
         )
     try:
-        desk.namespace.adopt_bucket(name, account)
+        desk.namespace.adopt_bucket(
+            name, caller.account, lambda owner: is_in_sight(caller, _standing(desk, owner))
+        )
     except BucketMissing as error:
-        raise NoSuchEntity(f"there is no directory {name} at the root of the store") from error
+        whose = "" if caller.role is Role.CLUSTER_ADMIN else f" that the account {caller.account} had"
+        raise NoSuchEntity(f"there is no directory {name} at the root of the store{whose}") from error
     except BucketExists as error:
         raise EntityExists(f"{name} is a bucket already") from error
     return ()
@@ -184,8 +187,12 @@ def _put(desk: Desk, name: BucketName, policy: _New | None) -> None:
 
 # ---- whose they are
 def _owner(desk: Desk, bucket: BucketInfo) -> str:
-    """An account that is gone left its buckets to root."""
-    owner = bucket.owner or ROOT
+    return _standing(desk, bucket.owner)
+
+
+def _standing(desk: Desk, owner: str | None) -> str:
+    """The account: an account that is gone left its buckets to root, whose those are that POSIX made."""
+    owner = owner or ROOT
     return owner if owner in desk.identities.registry.accounts else ROOT
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.errors import BucketMissing
 from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
@@ -55,7 +56,9 @@ class Access:
     refusals: those that were told so far; they are for the log.
     """
 
-    __slots__ = ("_grants", "_location", "_owners", "operation", "principal", "refusals", "sender", "site")
+    __slots__ = (
+        "_grants", "_location", "_missing", "_owners", "operation", "principal", "refusals", "sender", "site",
+    )  # fmt: skip
 
     def __init__(
         self, site: Site | None, principal: Principal, operation: str, sender: Sender | None
@@ -67,7 +70,17 @@ class Access:
         self.refusals: list[Refusal] = []
         self._owners: dict[BucketName, Owner] | None = None
         self._grants: dict[BucketName, Grants] = {}
+        self._missing: set[BucketName] = set()
         self._location: str | None = None
+
+    def look_again(self, principal: Principal) -> None:
+        """Forget what was seen. The client says how long its body takes, and meanwhile a bucket can become
+        another's, or deny what it allowed. principal: who asks, as they are now.
+        """
+        self.principal = principal
+        self._owners = None
+        self._grants.clear()
+        self._missing.clear()
 
     # ---- whose it is
     def owner_of(self, bucket: BucketName | None) -> Owner:
@@ -81,7 +94,10 @@ class Access:
             self._owners = {}
         found = self._owners.get(bucket)
         if found is None:
-            found = self._owners[bucket] = self._looked_up(self.site, bucket)
+            found = self._looked_up(self.site, bucket)
+            if found is None:
+                return self._own()  # not kept: the next one of this name may be anybody's
+            self._owners[bucket] = found
         return found
 
     def is_own(self, name: str | None) -> bool:
@@ -93,12 +109,15 @@ class Access:
             return True
         return accounts.get(name or ROOT_NAME, accounts[ROOT_NAME]).id == self.principal.account
 
-    def _looked_up(self, site: Site, bucket: BucketName) -> Owner:
+    def _looked_up(self, site: Site, bucket: BucketName) -> Owner | None:
+        """None: there is no such bucket."""
         accounts = self.principal.accounts
         try:
             name = site.namespace.head_bucket(bucket).owner
         except BucketMissing:
-            return self._own()
+            if is_bucket_name(bucket):  # what no bucket can be called is refused for that
+                self._missing.add(bucket)
+            return None
         return accounts.get(name or ROOT_NAME, accounts[ROOT_NAME])
 
     def _own(self) -> Owner:
@@ -124,8 +143,11 @@ class Access:
         return found
 
     def _linked(self, bucket: BucketName | None) -> None:
-        """Who may is told that there is no such bucket. Raises BucketMissing."""
-        if self.grants(bucket).unlinked:
+        """Who may is told that there is no such bucket. What was decided of one that was not there says
+        nothing of one that is made before it is acted on. Raises BucketMissing.
+        """
+        missing = bucket in self._missing and self.operation != _MAKING
+        if missing or self.grants(bucket).unlinked:
             raise BucketMissing(subject=bucket or "")
 
     # ---- the answer

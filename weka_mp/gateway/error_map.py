@@ -96,7 +96,9 @@ def to_s3_error(error: errors.NamespaceError, bucket: str | None, key: bytes | N
     if isinstance(error, errors.PreconditionFailed):
         details["Condition"] = error.condition
     elif spelling.code in _ABOUT_BUCKETS and bucket is not None:
-        details["BucketName"] = bucket
+        # Of two buckets, a copy's, the one that is not there.
+        missing = error.subject if isinstance(error, errors.BucketMissing) else None
+        details["BucketName"] = missing if missing and isinstance(missing, str) else bucket
     elif spelling.code == "NoSuchKey" and key is not None:
         details["Key"] = key.decode("utf-8", "replace")
     elif error.subject and isinstance(error.subject, str) and (element := _SUBJECTS.get(spelling.code)):

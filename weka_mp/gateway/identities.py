@@ -165,6 +165,15 @@ class Asking:
         found = self._found = self._identities.find(access_key)
         return None if found is None else found.secret
 
+    def again(self, access_key: str | None, now: float) -> Principal:
+        """As `principal`, by what is known now: the key may have been taken back, or be another's. Raises as
+        it does, InvalidAccessKeyId.
+        """
+        before = self._found
+        if access_key is not None and (before is None or self.lookup(access_key) != before.secret):
+            raise S3Error("InvalidAccessKeyId")
+        return self.principal(access_key, now)
+
     def principal(self, access_key: str | None, now: float) -> Principal:
         """Of a request whose signature was verified, None: that has none; now: epoch seconds. Raises S3Error
         ExpiredToken, ServiceUnavailable.

@@ -117,6 +117,14 @@ class FormUpload:
         # How much of the body is the file is not known; all of it is an upper bound, so nothing is reserved.
         self._upload = ObjectUpload(Context(self._site, principal, asked=access), operation, None)
 
+    def _decide_again(self, form: PostUpload) -> None:
+        """The file may have taken its time. Raises as `authorize` does."""
+        access, check = self.access, self._check
+        assert access is not None
+        access.look_again(check.asking.again(form.authentication.access_key, check.now))
+        where = Address(self._bucket, form.key, virtual_hosted=False)
+        authorize(access.principal, _NAME, where, access)
+
     def _account(self, data: memoryview) -> None:
         if self._form is None or self._verifier is None:
             raise S3Error("MalformedPOSTRequest")
@@ -130,6 +138,7 @@ class FormUpload:
         if self._form is None or self._verifier is None or self._upload is None:
             raise S3Error("MalformedPOSTRequest")
         self._form.check_length(self.received, is_complete=True)
+        self._decide_again(self._form)
         done = self._upload.publish(self._verifier.finish({}))
         return self._reply(self._form, done.info.etag, upload_fields(done.info), done.changes)
 

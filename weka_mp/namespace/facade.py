@@ -146,9 +146,13 @@ class Namespace:
         """The directory stays and is no bucket any more. Raises BucketMissing, NotSupported."""
         self._buckets.unlink(name, self._uploads.forget_bucket)
 
-    def adopt_bucket(self, name: BucketName, owner: str | None) -> BucketInfo:
-        """Raises InvalidName, BucketMissing (no such directory), BucketExists."""
-        return self._buckets.adopt(name, owner)
+    def adopt_bucket(
+        self, name: BucketName, owner: str | None, may_take: Callable[[str | None], bool] = lambda _: True
+    ) -> BucketInfo:
+        """may_take: whether it may be had from this account. Raises InvalidName, BucketMissing (no such
+        directory, or it may not), BucketExists.
+        """
+        return self._buckets.adopt(name, owner, may_take)
 
     def bucket_access(self, name: BucketName) -> BucketAccess:
         """What the bucket grants now: one look at its record. Raises StoreUnusable (damaged)."""

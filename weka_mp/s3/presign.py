@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from weka_mp.s3 import sigv2
 from weka_mp.s3.canonical import canonical_query, split_signed_headers
 from weka_mp.s3.credentials import (
     AccessKeyId,
@@ -23,6 +24,7 @@ from weka_mp.s3.credentials import (
 )
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers, S3Request, require_header
+from weka_mp.s3.routing import SUBRESOURCES
 from weka_mp.s3.signing_time import MAX_SKEW, extended_iso, parse_basic_iso
 from weka_mp.s3.sigv2 import check_signature, declared_payload, other_spelling, string_to_sign
 from weka_mp.s3.sigv4 import (
@@ -72,6 +74,9 @@ def _latin1(text: str) -> str:
 
 
 def _hoisted(request: S3Request, kind: AuthKind) -> list[tuple[str, str]]:
+    """Raises S3Error InvalidArgument for a parameter that cannot be a header, whether one outweighs it or
+    not: a line break in it could be signed for the line of another.
+    """
     moved = []
     for name, value in request.query:
         lowered = name.lower()
@@ -80,6 +85,8 @@ def _hoisted(request: S3Request, kind: AuthKind) -> list[tuple[str, str]]:
                 moved.append((lowered, _latin1(value)))
         elif kind is AuthKind.QUERY_V2 and lowered in _V2_HOISTED:
             moved.append((lowered, _latin1(value)))
+    for lowered, value in moved:
+        require_header(lowered, value)
     return moved
 
 
@@ -93,8 +100,6 @@ def effective_headers(request: S3Request, kind: AuthKind) -> Headers:
     if kind not in (AuthKind.QUERY_V4, AuthKind.QUERY_V2):
         return request.headers
     moved = [pair for pair in _hoisted(request, kind) if pair[0] not in request.headers]
-    for name, value in moved:
-        require_header(name, value)
     return Headers((*request.headers.items(), *moved)) if moved else request.headers
 
 
@@ -228,6 +233,18 @@ def _expiry(text: str, now: float) -> None:
         )
 
 
+def _refuse_unsigned_subresource(parameters: Mapping[str, str]) -> None:
+    """Version 2 signs a fixed list of sub-resources. Whoever got a URL could add any other, and so make
+    another operation of it. Raises S3Error AccessDenied.
+    """
+    unsigned = sorted((SUBRESOURCES & parameters.keys()) - sigv2.SUBRESOURCES)
+    if unsigned:
+        raise S3Error(
+            "AccessDenied",
+            f"A version 2 signature does not cover the parameter {unsigned[0]}: sign with version 4.",
+        )
+
+
 def authenticate_v2(
     request: S3Request,
     parameters: Mapping[str, str],
@@ -248,6 +265,7 @@ def authenticate_v2(
             "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
         )
     _expiry(parameters["Expires"], now)
+    _refuse_unsigned_subresource(parameters)
     access_key = parameters["AWSAccessKeyId"]
     secret = find_secret(lookup, access_key)
     # Who uses the URL may send a header that stands in it as well: it was signed once.

@@ -17,7 +17,7 @@ from typing import Final, NewType
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Address, S3Request
 
-__all__ = ["CORS_PREFLIGHT", "ROUTES", "SYNONYMS", "OperationName", "Route", "Scope", "route"]
+__all__ = ["CORS_PREFLIGHT", "ROUTES", "SUBRESOURCES", "SYNONYMS", "OperationName", "Route", "Scope", "route"]
 
 OperationName = NewType("OperationName", str)
 
@@ -196,7 +196,8 @@ _BY_SHAPE: Final[dict[tuple[str, Scope, str | None], list[Route]]] = {}
 for _row in ROUTES:
     _BY_SHAPE.setdefault((_row.method, _row.scope, _row.subresource), []).append(_row)
 
-_SUBRESOURCES: Final = frozenset(row.subresource for row in ROUTES if row.subresource is not None)
+SUBRESOURCES: Final = frozenset(row.subresource for row in ROUTES if row.subresource is not None)
+"""Query parameters that make another operation of a request."""
 
 
 def _mark_holds(request: S3Request, mark: str) -> bool:
@@ -217,7 +218,7 @@ def _not_allowed(request: S3Request, scope: Scope, subresource: str | None) -> S
 
 
 def _subresource(request: S3Request) -> str | None:
-    named = {name for name, _ in request.query if name in _SUBRESOURCES}
+    named = {name for name, _ in request.query if name in SUBRESOURCES}
     if len(named) > 1:
         listing = ", ".join(sorted(named))
         raise S3Error(

@@ -43,12 +43,22 @@ SUBRESOURCES: Final = frozenset({
 })
 
 
+_AMBIGUOUS: Final = "The request could be signed for another: sign it with version 4."
+
+
 def _amz_header_lines(headers: Headers, hoisted: Sequence[tuple[str, str]]) -> str:
     values: dict[str, list[str]] = {}
     for name, value in (*headers.items(), *hoisted):
         if name.startswith("x-amz-"):
             values.setdefault(name, []).append(canonical_header_value(value))
     return "".join([f"{name}:{','.join(values[name])}\n" for name in sorted(values)])
+
+
+def _names_another(value: bytes) -> bool:
+    """Whether a decoded value reads as if more of what is signed stood in it."""
+    return any(
+        piece.partition(b"=")[0].decode("latin-1") in SUBRESOURCES for piece in value.split(b"&")[1:]
+    )
 
 
 def _canonical_resource(request: S3Request, virtual_bucket: str | None) -> bytes:
@@ -59,11 +69,14 @@ def _canonical_resource(request: S3Request, virtual_bucket: str | None) -> bytes
     pairs = []
     for piece in request.raw_query.split(b"&"):
         name, equals, value = piece.partition(b"=")
+        name = unquote_to_bytes(name)  # as whoever acts upon it reads it
         if name.decode("latin-1") in SUBRESOURCES:
             pairs.append((name, equals + unquote_to_bytes(value.replace(b"+", b" "))))
     if not pairs:
         return resource
     pairs.sort(key=lambda pair: pair[0])
+    if any(_names_another(value) for _, value in pairs):
+        raise S3Error("AccessDenied", _AMBIGUOUS)
     return resource + b"?" + b"&".join([name + value for name, value in pairs])
 
 
@@ -78,6 +91,9 @@ def string_to_sign(
 
     date:     the Date line: Date header, "" when x-amz-date is there, or Expires of a pre-signed query.
     hoisted:  (lower-case name, value) of headers that a pre-signed query carries as parameters, as latin-1.
+
+    Values are signed decoded, so that ``a=1%26b=2`` signs as ``a=1&b=2`` does: what could be two requests is
+    refused. Raises S3Error AccessDenied.
     """
     moved = dict(hoisted)
     lines = [request.method]

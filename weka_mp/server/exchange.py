@@ -70,6 +70,7 @@ class Exchange:
         self._origin = origin = service.proxies.origin(wire, head.request.headers)
         self.record = RequestRecord(service.request_id(), origin.remote, head.request.method)
         self._address: Address | None = None
+        self._asking = service.asking()
         self._access: Access | None = None
         self._key_sought_in: BucketName | None = None
 
@@ -150,7 +151,7 @@ class Exchange:
         self._address = where = address(request, settings.domains)
         self.record.bucket, self.record.key = where.bucket, where.key
         self._key_sought_in = where.bucket
-        asking, now = self._service.asking(), self._started * _NANO
+        asking, now = self._asking, self._started * _NANO
         if is_query(request, where):
             await self._answer_query(now)
             return
@@ -173,9 +174,12 @@ class Exchange:
         sender = Sender(request, authentication, origin.remote, now, origin.tls_version)
         access = self._access = Access(self._service.site, principal, name, sender)
         authorize(principal, name, where, access)
-        operation = parse(request, where, name, await self._document(name, authentication))
+        document = await self._document(name, authentication)
+        if document is not None:
+            self._decide_again(authentication)
+        operation = parse(request, where, name, document)
         self._authorize_parsed(access, operation, request.headers)
-        context = Context(self._service.site, principal, asked=access)
+        context = Context(self._service.site, access.principal, asked=access)
         if isinstance(operation, op.GetObject):
             await self._send_object(context, operation)
         elif isinstance(operation, op.PutObject | op.UploadPart):
@@ -184,6 +188,13 @@ class Exchange:
             await self._answer_patiently(context, operation)
         else:
             await self._send(await self._dispatch(context, operation))
+
+    def _decide_again(self, authentication: Authentication) -> None:
+        """Once a body is there, which may have taken its time. Raises as `authorize` does."""
+        access, where = self._access, self._address
+        assert access is not None and where is not None
+        access.look_again(self._asking.again(authentication.access_key, self._started * _NANO))
+        authorize(access.principal, OperationName(access.operation), where, access)
 
     async def _answer_query(self, now: float) -> None:
         """STS and IAM."""
@@ -280,6 +291,7 @@ class Exchange:
             await receive_into(self._wire, self._connection, reader, upload)
             self.record.received = size
             digest = reader.finish()
+            self._decide_again(authentication)
             if self._service.settings.durable or size > INLINE_BYTES:
                 return await run_blocking(upload.finish, digest)
             return upload.finish(digest)

@@ -114,6 +114,28 @@ def test_a_bucket_of_a_directory_that_is_there(office: Office, namespace: Namesp
     assert namespace.head_object(PHOTOS, b"k").size == 4
 
 
+def test_regression_nobody_takes_the_directory_of_another_account(
+    office: Office, namespace: Namespace
+) -> None:
+    for name, account in (("mallory", "theirs"), ("alice", "ours")):
+        office.add(name, "orgadmin", account=account)
+    store, body = namespace.store, {"bucket_name": "photos", "existing_path": "photos"}
+    store.mkdir(store.root(), b"made", 0o755)  # over POSIX: root's
+    alice = office.token("alice")
+    assert office.ask("POST", "/s3/buckets", {"bucket_name": "photos"}, token=alice).status == 201
+    assert office.ask("DELETE", "/s3/buckets/photos", {"unlink": True}, token=alice).status == 200
+    for taken in (body, {"bucket_name": "made", "existing_path": "made"}):
+        refusal = office.ask("POST", "/s3/buckets", {**taken}, token=office.token("mallory"))
+        assert (refusal.status, refusal.content["code"]) == (404, "NoSuchEntity")
+    assert namespace.head_bucket(BucketName("made")).owner is None
+    with pytest.raises(BucketMissing):
+        namespace.head_bucket(PHOTOS)
+    assert office.ask("POST", "/s3/buckets", {**body}, token=alice).status == 201
+    assert namespace.head_bucket(PHOTOS).owner == "ours"
+    office.root("POST", "/s3/buckets", {"bucket_name": "made", "existing_path": "made"})
+    assert namespace.head_bucket(BucketName("made")).owner == "root"
+
+
 def test_policies_by_name_and_by_document(office: Office, namespace: Namespace) -> None:
     office.root("POST", "/s3/buckets", {"bucket_name": "photos"})
     there = "/s3/buckets/photos"

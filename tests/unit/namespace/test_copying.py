@@ -7,11 +7,12 @@ import hashlib
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, md5_of, memory_store, posix_write, put
-from weka_mp.errors import ObjectChanged
+from weka_mp.errors import BucketMissing, ObjectChanged
 from weka_mp.namespace import ContentHeaders, CopyRequest, Namespace, NewMetadata
 from weka_mp.namespace.records.etags import mark_overwriter, mark_writer, retimed
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
+from weka_mp.values import BucketName
 
 OLD, NEW = b"old", b"new content"
 SECOND = 1_000_000_000
@@ -150,3 +151,19 @@ def test_a_source_that_changes_is_copied_again(times: int) -> None:
                 other.copy_object(CopyRequest(BUCKET, b"k", BUCKET, b"copy"))
             assert keys(namespace) == [b"k"]
     namespace.close()
+
+
+def test_regression_a_copy_puts_nothing_into_the_next_bucket_of_the_name(namespace: Namespace) -> None:
+    target = BucketName("target")
+    put(namespace, b"k", OLD)
+    namespace.create_bucket(target)
+
+    def change_hands(info: object) -> None:
+        namespace.delete_bucket(target)
+        namespace.create_bucket(target, owner="somebody else")
+
+    with pytest.raises(BucketMissing):
+        namespace.copy_object(CopyRequest(BUCKET, b"k", target, b"k", source_check=change_hands))
+    assert keys(namespace, target) == []
+    namespace.copy_object(CopyRequest(BUCKET, b"k", target, b"k"))
+    assert keys(namespace, target) == [b"k"]

@@ -293,6 +293,26 @@ def test_uploads_go_with_their_bucket(any_namespace: Namespace) -> None:
         upload.part(2, B)
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["removed", "moved-away"])
+def test_regression_a_completion_puts_nothing_into_the_next_bucket_of_the_name(
+    namespace: Namespace, moved: bool
+) -> None:
+    upload = Upload(namespace)
+    part = upload.part(1, A)
+
+    def change_hands() -> None:
+        if moved:  # over POSIX; its uploads stay
+            root = namespace.store.root()
+            namespace.store.rename(root, BUCKET.encode(), root, b"moved")
+        else:
+            namespace.delete_bucket(BUCKET)
+        namespace.create_bucket(BUCKET, owner="somebody else")
+
+    with pytest.raises((BucketMissing, UploadMissing)):
+        upload.complete(part, begun=change_hands)
+    assert keys(namespace) == []
+
+
 def test_regression_a_bucket_made_again_with_the_same_number_finds_no_former_uploads() -> None:
     store = MemoryStore(reuse_inode_numbers=True)
     with Namespace.open(store) as namespace:

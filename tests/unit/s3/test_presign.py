@@ -220,3 +220,43 @@ def test_regression_a_parameter_that_no_header_could_be_is_refused(parameter):
     with pytest.raises(S3Error) as caught:
         effective_headers(read, AuthKind.QUERY_V4)
     assert caught.value.code == "InvalidArgument"
+
+
+@pytest.mark.parametrize("added", [
+    "%70olicy", "p%6flicy=", "%75ploadId=u", "versionI%64=v", "response-content-typ%65=text/html",
+])
+def test_regression_an_encoded_name_is_signed_as_it_is_read(added):
+    request = presigned(HmacV1QueryAuth, "PUT")
+    assert check(request).kind is AuthKind.QUERY_V2
+    longer = request.raw_path + b"?" + request.raw_query + b"&" + added.encode()
+    assert refused(S3Request.from_target("PUT", longer, request.headers)).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("added", ["publicAccessBlock", "renameObject", "attributes", "public%41ccessBlock"])
+def test_regression_version_2_makes_no_other_operation_of_a_url(added):
+    request = presigned(HmacV1QueryAuth, "PUT")
+    longer = request.raw_path + b"?" + request.raw_query + b"&" + added.encode()
+    assert refused(S3Request.from_target("PUT", longer, request.headers)).code == "AccessDenied"
+
+
+def test_regression_a_part_does_not_become_an_object():
+    url = clients.object_url("k", query="partNumber=1&uploadId=u")
+    request = presigned(HmacV1QueryAuth, "PUT", url)
+    assert check(request).kind is AuthKind.QUERY_V2
+    merged = with_query(request, "partNumber=1&uploadId=u", "partNumber=1%26uploadId%3Du")
+    assert refused(merged).code == "AccessDenied"
+    harmless = presigned(HmacV1QueryAuth, url=clients.object_url(
+        "k", query="response-content-disposition=attachment%3B%20filename%3Da%26b%3Dc"))
+    assert check(harmless).kind is AuthKind.QUERY_V2
+
+
+def test_regression_no_line_of_a_signed_header_is_made_of_a_parameter():
+    headers = {"x-amz-acl": "a,b", "x-amz-meta-a": "c"}
+    request = presigned(HmacV1QueryAuth, "PUT", headers=headers, drop=headers)
+    assert check(request).kind is AuthKind.QUERY_V2
+    forged = with_query(request, "x-amz-acl=a%2Cb&x-amz-meta-a=c", "x-amz-acl=b%0Ax-amz-meta-a:c")
+    assert forged.raw_query != request.raw_query
+    forged = S3Request.from_target(
+        "PUT", forged.raw_path + b"?" + forged.raw_query,
+        Headers((*forged.headers.items(), ("x-amz-acl", "a"))))
+    assert refused(forged).code == "InvalidArgument"

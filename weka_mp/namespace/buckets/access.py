@@ -24,7 +24,7 @@ import msgpack
 
 from weka_mp.bucket_names import is_bucket_name
 from weka_mp.errors import BucketMissing, NotFound, NotSupported, StoreUnusable
-from weka_mp.namespace.buckets.identity import bucket_handle
+from weka_mp.namespace.bucket_identity import bucket_handle
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.values import Attr, BucketName, Fd

@@ -28,8 +28,8 @@ from weka_mp.errors import (
     NotEmpty,
     NotFound,
 )
+from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
 from weka_mp.namespace.buckets.access import NO_ACCESS, AccessRecords, BucketAccess
-from weka_mp.namespace.buckets.identity import bucket_handle, bucket_identity
 from weka_mp.namespace.context import DIRECTORY_MODE, Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Changes, Effects
@@ -193,10 +193,13 @@ class Buckets:
             self._access.change(name, _unlinked)
             forget(bucket_identity(self._context.store, fd))
 
-    def adopt(self, name: BucketName, owner: str | None) -> BucketInfo:
+    def adopt(
+        self, name: BucketName, owner: str | None, may_take: Callable[[str | None], bool]
+    ) -> BucketInfo:
         """Make a bucket of the directory of its name, which was unlinked or which POSIX made, with what is in
-        it. Raises InvalidName, BucketMissing (there is no such directory), BucketExists (it is a bucket that
-        somebody made).
+        it. may_take: whether it may be had from this account; None: POSIX made it. Raises InvalidName,
+        BucketMissing (there is no such directory that may be had), BucketExists (it is a bucket that somebody
+        made).
         """
         if not is_new_bucket_name(name):
             raise InvalidName("not a valid bucket name", subject=name)
@@ -207,6 +210,8 @@ class Buckets:
             unlinked = self._access.find(name).unlinked
             if not unlinked and (known[_SOURCE] == "s3" or known[_OWNER] is not None):
                 raise BucketExists(subject=name)
+            if not may_take(known[_OWNER]):
+                raise BucketMissing(subject=name)
             self._register(fd, attr, known[_CREATED], known[_SOURCE], owner)
             if unlinked:
                 self._access.change(name, lambda _: NO_ACCESS)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from weka_mp.errors import ObjectChanged
+from weka_mp.errors import BucketMissing, ObjectChanged
+from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.objects.amending import amend_object
 from weka_mp.namespace.objects.publishing import PutSession, begin_put
@@ -66,21 +67,33 @@ def copy_object(context: Context, request: CopyRequest) -> Published:
     Raises NotFound, BucketMissing, ObjectChanged (it keeps changing), what a put raises and what
     `source_check` raises.
     """
+    # Many bytes take their time, and the object is for the bucket that is there now.
+    identity = _identity(context, request.bucket)
     for _ in range(_ATTEMPTS):
         try:
-            return _copy_once(context, request)
+            return _copy_once(context, request, identity)
         except ObjectChanged:
             continue
     raise ObjectChanged("The source kept changing while it was copied.", subject=request.source_key)
 
 
-def _copy_once(context: Context, request: CopyRequest) -> Published:
+def _identity(context: Context, bucket: BucketName) -> int:
+    """Of the bucket; 0, which none has, when it is missing: what is wrong with the source comes first."""
+    try:
+        with context.bucket(bucket) as fd:
+            return bucket_identity(context.store, fd)
+    except BucketMissing:
+        return 0
+
+
+def _copy_once(context: Context, request: CopyRequest, identity: int) -> Published:
     with open_object(context, request.source_bucket, request.source_key) as source:
         request.source_check(source.info)
         if _stays_where_it_is(request, source.info):
             return _rewrite_record(context, request, source)
         with begin_put(
-            context, request.bucket, request.key, size_hint=source.size, uid=request.uid, gid=request.gid
+            context, request.bucket, request.key, size_hint=source.size, uid=request.uid, gid=request.gid,
+            identity=identity,
         ) as session:
             context.store.copy(source.fd, 0, session.fd, 0, source.size)
             if not source.still_same() or context.store.attr(session.fd).size != source.size:

@@ -24,6 +24,7 @@ from weka_mp.errors import (
     NotFound,
     NotSupported,
 )
+from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.concealment import create_concealed, is_concealed, reveal
 from weka_mp.namespace.context import FILE_MODE, Context, Parent, Vanished
 from weka_mp.namespace.effects import Changes, Durability, Effects
@@ -61,12 +62,17 @@ _ATTEMPTS = 64  # of a publication whose parent vanishes or whose name appears i
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an object goes and who will own what is made for it."""
+    """Where an object goes and who will own what is made for it.
+
+    identity: that of the bucket (`bucket_identity`), where it took long enough that another could have been
+    made under its name.
+    """
 
     bucket: BucketName
     key: bytes
     uid: int = 0
     gid: int = 0
+    identity: int | None = None
 
 
 class PutSession:
@@ -115,11 +121,14 @@ class PutSession:
 
 
 def begin_put(
-    context: Context, bucket: BucketName, key: bytes, *, size_hint: int | None, uid: int, gid: int
+    context: Context, bucket: BucketName, key: bytes, *, size_hint: int | None, uid: int, gid: int,
+    identity: int | None = None,
 ) -> PutSession:
-    """Open a nameless file on the bucket's side. Raises BucketMissing, InvalidName, KeyConflict, NoSpace."""
+    """Open a nameless file on the bucket's side. identity: see Target. Raises BucketMissing, InvalidName,
+    KeyConflict, NoSpace.
+    """
     staged = _stage_for(context, bucket, entry_path(key))
-    session = PutSession(context, Target(bucket, key, uid, gid), staged)
+    session = PutSession(context, Target(bucket, key, uid, gid, identity), staged)
     try:
         reach(CrashPoint.STAGED_EMPTY)
         if (uid, gid) != (0, 0):
@@ -174,6 +183,7 @@ def publish_file(
     attr = reveal(context.store, fd, attr)
     reach(CrashPoint.RECORD_WRITTEN)
     with context.effects() as effects, context.bucket(target.bucket) as bucket_fd:
+        _check_bucket(context, target, bucket_fd)
         over = not path.is_directory and _inherit(context, bucket_fd, path, fd, attr)
         if context.durability is Durability.COMMIT:
             context.store.sync_file(fd)
@@ -185,6 +195,12 @@ def publish_file(
         reach(CrashPoint.DIRECTORY_SYNCED)
     info = reading.describe(target.key, attr, EtagState(ETag(record.etag or ""), record, True))
     return Published(info, changes)
+
+
+def _check_bucket(context: Context, target: Target, bucket: Fd) -> None:
+    """Raises BucketMissing when it is the next one of the name."""
+    if target.identity is not None and bucket_identity(context.store, bucket) != target.identity:
+        raise BucketMissing(subject=target.bucket)
 
 
 def _record_of(new: NewObject, stamp: Stamp) -> Record:

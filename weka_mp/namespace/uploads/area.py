@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 import msgpack
 
 from weka_mp.errors import NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
-from weka_mp.namespace.buckets.identity import bucket_identity
+from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Durability

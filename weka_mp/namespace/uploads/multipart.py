@@ -209,7 +209,7 @@ def _publish(
         part_sizes=PartSizes.of([part.size for part in stored]),
         part_checksums=_part_checksums(info.new.checksum_algorithm, stored),
     )
-    target = Target(request.bucket, request.key, info.new.uid, info.new.gid)
+    target = Target(request.bucket, request.key, info.new.uid, info.new.gid, info.bucket)
     with assembled(area.context, upload, stored, target) as staged:
         size = area.context.store.attr(staged.fd).size
         completion = Completion(
