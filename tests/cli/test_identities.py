@@ -194,7 +194,7 @@ def test_a_malformed_policy_file_is_refused_with_its_place(terminal: Terminal, t
     assert "p\n" not in terminal.ok("s3", "policy", "list", "-f", "csv", "-o", "policy")
 
 
-WHERE = {"--store", "-H", "--HOST", "-P", "--PORT"}
+WHERE = {"--store", "-H", "--HOST", "-P", "--PORT", "--cacert"}
 TABLE = {"-J", "--json", "-f", "--format", "-o", "--output", "-s", "--sort", "-F", "--filter", "--no-header"}
 OPTIONS = {
     "user add": WHERE | {"--posix-uid", "--posix-gid", "--account", "--display-name", "--email"},
@@ -228,6 +228,10 @@ OPTIONS = {
     "security lockout-config set": WHERE | {"--failed-attempts", "--lockout-duration"},
     "security lockout-config show": WHERE | TABLE,
     "security lockout-config reset": WHERE,
+    "security tls set": WHERE | {"--private-key", "--certificate"},
+    "security tls unset": WHERE,
+    "security tls download": WHERE | {"--path"},
+    "security tls status": WHERE | TABLE,
 }
 
 
