@@ -59,6 +59,39 @@ def test_regression_a_shell_keeps_its_working_directory(bucket: Bucket) -> None:
         shell.stdin.close()
 
 
+def test_regression_a_folder_that_moved_away_and_back_is_there_for_who_missed_it(bucket: Bucket) -> None:
+    """The kernel kept an entry "there is none": the folder was taken for one whose entry it still had."""
+    bucket.put("from/key", b"body")
+    folder, elsewhere = bucket.path / "from", bucket.path / "to"
+    held = os.open(folder, os.O_PATH)  # the kernel goes on referring to the inode
+    try:
+        for _ in range(2):
+            bucket.s3.rename_object(Bucket=bucket.name, Key="to/", RenameSource="from/")
+            assert not folder.exists()
+            bucket.s3.rename_object(Bucket=bucket.name, Key="from/", RenameSource="to/")
+            assert (folder / "key").read_bytes() == b"body"
+            assert not elsewhere.exists()
+            bucket.s3.rename_object(Bucket=bucket.name, Key="to/", RenameSource="from/")
+            assert (elsewhere / "key").read_bytes() == b"body"
+            bucket.s3.rename_object(Bucket=bucket.name, Key="from/", RenameSource="to/")
+            assert (folder / "key").read_bytes() == b"body"
+    finally:
+        os.close(held)
+
+
+def test_regression_a_folder_that_comes_back_over_another_is_the_one_that_is_seen(bucket: Bucket) -> None:
+    """Both had been known by that name, and the entry of the other was taken for the one of the first."""
+    bucket.put("name/key", b"body")
+    held = os.open(bucket.path / "name", os.O_PATH)
+    try:
+        bucket.s3.rename_object(Bucket=bucket.name, Key="away/", RenameSource="name/")
+        (bucket.path / "name").mkdir()
+        bucket.s3.rename_object(Bucket=bucket.name, Key="name/", RenameSource="away/")
+        assert (bucket.path / "name" / "key").read_bytes() == b"body"
+    finally:
+        os.close(held)
+
+
 def test_every_kind_of_change_is_seen_on_every_mount(tmp_path: Path) -> None:
     other = tmp_path / "other mount"
     other.mkdir()

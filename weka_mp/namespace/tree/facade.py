@@ -115,13 +115,19 @@ class Tree:
 
     # ---- looking
     def lookup(self, parent: int, name: bytes) -> Entry:
-        """The inode that `name` leads to; counts one reference of the kernel."""
+        """The inode that `name` leads to; counts one reference of the kernel. Raises NotFound, which the
+        kernel may be told and keep.
+        """
         if name in (b".", b".."):
             return self._counted(self.attributes(parent if name == b"." else self.nodes.parent_of(parent)))
         if not visible(name):
             raise NotFound(subject=name)
         with self.nodes.borrow(parent) as directory:
-            return self._found(directory, parent, name)
+            try:
+                return self._found(directory, parent, name)
+            except NotFound:
+                self.nodes.missed(parent, name)
+                raise
 
     def _found(self, directory: Fd, parent: int, name: bytes) -> Entry:
         node, attr = self.nodes.find(directory, parent, name)

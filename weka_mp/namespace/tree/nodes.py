@@ -84,6 +84,7 @@ class Nodes:
         announce(root.ino)
         self._root = Node(ROOT, root, b"", ROOT, b"")
         self._nodes: dict[int, Node] = {ROOT: self._root}
+        self._entries: dict[tuple[int, bytes], int] = {}  # of directories: (parent, name) → number
         self._systems = FileSystems(store, root.dev)
         self._numbers = NodeNumbers(root, self._systems.ordinal, self._systems.ordinals)
         self._descriptors = Descriptors(store, descriptors)
@@ -155,12 +156,31 @@ class Nodes:
                 elif node is not None:
                     self._give_up(node)
                 node = self._nodes[number] = Node(number, attr, identity, parent, name)
-            else:
-                node.parent, node.name = parent, name
+            self._name(node, parent, name, is_directory=stat.S_ISDIR(attr.mode))
             self._remembered.pop(number, None)
         if fresh:
             self._ways.record(node.number, node.dev, node.ino, node.identity)
         return node
+
+    def _name(self, node: Node, parent: int, name: bytes, *, is_directory: bool) -> None:
+        """The kernel knows the node by this name from now on."""
+        self._unname(node)
+        node.parent, node.name = parent, name
+        if is_directory:
+            self._entries[parent, name] = node.number
+
+    def _unname(self, node: Node) -> bool:
+        """False: the kernel was not told of it as of a directory, or was told since that there is none."""
+        entry = node.parent, node.name
+        known = self._entries.get(entry) == node.number
+        if known:
+            del self._entries[entry]
+        return known
+
+    def missed(self, parent: int, name: bytes) -> None:
+        """The kernel is told that there is no such name: it keeps that instead of an entry it had."""
+        with self._lock:
+            self._entries.pop((parent, name), None)
 
     def _meet_system(self, fd: Fd, attr: Attr, parent: int, name: bytes) -> None:
         """Have the other file system that the inode behind `fd` lies on known, when this is its root."""
@@ -181,14 +201,17 @@ class Nodes:
             return b"%o" % stat.S_IFMT(attr.mode)
 
     def stands(self, parent: int, name: bytes) -> bool:
-        """Whether the directory that has this name now is the one that the kernel was told of under it."""
+        """Whether the directory that has this name now is the one that the kernel was told of under it, and
+        the kernel was not told since that there is none.
+        """
         try:
             with self.borrow(parent) as at:
                 fd = self._store.open_path(at, name)
         except NamespaceError:
             return False
         try:
-            return stat.S_ISDIR(self._store.attr(fd).mode) and self.told_as(fd, parent, name)
+            told = self._entries.get((parent, name))
+            return told is not None and told == self._number_behind(fd) and self.told_as(fd, parent, name)
         finally:
             self._store.close(fd)
 
@@ -326,6 +349,7 @@ class Nodes:
                 self._descriptors.offer(number, fd)
 
     def _give_up(self, node: Node) -> None:
+        self._unname(node)
         self._descriptors.drop(node.number)
         if node.pin is not None:
             self._descriptors.retire(node.pin)
@@ -386,7 +410,7 @@ class Nodes:
         with self._lock:
             node = self._nodes.get(number)
             if node is not None and number != ROOT:
-                node.parent, node.name = parent, name
+                self._name(node, parent, name, is_directory=self._unname(node))
 
     def path_of(self, number: int) -> bytes:
         """A path below the root by which the inode was last seen.
