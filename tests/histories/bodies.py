@@ -48,6 +48,7 @@ class Bodies:
         self._sizes: dict[str, int] = {}
         self._by_md5: dict[str, str] = {hashlib.md5(b"").hexdigest(): "empty"}
         self._shown: dict[str, str] = {}
+        self._in_parts: set[str] = set()
 
     def make(self, name: str, size: int) -> bytes:
         """A body of that name, at least LEAST bytes."""
@@ -57,6 +58,16 @@ class Bodies:
         body = self._bytes(Content(name))
         self._know(body, name)
         return body
+
+    def goes_in_parts(self, name: str) -> None:
+        """The body of that name is uploaded in parts: its ETag is that of the parts, those of its copies not."""
+        with self._lock:
+            self._in_parts.add(name)
+
+    def has_one_etag(self, word: str) -> bool:
+        """Whether all objects with these contents have the same ETag."""
+        with self._lock:
+            return Content.read(word).body not in self._in_parts
 
     def _bytes(self, content: Content) -> bytes:
         size = self._sizes[content.body]

@@ -88,9 +88,11 @@ class S3Client:
         content = group.bodies.of_etag(tag) if tag else None
         return (tag, content) if tag and content else None
 
-    def _differs(self, call: Call, key: int, tag: tuple[str, str]) -> None:
-        """412: a dashed tag is void once the true one is known, although the content is the same."""
-        if "-" in tag[0]:
+    def _differs(self, group: Group, call: Call, key: int, tag: tuple[str, str]) -> None:
+        """412: a dashed tag is void once the true one is known, although the content is the same; and a copy
+        of what was uploaded in parts has another one.
+        """
+        if "-" in tag[0] or not group.bodies.has_one_etag(tag[1]):
             call.add("present", key)
         else:
             call.add("differs", key, tag[1])
@@ -154,7 +156,7 @@ class S3Client:
         elif answer.status == 404:
             call.add("read", key)
         elif answer.status == 412:
-            self._differs(call, key, tag)
+            self._differs(group, call, key, tag)
         else:
             assert answer.status == 409, answer
 
@@ -170,6 +172,7 @@ class S3Client:
         key, (name, body) = group.key(self._draw), group.new_body(self._draw, self.name)
         if self._draw.random() < 0.1:
             body = group.bodies.make(name, PART + len(body))
+        group.bodies.goes_in_parts(name)
         path, absent = group.keys[key], self._draw.random() < 0.3
         began = self._ask("POST", group, path, query={"uploads": ""})
         assert began.status == 200, began
@@ -255,7 +258,7 @@ class S3Client:
         elif answer.status == 404:
             call.add("read", source)
         elif answer.status == 412 and tag is not None:
-            self._differs(call, source, tag)
+            self._differs(group, call, source, tag)
         elif answer.status == 412:
             call.add("present", target)
         else:

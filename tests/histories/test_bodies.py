@@ -58,3 +58,13 @@ def test_an_etag_of_other_bytes_is_noticed() -> None:
     for stale in (hashlib.md5(body).hexdigest(), "0123-0"):
         with pytest.raises(AssertionError):
             bodies.seen(stale, after, bodies.name_of(after))
+
+
+def test_what_goes_in_parts_has_another_etag_than_its_copies() -> None:
+    bodies = Bodies()
+    for name in ("client 0", "client 1"):
+        bodies.make(name, 200)
+    bodies.goes_in_parts("client 0")
+    assert not bodies.has_one_etag("client 0")
+    assert not bodies.has_one_etag("client 0|patch|")
+    assert bodies.has_one_etag("client 1")
