@@ -60,7 +60,7 @@ class Bodies:
         return body
 
     def goes_in_parts(self, name: str) -> None:
-        """The body of that name is uploaded in parts: its ETag is that of the parts, those of its copies not."""
+        """The body of that name is uploaded in parts: its ETag is that of the parts."""
         with self._lock:
             self._in_parts.add(name)
 
