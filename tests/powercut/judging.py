@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from tests.powercut.history import ANYTHING, Step, allowed_at
 from tests.powercut.workload import TOKEN, observed
 from tests.unit.namespace.kit import keys, tree
 from weka_mp.errors import NamespaceError, UploadMissing
+from weka_mp.identity.place import Place
 from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, RenameRequest
 from weka_mp.store.interface import Store
 
@@ -38,10 +39,18 @@ def judge(store: Store, steps: Sequence[Step], until: int) -> None:
             wanted = allowed[fact]
             if value not in wanted and not any(other is ANYTHING for other in wanted):
                 raise Broken(f"{last}: {_short(fact)} is {_short(value)}, should be {_short(wanted)}")
+        _sweep_identities(namespace, store)
         _nothing_else(namespace, store, seen, last)
         _uploads_go_on(namespace, seen, allowed, last)
         _renames_are_repeated(namespace, seen, last)
         _can_be_emptied(namespace, store, last)
+
+
+def _sweep_identities(namespace: Namespace, store: Store) -> None:
+    """As the background process does, where a service had begun to write any."""
+    if any(path.startswith(b".weka/identity/") for path in tree(store)):
+        with closing(Place(namespace)) as place:
+            place.sweep_staged()
 
 
 def _short(value: object) -> str:
