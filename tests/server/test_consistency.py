@@ -160,14 +160,14 @@ def test_a_change_while_it_is_sent_resets_the_connection(endpoint, client, bucke
     size = 3_000_000
     client.put_object(Bucket=bucket, Key="k", Body=b"a" * size)
     path = endpoint.root / "bucket" / "k"
-    real = send_body._transmit_until
+    real = send_body._send_until
 
     async def change_behind(*arguments):
         await real(*arguments)
         with path.open("r+b") as file:
             file.write(b"b")
 
-    monkeypatch.setattr(send_body, "_transmit_until", change_behind)
+    monkeypatch.setattr(send_body, "_send_until", change_behind)
     with endpoint.connect() as sock:
         sock.sendall(signed("GET", "/bucket/k"))
         with pytest.raises(ConnectionError):
@@ -199,13 +199,13 @@ def test_regression_a_write_in_place_does_not_reach_what_a_client_has_yet_to_rea
 
 def test_an_object_that_shrinks_while_it_is_sent(endpoint, client, bucket, monkeypatch):
     client.put_object(Bucket=bucket, Key="k", Body=os.urandom(3_000_000))
-    real = send_body._transmit_until
+    real = send_body._send_until
 
-    async def shrink(wire, fd, offset, end):
+    async def shrink(*arguments):
         os.truncate(endpoint.root / "bucket" / "k", 1_000_000)
-        await real(wire, fd, offset, end)
+        await real(*arguments)
 
-    monkeypatch.setattr(send_body, "_transmit_until", shrink)
+    monkeypatch.setattr(send_body, "_send_until", shrink)
     with endpoint.connect() as sock:
         sock.sendall(signed("GET", "/bucket/k"))
         with pytest.raises(ConnectionError):
