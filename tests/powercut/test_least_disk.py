@@ -15,6 +15,8 @@ from tests.powercut.least import LeastDisk
 from tests.powercut.workload import SLOT, Workload, run
 from weka_mp.namespace.uploads import multipart
 
+pytestmark = pytest.mark.slow
+
 SEED = 20_261_122
 
 

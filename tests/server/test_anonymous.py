@@ -21,6 +21,8 @@ from tests.server.test_objects import failure
 from weka_mp.policy.canned import bucket_policy_text
 from weka_mp.s3.routing import ROUTES, Scope
 
+pytestmark = pytest.mark.slow
+
 DENIED = ("AccessDenied", 403)
 NOBODY = 65534
 

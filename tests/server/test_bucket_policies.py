@@ -19,6 +19,8 @@ from weka_mp.gateway.identities import canonical_id
 from weka_mp.identity import Role
 from weka_mp.identity.iam_changes import IamChanges
 
+pytestmark = pytest.mark.slow
+
 DENIED = ("AccessDenied", 403)
 EVERYBODY = "*"
 

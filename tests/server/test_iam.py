@@ -19,6 +19,8 @@ from weka_mp.control.roles import MAY
 from weka_mp.identity import Role
 from weka_mp.query.operations import APIS
 
+pytestmark = pytest.mark.slow
+
 DENIED = ("AccessDenied", 403)
 MISSING = ("NoSuchEntity", 404)
 OURS = "arn:aws:iam::000000000001:policy/"

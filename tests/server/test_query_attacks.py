@@ -38,6 +38,8 @@ from tests.server.test_objects import failure
 from weka_mp.identity import Role
 from weka_mp.query.parameters import MAX_BODY_BYTES
 
+pytestmark = pytest.mark.slow
+
 ASSUME = {"Action": "AssumeRole", "Version": STS_VERSION}
 BOB = ("bob", PASSWORD)
 MISMATCH = (403, "SignatureDoesNotMatch")

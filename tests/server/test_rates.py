@@ -12,6 +12,8 @@ from tests.server.identities import running_office
 from tests.server.raw_http import read_answer, signed
 from weka_mp.server.limits import Limits
 
+pytestmark = pytest.mark.slow
+
 
 def codes(endpoint, wire: bytes, times: int) -> list[str]:
     """Of one request after the other on one connection, as fast as they go."""

@@ -21,6 +21,8 @@ from tests.server.identities import PASSWORD, Office, allowing, document, runnin
 from tests.server.raw_http import Answer, read_answer, send, signed
 from tests.server.test_objects import failure
 
+pytestmark = pytest.mark.slow
+
 DENIED = (403, "AccessDenied")
 PUBLIC = document({**statement("Allow", "s3:*", "bucket", "bucket/*"), "Principal": "*"})
 DELETE = b"<Delete><Object><Key>k</Key></Object></Delete>"

@@ -32,6 +32,8 @@ from tests.server.test_objects import failure
 from weka_mp.clock import SystemClock
 from weka_mp.identity import Role
 
+pytestmark = pytest.mark.slow
+
 ROLE: dict[str, str] = {"RoleArn": "arn:xxx:xxx:xxx:xxxx", "RoleSessionName": "anything"}
 MINUTE = 60
 

@@ -29,6 +29,8 @@ from weka_mp.clock import SystemClock
 from weka_mp.server.limits import Limits
 from weka_mp.tls import KeptCertificate, PlainHttp, TlsSettings
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 UNSIGNED = b"GET / HTTP/1.1\r\nHost: s3.example\r\n\r\n"
 

@@ -17,6 +17,8 @@ from tests.unit.server.proxy_headers import tls, v2
 from tests.unit.tls.certificates import self_signed_settings, trusting
 from weka_mp.server.limits import Limits
 
+pytestmark = pytest.mark.slow
+
 HERE = "127.0.0.1/32"
 CLIENT = "203.0.113.9"
 V1 = b"PROXY TCP4 203.0.113.9 127.0.0.1 4711 9000\r\n"
