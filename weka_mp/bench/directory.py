@@ -62,7 +62,7 @@ class Directory:
         if verb is Verb.PUT:
             return partial(_write, path, body_of(parameters.size, number))
         if verb is Verb.RENAME:
-            # There and back again: the next verb finds the names as they were. Counted as one operation.
+            # There and back again: the next verb finds the names as they were. One operation is both.
             return partial(_rename_and_back, path)
         return partial({Verb.GET: _read, Verb.HEAD: _stat, Verb.DELETE: _unlink}[verb], path)
 

@@ -354,13 +354,7 @@ class PosixStore:
     @uninterrupted
     def remove_xattr(self, fd: Fd, name: str) -> None:
         try:
-            os.removexattr(fd, name)
-            return
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                fail(error)
-        try:
-            os.removexattr(_by_proc(fd), name)
+            os.removexattr(_by_proc(fd), name)  # most descriptors that come here are O_PATH
         except OSError as error:
             fail(error)
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 CALLS = {  # of x86-64
     "fstat": 5, "pread64": 17, "pwrite64": 18, "fcntl": 72, "fsync": 74, "fdatasync": 75, "ftruncate": 77,
     "chmod": 90, "chown": 92, "fstatfs": 138, "setxattr": 188, "fsetxattr": 190, "getxattr": 191,
-    "fgetxattr": 193, "listxattr": 194, "removexattr": 197, "fremovexattr": 199, "getdents64": 217,
+    "fgetxattr": 193, "listxattr": 194, "removexattr": 197, "getdents64": 217,
     "openat": 257, "mkdirat": 258, "mknodat": 259, "newfstatat": 262, "unlinkat": 263, "renameat": 264,
     "linkat": 265, "symlinkat": 266, "readlinkat": 267, "utimensat": 280, "fallocate": 285, "dup3": 292,
     "name_to_handle_at": 303, "open_by_handle_at": 304, "syncfs": 306, "renameat2": 316,

@@ -424,11 +424,9 @@ class Tree:
                         told = told and self.nodes.told_as(replaced, to_parent, to_name)
                     self._have_it_repeated((parent, name, to_parent, to_name), told)
                     self._rename(source, name, target, to_name, flags)
-                    take_over(self._store, moving)
-                    self.nodes.moved(moving, to_parent, to_name)
+                    self._renamed(moving, to_parent, to_name)
                     if replaced is not None and flags == EXCHANGE:
-                        take_over(self._store, replaced)
-                        self.nodes.moved(replaced, parent, name)
+                        self._renamed(replaced, parent, name)
                 except BaseException:
                     if replaced is not None:
                         self._store.close(replaced)
@@ -438,8 +436,14 @@ class Tree:
             finally:
                 self._store.close(moving)
             take_over(self._store, source)
-            take_over(self._store, target)
+            if to_parent != parent:
+                take_over(self._store, target)
             return told
+
+    def _renamed(self, fd: Fd, parent: int, name: bytes) -> None:
+        if stat.S_ISDIR(self._store.attr(fd).mode):
+            take_over(self._store, fd)
+        self.nodes.moved(fd, parent, name)
 
     def _have_it_repeated(self, names: tuple[int, bytes, int, bytes], told: bool) -> None:
         """Raises Stale once for a rename of what the kernel knows as something else."""
