@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.server.endpoint import Endpoint, running_endpoint
+from tests.server.identities import Office, running_office
 
 
 @pytest.fixture
@@ -28,3 +29,12 @@ def client(endpoint: Endpoint) -> Any:
 def bucket(client: Any) -> str:
     client.create_bucket(Bucket="bucket")
     return "bucket"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """An endpoint with users, over a store of its own."""
+    root = tmp_path / "store"
+    root.mkdir()
+    with running_office(root) as running:
+        yield running

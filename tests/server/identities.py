@@ -94,6 +94,15 @@ class Office:
         )
 
 
+def two_objects(office: Office) -> Office:
+    """Put an object under each of two prefixes of a bucket."""
+    client = office.endpoint.client()
+    client.create_bucket(Bucket="bucket")
+    client.put_object(Bucket="bucket", Key="a/k", Body=b"of a")
+    client.put_object(Bucket="bucket", Key="b/k", Body=b"of b")
+    return office
+
+
 @contextmanager
 def running_office(root: Path, **options: Any) -> Iterator[Office]:
     keys = str(root.parent / "state" / "identity-keys")

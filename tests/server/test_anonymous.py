@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,26 +26,18 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    root = tmp_path / "store"
-    root.mkdir()
-    with running_office(root) as running:
-        client = running.endpoint.client()
-        client.create_bucket(Bucket="bucket")
-        client.create_bucket(Bucket="private")
-        client.put_object(Bucket="bucket", Key="a/k", Body=b"of a", ContentType="text/plain")
-        client.put_object(Bucket="private", Key="k", Body=b"secret")
-        yield running
+def office(office: Office) -> Office:
+    client = office.endpoint.client()
+    client.create_bucket(Bucket="bucket")
+    client.create_bucket(Bucket="private")
+    client.put_object(Bucket="bucket", Key="a/k", Body=b"of a", ContentType="text/plain")
+    client.put_object(Bucket="private", Key="k", Body=b"secret")
+    return office
 
 
 @pytest.fixture
 def endpoint(office: Office) -> Endpoint:
     return office.endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Any:
-    return endpoint.client()
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.server.endpoint import ACCESS_KEY, Endpoint, running_endpoint
-from tests.server.identities import PASSWORD, Office, allowing, document, running_office, statement
+from tests.server.identities import PASSWORD, Office, allowing, document, statement, two_objects
 from tests.server.raw_http import send, signed
 from tests.server.test_objects import failure
 from weka_mp.gateway.identities import canonical_id
@@ -26,25 +24,13 @@ EVERYBODY = "*"
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    root = tmp_path / "store"
-    root.mkdir()
-    with running_office(root) as running:
-        client = running.endpoint.client()
-        client.create_bucket(Bucket="bucket")
-        client.put_object(Bucket="bucket", Key="a/k", Body=b"of a")
-        client.put_object(Bucket="bucket", Key="b/k", Body=b"of b")
-        yield running
+def office(office: Office) -> Office:
+    return two_objects(office)
 
 
 @pytest.fixture
 def endpoint(office: Office) -> Endpoint:
     return office.endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Any:
-    return endpoint.client()
 
 
 def number(office: Office, account: str = "root") -> str:

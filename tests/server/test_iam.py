@@ -27,14 +27,6 @@ OURS = "arn:aws:iam::000000000001:policy/"
 PREDEFINED = "arn:aws:iam::aws:policy/"
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    root = tmp_path / "store"
-    root.mkdir()
-    with running_office(root) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """One for all tests that change nothing, with a user bob."""

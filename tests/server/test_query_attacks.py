@@ -8,7 +8,6 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -46,13 +45,10 @@ MISMATCH = (403, "SignatureDoesNotMatch")
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    root = tmp_path / "store"
-    root.mkdir()
-    with running_office(root) as running:
-        running.endpoint.client().create_bucket(Bucket="bucket")
-        running.user("bob", "readwrite")
-        yield running
+def office(office: Office) -> Office:
+    office.endpoint.client().create_bucket(Bucket="bucket")
+    office.user("bob", "readwrite")
+    return office
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.server.identities import PASSWORD, Office, allowing, document, running_office, statement
+from tests.server.identities import PASSWORD, Office, allowing, document, statement
 from tests.server.raw_http import Answer, read_answer, send, signed
 from tests.server.test_objects import failure
 
@@ -35,12 +34,9 @@ MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    root = tmp_path / "store"
-    root.mkdir()
-    with running_office(root) as running:
-        running.admin.add_account("other")
-        yield running
+def office(office: Office) -> Office:
+    office.admin.add_account("other")
+    return office
 
 
 @dataclass

@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from tests.server.identities import (
     document,
     running_office,
     statement,
+    two_objects,
 )
 from tests.server.raw_http import presigned, send, signed
 from tests.server.test_authorization import request_of
@@ -34,25 +33,13 @@ HEAD_DENIED = ("403", 403)
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    root = tmp_path / "store"
-    root.mkdir()
-    with running_office(root) as running:
-        client = running.endpoint.client()
-        client.create_bucket(Bucket="bucket")
-        client.put_object(Bucket="bucket", Key="a/k", Body=b"of a")
-        client.put_object(Bucket="bucket", Key="b/k", Body=b"of b")
-        yield running
+def office(office: Office) -> Office:
+    return two_objects(office)
 
 
 @pytest.fixture
 def endpoint(office: Office) -> Endpoint:
     return office.endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Any:
-    return endpoint.client()
 
 
 def text(client: Any, key: str, bucket: str = "bucket") -> bytes:
