@@ -9,6 +9,7 @@ from tests.unit.namespace.kit import BUCKET, get, md5_of, put
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
 from weka_mp.namespace import (
     BucketAccess,
+    BucketSettings,
     CompletedPart,
     CompletionRequest,
     CopyRequest,
@@ -145,8 +146,21 @@ def _granted(ground: Ground) -> None:
     assert ground.namespace.bucket_access(BUCKET).policy == "new"
 
 
+def _set(quota: int) -> Callable[[Ground], object]:
+    def act(ground: Ground) -> None:
+        ground.namespace.change_bucket_settings(BUCKET, lambda _: BucketSettings(quota=quota))
+        assert ground.namespace.bucket_settings(BUCKET).quota == quota
+
+    return act
+
+
+def _were_set(ground: Ground) -> None:
+    assert ground.namespace.bucket_settings(BUCKET).quota == 2
+
+
 SCENARIOS: dict[str, Scenario] = {
     "policy": Scenario(_grant("old"), _grant("new"), {}, {}, settled=_granted),
+    "settings": Scenario(_set(1), _set(2), {}, {}, settled=_were_set),
     "put-new": Scenario(
         _nothing, lambda g: put(g.namespace, b"a/b/k", NEW), {b"a/b/k": None}, {b"a/b/k": NEW}
     ),

@@ -11,6 +11,7 @@ with Namespace.open(PosixStore("/srv/data")) as namespace:
 """
 
 from weka_mp.namespace.buckets.access import NO_BLOCK, BucketAccess, PublicAccessBlock
+from weka_mp.namespace.buckets.settings import BucketSettings
 from weka_mp.namespace.effects import Changes, Durability
 from weka_mp.namespace.facade import Namespace
 from weka_mp.namespace.objects.copying import ChunkDigest, CopyRequest
@@ -44,6 +45,7 @@ __all__ = [
     "NO_BLOCK",
     "BucketAccess",
     "BucketInfo",
+    "BucketSettings",
     "Changes",
     "ChunkDigest",
     "CombinedChecksums",

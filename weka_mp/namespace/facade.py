@@ -10,6 +10,7 @@ from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
 from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
+from weka_mp.namespace.buckets.settings import BucketSettings, SettingsRecords
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
 from weka_mp.namespace.effects import Changes, Durability, Settled
@@ -64,7 +65,8 @@ class Namespace:
         self._uploads = UploadArea(context, area.uploads, area.completed)
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._access = AccessRecords(context, registry)
-        self._buckets = Buckets(context, self._lister, registry, self._access)
+        self._bucket_settings = SettingsRecords(context, registry)
+        self._buckets = Buckets(context, self._lister, registry, self._access, self._bucket_settings)
         self._settings = ControlFiles(context.store, area.root, context.random)
         self._tokens = Tokens(context.store, context.locks, notes)
 
@@ -109,6 +111,7 @@ class Namespace:
     def close(self) -> None:
         """Give back the control area's descriptors; the store stays its maker's."""
         self._access.close()
+        self._bucket_settings.close()
         _closing(self.store, self._area).close()
 
     def __enter__(self) -> Namespace:
@@ -163,6 +166,18 @@ class Namespace:
     ) -> BucketAccess:
         """Raises what `step` raises, BucketMissing, NotSupported, StoreUnusable (damaged)."""
         return self._access.change(name, step)
+
+    def bucket_settings(self, name: BucketName) -> BucketSettings:
+        """What is set of the bucket now: one look at its record. Raises BucketMissing, StoreUnusable
+        (damaged).
+        """
+        return self._bucket_settings.find(name)
+
+    def change_bucket_settings(
+        self, name: BucketName, step: Callable[[BucketSettings], BucketSettings]
+    ) -> BucketSettings:
+        """Raises what `step` raises, BucketMissing, NotSupported, StoreUnusable (damaged)."""
+        return self._bucket_settings.change(name, step)
 
     # ---- objects
     def open_object(self, bucket: BucketName, key: bytes) -> OpenObject:

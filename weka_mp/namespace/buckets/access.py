@@ -5,37 +5,30 @@ again, a copied or another directory under the name has none of it, and one that
 the statements of a policy name the bucket. Nothing of it lies with the directory, where whoever may write
 there could change it.
 
-Whoever asks compares the record with the one read last, which is kept open, so that its inode number is
-nobody else's meanwhile. A change is therefore in force in every process for what comes in after it was
-acknowledged.
+A change is in force in every process for what comes in after it was acknowledged.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
 from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import msgpack
 
 from weka_mp.bucket_names import is_bucket_name
-from weka_mp.errors import BucketMissing, NotFound, NotSupported, StoreUnusable
+from weka_mp.errors import BucketMissing, NotSupported, StoreUnusable
 from weka_mp.namespace.bucket_identity import bucket_handle
+from weka_mp.namespace.buckets.kept_records import KeptRecords, seal, unseal
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
-from weka_mp.values import Attr, BucketName, Fd
+from weka_mp.values import BucketName
 
 __all__ = ["NO_ACCESS", "NO_BLOCK", "AccessRecords", "BucketAccess", "PublicAccessBlock", "decode", "encode"]
 
 _MAGIC: Final = b"WKA1"
-_DIGEST_BYTES: Final = 32
 _HANDLE, _POLICY, _NAMED, _BLOCK, _UNLINKED = 1, 2, 3, 4, 5
 _SUFFIX: Final = b".access"
-_KEPT: Final = 64  # records that are kept open; others are read for each question
 _NO_HANDLES: Final = (
     "The file system of the bucket gives no file handles, without which the next bucket of this name could "
     "not be told from this one."
@@ -81,18 +74,14 @@ def encode(handle: bytes, access: BucketAccess) -> bytes:
         fields[_BLOCK] = list(astuple(access.block))
     if access.unlinked:
         fields[_UNLINKED] = True
-    body = bytes(msgpack.packb(fields))
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return seal(_MAGIC, bytes(msgpack.packb(fields)))
 
 
 def decode(data: bytes) -> tuple[bytes, BucketAccess]:
     """Whose it is, and what it says. Raises StoreUnusable: damaged, or of a later version; a denial that is
     not understood must not be passed over.
     """
-    digest, body = data[len(_MAGIC) : len(_MAGIC) + _DIGEST_BYTES], data[len(_MAGIC) + _DIGEST_BYTES :]
-    if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(body).digest() != digest:
-        raise StoreUnusable("the record of a bucket's policy is damaged")
-    fields = msgpack.unpackb(body, strict_map_key=False)
+    fields = msgpack.unpackb(unseal(_MAGIC, data, "policy"), strict_map_key=False)
     if not set(fields) <= {_HANDLE, _POLICY, _NAMED, _BLOCK, _UNLINKED}:
         raise StoreUnusable("the record of a bucket's policy was written by a later version")
     block = fields.get(_BLOCK)
@@ -105,38 +94,17 @@ def decode(data: bytes) -> tuple[bytes, BucketAccess]:
     return fields[_HANDLE], access
 
 
-_Stamp = tuple[int, int, int, int]
-
-
-def _stamp(attr: Attr) -> _Stamp:
-    return attr.dev, attr.ino, attr.mtime_ns, attr.size
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A record as it was read. fd: kept open."""
-
-    stamp: _Stamp
-    fd: Fd
-    handle: bytes
-    access: BucketAccess
-
-
 class AccessRecords:
     """The records of one store. Thread-safe; several processes may have them open."""
 
     def __init__(self, context: Context, registry: ControlFiles) -> None:
         self._context = context
         self._store = context.store
-        self._registry = registry
-        self._mutex = threading.Lock()
-        self._kept: dict[bytes, _Read] = {}
+        self._records = KeptRecords(context, registry, decode)
 
     def close(self) -> None:
         """Give back the descriptors."""
-        with self._mutex:
-            while self._kept:
-                self._let_go(next(iter(self._kept)))
+        self._records.close()
 
     def find(self, bucket: BucketName) -> BucketAccess:
         """What is said of the bucket now; nothing of one that is not there. The same value as long as the
@@ -144,13 +112,13 @@ class AccessRecords:
         """
         if not is_bucket_name(bucket):
             return NO_ACCESS
-        name = bucket.encode() + _SUFFIX
-        read = self._read(name)
+        read = self._records.read(bucket.encode() + _SUFFIX)
         if read is None:
             return NO_ACCESS
+        handle, access = read
         try:
             with self._context.bucket(bucket) as fd:
-                return read.access if bucket_handle(self._store, fd) == read.handle else NO_ACCESS
+                return access if bucket_handle(self._store, fd) == handle else NO_ACCESS
         except BucketMissing:
             return NO_ACCESS
 
@@ -163,72 +131,25 @@ class AccessRecords:
         """
         name = bucket.encode() + _SUFFIX
         # The directory is looked at under the lock: who makes another one of this name speaks of it later.
-        with self._exclusive(name), self._context.bucket(bucket) as fd:
+        with self._records.exclusive(name), self._context.bucket(bucket) as fd:
             handle = bucket_handle(self._store, fd)
             if not handle:
                 raise NotSupported(_NO_HANDLES)
-            read = self._read(name)
-            before = read.access if read is not None and read.handle == handle else NO_ACCESS
+            read = self._records.read(name)
+            before = read[1] if read is not None and read[0] == handle else NO_ACCESS
             after = step(before)
             if after == NO_ACCESS:
-                self._registry.remove(name)
+                self._records.remove(name)
             elif after != before:
-                self._registry.write(name, encode(handle, after))
+                self._records.write(name, encode(handle, after))
             return after
 
     def forget(self, bucket: BucketName, handle: bytes) -> None:
         """The directory of this handle is gone: nothing is said of it any more."""
         name = bucket.encode() + _SUFFIX
-        if self._now(name) is None:
+        if not self._records.is_there(name):
             return
-        with self._exclusive(name):
-            read = self._read(name)
-            if read is not None and read.handle == handle:
-                self._registry.remove(name)
-
-    def _exclusive(self, name: bytes) -> AbstractContextManager[None]:
-        """Nobody else, thread, process or node, changes this record meanwhile."""
-        directory = self._registry.directory
-        return self._context.locks.hold([(self._store.attr(directory).ino, name)])
-
-    def _now(self, name: bytes) -> _Stamp | None:
-        try:
-            return _stamp(self._store.attr_at(self._registry.directory, name))
-        except NotFound:
-            return None
-
-    def _read(self, name: bytes) -> _Read | None:
-        while (now := self._now(name)) is not None:
-            kept = self._kept.get(name)
-            if kept is None or kept.stamp != now:
-                return self._load(name)
-            # Else it was let go meanwhile, and what was compared may be another with its number.
-            if self._kept.get(name) is kept:
-                return kept
-        if name in self._kept:
-            with self._mutex:
-                self._let_go(name)
-        return None
-
-    def _load(self, name: bytes) -> _Read | None:
-        with self._mutex:
-            try:
-                fd = self._store.open_file(self._registry.directory, name, os.O_RDONLY)
-            except NotFound:
-                return None
-            try:
-                attr = self._store.attr(fd)
-                read = _Read(_stamp(attr), fd, *decode(self._store.read(fd, attr.size, 0)))
-            except BaseException:
-                self._store.close(fd)
-                raise
-            self._let_go(name)
-            if len(self._kept) >= _KEPT:
-                self._let_go(next(iter(self._kept)))
-            self._kept[name] = read
-            return read
-
-    def _let_go(self, name: bytes) -> None:
-        """Under the mutex. Out of the table before it is closed: see `_read`."""
-        with suppress(KeyError):
-            self._store.close(self._kept.pop(name).fd)
+        with self._records.exclusive(name):
+            read = self._records.read(name)
+            if read is not None and read[0] == handle:
+                self._records.remove(name)

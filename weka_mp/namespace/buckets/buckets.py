@@ -30,6 +30,7 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
 from weka_mp.namespace.buckets.access import NO_ACCESS, AccessRecords, BucketAccess
+from weka_mp.namespace.buckets.settings import SettingsRecords
 from weka_mp.namespace.context import DIRECTORY_MODE, Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Changes, Effects
@@ -51,12 +52,18 @@ class Buckets:
     """The store's buckets and their registry (``.weka/buckets/<inode>``)."""
 
     def __init__(
-        self, context: Context, lister: Lister, registry: ControlFiles, access: AccessRecords
+        self,
+        context: Context,
+        lister: Lister,
+        registry: ControlFiles,
+        access: AccessRecords,
+        settings: SettingsRecords,
     ) -> None:
         self._context = context
         self._lister = lister
         self._registry = registry
         self._access = access
+        self._settings = settings
 
     def list(self) -> list[BucketInfo]:
         """All buckets by name."""
@@ -182,16 +189,19 @@ class Buckets:
             # Not before: a power cut must not bring the bucket back without what is known of it.
             self._registry.remove(b"%d" % ino)
             self._access.forget(name, handle)
+            self._settings.forget(identity)
             forget(identity)
         return (change,)
 
     def unlink(self, name: BucketName, forget: Callable[[int], None]) -> None:
-        """The directory and all in it stay and are no bucket any more; what was granted and the uploads into
-        it end. Raises BucketMissing, NotSupported (see `AccessRecords.change`).
+        """The directory and all in it stay and are no bucket any more; what was granted, what was set and the
+        uploads into it end. Raises BucketMissing, NotSupported (see `AccessRecords.change`).
         """
         with self._context.bucket(name) as fd:
             self._access.change(name, _unlinked)
-            forget(bucket_identity(self._context.store, fd))
+            identity = bucket_identity(self._context.store, fd)
+            self._settings.forget(identity)
+            forget(identity)
 
     def adopt(
         self, name: BucketName, owner: str | None, may_take: Callable[[str | None], bool]

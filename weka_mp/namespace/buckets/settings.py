@@ -1,0 +1,145 @@
+"""What was set of a bucket besides who may use it: ``.weka/buckets/<identity>.settings``.
+
+The record goes by the directory's identity (`bucket_identity`) and counts for the directory alone whose file
+handle it holds: a bucket that is renamed keeps its settings, a copied directory or one made again has none.
+Nothing of it lies with the directory, where whoever may write there could change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgpack
+
+from weka_mp.errors import NotSupported, StoreUnusable
+from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
+from weka_mp.namespace.buckets.kept_records import KeptRecords, seal, unseal
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.control import ControlFiles
+from weka_mp.values import BucketName, Fd
+
+__all__ = ["NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode"]
+
+_MAGIC: Final = b"WKS1"
+_SUFFIX: Final = b".settings"
+_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE = 1, 2, 3, 4, 5
+_NO_HANDLES: Final = (
+    "The file system of the bucket gives no file handles, without which a later directory could not be told "
+    "from this bucket."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """Of one bucket; what was never set has the value that is the default here.
+
+    quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
+    S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
+    they were put. lifecycle: its rules, None: there are none.
+    """
+
+    quota: int | None = None
+    posix: bool | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    lifecycle: str | None = None
+
+
+NO_SETTINGS: Final = BucketSettings()
+
+
+def encode(handle: bytes, settings: BucketSettings) -> bytes:
+    """The record. What was never set has no field."""
+    fields: dict[int, Any] = {_HANDLE: handle}
+    if settings.quota is not None:
+        fields[_QUOTA] = settings.quota
+    if settings.posix is not None:
+        fields[_POSIX] = settings.posix
+    if settings.tags:
+        fields[_TAGS] = [list(pair) for pair in settings.tags]
+    if settings.lifecycle is not None:
+        fields[_LIFECYCLE] = settings.lifecycle
+    return seal(_MAGIC, bytes(msgpack.packb(fields)))
+
+
+def decode(data: bytes) -> tuple[bytes, BucketSettings]:
+    """Whose it is, and what was set. Raises StoreUnusable: damaged, or of a later version; a limit that is
+    not understood must not be passed over.
+    """
+    fields = msgpack.unpackb(unseal(_MAGIC, data, "settings"), strict_map_key=False)
+    if not set(fields) <= {_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE}:
+        raise StoreUnusable("the record of a bucket's settings was written by a later version")
+    settings = BucketSettings(
+        quota=fields.get(_QUOTA),
+        posix=fields.get(_POSIX),
+        tags=tuple((key, value) for key, value in fields.get(_TAGS, ())),
+        lifecycle=fields.get(_LIFECYCLE),
+    )
+    return fields[_HANDLE], settings
+
+
+class SettingsRecords:
+    """The records of one store. Thread-safe; several processes may have them open."""
+
+    def __init__(self, context: Context, registry: ControlFiles) -> None:
+        self._context = context
+        self._store = context.store
+        self._records = KeptRecords(context, registry, decode)
+
+    def close(self) -> None:
+        """Give back the descriptors."""
+        self._records.close()
+
+    def of_directory(self, bucket: Fd) -> BucketSettings:
+        """What is set now of the bucket of this directory; the same value as long as the record is the same.
+        Raises StoreUnusable (damaged), NamespaceError.
+        """
+        handle = bucket_handle(self._store, bucket)
+        if not handle:
+            return NO_SETTINGS
+        read = self._records.read(self._name(bucket))
+        return NO_SETTINGS if read is None or read[0] != handle else read[1]
+
+    def find(self, bucket: BucketName) -> BucketSettings:
+        """The same by its name. Raises BucketMissing, StoreUnusable (damaged), NamespaceError."""
+        with self._context.bucket(bucket) as fd:
+            return self.of_directory(fd)
+
+    def change(
+        self, bucket: BucketName, step: Callable[[BucketSettings], BucketSettings]
+    ) -> BucketSettings:
+        """Replace what is set by what `step` makes of it; that. In force everywhere, and durable, when this
+        returns.
+
+        Raises what `step` raises, BucketMissing, NotSupported (on this file system the bucket could not be
+        told from a later one), StoreUnusable (damaged: nothing is written), NamespaceError.
+        """
+        with self._context.bucket(bucket) as fd:
+            handle = bucket_handle(self._store, fd)
+            if not handle:
+                raise NotSupported(_NO_HANDLES)
+            name = self._name(fd)
+            with self._records.exclusive(name):
+                read = self._records.read(name)
+                before = read[1] if read is not None and read[0] == handle else NO_SETTINGS
+                after = step(before)
+                if after == NO_SETTINGS:
+                    self._records.remove(name)
+                elif after != before:
+                    self._records.write(name, encode(handle, after))
+                return after
+
+    def forget(self, identity: int) -> None:
+        """The directory of this identity is gone, or is no bucket any more: nothing is set of it."""
+        name = _name(identity)
+        if self._records.is_there(name):
+            with self._records.exclusive(name):
+                self._records.remove(name)
+
+    def _name(self, bucket: Fd) -> bytes:
+        return _name(bucket_identity(self._store, bucket))
+
+
+def _name(identity: int) -> bytes:
+    return b"%d%s" % (identity, _SUFFIX)
