@@ -18,11 +18,11 @@ from weka_mp.s3.operations import BUILT
 from weka_mp.s3.routing import CORS_PREFLIGHT, ROUTES, SYNONYMS, Scope
 
 QUERY_HONOURED = frozenset({
-    "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "marker",
+    "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "id", "marker",
     "key-marker", "max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber",
     "prefix", "upload-id-marker", "response-cache-control",
     "response-content-disposition", "response-content-encoding", "response-content-language",
-    "response-content-type", "response-expires", "start-after", "uploadId", "versionId",
+    "response-content-type", "response-expires", "start-after", "uploadId", "version-id-marker", "versionId",
 })
 """Query parameters that the parsers of built operations read."""
 

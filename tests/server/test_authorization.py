@@ -39,6 +39,9 @@ def test_no_route_is_reached_anonymously(endpoint, client, bucket, monkeypatch):
         if route.name == "PostObject":  # a form says who sends it; without one there is nobody to ask about
             assert answer.status in (400, 403, 412), route
             continue
+        if route.name == "CORSPreflight":  # nobody signs it: it is answered by the rules of the bucket alone
+            assert answer.status == 400
+            continue
         assert answer.status == 403, route
         assert asked.pop() == route.name
         assert not asked  # once a request

@@ -65,6 +65,9 @@ def test_a_user_without_a_policy_may_do_nothing(office, endpoint):
         if route.name == "PostObject":
             assert answer.status in (400, 403, 412), route
             continue
+        if route.name == "CORSPreflight":  # nobody signs it: it is answered by the rules of the bucket alone
+            assert answer.status == 400
+            continue
         assert answer.status == 403, route
         assert route.method == "HEAD" or answer.code == "AccessDenied", route
 
@@ -87,7 +90,7 @@ def test_the_named_policies(office, client):
     both.create_bucket(Bucket="other-bucket")
     both.delete_bucket(Bucket="other-bucket")
     assert failure(both.get_bucket_policy, Bucket="bucket") == ("NoSuchBucketPolicy", 404)
-    assert failure(both.get_bucket_cors, Bucket="bucket") == ("NotImplemented", 501)
+    assert failure(both.get_bucket_cors, Bucket="bucket") == ("NoSuchCORSConfiguration", 404)
     assert failure(reader.put_bucket_policy, Bucket="bucket", Policy="{}") == DENIED
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from weka_mp.gateway import (
+    bucket_cors,
     bucket_policy,
     buckets,
     listing,
@@ -21,9 +22,11 @@ from weka_mp.gateway import (
     objects_delete,
     objects_get,
     objects_rename,
+    standing,
 )
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.reply import Reply
+from weka_mp.s3 import bucket_operations
 from weka_mp.s3 import operations as op
 
 __all__ = ["INLINE", "PATIENT", "dispatch"]
@@ -57,6 +60,14 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.ListMultipartUploads: multipart_listing.list_multipart_uploads,
     op.CompleteMultipartUpload: multipart.complete_upload,
     op.AbortMultipartUpload: multipart.abort_upload,
+    **standing.STANDING,
+    bucket_operations.PutBucketAcl: standing.put_bucket_acl,
+    bucket_operations.GetObjectAcl: standing.get_object_acl,
+    bucket_operations.PutObjectAcl: standing.put_object_acl,
+    bucket_operations.GetBucketCors: bucket_cors.get_bucket_cors,
+    bucket_operations.PutBucketCors: bucket_cors.put_bucket_cors,
+    bucket_operations.DeleteBucketCors: bucket_cors.delete_bucket_cors,
+    bucket_operations.ListObjectVersions: listing.list_object_versions,
 }
 
 INLINE: Final = frozenset({op.HeadObject, op.HeadBucket, op.GetBucketLocation})

@@ -10,9 +10,10 @@ from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
 from weka_mp.namespace.values import ObjectSummary
 from weka_mp.s3 import operations as op
-from weka_mp.s3 import xml_write
+from weka_mp.s3 import xml_versions, xml_write
+from weka_mp.s3.bucket_operations import ListObjectVersions
 
-__all__ = ["list_objects", "list_objects_v2"]
+__all__ = ["list_object_versions", "list_objects", "list_objects_v2"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -47,8 +48,19 @@ def list_objects_v2(context: Context, operation: op.ListObjectsV2) -> Reply:
     )))
 
 
+def list_object_versions(context: Context, operation: ListObjectVersions) -> Reply:
+    """Of a bucket without versions: each object is the version ``null`` and the latest (S3 user guide)."""
+    page = _page(context, operation, operation.key_marker, with_owner=True)
+    return xml_reply(xml_versions.list_versions_result(xml_versions.VersionsPage(
+        operation.bucket, operation.prefix, operation.delimiter, operation.key_marker,
+        operation.version_id_marker, operation.max_keys, operation.encoding_type, page.resume,
+        page.rows, page.prefixes,
+    )))
+
+
 def _page(
-    context: Context, operation: op.ListObjects | op.ListObjectsV2, after: bytes, *, with_owner: bool
+    context: Context, operation: op.ListObjects | op.ListObjectsV2 | ListObjectVersions, after: bytes, *,
+    with_owner: bool,
 ) -> _Page:
     if operation.max_keys == 0:
         context.namespace.head_bucket(operation.bucket)

@@ -20,36 +20,18 @@ __all__ = ["DECIDED_BY_BODY", "REQUIRED", "actions_of", "resource_of", "source_a
 _S3: Final = "s3:"
 
 _UNBUILT: Final = """
-    ListObjectVersions                   ListBucketVersions
     GetBucketAbac                        GetBucketAbac
     PutBucketAbac                        PutBucketAbac
-    GetBucketAccelerateConfiguration     GetAccelerateConfiguration
-    PutBucketAccelerateConfiguration     PutAccelerateConfiguration
-    GetBucketAcl                         GetBucketAcl
-    PutBucketAcl                         PutBucketAcl
-    GetBucketAnalyticsConfiguration      GetAnalyticsConfiguration
-    ListBucketAnalyticsConfigurations    GetAnalyticsConfiguration
     PutBucketAnalyticsConfiguration      PutAnalyticsConfiguration
     DeleteBucketAnalyticsConfiguration   PutAnalyticsConfiguration
-    GetBucketCors                        GetBucketCORS
-    PutBucketCors                        PutBucketCORS
-    DeleteBucketCors                     PutBucketCORS
-    GetBucketEncryption                  GetEncryptionConfiguration
     PutBucketEncryption                  PutEncryptionConfiguration
-    DeleteBucketEncryption               PutEncryptionConfiguration
-    GetBucketIntelligentTieringConfiguration     GetIntelligentTieringConfiguration
-    ListBucketIntelligentTieringConfigurations   GetIntelligentTieringConfiguration
     PutBucketIntelligentTieringConfiguration     PutIntelligentTieringConfiguration
     DeleteBucketIntelligentTieringConfiguration  PutIntelligentTieringConfiguration
-    GetBucketInventoryConfiguration      GetInventoryConfiguration
-    ListBucketInventoryConfigurations    GetInventoryConfiguration
     PutBucketInventoryConfiguration      PutInventoryConfiguration
     DeleteBucketInventoryConfiguration   PutInventoryConfiguration
     GetBucketLifecycleConfiguration      GetLifecycleConfiguration
     PutBucketLifecycleConfiguration      PutLifecycleConfiguration
     DeleteBucketLifecycle                PutLifecycleConfiguration
-    GetBucketLogging                     GetBucketLogging
-    PutBucketLogging                     PutBucketLogging
     CreateBucketMetadataConfiguration    CreateBucketMetadataTableConfiguration
     GetBucketMetadataConfiguration       GetBucketMetadataTableConfiguration
     DeleteBucketMetadataConfiguration    DeleteBucketMetadataTableConfiguration
@@ -59,32 +41,16 @@ _UNBUILT: Final = """
     UpdateBucketMetadataAnnotationTableConfiguration  UpdateBucketMetadataAnnotationTableConfiguration
     UpdateBucketMetadataInventoryTableConfiguration   UpdateBucketMetadataInventoryTableConfiguration
     UpdateBucketMetadataJournalTableConfiguration     UpdateBucketMetadataJournalTableConfiguration
-    GetBucketMetricsConfiguration        GetMetricsConfiguration
-    ListBucketMetricsConfigurations      GetMetricsConfiguration
     PutBucketMetricsConfiguration        PutMetricsConfiguration
     DeleteBucketMetricsConfiguration     PutMetricsConfiguration
-    GetBucketNotificationConfiguration   GetBucketNotification
-    PutBucketNotificationConfiguration   PutBucketNotification
-    GetObjectLockConfiguration           GetBucketObjectLockConfiguration
     PutObjectLockConfiguration           PutBucketObjectLockConfiguration
-    GetBucketOwnershipControls           GetBucketOwnershipControls
-    PutBucketOwnershipControls           PutBucketOwnershipControls
     DeleteBucketOwnershipControls        PutBucketOwnershipControls
-    GetBucketReplication                 GetReplicationConfiguration
     PutBucketReplication                 PutReplicationConfiguration
-    DeleteBucketReplication              PutReplicationConfiguration
-    GetBucketRequestPayment              GetBucketRequestPayment
-    PutBucketRequestPayment              PutBucketRequestPayment
     GetBucketTagging                     GetBucketTagging
     PutBucketTagging                     PutBucketTagging
     DeleteBucketTagging                  PutBucketTagging
-    GetBucketVersioning                  GetBucketVersioning
     PutBucketVersioning                  PutBucketVersioning
-    GetBucketWebsite                     GetBucketWebsite
     PutBucketWebsite                     PutBucketWebsite
-    DeleteBucketWebsite                  DeleteBucketWebsite
-    GetObjectAcl                         GetObjectAcl
-    PutObjectAcl                         PutObjectAcl
     GetObjectAnnotation                  GetObjectAnnotation
     ListObjectAnnotations                ListObjectAnnotations
     PutObjectAnnotation                  PutObjectAnnotation

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from weka_mp.s3 import configuration_bodies
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import CompletedPart, DeleteEntry
@@ -35,6 +36,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "CompleteMultipartUpload": 4 * _MIB,
     "PutBucketPolicy": 64 * _KIB,  # a policy that is too long, but not absurd, is told what is wrong with it
     "PutPublicAccessBlock": 64 * _KIB,
+    **configuration_bodies.LIMITS,
 })
 """Operations whose whole body is read before they are parsed, with the most bytes it may have."""
 

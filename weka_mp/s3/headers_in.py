@@ -110,6 +110,7 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-storage-class": _storage_class,
     "x-amz-bucket-object-lock-enabled": _only("false"),
     "x-amz-bucket-namespace": _only("global"),
+    "x-amz-skip-destination-validation": _only("true", "false"),  # there are no destinations
     "x-amz-bypass-governance-retention": _only("false"),
     "x-amz-server-side-encryption-bucket-key-enabled": _only("false"),
     "x-amz-tagging-directive": _only("COPY"),

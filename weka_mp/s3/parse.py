@@ -12,22 +12,18 @@ from weka_mp.s3.headers_in import refuse_misplaced, refuse_unbuilt
 from weka_mp.s3.operations import Operation
 from weka_mp.s3.parameters import bucket_of, invalid
 from weka_mp.s3.parse_buckets import BUCKET_PARSERS
+from weka_mp.s3.parse_configuration import CONFIGURATION_PARSERS
 from weka_mp.s3.parse_objects import OBJECT_PARSERS
 from weka_mp.s3.parse_uploads import UPLOAD_PARSERS
 from weka_mp.s3.request import Address, S3Request, check_bucket_name, require_bucket_name
-from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName
+from weka_mp.s3.routing import OperationName
 
 __all__ = ["PARSERS", "parse"]
 
-PARSERS: Final = {**BUCKET_PARSERS, **OBJECT_PARSERS, **UPLOAD_PARSERS}
-_OF_ONE_VERSION: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject"})
-
-
-def _cors_refusal(request: S3Request) -> S3Error:
-    if "origin" not in request.headers:
-        return S3Error("BadRequest", "Insufficient information. Origin request header needed.")
-    method = request.headers.get("access-control-request-method") or ""
-    return S3Error("AccessForbidden", details={"Method": method, "ResourceType": "BUCKET"})
+PARSERS: Final = {**BUCKET_PARSERS, **CONFIGURATION_PARSERS, **OBJECT_PARSERS, **UPLOAD_PARSERS}
+_OF_ONE_VERSION: Final = frozenset({
+    "GetObject", "HeadObject", "GetObjectAcl", "GetObjectAttributes", "DeleteObject", "PutObjectAcl",
+})
 
 
 def _refuse_version(request: S3Request) -> None:
@@ -44,8 +40,6 @@ def parse(request: S3Request, address: Address, name: OperationName, body: bytes
     Raises S3Error: NotImplemented naming the operation or the header that is not built, InvalidBucketName or
     NoSuchBucket for names that no bucket has, and whatever the parameters deserve.
     """
-    if name == CORS_PREFLIGHT:
-        raise _cors_refusal(request)
     parser = PARSERS.get(name)
     if parser is None:
         raise S3Error(

@@ -16,13 +16,14 @@ import trio
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import authorize, authorize_parsed, check_expected_owners, hide_missing
+from weka_mp.gateway.bucket_cors import answer_preflight, fields_for_page
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.dispatch import INLINE, PATIENT, dispatch
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.post_object import FormCheck, FormUpload
 from weka_mp.gateway.question_context import Sender
-from weka_mp.gateway.reply import XML, ObjectReply, Reply
+from weka_mp.gateway.reply import XML, Fields, ObjectReply, Reply
 from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
 from weka_mp.observe.records import REQUEST_ID
 from weka_mp.offload import run_blocking
@@ -37,7 +38,7 @@ from weka_mp.s3.parse_objects import refuse_unsigned_overrides
 from weka_mp.s3.payload import BodyReader
 from weka_mp.s3.presign import effective_headers
 from weka_mp.s3.request import Address, Headers, S3Request, address
-from weka_mp.s3.routing import OperationName, route
+from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
 from weka_mp.server.keep_alive import KeepAlive
@@ -73,6 +74,7 @@ class Exchange:
         self._asking = service.asking()
         self._access: Access | None = None
         self._key_sought_in: BucketName | None = None
+        self._for_page: Fields = ()
 
     async def run(self) -> None:
         """Answer, whatever happens. Raises PeerGone, and Truncated when the connection must be reset."""
@@ -151,6 +153,13 @@ class Exchange:
         self._address = where = address(request, settings.domains)
         self.record.bucket, self.record.key = where.bucket, where.key
         self._key_sought_in = where.bucket
+        if where.bucket is not None:
+            if request.method == "OPTIONS":
+                self.record.operation = CORS_PREFLIGHT
+                namespace = self._service.site.namespace
+                await self._send(answer_preflight(namespace, where.bucket, request.headers))
+                return
+            self._look_for_page(where.bucket)
         asking, now = self._asking, self._started * _NANO
         if is_query(request, where):
             await self._answer_query(now)
@@ -188,6 +197,14 @@ class Exchange:
             await self._answer_patiently(context, operation)
         else:
             await self._send(await self._dispatch(context, operation))
+
+    def _look_for_page(self, bucket: BucketName) -> None:
+        """What a browser is told with the answer, be it an error, of a page of another origin."""
+        request = self._head.request
+        origin = request.headers.get("origin")
+        if origin:
+            namespace = self._service.site.namespace
+            self._for_page = fields_for_page(namespace, bucket, origin, request.method)
 
     def _decide_again(self, authentication: Authentication) -> None:
         """Once a body is there, which may have taken its time. Raises as `authorize` does."""
@@ -358,7 +375,7 @@ class Exchange:
             self._connection.close_after_reply()
         self.record.status = status
         common = self._service.common_fields(self.record.request_id)
-        return self._connection.send_head(status, (*common, *fields), length)
+        return self._connection.send_head(status, (*common, *self._for_page, *fields), length)
 
     async def _send_object(self, context: Context, operation: op.GetObject) -> None:
         tick = context.namespace.store.primitives.change_grain_ns * _NANO

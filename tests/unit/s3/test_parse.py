@@ -17,7 +17,10 @@ from weka_mp.s3.request import Headers, S3Request, address
 from weka_mp.s3.routing import route
 
 FOLDER = Path(__file__).parents[2] / "wire_cases"
-FILES = ("buckets", "listings", "objects", "copies", "renames", "attributes", "delete_objects", "multipart")
+FILES = (
+    "buckets", "configuration", "listings", "objects", "copies", "renames", "attributes", "delete_objects",
+    "multipart",
+)  # fmt: skip
 CASES = [
     pytest.param(case, id=f"{name}: {case['name']}")
     for name in FILES

@@ -24,7 +24,7 @@ __all__ = ["NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode
 
 _MAGIC: Final = b"WKS1"
 _SUFFIX: Final = b".settings"
-_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE = 1, 2, 3, 4, 5
+_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS = 1, 2, 3, 4, 5, 6
 _NO_HANDLES: Final = (
     "The file system of the bucket gives no file handles, without which a later directory could not be told "
     "from this bucket."
@@ -37,13 +37,14 @@ class BucketSettings:
 
     quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
     S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
-    they were put. lifecycle: its rules, None: there are none.
+    they were put. lifecycle, cors: the rules of each, None: there are none.
     """
 
     quota: int | None = None
     posix: bool | None = None
     tags: tuple[tuple[str, str], ...] = ()
     lifecycle: str | None = None
+    cors: str | None = None
 
 
 NO_SETTINGS: Final = BucketSettings()
@@ -60,6 +61,8 @@ def encode(handle: bytes, settings: BucketSettings) -> bytes:
         fields[_TAGS] = [list(pair) for pair in settings.tags]
     if settings.lifecycle is not None:
         fields[_LIFECYCLE] = settings.lifecycle
+    if settings.cors is not None:
+        fields[_CORS] = settings.cors
     return seal(_MAGIC, bytes(msgpack.packb(fields)))
 
 
@@ -68,13 +71,14 @@ def decode(data: bytes) -> tuple[bytes, BucketSettings]:
     not understood must not be passed over.
     """
     fields = msgpack.unpackb(unseal(_MAGIC, data, "settings"), strict_map_key=False)
-    if not set(fields) <= {_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE}:
+    if not set(fields) <= {_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS}:
         raise StoreUnusable("the record of a bucket's settings was written by a later version")
     settings = BucketSettings(
         quota=fields.get(_QUOTA),
         posix=fields.get(_POSIX),
         tags=tuple((key, value) for key, value in fields.get(_TAGS, ())),
         lifecycle=fields.get(_LIFECYCLE),
+        cors=fields.get(_CORS),
     )
     return fields[_HANDLE], settings
 

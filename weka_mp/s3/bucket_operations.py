@@ -1,0 +1,304 @@
+"""The operations about what a bucket is besides a set of objects, one frozen value each.
+
+What is never otherwise here (the owner pays, nothing is replicated, nobody else owns an object) can be asked
+for and confirmed; a value of an operation that would change it carries nothing, since its parser refuses all
+but what is so anyway. Source: as of `weka_mp.s3.operations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from weka_mp.s3.cors import CorsRule
+from weka_mp.values import BucketName, ObjectKey
+
+__all__ = [
+    "AclGrant", "DeleteBucketCors", "DeleteBucketEncryption", "DeleteBucketReplication",
+    "DeleteBucketWebsite", "GetBucketAccelerateConfiguration", "GetBucketAcl",
+    "GetBucketAnalyticsConfiguration", "GetBucketCors", "GetBucketEncryption",
+    "GetBucketIntelligentTieringConfiguration", "GetBucketInventoryConfiguration", "GetBucketLogging",
+    "GetBucketMetricsConfiguration", "GetBucketNotificationConfiguration", "GetBucketOwnershipControls",
+    "GetBucketReplication", "GetBucketRequestPayment", "GetBucketVersioning", "GetBucketWebsite",
+    "GetObjectAcl", "GetObjectLockConfiguration", "ListBucketAnalyticsConfigurations",
+    "ListBucketIntelligentTieringConfigurations", "ListBucketInventoryConfigurations",
+    "ListBucketMetricsConfigurations", "ListObjectVersions", "OfBucket", "OfObject",
+    "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors", "PutBucketLogging",
+    "PutBucketNotificationConfiguration", "PutBucketOwnershipControls", "PutBucketRequestPayment",
+    "PutObjectAcl",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OfBucket:
+    """What most of them say: the bucket alone."""
+
+    permission: ClassVar[str]
+    bucket: BucketName
+
+
+@dataclass(frozen=True, slots=True)
+class OfObject:
+    """Of an object of the bucket."""
+
+    permission: ClassVar[str]
+    bucket: BucketName
+    key: ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketAccelerateConfiguration(OfBucket):
+    """GET /bucket?accelerate."""
+
+    permission: ClassVar[str] = "s3:GetAccelerateConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketAccelerateConfiguration(OfBucket):
+    """PUT /bucket?accelerate, which asks for no acceleration."""
+
+    permission: ClassVar[str] = "s3:PutAccelerateConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketEncryption(OfBucket):
+    """GET /bucket?encryption."""
+
+    permission: ClassVar[str] = "s3:GetEncryptionConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketEncryption(OfBucket):
+    """DELETE /bucket?encryption."""
+
+    permission: ClassVar[str] = "s3:PutEncryptionConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketLogging(OfBucket):
+    """GET /bucket?logging."""
+
+    permission: ClassVar[str] = "s3:GetBucketLogging"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketLogging(OfBucket):
+    """PUT /bucket?logging, which asks for no log."""
+
+    permission: ClassVar[str] = "s3:PutBucketLogging"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketNotificationConfiguration(OfBucket):
+    """GET /bucket?notification."""
+
+    permission: ClassVar[str] = "s3:GetBucketNotification"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketNotificationConfiguration(OfBucket):
+    """PUT /bucket?notification, which asks for none."""
+
+    permission: ClassVar[str] = "s3:PutBucketNotification"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketOwnershipControls(OfBucket):
+    """GET /bucket?ownershipControls."""
+
+    permission: ClassVar[str] = "s3:GetBucketOwnershipControls"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketOwnershipControls(OfBucket):
+    """PUT /bucket?ownershipControls, which gives all to the bucket's owner."""
+
+    permission: ClassVar[str] = "s3:PutBucketOwnershipControls"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketReplication(OfBucket):
+    """GET /bucket?replication."""
+
+    permission: ClassVar[str] = "s3:GetReplicationConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketReplication(OfBucket):
+    """DELETE /bucket?replication."""
+
+    permission: ClassVar[str] = "s3:PutReplicationConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketRequestPayment(OfBucket):
+    """GET /bucket?requestPayment."""
+
+    permission: ClassVar[str] = "s3:GetBucketRequestPayment"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketRequestPayment(OfBucket):
+    """PUT /bucket?requestPayment, where the owner pays."""
+
+    permission: ClassVar[str] = "s3:PutBucketRequestPayment"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketVersioning(OfBucket):
+    """GET /bucket?versioning."""
+
+    permission: ClassVar[str] = "s3:GetBucketVersioning"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketWebsite(OfBucket):
+    """GET /bucket?website."""
+
+    permission: ClassVar[str] = "s3:GetBucketWebsite"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketWebsite(OfBucket):
+    """DELETE /bucket?website."""
+
+    permission: ClassVar[str] = "s3:DeleteBucketWebsite"
+
+
+@dataclass(frozen=True, slots=True)
+class GetObjectLockConfiguration(OfBucket):
+    """GET /bucket?object-lock."""
+
+    permission: ClassVar[str] = "s3:GetBucketObjectLockConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class ListBucketAnalyticsConfigurations(OfBucket):
+    """GET /bucket?analytics."""
+
+    permission: ClassVar[str] = "s3:GetAnalyticsConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class ListBucketIntelligentTieringConfigurations(OfBucket):
+    """GET /bucket?intelligent-tiering."""
+
+    permission: ClassVar[str] = "s3:GetIntelligentTieringConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class ListBucketInventoryConfigurations(OfBucket):
+    """GET /bucket?inventory."""
+
+    permission: ClassVar[str] = "s3:GetInventoryConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class ListBucketMetricsConfigurations(OfBucket):
+    """GET /bucket?metrics."""
+
+    permission: ClassVar[str] = "s3:GetMetricsConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketAnalyticsConfiguration(OfBucket):
+    """GET /bucket?analytics&id=…."""
+
+    permission: ClassVar[str] = "s3:GetAnalyticsConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketIntelligentTieringConfiguration(OfBucket):
+    """GET /bucket?intelligent-tiering&id=…."""
+
+    permission: ClassVar[str] = "s3:GetIntelligentTieringConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketInventoryConfiguration(OfBucket):
+    """GET /bucket?inventory&id=…."""
+
+    permission: ClassVar[str] = "s3:GetInventoryConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketMetricsConfiguration(OfBucket):
+    """GET /bucket?metrics&id=…."""
+
+    permission: ClassVar[str] = "s3:GetMetricsConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketAcl(OfBucket):
+    """GET /bucket?acl."""
+
+    permission: ClassVar[str] = "s3:GetBucketAcl"
+
+
+@dataclass(frozen=True, slots=True)
+class GetBucketCors(OfBucket):
+    """GET /bucket?cors."""
+
+    permission: ClassVar[str] = "s3:GetBucketCORS"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketCors(OfBucket):
+    """DELETE /bucket?cors."""
+
+    permission: ClassVar[str] = "s3:PutBucketCORS"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketCors(OfBucket):
+    """PUT /bucket?cors."""
+
+    permission: ClassVar[str] = "s3:PutBucketCORS"
+    rules: tuple[CorsRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AclGrant:
+    """One grant of an access control list. grantee: the canonical user id, else None. right: as sent."""
+
+    grantee: str | None
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketAcl(OfBucket):
+    """PUT /bucket?acl. grants: None: a header says that all belongs to the owner."""
+
+    permission: ClassVar[str] = "s3:PutBucketAcl"
+    grants: tuple[AclGrant, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetObjectAcl(OfObject):
+    """GET /bucket/key?acl."""
+
+    permission: ClassVar[str] = "s3:GetObjectAcl"
+
+
+@dataclass(frozen=True, slots=True)
+class PutObjectAcl(OfObject):
+    """PUT /bucket/key?acl. grants: as of `PutBucketAcl`."""
+
+    permission: ClassVar[str] = "s3:PutObjectAcl"
+    grants: tuple[AclGrant, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjectVersions(OfBucket):
+    """GET /bucket?versions. max_keys is 0 to 1000; encoding_type is ``url`` or None.
+
+    version_id_marker: None where none is named; there is one only with a key_marker (S3 API).
+    """
+
+    permission: ClassVar[str] = "s3:ListBucketVersions"
+    prefix: bytes
+    delimiter: bytes
+    key_marker: bytes
+    version_id_marker: str | None
+    max_keys: int
+    encoding_type: str | None

@@ -1,0 +1,195 @@
+"""The documents about what a bucket is, into values: CORSConfiguration, AccessControlPolicy, and those of
+which only what is so anyway is taken.
+
+Source: the request syntaxes of the S3 API reference.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from weka_mp.s3.bucket_operations import AclGrant
+from weka_mp.s3.cors import METHODS, CorsRule
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.xml_read import children, document, number, text
+
+__all__ = [
+    "LIMITS", "acl_grants", "cors_rules", "require_empty_logging", "require_no_acceleration",
+    "require_no_notification", "require_owner_enforced", "require_owner_pays",
+]
+
+_KIB: Final = 1024
+LIMITS: Final = {
+    "PutBucketCors": 64 * _KIB,  # S3 API, PutBucketCors
+    "PutBucketAcl": 64 * _KIB,
+    "PutObjectAcl": 64 * _KIB,
+    "PutBucketAccelerateConfiguration": 8 * _KIB,
+    "PutBucketLogging": 64 * _KIB,
+    "PutBucketNotificationConfiguration": 256 * _KIB,
+    "PutBucketOwnershipControls": 8 * _KIB,
+    "PutBucketRequestPayment": 8 * _KIB,
+}
+"""Operations of this module and the most bytes that their documents may have."""
+
+_MAX_RULES: Final = 100
+_MAX_ID: Final = 255
+_RULE_LISTS: Final = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
+_RULE_ELEMENTS: Final = frozenset({*_RULE_LISTS, "MaxAgeSeconds", "ID"})
+_RIGHTS: Final = ("FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP")
+_OWNERSHIPS: Final = ("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")
+
+
+def _root(operation: str, name: str, body: bytes | None) -> Element:
+    if not body:
+        raise S3Error("MissingRequestBodyError")
+    return document(body, name, LIMITS[operation])
+
+
+def _one(found: list[tuple[str, Element]], name: str) -> Element | None:
+    """The only element of the name, None without one. Raises MalformedXML for several."""
+    elements = [element for other, element in found if other == name]
+    if len(elements) > 1:
+        raise S3Error("MalformedXML")
+    return elements[0] if elements else None
+
+
+def _unbuilt(what: str) -> S3Error:
+    return S3Error(
+        "NotImplemented", f"What you provided implies functionality that is not implemented: {what}",
+        details={"Element": what},
+    )
+
+
+# ---- CORS
+def cors_rules(body: bytes | None) -> tuple[CorsRule, ...]:
+    """Raises S3Error MissingRequestBodyError, MalformedXML, InvalidRequest."""
+    found = children(_root("PutBucketCors", "CORSConfiguration", body), frozenset({"CORSRule"}))
+    if not 1 <= len(found) <= _MAX_RULES:
+        raise S3Error("MalformedXML")
+    return tuple(_cors_rule(element) for _, element in found)
+
+
+def _cors_rule(element: Element) -> CorsRule:
+    found = children(element, _RULE_ELEMENTS)
+    origins, methods, headers, exposed = (
+        tuple(text(value) for name, value in found if name == wanted) for wanted in _RULE_LISTS
+    )
+    if not origins or not methods:
+        raise S3Error("MalformedXML")
+    for method in methods:
+        if method not in METHODS:
+            message = f"Found unsupported HTTP method in CORS config. Unsupported method is {method[:32]}"
+            raise S3Error("InvalidRequest", message)
+    for kind, patterns in (("AllowedOrigin", origins), ("AllowedHeader", headers)):
+        for pattern in patterns:
+            if pattern.count("*") > 1:
+                message = f'{kind} "{pattern[:256]}" can not have more than one wildcard.'
+                raise S3Error("InvalidRequest", message)
+    if any("*" in name for name in exposed):
+        raise S3Error(
+            "InvalidRequest",
+            f'ExposeHeader "{next(name for name in exposed if "*" in name)[:256]}" contains wildcard. We '
+            "currently do not support wildcard for ExposeHeader.",
+        )
+    if any(not _is_field_text(word) for word in (*origins, *headers, *exposed)):
+        raise S3Error("MalformedXML")
+    age, name = _one(found, "MaxAgeSeconds"), _one(found, "ID")
+    seconds = None if age is None else number(age)
+    if seconds is not None and seconds >= 1 << 31:
+        raise S3Error("MalformedXML")
+    label = None if name is None else text(name)
+    if label is not None and len(label) > _MAX_ID:
+        raise S3Error("InvalidArgument", details={"ArgumentName": "ID", "ArgumentValue": label})
+    return CorsRule(origins, methods, headers, exposed, seconds, label)
+
+
+def _is_field_text(word: str) -> bool:
+    """Whether it may stand in a header of an answer, where it could otherwise begin another."""
+    return word != "" and word.isascii() and word.isprintable()
+
+
+# ---- ACL
+def acl_grants(operation: str, body: bytes | None) -> tuple[AclGrant, ...]:
+    """The grants of an AccessControlPolicy. Raises S3Error MissingSecurityHeader (no body),
+    MalformedACLError.
+    """
+    if not body:
+        raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
+    try:
+        found = children(
+            document(body, "AccessControlPolicy", LIMITS[operation]),
+            frozenset({"Owner", "AccessControlList"}),
+        )
+        listed = _one(found, "AccessControlList")
+        if listed is None:
+            raise S3Error("MalformedXML")
+        return tuple(_grant(element) for _, element in children(listed, frozenset({"Grant"})))
+    except S3Error as error:
+        raise S3Error("MalformedACLError") from error
+
+
+def _grant(element: Element) -> AclGrant:
+    found = children(element, frozenset({"Grantee", "Permission"}))
+    grantee, right = _one(found, "Grantee"), _one(found, "Permission")
+    if grantee is None or right is None or text(right) not in _RIGHTS:
+        raise S3Error("MalformedXML")
+    named = children(grantee, frozenset({"ID", "DisplayName", "EmailAddress", "URI"}))
+    identity = _one(named, "ID")
+    return AclGrant(None if identity is None else text(identity), text(right))
+
+
+# ---- what is so anyway
+def require_owner_pays(body: bytes | None) -> None:
+    """Raises S3Error MalformedXML, and NotImplemented where the requester is to pay."""
+    found = children(
+        _root("PutBucketRequestPayment", "RequestPaymentConfiguration", body), frozenset({"Payer"})
+    )
+    payer = _one(found, "Payer")
+    if payer is None or text(payer) not in ("BucketOwner", "Requester"):
+        raise S3Error("MalformedXML")
+    if text(payer) == "Requester":
+        raise _unbuilt("Payer")
+
+
+def require_no_acceleration(body: bytes | None) -> None:
+    """Raises S3Error MalformedXML, and NotImplemented where it is to be enabled."""
+    found = children(
+        _root("PutBucketAccelerateConfiguration", "AccelerateConfiguration", body), frozenset({"Status"})
+    )
+    status = _one(found, "Status")
+    if status is None or text(status) not in ("Enabled", "Suspended"):
+        raise S3Error("MalformedXML")
+    if text(status) == "Enabled":
+        raise _unbuilt("AccelerateConfiguration")
+
+
+def require_empty_logging(body: bytes | None) -> None:
+    """Raises S3Error MalformedXML, and NotImplemented where a log is asked for."""
+    if children(_root("PutBucketLogging", "BucketLoggingStatus", body), frozenset({"LoggingEnabled"})):
+        raise _unbuilt("LoggingEnabled")
+
+
+def require_no_notification(body: bytes | None) -> None:
+    """Raises S3Error MalformedXML, and NotImplemented naming what is asked for."""
+    kinds = {
+        "TopicConfiguration", "QueueConfiguration", "CloudFunctionConfiguration", "EventBridgeConfiguration",
+    }
+    root = _root("PutBucketNotificationConfiguration", "NotificationConfiguration", body)
+    found = children(root, frozenset(kinds))
+    if found:
+        raise _unbuilt(found[0][0])
+
+
+def require_owner_enforced(body: bytes | None) -> None:
+    """Raises S3Error MalformedXML, and NotImplemented where objects are to have owners of their own."""
+    found = children(
+        _root("PutBucketOwnershipControls", "OwnershipControls", body), frozenset({"Rule"})
+    )
+    if len(found) != 1:
+        raise S3Error("MalformedXML")
+    owner = _one(children(found[0][1], frozenset({"ObjectOwnership"})), "ObjectOwnership")
+    if owner is None or text(owner) not in _OWNERSHIPS:
+        raise S3Error("MalformedXML")
+    if text(owner) != "BucketOwnerEnforced":
+        raise _unbuilt("ObjectOwnership")

@@ -1,0 +1,118 @@
+"""Requests about what a bucket is into values. Source: the S3 API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from weka_mp.s3 import bucket_operations as op
+from weka_mp.s3 import configuration_bodies as bodies
+from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
+from weka_mp.s3.operations import Operation
+from weka_mp.s3.parameters import (
+    bucket_of,
+    encoding_type,
+    invalid,
+    key_of,
+    page_size,
+    refuse_versions,
+    text_bytes,
+)
+from weka_mp.s3.request import Address, S3Request
+
+__all__ = ["CONFIGURATION_PARSERS"]
+
+_MAX_KEYS: Final = 1000
+_Parser = Callable[[S3Request, Address, bytes | None], Operation]
+
+
+def _asking(kind: type[op.OfBucket]) -> _Parser:
+    """The parser of an operation that says nothing but which bucket is meant."""
+
+    def parse(request: S3Request, address: Address, body: bytes | None) -> Operation:
+        return cast(Operation, kind(bucket_of(address)))
+
+    return parse
+
+
+def _changing(kind: type[op.OfBucket], require: Callable[[bytes | None], None] | None = None) -> _Parser:
+    """The same where the document may only say what is so anyway."""
+
+    def parse(request: S3Request, address: Address, body: bytes | None) -> Operation:
+        refuse_conditions(request.headers, *CONDITIONS)
+        if require is not None:
+            require(body)
+        return cast(Operation, kind(bucket_of(address)))
+
+    return parse
+
+
+def _put_cors(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketCors:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutBucketCors(bucket_of(address), bodies.cors_rules(body))
+
+
+def _grants(request: S3Request, operation: str, body: bytes | None) -> tuple[op.AclGrant, ...] | None:
+    """Canned ACLs that give something away were refused with the other headers."""
+    refuse_conditions(request.headers, *CONDITIONS)
+    return None if "x-amz-acl" in request.headers else bodies.acl_grants(operation, body)
+
+
+def _put_bucket_acl(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketAcl:
+    return op.PutBucketAcl(bucket_of(address), _grants(request, "PutBucketAcl", body))
+
+
+def _get_object_acl(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectAcl:
+    refuse_versions(request.query_value("versionId"))
+    return op.GetObjectAcl(bucket_of(address), key_of(address))
+
+
+def _put_object_acl(request: S3Request, address: Address, body: bytes | None) -> op.PutObjectAcl:
+    refuse_versions(request.query_value("versionId"))
+    return op.PutObjectAcl(bucket_of(address), key_of(address), _grants(request, "PutObjectAcl", body))
+
+
+def _list_object_versions(request: S3Request, address: Address, body: bytes | None) -> op.ListObjectVersions:
+    version, marker = request.query_value("version-id-marker") or None, text_bytes(request, "key-marker")
+    if version is not None and not marker:
+        message = "A version-id marker cannot be specified without a key marker."
+        raise invalid(message, "version-id-marker", version)
+    if version not in (None, "null"):
+        raise invalid("Invalid version id specified", "version-id-marker", str(version))
+    return op.ListObjectVersions(
+        bucket_of(address), text_bytes(request, "prefix"), text_bytes(request, "delimiter"), marker, version,
+        page_size(request, "max-keys", 0, _MAX_KEYS), encoding_type(request),
+    )
+
+
+_ASKING: Final[tuple[type[op.OfBucket], ...]] = (
+    op.GetBucketAccelerateConfiguration, op.GetBucketAcl, op.GetBucketAnalyticsConfiguration,
+    op.GetBucketCors, op.GetBucketEncryption, op.GetBucketIntelligentTieringConfiguration,
+    op.GetBucketInventoryConfiguration, op.GetBucketLogging, op.GetBucketMetricsConfiguration,
+    op.GetBucketNotificationConfiguration, op.GetBucketOwnershipControls, op.GetBucketReplication,
+    op.GetBucketRequestPayment, op.GetBucketVersioning, op.GetBucketWebsite, op.GetObjectLockConfiguration,
+    op.ListBucketAnalyticsConfigurations, op.ListBucketIntelligentTieringConfigurations,
+    op.ListBucketInventoryConfigurations, op.ListBucketMetricsConfigurations,
+)  # fmt: skip
+_REMOVING: Final[tuple[type[op.OfBucket], ...]] = (
+    op.DeleteBucketCors, op.DeleteBucketEncryption, op.DeleteBucketReplication, op.DeleteBucketWebsite,
+)  # fmt: skip
+
+CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
+    **{kind.__name__: _asking(kind) for kind in _ASKING},
+    **{kind.__name__: _changing(kind) for kind in _REMOVING},
+    "PutBucketAccelerateConfiguration": _changing(
+        op.PutBucketAccelerateConfiguration, bodies.require_no_acceleration
+    ),
+    "PutBucketLogging": _changing(op.PutBucketLogging, bodies.require_empty_logging),
+    "PutBucketNotificationConfiguration": _changing(
+        op.PutBucketNotificationConfiguration, bodies.require_no_notification
+    ),
+    "PutBucketOwnershipControls": _changing(op.PutBucketOwnershipControls, bodies.require_owner_enforced),
+    "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),
+    "PutBucketCors": _put_cors,
+    "PutBucketAcl": _put_bucket_acl,
+    "GetObjectAcl": _get_object_acl,
+    "PutObjectAcl": _put_object_acl,
+    "ListObjectVersions": _list_object_versions,
+}
