@@ -24,24 +24,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "private_files": set(),
     "tls": LEAVES | {"private_files"},
     "mount_table": set(),
-    "gateway": LEAVES | {"namespace", "store", "s3", "policy", "identity", "config"},
+    "events": LEAVES | {"namespace", "store"},
+    "gateway": LEAVES | {"namespace", "store", "s3", "policy", "identity", "config", "events"},
     "observe": LEAVES,
     "config": LEAVES,
     "reexport": LEAVES,
     "offload": LEAVES | {"config", "observe"},
     "ipc": LEAVES,
     "fuse": LEAVES | {"namespace", "store", "offload", "observe", "config", "ipc", "mount_table"},
-    "query": LEAVES | {"s3", "policy", "identity", "control"},
+    "query": LEAVES | {"s3", "policy", "identity", "control", "events"},
     "server": LEAVES
     | {"query", "control", "gateway", "namespace", "store", "s3", "policy", "identity", "offload"}
     | {"observe", "config", "ipc", "tls"},
     "bench": LEAVES | {"s3"},
     "control": LEAVES
     | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"}
-    | {"tls"},
+    | {"tls", "events"},
     "supervise": LEAVES
     | {"fuse", "server", "control", "gateway", "namespace", "store", "policy", "observe", "config", "ipc"}
-    | {"reexport", "identity", "private_files", "mount_table", "tls"},
+    | {"reexport", "identity", "private_files", "mount_table", "tls", "events"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""

@@ -164,6 +164,19 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     ok("security", "lockout-config", "reset")
     assert json.loads(ok(*rule)) == [{"failed_attempts": 5, "lockout_duration": 120}]
     ok("user", "delete", "eve")
+    events = json.loads(ok("events", "--num-results", "0", "-J"))
+    assert [event["type"] for event in events[:4]] == ["UserCreated"] * 3 + ["UserRoleChanged"]
+    assert len(events) == 23
+    newest = ok("events", "-f", "csv", "--no-header", "-o", "type,user,source", "--num-results", "2",
+                "--direction", "dsc", "--start-time", "5m", "-U")
+    assert newest == "UserDeleted,root,local\nLockoutConfigUpdated,root,local\n"
+    assert ok("events", "--category", "s3,Filesystem", "--type", "S3AsssumeRoleEvent", "-o", "user",
+              "--no-header") == "ann\n"
+    assert ok("events", "--severity", "major", "--no-header") == ""
+    assert "name=ann" in ok("events", "-F", "type=UserPasswordChangedByAnotherUser", "-o", "parameters")
+    assert "S3AsssumeRoleEvent" in ok("events", "list-types", "--no-header", "-o", "type")
+    refused("events", "--start-time", "yesterday", status=2)
+    refused("events", "--type", "Nothing")
     return {"made": made["Secret-Key"], "temporary": keys_of(temporary)["Secret-Key"], "token": token}
 
 

@@ -16,8 +16,11 @@ from tests.server.endpoint import ACCESS_KEY, SECRET_KEY
 from tests.server.identities import PASSWORD, Office, allowing, running_office
 from tests.server.test_objects import failure
 from weka_mp.control.roles import MAY
+from weka_mp.events import EventLog, Wanted
 from weka_mp.identity import Role
+from weka_mp.namespace import Namespace
 from weka_mp.query.operations import APIS
+from weka_mp.store.posix import PosixStore
 
 pytestmark = pytest.mark.slow
 
@@ -433,6 +436,36 @@ def test_what_is_refused(unchanged, operation, arguments, wanted):
     before = unchanged.identities.registry
     assert failure(getattr(client, operation), **arguments) == wanted
     assert unchanged.identities.registry == before
+
+
+def test_who_did_it_is_kept_with_the_address(office, iam):
+    iam.create_user(UserName="bob")
+    key = iam.create_access_key(UserName="bob")["AccessKey"]
+    iam.attach_user_policy(UserName="bob", PolicyArn=PREDEFINED + "readwrite")
+    s3 = office.service("s3", key)
+    s3.create_bucket(Bucket="bucket")
+    public = {
+        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+    s3.put_bucket_policy(
+        Bucket="bucket", Policy=json.dumps({"Version": "2012-10-17", "Statement": [public]}))
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x")  # no event: that is the audit's
+    s3.get_bucket_policy(Bucket="bucket")
+    s3.delete_object(Bucket="bucket", Key="k")
+    s3.delete_bucket(Bucket="bucket")
+    office.service("sts", key).get_session_token()
+    with Namespace.open(PosixStore(str(office.endpoint.root))) as namespace:
+        found = EventLog(namespace).read(Wanted())
+    assert [(event.type.name, event.user, event.source, event.via) for event in found] == [
+        ("UserCreated", "root", "127.0.0.1", "iam"),
+        ("UserAccessKeyCreated", "root", "127.0.0.1", "iam"),
+        ("S3AttachIAMPolicyEvent", "root", "127.0.0.1", "iam"),
+        ("S3CreateBucketEvent", "bob", "127.0.0.1", "s3"),
+        ("S3SetBucketPolicyEvent", "bob", "127.0.0.1", "s3"),
+        ("S3DestroyBucketEvent", "bob", "127.0.0.1", "s3"),
+        ("S3AsssumeRoleEvent", "bob", "127.0.0.1", "sts"),
+    ]
+    assert dict(found[1].parameters)["AccessKeyId"] == key["AccessKeyId"]
+    assert key["SecretAccessKey"] not in repr(found)
 
 
 def test_as_many_as_there_may_be(office, iam):

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "config": "config_cmd",
     "doctor": "doctor_cmd",
     "etag": "etag_cmd",
+    "events": "events_cmd",
     "mount": "mount_cmd",
     "nfs": "nfs_cmd",
     "s3": "s3_cmd",

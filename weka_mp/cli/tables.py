@@ -93,13 +93,18 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split(",") if word)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Row], table: TableOptions) -> None:
-    """Print `rows`, which have all `columns`. An unknown column is a usage error."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Row], table: TableOptions, *, shown: Sequence[str] = ()
+) -> None:
+    """Print `rows`, which have all `columns`. An unknown column is a usage error. shown: the columns of the
+    formats for people, where they have no room for all.
+    """
     sorted_by = [name.lstrip("+-") for name in table.sort]
     for name in [*table.columns, *sorted_by, *(name for name, _ in table.filters)]:
         if name not in columns:
             raise click.UsageError(f"no column {name!r}; there are {', '.join(columns)}")
-    chosen = table.columns or tuple(columns)
+    usual = columns if table.form == "json" else shown or columns
+    chosen = table.columns or tuple(usual)
     found = [row for row in rows if all(_text(row[name]) == value for name, value in table.filters)]
     for name in reversed(table.sort):
         found.sort(key=lambda row: _order(row[name.lstrip("+-")]), reverse=name.startswith("-"))
@@ -114,6 +119,8 @@ def _order(value: object) -> tuple[int, Any]:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_text(one)}" for name, one in value.items())
     if isinstance(value, (list, tuple)):
         return ",".join(map(_text, value))
     return "" if value is None else str(value)

@@ -150,11 +150,11 @@ async def respond(service: Service, request: Request, *, trusted: bool, source: 
 
 
 def _fields(request: Request) -> dict[str, object]:
-    """The body's fields, of DELETE those in the address's query too: there a name alone, ``true`` and
-    ``false`` are truth values. What is known is for the route to say. Raises BadRequest.
+    """The body's fields, of what has none as a rule those in the address's query too: there a name alone,
+    ``true`` and ``false`` are truth values. What is known is for the route to say. Raises BadRequest.
     """
     found = request.json()
-    if request.method != "DELETE":
+    if request.method not in ("DELETE", "GET", "HEAD"):
         return found
     for name, value in parse_qsl(request.query, keep_blank_values=True):
         if name in found:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from weka_mp.control.tls_verbs import TlsState
 from weka_mp.errors import NamespaceError
+from weka_mp.events import EventLog
 from weka_mp.identity import (
     Administration,
     AdminLogins,
@@ -103,6 +104,7 @@ class Desk:
         self.iam = IamChanges(identities)
         self.issuer = CredentialIssuer(identities)
         self.logins = AdminLogins(identities, LockOut(namespace.clock))
+        self.events = EventLog(namespace)
 
     @property
     def tls(self) -> TlsState:

@@ -50,6 +50,17 @@ class Fields:
             return value
         raise InvalidInput(f"the field {name} must be a whole number")
 
+    def count(self, name: str, usual: int) -> int:
+        """None or more; as a number or, as addresses have them, in digits. Raises InvalidInput."""
+        value = self._body.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
+            return int(value)
+        if value is None:
+            return usual
+        if type(value) is int and value >= 0:
+            return value
+        raise InvalidInput(f"the field {name} must be a whole number, 0 or more")
+
     def flag(self, name: str) -> bool:
         """False where it is absent or null. Raises InvalidInput."""
         value = self._body.get(name)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from weka_mp.control import bucket_verbs, policy_verbs, tls_verbs, user_verbs
+from weka_mp.control import bucket_verbs, events, policy_verbs, tls_verbs, user_verbs
 from weka_mp.control.desk import Answer, Changed, Desk, Question, failure
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import Verb, check_verb
 from weka_mp.errors import NamespaceError
+from weka_mp.identity import Caller
 from weka_mp.identity.errors import IdentityError, LockedOut, LoginRefused
 from weka_mp.policy.errors import MalformedPolicy
 from weka_mp.tls import TlsError
@@ -82,6 +83,8 @@ IDENTITY_ROUTES: Final = (
     ),
     IdentityRoute("DELETE", "/tls", Verb.CHANGE_TLS, tls_verbs.unset_certificate),
     IdentityRoute("GET", "/tls/certificate", Verb.SHOW_TLS, tls_verbs.download_certificate),
+    IdentityRoute("GET", "/events", Verb.LIST_EVENTS, events.list_events, events.LIST_FIELDS),
+    IdentityRoute("GET", "/events/describe", Verb.LIST_EVENTS, events.list_types),
     IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
     IdentityRoute(
         "POST", "/s3/policies", Verb.CHANGE_POLICIES, policy_verbs.add_policy,
@@ -152,8 +155,9 @@ def find(method: str, path: str) -> tuple[IdentityRoute, dict[str, str]] | None:
 
 def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[str, str]) -> Answer:
     """One question put to the desk. What is refused is an answer, too. Logs who changed what, and logins
-    that failed; of bodies nothing.
+    that failed, and keeps what was done as an event; of bodies the log says nothing.
     """
+    caller: Caller | None = None
     try:
         if route.verb is None:
             fields = Fields(question.body, route.fields)
@@ -169,6 +173,6 @@ def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[
         return failure(error)
     except (IdentityError, MalformedPolicy, NamespaceError, TlsError) as error:
         return failure(error)
-    if isinstance(found, Changed):
-        return Answer(route.status, {"data": found.data}, found.changes)
-    return Answer(route.status, {"data": found})
+    data, changes = (found.data, found.changes) if isinstance(found, Changed) else (found, ())
+    events.tell(desk, question, route.path, caller, named, data)
+    return Answer(route.status, {"data": data}, changes)

@@ -35,6 +35,7 @@ class Verb(enum.Enum):
     CHANGE_LOCKOUT = "change the rule of lock-outs"
     SHOW_TLS = "see the certificate of TLS"
     CHANGE_TLS = "change the certificate of TLS"
+    LIST_EVENTS = "list events"
 
 
 _CLUSTER: Final = frozenset({Role.CLUSTER_ADMIN})
@@ -58,6 +59,7 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_LOCKOUT: _CLUSTER,
     Verb.SHOW_TLS: _LOOKERS,
     Verb.CHANGE_TLS: _CLUSTER,
+    Verb.LIST_EVENTS: _LOOKERS,
 }
 """verb → the roles that have it. docs/ADMINISTRATION.md has the same table, which a test compares."""
 

@@ -50,7 +50,7 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
     """
     _check_location(context.site.region, operation.location_constraint)
     location = (("Location", f"/{operation.bucket}"),)
-    principal = context.principal
+    principal, there = context.principal, False
     try:
         _, changes = context.namespace.create_bucket(
             operation.bucket, uid=principal.uid, gid=principal.gid, owner=principal.owner
@@ -64,7 +64,8 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
             raise S3Error("BucketAlreadyExists", details={"BucketName": operation.bucket}) from error
         if context.site.region != _CLASSIC_REGION:
             raise
-    return Reply(200, location, changes=changes)
+        there = True
+    return Reply(200, location, changes=changes, nothing_new=there)
 
 
 def _check_location(region: str, wanted: str | None) -> None:

@@ -25,6 +25,7 @@ from weka_mp.gateway import (
     standing,
 )
 from weka_mp.gateway.context import Context
+from weka_mp.gateway.events import tell
 from weka_mp.gateway.reply import Reply
 from weka_mp.s3 import bucket_operations
 from weka_mp.s3 import operations as op
@@ -77,5 +78,7 @@ PATIENT: Final = frozenset({op.CompleteMultipartUpload, op.UploadPartCopy})
 
 
 def dispatch(context: Context, operation: op.Operation) -> Reply:
-    """Do it. Raises S3Error and NamespaceError."""
-    return _ANSWERS[type(operation)](context, operation)
+    """Do it, and keep it as an event where it is one. Raises S3Error and NamespaceError."""
+    reply = _ANSWERS[type(operation)](context, operation)
+    tell(context, operation, reply)
+    return reply

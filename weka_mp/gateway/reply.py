@@ -24,6 +24,7 @@ class Reply:
     """A whole response. changes: what the mounts must forget before it is sent.
 
     length: what Content-Length says where it is not the length of `body` (HEAD); None: the body's own.
+    nothing_new: all was as it was asked to be, so that there is no event to keep.
     """
 
     status: int
@@ -31,6 +32,7 @@ class Reply:
     body: bytes = b""
     changes: Sequence[Change] = ()
     length: int | None = None
+    nothing_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from weka_mp.control.desk import Desk
 from weka_mp.control.roles import Verb, check_verb
 from weka_mp.identity import CredentialKind, Principal
 from weka_mp.policy.documents import Policy
-from weka_mp.query import absent, attachments, groups, policies, sts, tags, users
+from weka_mp.query import absent, attachments, events, groups, policies, sts, tags, users
 from weka_mp.query.call import PAGING, Call
 from weka_mp.query.errors import QueryError, shown
 from weka_mp.query.not_built import NOT_BUILT
@@ -164,9 +164,10 @@ def find(parameters: Parameters) -> tuple[Api, Operation]:
 
 
 def answer(
-    desk: Desk, who: Principal[Policy], service: str, parameters: Parameters, request_id: str
+    desk: Desk, who: Principal[Policy], service: str, parameters: Parameters, request_id: str, source: str
 ) -> bytes:
-    """The document that answers a call whose signature, for that service, was found good.
+    """The document that answers a call whose signature, for that service, was found good. source: the
+    client's address, for the event.
 
     Raises QueryError, IdentityError, MalformedPolicy, NamespaceError.
     """
@@ -183,4 +184,6 @@ def answer(
             )
         check_verb(call.caller, operation.verb)
     parameters.check_known(operation.known)
-    return render(parameters.action, api.namespace, operation.handler(call), request_id)
+    found = operation.handler(call)
+    events.tell(call, api.name, found, source)
+    return render(parameters.action, api.namespace, found, request_id)

@@ -123,7 +123,7 @@ def _answer(service: Service, claimed: Claim, parameters: Parameters, record: Re
     if desk is None:
         raise QueryError("ServiceUnavailable", "There are no users here.")
     who = _who(desk, claimed)
-    done = answer(desk, who, claimed.service, parameters, record.request_id)
+    done = answer(desk, who, claimed.service, parameters, record.request_id, record.remote)
     if not parameters.action.startswith(_CHANGES_NOTHING) or parameters.action in _GIVES_OUT:
         about = " ".join(filter(None, (parameters.text_or_none(name) for name in _SUBJECTS)))
         _log.info("%s, from %s: %s %s", who.arn, record.remote, record.operation, about)

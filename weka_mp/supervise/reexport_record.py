@@ -9,15 +9,23 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
 from weka_mp.control.service import Kind
 from weka_mp.errors import InvalidArgument, NotFound
+from weka_mp.events import Event, EventLog, event_named
+from weka_mp.events.types import told
+from weka_mp.identity.naming import ROOT
 from weka_mp.namespace import Namespace
 from weka_mp.reexport.model import Export, Share
 from weka_mp.reexport.programs import find_nfs, find_smb
 from weka_mp.reexport.registry import RECORD_NAME, Registry, decode, encode
 
 __all__ = ["add", "check_service_user", "listed", "load", "remove"]
+
+_ADDED: Final[Mapping[Kind, str]] = {"export": "NfsExportsPermissionsAdded", "share": "SmbShareAdded"}
+_REMOVED: Final[Mapping[Kind, str]] = {"export": "NfsExportsPermissionsDeleted", "share": "SmbShareRemoved"}
+_TOLD: Final = frozenset({"path", "pseudo", "name", "access", "clients", "squash", "users", "guest"})
 
 
 def load(namespace: Namespace) -> Registry:
@@ -49,6 +57,7 @@ def add(namespace: Namespace, kind: Kind, asked: Mapping[str, object]) -> tuple[
     if not namespace.has_directory(os.fsencode(added.path)):
         raise NotFound(f"{added.path}: no such directory in the store (symbolic links are not followed)")
     namespace.write_setting(RECORD_NAME, encode(registry))
+    _tell(namespace, _ADDED[kind], added)
     return registry, added
 
 
@@ -61,7 +70,16 @@ def remove(namespace: Namespace, kind: Kind, which: str) -> tuple[Registry, Expo
     else:
         registry, removed = registry.without_share(which)
     namespace.write_setting(RECORD_NAME, encode(registry))
+    _tell(namespace, _REMOVED[kind], removed)
     return registry, removed
+
+
+def _tell(namespace: Namespace, name: str, entry: Export | Share) -> None:
+    """Only whom the admin socket, or the store itself, vouches for may change them."""
+    log = EventLog(namespace)
+    about = {key: value for key, value in asdict(entry).items() if key in _TOLD}
+    event = Event(log.now_ns(), event_named(name), ROOT, ROOT, "local", "admin", told(about))
+    log.keep(event, by_administrator=True)
 
 
 def check_service_user() -> None:

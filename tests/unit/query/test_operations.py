@@ -46,7 +46,7 @@ def call(desk: Desk, action: str, **parameters: str) -> ElementTree.Element:
     assert who is not None
     values = {name.replace("__", "."): value for name, value in parameters.items()}
     asked = Parameters({"Action": action, "Version": api.version, **values})
-    return ElementTree.fromstring(answer(desk, who, api.name, asked, "ID"))
+    return ElementTree.fromstring(answer(desk, who, api.name, asked, "ID", "local"))
 
 
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
@@ -168,7 +168,8 @@ def test_a_key_that_was_given_out_administrates_nothing(desk: Desk) -> None:
             if operation.verb is None:
                 continue
             with pytest.raises(QueryError) as caught:
-                answer(desk, who, api.name, Parameters({"Action": action, "Version": api.version}), "ID")
+                answer(desk, who, api.name, Parameters({"Action": action, "Version": api.version}), "ID",
+                       "local")
             assert caught.value.code == "AccessDenied"
 
 
@@ -184,7 +185,7 @@ def test_who_has_no_right_learns_nothing_of_parameters(desk: Desk) -> None:
     assert who is not None
     asked = Parameters({"Action": "DeleteUser", "Version": "2010-05-08", "Unknown": "x"})
     with pytest.raises(NotAllowed):
-        answer(desk, who, "iam", asked, "ID")
+        answer(desk, who, "iam", asked, "ID", "local")
 
 
 def test_a_refusal_changes_nothing(desk: Desk) -> None:
