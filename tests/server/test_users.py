@@ -118,9 +118,11 @@ def test_a_user_with_a_home(office):
     assert failure(home.list_objects_v2, Bucket="bucket", Prefix="b/") == DENIED
     assert failure(home.head_bucket, Bucket="bucket") == HEAD_DENIED
     assert failure(home.get_object, Bucket="bucket", Key="b/k") == DENIED
-    # Not to be told whether a key is there: the bucket may be listed below a/ only, and not by a GetObject.
-    assert failure(home.get_object, Bucket="bucket", Key="a/none") == DENIED
-    assert failure(home.head_object, Bucket="bucket", Key="a/none") == HEAD_DENIED
+    # The bucket may be listed below a/ only, so that is where it is told which keys there are not.
+    assert failure(home.get_object, Bucket="bucket", Key="b/none") == DENIED
+    assert failure(home.head_object, Bucket="bucket", Key="b/none") == HEAD_DENIED
+    assert failure(home.get_object, Bucket="bucket", Key="a/none") == ("NoSuchKey", 404)
+    assert failure(home.head_object, Bucket="bucket", Key="a/none") == ("404", 404)
 
 
 def test_who_may_list_is_told_that_a_key_is_missing(office):
@@ -198,7 +200,7 @@ def test_renames(office, endpoint, client):
     assert rename(endpoint, "a/k", "b/k2", "a") == 403
     assert rename(endpoint, "b/", "a/b/", "a") == 403
     assert rename(endpoint, "a/k", "a/k2", "a") == 200
-    assert rename(endpoint, "a/none", "a/k3", "a") == 403  # it may not list
+    assert rename(endpoint, "a/none", "a/k3", "a") == 404  # it may list that prefix
     client.put_object(Bucket="bucket", Key="a/d/1", Body=b"1")
     assert rename(endpoint, "a/d/", "a/e/", "a") == 200
     assert text(client, "a/e/1") == b"1"

@@ -177,12 +177,16 @@ class Access:
         """Of CreateBucket: what the body says."""
         self._location = location
 
-    def allows(self, action: str, bucket: BucketName | None, key: ObjectKey | None = None) -> bool:
-        """Whether it may; nothing is logged. Raises S3Error, NamespaceError when the bucket cannot be looked
-        at.
+    def allows(
+        self, action: str, bucket: BucketName | None, *, sought: ObjectKey | None = None
+    ) -> bool:
+        """Whether it may do it to the bucket; nothing is logged. sought: the one key that a listing is asked
+        for. Raises S3Error, NamespaceError when the bucket cannot be looked at.
         """
         grants = self.grants(bucket)
-        return (self._unlimited and grants is NO_GRANTS) or self._decided(action, bucket, key, grants).allowed
+        if self._unlimited and grants is NO_GRANTS:
+            return True
+        return self._decided(action, bucket, None, grants, sought).allowed
 
     def allows_under(self, grants: Grants, action: str, bucket: BucketName) -> bool:
         """Whether it may if that was what the bucket said; its block stays. Raises as `allows`."""
@@ -246,13 +250,14 @@ class Access:
         return S3Error("AccessDenied")
 
     def _decided(
-        self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants,
+        sought: ObjectKey | None = None,
     ) -> Decision:
         principal = self.principal
         # A bucket that is to be made is the maker's, whoever has one of that name.
         owner = self.owner_of(None if action == _CREATE else bucket).id
         return decide(
-            self._question(action, bucket, key, owner, grants),
+            self._question(action, bucket, key, owner, grants, sought),
             identity=principal.policies, resource=grants.heard_by(principal.asks, owner),
             bounds=principal.bounds, owner_account=owner,
         )
@@ -274,12 +279,13 @@ class Access:
             raise self.refused(action, bucket, key, _NOT_BELOW)
 
     def _question(
-        self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str, grants: Grants
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str, grants: Grants,
+        sought: ObjectKey | None = None,
     ) -> Question:
         site = self.site
         context = QuestionContext(
             self.sender, self.principal, site.namespace if site else None, site.region if site else "",
-            self.operation, owner, bucket, key, self._location,
+            self.operation, owner, bucket, key, self._location, sought,
         )
         asker = grants.asker(self.principal.asks, self.principal.user_id)
         return Question(asker, action, resource_of(action, bucket, key), context)

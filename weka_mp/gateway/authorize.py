@@ -23,7 +23,7 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Address, Headers
 from weka_mp.s3.routing import OperationName
-from weka_mp.values import BucketName
+from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
     "ANONYMOUS", "Principal", "authorize", "authorize_parsed", "check_expected_owners", "hide_missing",
@@ -91,12 +91,15 @@ def authorize_parsed(access: Access, operation: op.Operation, headers: Headers) 
         access.require(needed, operation.source_bucket, operation.source_key)
 
 
-def hide_missing(access: Access, error: S3Error, bucket: BucketName | None) -> S3Error:
-    """Who may not list a bucket is not told which keys it lacks (S3 API, GetObject, "Permissions").
+def hide_missing(
+    access: Access, error: S3Error, bucket: BucketName | None, key: ObjectKey | None
+) -> S3Error:
+    """Who may not list a bucket is not told which keys it lacks (S3 API, GetObject, "Permissions"). Where
+    conditions ask for ``s3:prefix``, that is the key, as in S3.
 
     bucket: where the key was looked for.
     """
-    if error.code != "NoSuchKey" or access.allows(_LIST, bucket):
+    if error.code != "NoSuchKey" or access.allows(_LIST, bucket, sought=key):
         return error
     return access.refused(_LIST, bucket, None, "there is no such key, which only those learn who may list")
 

@@ -75,7 +75,7 @@ def _document(
         if isinstance(outcome, NamespaceError):
             outcome, _ = to_s3_error(outcome, operation.bucket, entry.key)
         if isinstance(outcome, S3Error):
-            outcome = hide_missing(context.access, outcome, operation.bucket)
+            outcome = hide_missing(context.access, outcome, operation.bucket, entry.key)
             failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message, entry.version))
         elif not operation.quiet:
             deleted.append(xml_write.DeletedRow(entry.key, entry.version))

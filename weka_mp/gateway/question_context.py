@@ -15,6 +15,8 @@ from weka_mp.errors import NamespaceError
 from weka_mp.gateway.principals import Principal
 from weka_mp.policy.condition_keys import CONDITION_KEYS
 from weka_mp.s3.credentials import Authentication, AuthKind
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.parse_objects import copy_source
 from weka_mp.s3.request import S3Request
 from weka_mp.s3.signing_time import extended_iso
 from weka_mp.values import BucketName, ObjectKey
@@ -62,6 +64,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     """See policy.variables.Context. `operation`: of the API; `owner`: the account that owns the bucket.
 
     namespace, bucket, key: whose tags ExistingObjectTag asks for. location: of CreateBucket, once it is read.
+    sought: the one key that ListBucket is asked for, by a request that lists nothing itself.
     """
 
     sender: Sender | None
@@ -73,6 +76,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     bucket: BucketName | None
     key: ObjectKey | None
     location: str | None = None
+    sought: ObjectKey | None = None
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         value = self._value(name)
@@ -93,12 +97,14 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
             return None
         if name.startswith(_REQUESTED):
             return _single(_requested_tags(self.sender).get(name[len(_REQUESTED):]))
-        if name.startswith("s3:x-amz-"):
-            return _single(self.sender.request.headers.get(name[len("s3:"):]))
         if name == "s3:requestobjecttagkeys":
             return tuple(_requested_tags(self.sender)) or None
         source = _SOURCES.get(name)
-        return None if source is None else _single(source(self, self.sender))
+        if source is not None:
+            return _single(source(self, self.sender))
+        if name.startswith("s3:x-amz-"):
+            return _single(self.sender.request.headers.get(name[len("s3:"):]))
+        return None
 
     def _existing_tags(self) -> Mapping[str, str]:
         if self.namespace is None or self.bucket is None or self.key is None:
@@ -126,6 +132,37 @@ def _query(name: str) -> Callable[[QuestionContext, Sender], str | None]:
     return value
 
 
+def _prefix(asked: QuestionContext, sender: Sender) -> str | None:
+    return _query("prefix")(asked, sender) if asked.sought is None else _text(asked.sought)
+
+
+def _text(key: bytes) -> str:
+    """A key as ARNs have it."""
+    return key.decode("utf-8", "surrogateescape")
+
+
+def _payload_digest(asked: QuestionContext, sender: Sender) -> str | None:
+    """What the signature says of the body: a pre-signed URL needs no header to leave it unsigned (S3 API,
+    «Signature Version 4 authentication specific policy keys»).
+    """
+    found = sender.authentication
+    if found.kind is AuthKind.QUERY_V4:
+        return found.payload_sha256 or found.payload_mode.value
+    return sender.request.headers.get("x-amz-content-sha256")
+
+
+def _copy_source(asked: QuestionContext, sender: Sender) -> str | None:
+    """``bucket/key``, however the client spelt it: percent-encoded or not, with a slash before it or not."""
+    headers = sender.request.headers
+    if "x-amz-copy-source" not in headers:
+        return None
+    try:
+        bucket, key = copy_source(headers)
+    except S3Error:  # no such operation is done
+        return headers.get("x-amz-copy-source")
+    return f"{bucket}/{_text(key)}"
+
+
 def _header(name: str) -> Callable[[QuestionContext, Sender], str | None]:
     return lambda asked, sender: sender.request.headers.get(name)
 
@@ -143,9 +180,12 @@ def _signature_version(asked: QuestionContext, sender: Sender) -> str | None:
 
 
 def _signature_age(asked: QuestionContext, sender: Sender) -> str | None:
+    """In version 2 always 0 (S3 API, «Signature Version 4 authentication specific policy keys»)."""
     authentication = sender.authentication
+    if authentication.kind is AuthKind.ANONYMOUS:
+        return None
     if authentication.kind not in _V4:
-        return None  # only these say when they were signed
+        return "0"
     return str(max(0, round(authentication.age * _MILLI)))
 
 
@@ -194,12 +234,14 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "s3:object-lock-mode": _header("x-amz-object-lock-mode"),
     "s3:object-lock-retain-until-date": _header("x-amz-object-lock-retain-until-date"),
     "s3:objectcreationoperation": lambda asked, sender: _CREATIONS.get(asked.operation),
-    "s3:prefix": _query("prefix"),
+    "s3:prefix": _prefix,
     "s3:resourceaccount": lambda asked, sender: _account_of(asked.owner),
     "s3:signatureage": _signature_age,
     "s3:signatureversion": _signature_version,
     "s3:tlsversion": lambda asked, sender: sender.tls_version,
     "s3:versionid": lambda asked, sender: sender.request.query_value("versionId"),
+    "s3:x-amz-content-sha256": _payload_digest,
+    "s3:x-amz-copy-source": _copy_source,
 }
 
 ABSENT: Final = frozenset({

@@ -35,6 +35,8 @@ _PARTS: Final = {
     "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource",
     "Condition",
 }  # fmt: skip
+_COPY_SOURCE: Final = "s3:x-amz-copy-source"
+"""Of this key requests have ``bucket/key``; policies, and the header itself, may have a slash before it."""
 _PLAIN_SID: Final = re.compile(r"[A-Za-z0-9]*", re.ASCII)
 
 
@@ -98,10 +100,7 @@ def parse(text: str, kind: Kind, *, name: str = "", bucket: str | None = None) -
     """
     document = load(text, RESOURCE_BYTES, None if kind is Kind.RESOURCE else IDENTITY_CHARACTERS)
     _known(document, _ELEMENTS, "")
-    if "Id" in document:
-        if kind is not Kind.RESOURCE:
-            raise MalformedPolicy("Id", "belongs to bucket policies only")
-        _text(document["Id"], "Id")
+    _text(document.get("Id", ""), "Id")
     version = document.get("Version", _VERSIONS[0])
     if version not in _VERSIONS:
         raise MalformedPolicy("Version", f"must be {' or '.join(_VERSIONS)}")
@@ -212,7 +211,10 @@ class _Reader:
         if key is None:
             raise MalformedPolicy(place, f"unknown condition key {name!r}")
         place = f"{place}.{name}"
-        return operators.build(operator, key, _scalars(values, place), place, variables=self.variables)
+        found = _scalars(values, place)
+        if key.lookup == _COPY_SOURCE:
+            found = [value.removeprefix("/") for value in found]
+        return operators.build(operator, key, found, place, variables=self.variables)
 
 
 def _check_reach(

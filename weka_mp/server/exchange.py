@@ -49,7 +49,7 @@ from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
 from weka_mp.server.service import ALSO_ACCEPTED, Service
 from weka_mp.server.wire import PeerGone, Wire
-from weka_mp.values import BucketName, Change
+from weka_mp.values import BucketName, Change, ObjectKey
 
 __all__ = ["Exchange"]
 
@@ -75,6 +75,7 @@ class Exchange:
         self._access: Access | None = None
         self._key_sought_in: BucketName | None = None
         self._for_page: Fields = ()
+        self._key_sought: ObjectKey | None = None
 
     async def run(self) -> None:
         """Answer, whatever happens. Raises PeerGone, and Truncated when the connection must be reset."""
@@ -133,7 +134,7 @@ class Exchange:
         if self._access is None or error.code != "NoSuchKey":
             return error
         try:
-            return hide_missing(self._access, error, self._key_sought_in)
+            return hide_missing(self._access, error, self._key_sought_in, self._key_sought)
         except NamespaceError as failure:  # of looking whose bucket it is
             return self._translated(failure)
 
@@ -152,7 +153,7 @@ class Exchange:
         pacing.check_address(origin.remote, trio.current_time())
         self._address = where = address(request, settings.domains)
         self.record.bucket, self.record.key = where.bucket, where.key
-        self._key_sought_in = where.bucket
+        self._key_sought_in, self._key_sought = where.bucket, where.key
         if where.bucket is not None:
             if request.method == "OPTIONS":
                 self.record.operation = CORS_PREFLIGHT
@@ -228,7 +229,7 @@ class Exchange:
         """What could not be decided before the request was parsed. Raises S3Error, NamespaceError."""
         owner = source = access.owner_of(self._key_sought_in).id
         if isinstance(operation, op.CopyObject | op.UploadPartCopy):
-            self._key_sought_in = operation.source_bucket
+            self._key_sought_in, self._key_sought = operation.source_bucket, operation.source_key
             authorize_parsed(access, operation, headers)
             source = access.owner_of(operation.source_bucket).id
         else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from weka_mp.gateway.access import Access
-from weka_mp.gateway.authorize import Principal, authorize, authorize_parsed
+from weka_mp.gateway.authorize import Principal, authorize, authorize_parsed, hide_missing
 from weka_mp.gateway.question_context import _SOURCES, ABSENT, QuestionContext, Sender
 from weka_mp.gateway.requirements import DECIDED_BY_BODY, REQUIRED, actions_of, resource_of
 from weka_mp.policy import principals as language
@@ -16,7 +16,7 @@ from weka_mp.policy.actions import ACTIONS, Level
 from weka_mp.policy.condition_keys import CONDITION_KEYS
 from weka_mp.policy.documents import Kind, parse
 from weka_mp.s3 import operations as op
-from weka_mp.s3.credentials import Authentication, AuthKind
+from weka_mp.s3.credentials import Authentication, AuthKind, PayloadMode
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Address, Headers, S3Request
 from weka_mp.s3.routing import ROUTES, Route, Scope
@@ -197,3 +197,48 @@ def test_values_of_condition_keys(name: str, query: str, key: str, value: tuple[
     context = QuestionContext(sender, user(), None, "us-east-1", name, ACCOUNT, BUCKET, KEY)
     assert context.get(key) == value
     assert (key in set(context)) is (value is not None and key in CONDITION_KEYS)
+
+
+@pytest.mark.parametrize("sent", [
+    "near/a%20b", "/near/a%20b", "near%2Fa%20b", "near/%61+b", "near/a b?versionId=null",
+])  # fmt: skip
+def test_regression_a_copy_source_is_told_as_it_is_read(sent: str) -> None:
+    sender = Sender(request(x_amz_copy_source=sent), Authentication("bob", AuthKind.HEADER_V4), "::1", 0)
+    context = QuestionContext(sender, user(), None, "", "CopyObject", ACCOUNT, BUCKET, KEY)
+    assert context["s3:x-amz-copy-source"] == ("near/a b",)
+
+
+def digest_told(kind: AuthKind, mode: PayloadMode, signed: str | None, **headers: str) -> str | None:
+    sender = Sender(request(**headers), Authentication("bob", kind, mode, signed), "::1", 0)
+    context = QuestionContext(sender, user(), None, "", "PutObject", ACCOUNT, BUCKET, KEY)
+    return next(iter(context.get("s3:x-amz-content-sha256", ())), None)
+
+
+def test_regression_a_presigned_url_tells_that_the_body_is_unsigned() -> None:
+    assert digest_told(AuthKind.QUERY_V4, PayloadMode.UNSIGNED, None) == "UNSIGNED-PAYLOAD"
+    assert digest_told(AuthKind.QUERY_V4, PayloadMode.UNSIGNED, None, x_amz_content_sha256="aa") == \
+        "UNSIGNED-PAYLOAD"
+    assert digest_told(AuthKind.QUERY_V4, PayloadMode.SIGNED, "aa") == "aa"
+    assert digest_told(AuthKind.HEADER_V4, PayloadMode.SIGNED, "aa", x_amz_content_sha256="aa") == "aa"
+    assert digest_told(AuthKind.QUERY_V2, PayloadMode.PLAIN, None) is None
+
+
+@pytest.mark.parametrize(("kind", "age"), [
+    (AuthKind.HEADER_V4, ("1500",)), (AuthKind.QUERY_V2, ("0",)), (AuthKind.HEADER_V2, ("0",)),
+    (AuthKind.POST_V2, ("0",)), (AuthKind.ANONYMOUS, None),
+])  # fmt: skip
+def test_regression_signatures_of_version_2_have_no_age(kind: AuthKind, age: tuple[str, ...] | None) -> None:
+    sender = Sender(request(), Authentication("bob", kind, age=1.5), "::1", 0)
+    context = QuestionContext(sender, user(), None, "", "GetObject", ACCOUNT, BUCKET, KEY)
+    assert context.get("s3:signatureage") == age
+
+
+def test_regression_a_missing_key_is_told_to_who_may_list_that_prefix() -> None:
+    lists = policy(("Allow", "s3:ListBucket", "bucket"), StringLike={"s3:prefix": "public/*"})
+    asked = access(user(lists, policy(("Allow", "s3:GetObject", "bucket/*"))), "GetObject")
+    missing = S3Error("NoSuchKey")
+    assert hide_missing(asked, missing, BUCKET, ObjectKey(b"public/k")) is missing
+    assert hide_missing(asked, missing, BUCKET, ObjectKey(b"private/k")).code == "AccessDenied"
+    with pytest.raises(S3Error):  # a request that lists nothing has no prefix of its own
+        access(user(policy(("Allow", "s3:*", "*"), StringLike={"s3:prefix": "*"})), "GetObject").require(
+            ["s3:GetObject"], BUCKET, ObjectKey(b"public/k"))

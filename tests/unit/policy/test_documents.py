@@ -61,7 +61,7 @@ def test_what_is_no_json_object_is_refused(text: str, problem: str) -> None:
         (document(ALLOW, version="x"), "", "unknown element 'version'"),
         (document(ALLOW, Version="2012-10-18"), "Version", "must be"),
         (document(ALLOW, Version=["2012-10-17"]), "Version", "must be"),
-        (document(ALLOW, Id="x"), "Id", "bucket policies only"),
+        (document(ALLOW, Id=["x"]), "Id", "must be text"),
         (document(), "Statement", "not empty"),
         (json.dumps({"Version": "2012-10-17"}), "Statement", "not empty"),
         (document("x"), "Statement[0]", "must be an object"),
@@ -396,6 +396,17 @@ def test_what_bucket_policies_may_have_beyond_those_of_users() -> None:
     text = document({**OPEN, "Sid": "Allow all, always"}, Id="My policy")
     policy = parse(text, Kind.RESOURCE, bucket=BUCKET, name="of b")
     assert (policy.name, policy.text, policy.statements[0].sid) == ("of b", text, "Allow all, always")
+
+
+def test_regression_policies_of_users_may_have_an_id() -> None:
+    assert parse(document(ALLOW, Id="as IAM takes it"), Kind.IDENTITY).statements
+
+
+@pytest.mark.parametrize("written", ["src/public/*", "/src/public/*"])
+def test_regression_a_slash_before_a_copy_source_is_none(written: str) -> None:
+    text = document(condition("StringLike", "s3:x-amz-copy-source", written))
+    only = parse(text, Kind.IDENTITY).statements[0].conditions[0]
+    assert only.holds({"s3:x-amz-copy-source": ("src/public/a",)})
 
 
 def test_a_bucket_policy_tells_whom_it_names() -> None:
