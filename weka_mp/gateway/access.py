@@ -6,7 +6,7 @@ for everybody else the policies decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -57,7 +57,8 @@ class Access:
     """
 
     __slots__ = (
-        "_grants", "_location", "_missing", "_owners", "operation", "principal", "refusals", "sender", "site",
+        "_grants", "_location", "_missing", "_owners", "_tags", "operation", "principal", "refusals",
+        "sender", "site",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +73,7 @@ class Access:
         self._grants: dict[BucketName, Grants] = {}
         self._missing: set[BucketName] = set()
         self._location: str | None = None
+        self._tags: Mapping[str, str] | None = None
 
     def look_again(self, principal: Principal) -> None:
         """Forget what was seen. The client says how long its body takes, and meanwhile a bucket can become
@@ -177,16 +179,21 @@ class Access:
         """Of CreateBucket: what the body says."""
         self._location = location
 
+    def with_tags(self, tags: Iterable[tuple[str, str]]) -> None:
+        """The tags that an object is to get, where no header says them."""
+        self._tags = dict(tags)
+
     def allows(
-        self, action: str, bucket: BucketName | None, *, sought: ObjectKey | None = None
+        self, action: str, bucket: BucketName | None, key: ObjectKey | None = None, *,
+        sought: ObjectKey | None = None,
     ) -> bool:
-        """Whether it may do it to the bucket; nothing is logged. sought: the one key that a listing is asked
-        for. Raises S3Error, NamespaceError when the bucket cannot be looked at.
+        """Whether it may; nothing is logged. sought: the one key that a listing is asked for. Raises S3Error,
+        NamespaceError when the bucket cannot be looked at.
         """
         grants = self.grants(bucket)
         if self._unlimited and grants is NO_GRANTS:
             return True
-        return self._decided(action, bucket, None, grants, sought).allowed
+        return self._decided(action, bucket, key, grants, sought).allowed
 
     def allows_under(self, grants: Grants, action: str, bucket: BucketName) -> bool:
         """Whether it may if that was what the bucket said; its block stays. Raises as `allows`."""
@@ -218,20 +225,25 @@ class Access:
                 )
         self._linked(bucket)
 
-    def require_conceivable(self, actions: Iterable[str], bucket: BucketName | None) -> None:
-        """What the body is still to tell might be allowed. Raises S3Error AccessDenied, NamespaceError."""
+    def require_conceivable(
+        self, actions: Iterable[str], bucket: BucketName | None, key: ObjectKey | None = None
+    ) -> None:
+        """What the body is still to tell might be allowed. key: None, where the body names objects.
+
+        Raises S3Error AccessDenied, NamespaceError.
+        """
         principal = self.principal
         rooted = principal.is_root and principal.account is not None
         if not rooted or principal.bounds:
             policy = self.grants(bucket).policy
             for action in actions:
-                below = action == "s3:DeleteObject"
-                resource = resource_of(action, bucket, b"" if below else None)
+                below = key is None and action == "s3:DeleteObject"
+                resource = resource_of(action, bucket, b"" if below else key)
                 needed: list[tuple[Policy, ...]] = [(bound,) for bound in principal.bounds]
                 if not rooted:
                     needed.append(principal.policies if policy is None else (*principal.policies, policy))
                 if not all(may_allow(policies, action, resource, below=below) for policies in needed):
-                    raise self.refused(action, bucket, None, "no policy allows it")
+                    raise self.refused(action, bucket, key, "no policy allows it")
         self._linked(bucket)
 
     def refused(
@@ -285,7 +297,7 @@ class Access:
         site = self.site
         context = QuestionContext(
             self.sender, self.principal, site.namespace if site else None, site.region if site else "",
-            self.operation, owner, bucket, key, self._location, sought,
+            self.operation, owner, bucket, key, self._location, sought, self._tags,
         )
         asker = grants.asker(self.principal.asks, self.principal.user_id)
         return Question(asker, action, resource_of(action, bucket, key), context)

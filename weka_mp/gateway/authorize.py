@@ -54,7 +54,7 @@ def authorize(
             raise access.refuse_operation()
         return
     if operation in DECIDED_BY_BODY:
-        access.require_conceivable(actions, address.bucket)
+        access.require_conceivable(actions, address.bucket, address.key)
     else:
         access.require(actions, address.bucket, address.key)
     if sender is not None and access.grants(address.bucket).block.block_public_acls:
@@ -80,6 +80,12 @@ def authorize_parsed(access: Access, operation: op.Operation, headers: Headers) 
         if access.sender is not None:
             actions = actions_of("CreateBucket", access.sender.request)
         access.require(actions, operation.bucket)
+    elif isinstance(operation, op.PutObjectTagging):
+        access.with_tags(operation.tags)
+        actions = REQUIRED["PutObjectTagging"]
+        if access.sender is not None:
+            actions = actions_of("PutObjectTagging", access.sender.request)
+        access.require(actions, operation.bucket, operation.key)
     elif isinstance(operation, op.RenameObject):
         below = whole_subtree(operation)
         needed = source_actions(operation, "")

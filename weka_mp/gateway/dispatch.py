@@ -22,6 +22,7 @@ from weka_mp.gateway import (
     objects_delete,
     objects_get,
     objects_rename,
+    objects_tagging,
     standing,
 )
 from weka_mp.gateway.context import Context
@@ -55,6 +56,9 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.DeleteObjects: objects_delete.delete_objects,
     op.CopyObject: objects_copy.copy_object,
     op.RenameObject: objects_rename.rename_object,
+    op.GetObjectTagging: objects_tagging.get_object_tagging,
+    op.PutObjectTagging: objects_tagging.put_object_tagging,
+    op.DeleteObjectTagging: objects_tagging.delete_object_tagging,
     op.CreateMultipartUpload: multipart.create_upload,
     op.UploadPartCopy: multipart_copy.upload_part_copy,
     op.ListParts: multipart_listing.list_parts,

@@ -47,6 +47,7 @@ def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Repl
     upload_id = context.namespace.create_upload(operation.bucket, operation.key, NewUpload(
         headers=content_headers(metadata), user=dict(metadata.user), owner=principal.owner,
         uid=principal.uid, gid=principal.gid, checksum_algorithm=algorithm, checksum_type=kind,
+        tags=dict(metadata.tags),
     ))
     fields: Fields = ()
     if algorithm is not None and kind is not None:

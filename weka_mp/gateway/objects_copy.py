@@ -35,6 +35,8 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
         nonlocal source_opened
         source_opened = True
         check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
+        if info.tags and not operation.replace_tags:
+            _authorize_tags(context, operation, info)
 
     try:
         done = _copy(context, operation, check)
@@ -50,6 +52,16 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
     return xml_reply(xml_write.copy_object_result(result), changes=done.changes)
 
 
+def _authorize_tags(context: Context, operation: op.CopyObject, info: ObjectInfo) -> None:
+    """A copy takes the source's tags along: to see them and to set them are rights of their own (S3 user
+    guide, "Copying objects"). Raises S3Error AccessDenied.
+    """
+    access = context.access
+    access.require((op.GetObjectTagging.permission,), operation.source_bucket, operation.source_key)
+    access.with_tags(info.tags.items())
+    access.require((op.PutObjectTagging.permission,), operation.bucket, operation.key)
+
+
 def _copy(
     context: Context, operation: op.CopyObject, check: Callable[[ObjectInfo], None]
 ) -> Published:
@@ -60,6 +72,7 @@ def _copy(
         source_check=check, conditions=namespace_conditions(operation.conditions),
         owner=principal.owner, uid=principal.uid, gid=principal.gid,
         digest=CopyDigest.wanted(operation.checksum_algorithm),
+        tags=dict(operation.metadata.tags) if operation.replace_tags else None,
     ))
 
 

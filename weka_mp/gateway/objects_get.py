@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, last_modified, object_fields, validator_fields
+from weka_mp.gateway.objects_tagging import tag_count
 from weka_mp.gateway.reply import Fields, ObjectReply, Reply
 from weka_mp.s3.checksums import ChecksumType
 from weka_mp.s3.conditions import ReadDecision, check_read
@@ -67,6 +68,7 @@ def _decide(context: Context, operation: ReadObject, info: ObjectInfo) -> _Answe
         if decision is ReadDecision.NOT_MODIFIED:
             return _Answer(_NOT_MODIFIED, validator_fields(info), 0, 0)
     fields = object_fields(info, operation.response_overrides)
+    fields += tag_count(context, operation, info)
     if operation.part_number is not None:
         return _part(operation, info, fields)
     selected = _range(operation, info)

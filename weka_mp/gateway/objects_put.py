@@ -97,6 +97,7 @@ class ObjectUpload:
         record = NewObject(
             md5=digest.md5, headers=content_headers(metadata), user=dict(metadata.user), checksums=checksums,
             checksum_type=FULL_OBJECT if checksums else None, owner=self._context.principal.owner,
+            tags=dict(metadata.tags),
         )
         published = self._session.publish(record, namespace_conditions(self._operation.conditions))
         self.unfinished = False

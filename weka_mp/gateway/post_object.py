@@ -27,8 +27,9 @@ from weka_mp.s3.headers_in import object_metadata, refuse_misplaced, refuse_unbu
 from weka_mp.s3.payload import PayloadVerifier
 from weka_mp.s3.post_form import FormFields, PostFormReader
 from weka_mp.s3.post_upload import PostUpload, authorize_form
-from weka_mp.s3.request import Address, S3Request
+from weka_mp.s3.request import Address, Headers, S3Request
 from weka_mp.s3.routing import OperationName
+from weka_mp.s3.tags import TAGGING, header_text, object_tags
 from weka_mp.values import BucketName
 
 __all__ = ["FormCheck", "FormUpload"]
@@ -52,6 +53,20 @@ class FormCheck:
     secure: bool = False
     tls_version: str | None = None
     admit: Callable[[Principal], None] = lambda _: None
+
+
+def _with_tags(form: PostUpload) -> Headers:
+    """Its headers, with the tags of the field ``tagging`` as a PUT would send them.
+
+    Raises S3Error InvalidArgument (both ways at once), and what `object_tags` raises.
+    """
+    if form.tagging is None:
+        return form.headers
+    if TAGGING in form.headers:
+        details = {"ArgumentName": "tagging", "ArgumentValue": form.tagging}
+        raise S3Error("InvalidArgument", "Tags are given by one field of a form.", details=details)
+    tags = header_text(object_tags(form.tagging.encode("utf-8")))
+    return Headers([*form.headers.items(), (TAGGING, tags)])
 
 
 class FormUpload:
@@ -100,17 +115,16 @@ class FormUpload:
         self.access_key = form.authentication.access_key
         principal = check.asking.principal(form.authentication.access_key, check.now)
         check.admit(principal)
-        request = S3Request("POST", b"/", b"", (), form.headers)
+        headers = _with_tags(form)
+        request = S3Request("POST", b"/", b"", (), headers)
         sender = Sender(request, form.authentication, check.remote, check.now, check.tls_version)
         access = self.access = Access(self._site, principal, _NAME, sender)
         authorize(principal, _NAME, Address(self._bucket, form.key, virtual_hosted=False), access)
-        if form.tagging is not None:
-            raise S3Error("NotImplemented", "Tags are not implemented.", details={"Header": "tagging"})
-        refuse_unbuilt(form.headers)
-        refuse_misplaced(form.headers, _NAME)
-        check_expected_owners(form.headers, access.owner_of(self._bucket).id)
+        refuse_unbuilt(headers)
+        refuse_misplaced(headers, _NAME)
+        check_expected_owners(headers, access.owner_of(self._bucket).id)
         operation = op.PutObject(
-            self._bucket, form.key, object_metadata(form.headers), op.NO_WRITE_CONDITIONS
+            self._bucket, form.key, object_metadata(headers), op.NO_WRITE_CONDITIONS
         )
         self._form = form
         self._verifier = form.new_verifier()

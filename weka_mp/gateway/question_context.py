@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import parse_qsl
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.principals import Principal
@@ -19,6 +18,7 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.parse_objects import copy_source
 from weka_mp.s3.request import S3Request
 from weka_mp.s3.signing_time import extended_iso
+from weka_mp.s3.tags import requested_tags
 from weka_mp.values import BucketName, ObjectKey
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _CREATIONS: Final = {
     **dict.fromkeys(("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload"), "true"),
     **dict.fromkeys(("CreateMultipartUpload", "UploadPart", "UploadPartCopy"), "false"),
 }
+_OF_UPLOAD: Final = frozenset({"UploadPart", "UploadPartCopy", "CompleteMultipartUpload"})
+"""Operations on an upload, whose object gets the tags that were given when it was begun."""
 _MILLI: Final = 1000
 _EXISTING: Final = "s3:existingobjecttag/"
 _REQUESTED: Final = "s3:requestobjecttag/"
@@ -65,6 +67,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
 
     namespace, bucket, key: whose tags ExistingObjectTag asks for. location: of CreateBucket, once it is read.
     sought: the one key that ListBucket is asked for, by a request that lists nothing itself.
+    tags: that the object is to get, where not a header says so.
     """
 
     sender: Sender | None
@@ -77,6 +80,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     key: ObjectKey | None
     location: str | None = None
     sought: ObjectKey | None = None
+    tags: Mapping[str, str] | None = None
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         value = self._value(name)
@@ -96,9 +100,9 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
         if self.sender is None:
             return None
         if name.startswith(_REQUESTED):
-            return _single(_requested_tags(self.sender).get(name[len(_REQUESTED):]))
+            return _single(self._requested_tags(self.sender).get(name[len(_REQUESTED):]))
         if name == "s3:requestobjecttagkeys":
-            return tuple(_requested_tags(self.sender)) or None
+            return tuple(self._requested_tags(self.sender)) or None
         source = _SOURCES.get(name)
         if source is not None:
             return _single(source(self, self.sender))
@@ -114,13 +118,30 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
         except NamespaceError:
             return {}  # no such object: the operation itself will say so, to whom it may
 
+    def _requested_tags(self, sender: Sender) -> Mapping[str, str]:
+        """What the object is to be tagged with: by a header, a body, the source of a copy, or when its upload
+        was begun.
+        """
+        if self.tags is not None:
+            return self.tags
+        if self.operation in _OF_UPLOAD:
+            return self._tags_of_upload(sender.request.query_value("uploadId"))
+        try:
+            return dict(requested_tags(sender.request.headers))
+        except S3Error:
+            return {}  # the operation itself refuses what cannot be read
+
+    def _tags_of_upload(self, upload_id: str | None) -> Mapping[str, str]:
+        if self.namespace is None or self.bucket is None or self.key is None or not upload_id:
+            return {}
+        try:
+            return self.namespace.upload_info(self.bucket, self.key, upload_id).new.tags
+        except NamespaceError:
+            return {}  # no such upload: the operation itself will say so
+
 
 def _single(value: str | None) -> tuple[str, ...] | None:
     return None if value is None else (value,)
-
-
-def _requested_tags(sender: Sender) -> dict[str, str]:
-    return dict(parse_qsl(sender.request.headers.get("x-amz-tagging") or "", keep_blank_values=True))
 
 
 def _query(name: str) -> Callable[[QuestionContext, Sender], str | None]:

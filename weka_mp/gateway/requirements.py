@@ -62,9 +62,6 @@ _UNBUILT: Final = """
     GetObjectRetention                   GetObjectRetention
     PutObjectRetention                   PutObjectRetention
     SelectObjectContent                  GetObject
-    GetObjectTagging                     GetObjectTagging
-    PutObjectTagging                     PutObjectTagging
-    DeleteObjectTagging                  DeleteObjectTagging
     GetObjectTorrent                     GetObjectTorrent
     ListDirectoryBuckets                 -
     CreateSession                        -
@@ -136,13 +133,16 @@ _BY_HEADER: Final[tuple[tuple[frozenset[str], str, tuple[str, ...]], ...]] = (
     ),
     (frozenset({"CreateBucket"}), "x-amz-object-ownership", ("s3:PutBucketOwnershipControls",)),
 )
-"""(operations, header, what it needs in addition where it says more than ``false``). ACL headers need
-nothing: the values that are taken say what is the case anyway.
+"""(operations, header, what it needs in addition where it asks for something). ACL headers need nothing: the
+values that are taken say what is the case anyway.
 """
+
+_SWITCHES: Final = frozenset({"x-amz-bypass-governance-retention", "x-amz-bucket-object-lock-enabled"})
+"""Of those the ones whose ``false`` asks for nothing (an object may well have the tag ``false``)."""
 
 _HEADER_MATTERS: Final = frozenset().union(*(names for names, _, _ in _BY_HEADER))
 
-DECIDED_BY_BODY: Final = frozenset({"CreateBucket", "DeleteObjects"})
+DECIDED_BY_BODY: Final = frozenset({"CreateBucket", "DeleteObjects", "PutObjectTagging"})
 """Operations whose body says what is asked for: before it, only those are refused whom no body could help."""
 
 
@@ -157,10 +157,14 @@ def actions_of(name: str, request: S3Request) -> tuple[str, ...]:
     more = [
         action
         for names, header, added in _BY_HEADER
-        if name in names and (headers.get(header) or "false").lower() != "false"
+        if name in names and _asks(header, headers.get(header))
         for action in added
     ]
     return (*actions, *more) if more else actions
+
+
+def _asks(header: str, value: str | None) -> bool:
+    return bool(value) and not (header in _SWITCHES and value is not None and value.lower() == "false")
 
 
 def source_actions(operation: op.Operation, copy_source: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -16,7 +16,7 @@ from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, ope
 from weka_mp.namespace.effects import Changes, Durability, Settled
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.names.longnames import LongNames
-from weka_mp.namespace.objects import copying, deleting, naming, publishing, reading, renaming
+from weka_mp.namespace.objects import amending, copying, deleting, naming, publishing, reading, renaming
 from weka_mp.namespace.objects.copying import CopyRequest
 from weka_mp.namespace.objects.idempotency import Tokens
 from weka_mp.namespace.objects.listing import Lister
@@ -212,6 +212,12 @@ class Namespace:
     def copy_object(self, request: CopyRequest) -> Published:
         """See `weka_mp.namespace.objects.copying.copy_object`."""
         return copying.copy_object(self.context, request)
+
+    def tag_object(self, bucket: BucketName, key: bytes, tags: Mapping[str, str]) -> Changes:
+        """These are all its tags from now on; nothing else of it changes. Raises BucketMissing, NotFound,
+        NoSpace.
+        """
+        return amending.tag_object(self.context, bucket, key, tags)
 
     def rename_object(self, request: RenameRequest) -> Changes:
         """See `weka_mp.namespace.objects.renaming.rename_object`. Blocks for the disk."""

@@ -17,6 +17,7 @@ from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import CompletedPart, DeleteEntry
 from weka_mp.s3.request import MAX_KEY_BYTES
+from weka_mp.s3.tags import MAX_TAGGING_BYTES
 from weka_mp.s3.xml_read import children, document, number, text
 from weka_mp.values import ObjectKey
 
@@ -36,6 +37,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "CompleteMultipartUpload": 4 * _MIB,
     "PutBucketPolicy": 64 * _KIB,  # a policy that is too long, but not absurd, is told what is wrong with it
     "PutPublicAccessBlock": 64 * _KIB,
+    "PutObjectTagging": MAX_TAGGING_BYTES,
     **configuration_bodies.LIMITS,
 })
 """Operations whose whole body is read before they are parsed, with the most bytes it may have."""

@@ -22,6 +22,7 @@ from weka_mp.s3.operations import (
     WriteConditions,
 )
 from weka_mp.s3.request import Headers
+from weka_mp.s3.tags import TAGGING, requested_tags
 
 __all__ = [
     "CHECKSUM_ALGORITHMS", "CONDITIONS", "HONOURED", "REFUSED", "checksum_algorithm", "checksum_type",
@@ -113,12 +114,11 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-skip-destination-validation": _only("true", "false"),  # there are no destinations
     "x-amz-bypass-governance-retention": _only("false"),
     "x-amz-server-side-encryption-bucket-key-enabled": _only("false"),
-    "x-amz-tagging-directive": _only("COPY"),
     **dict.fromkeys(
         (
             _SSE, f"{_SSE}-aws-kms-key-id", f"{_SSE}-context", *_SSE_CUSTOMER,
             *_COPY_SSE_CUSTOMER,
-            "x-amz-tagging", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
+            "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
             "x-amz-object-lock-legal-hold", "x-amz-object-lock-event-hold",
             "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years",
             "x-amz-object-annotation-directive", "x-amz-object-if-match", "x-amz-mfa",
@@ -142,7 +142,7 @@ HONOURED: Final = frozenset({
     "x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker",
     "x-amz-website-redirect-location", "x-amz-rename-source", "x-amz-rename-source-if-match",
     "x-amz-rename-source-if-modified-since", "x-amz-rename-source-if-none-match",
-    "x-amz-rename-source-if-unmodified-since", "x-amz-client-token",
+    "x-amz-rename-source-if-unmodified-since", "x-amz-client-token", TAGGING, "x-amz-tagging-directive",
     # Compared with the owner when the request is authorized.
     "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner",
     "x-amz-confirm-remove-self-bucket-access",
@@ -161,9 +161,12 @@ _PLACES: Final[dict[str, frozenset[str]]] = {
     **dict.fromkeys(
         ("x-amz-if-match-size", "x-amz-if-match-last-modified-time"), frozenset({"DeleteObject"})),
     "x-amz-copy-source-range": frozenset({"UploadPartCopy"}),
+    TAGGING: frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}),
+    "x-amz-tagging-directive": frozenset({"CopyObject"}),
     "x-amz-mp-object-size": frozenset({"CompleteMultipartUpload"}),
 }
-"""Header -> the operations that act upon it: of those that say when something may be done, or with what."""
+"""Header -> the operations that act upon it: of those that say when something may be done, with what, or what
+would be missing afterwards."""
 
 
 def refuse_unbuilt(headers: Headers) -> None:
@@ -234,8 +237,10 @@ def _kept(headers: Headers, name: str) -> str | None:
 
 
 def object_metadata(headers: Headers) -> ObjectMetadata:
-    """What the headers say is to be kept with the object. Raises S3Error MetadataTooLarge or
-    InvalidRequest."""
+    """What the headers say is to be kept with the object.
+
+    Raises S3Error MetadataTooLarge, InvalidRequest, and what `requested_tags` raises.
+    """
     return ObjectMetadata(
         content_type=_kept(headers, "content-type"),
         cache_control=_kept(headers, "cache-control"),
@@ -245,6 +250,7 @@ def object_metadata(headers: Headers) -> ObjectMetadata:
         expires=_kept(headers, "expires"),
         website_redirect=_website_redirect(headers),
         user=_user_metadata(headers),
+        tags=requested_tags(headers),
     )
 
 

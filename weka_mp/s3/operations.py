@@ -16,11 +16,12 @@ from weka_mp.values import BucketName, ObjectKey, UploadId
 __all__ = [
     "BUILT", "NO_READ_CONDITIONS", "NO_WRITE_CONDITIONS", "AbortMultipartUpload",
     "CompleteMultipartUpload", "CompletedPart", "CopyObject", "CreateBucket", "CreateMultipartUpload",
-    "DeleteBucket", "DeleteBucketPolicy", "DeleteEntry", "DeleteObject", "DeleteObjects",
-    "DeletePublicAccessBlock", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus",
-    "GetObject", "GetObjectAttributes", "GetPublicAccessBlock", "HeadBucket", "HeadObject",
-    "ListBuckets", "ListMultipartUploads", "ListObjects", "ListObjectsV2", "ListParts", "ObjectMetadata",
-    "Operation", "PostObject", "PutBucketPolicy", "PutObject", "PutPublicAccessBlock", "ReadConditions",
+    "DeleteBucket", "DeleteBucketPolicy", "DeleteEntry", "DeleteObject", "DeleteObjectTagging",
+    "DeleteObjects", "DeletePublicAccessBlock", "GetBucketLocation", "GetBucketPolicy",
+    "GetBucketPolicyStatus", "GetObject", "GetObjectAttributes", "GetObjectTagging",
+    "GetPublicAccessBlock", "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads",
+    "ListObjects", "ListObjectsV2", "ListParts", "ObjectMetadata", "Operation", "PostObject",
+    "PutBucketPolicy", "PutObject", "PutObjectTagging", "PutPublicAccessBlock", "ReadConditions",
     "ReadObject", "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
 ]
 
@@ -30,7 +31,7 @@ class ObjectMetadata:
     """What a client wants kept with an object.
 
     Header values are text as sent. user: (lower-case name without the prefix x-amz-meta-, text) in the
-    order sent.
+    order sent. tags: (key, value) in the order sent.
     """
 
     content_type: str | None = None
@@ -41,6 +42,7 @@ class ObjectMetadata:
     expires: str | None = None
     website_redirect: str | None = None
     user: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +305,8 @@ class CopyObject:
     """PUT /bucket/key with x-amz-copy-source.
 
     replace_metadata: the directive REPLACE, where `metadata` is the whole new metadata; else the source's
-    is kept and only metadata.website_redirect applies. checksum_algorithm: one to compute for the copy, or
+    is kept and only metadata.website_redirect applies. replace_tags: metadata.tags are all tags of the copy;
+    else it has the source's. checksum_algorithm: one to compute for the copy, or
     None.
     """
 
@@ -318,6 +321,35 @@ class CopyObject:
     metadata: ObjectMetadata
     conditions: WriteConditions
     checksum_algorithm: str | None
+    replace_tags: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GetObjectTagging:
+    """GET /bucket/key?tagging."""
+
+    permission: ClassVar[str] = "s3:GetObjectTagging"
+    bucket: BucketName
+    key: ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class PutObjectTagging:
+    """PUT /bucket/key?tagging: all tags of the object from now on."""
+
+    permission: ClassVar[str] = "s3:PutObjectTagging"
+    bucket: BucketName
+    key: ObjectKey
+    tags: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObjectTagging:
+    """DELETE /bucket/key?tagging."""
+
+    permission: ClassVar[str] = "s3:DeleteObjectTagging"
+    bucket: BucketName
+    key: ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +478,8 @@ Operation = (
     | GetBucketPolicy | PutBucketPolicy | DeleteBucketPolicy | GetBucketPolicyStatus
     | GetPublicAccessBlock | PutPublicAccessBlock | DeletePublicAccessBlock
     | PutObject | PostObject | GetObject | HeadObject | GetObjectAttributes
-    | DeleteObject | DeleteObjects | CopyObject | RenameObject | CreateMultipartUpload
+    | DeleteObject | DeleteObjects | CopyObject | RenameObject
+    | GetObjectTagging | PutObjectTagging | DeleteObjectTagging | CreateMultipartUpload
     | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads
     | CompleteMultipartUpload | AbortMultipartUpload
     | of_buckets.DeleteBucketCors | of_buckets.DeleteBucketEncryption | of_buckets.DeleteBucketReplication

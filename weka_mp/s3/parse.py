@@ -23,6 +23,7 @@ __all__ = ["PARSERS", "parse"]
 PARSERS: Final = {**BUCKET_PARSERS, **CONFIGURATION_PARSERS, **OBJECT_PARSERS, **UPLOAD_PARSERS}
 _OF_ONE_VERSION: Final = frozenset({
     "GetObject", "HeadObject", "GetObjectAcl", "GetObjectAttributes", "DeleteObject", "PutObjectAcl",
+    "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging",
 })
 
 

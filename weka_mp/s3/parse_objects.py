@@ -21,6 +21,7 @@ from weka_mp.s3.headers_in import (
 )
 from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, refuse_versions
 from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
+from weka_mp.s3.tags import TAGGING, object_tags
 from weka_mp.values import BucketName, ObjectKey
 
 __all__ = ["OBJECT_PARSERS", "copy_source", "refuse_unsigned_overrides"]
@@ -199,18 +200,29 @@ def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
     return bucket, decode_key(raw_key)
 
 
-def _replaces(headers: Headers) -> bool:
-    directive = headers.get("x-amz-metadata-directive")
+def _replaces(headers: Headers, what: str) -> bool:
+    header = f"x-amz-{what}-directive"
+    directive = headers.get(header)
     if directive is not None and directive not in ("COPY", "REPLACE"):
-        raise invalid("Unknown metadata directive.", "x-amz-metadata-directive", directive)
+        raise invalid(f"Unknown {what} directive.", header, directive)
     return directive == "REPLACE"
+
+
+def _replaces_tags(headers: Headers) -> bool:
+    """Raises S3Error also for tags that a copy of the source's would take no notice of."""
+    replaces = _replaces(headers, "tagging")
+    value = headers.get(TAGGING)
+    if value and not replaces:
+        message = "Tags are only given to a copy whose x-amz-tagging-directive is REPLACE."
+        raise invalid(message, TAGGING, value)
+    return replaces
 
 
 def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op.CopyObject:
     headers = request.headers
     bucket, key = bucket_of(address), key_of(address)
     source_bucket, source_key = copy_source(headers)
-    replaces = _replaces(headers)
+    replaces = _replaces(headers, "metadata")
     # A storage class that is named counts as another one for S3, whichever it is.
     changes = any(name in headers for name in ("x-amz-website-redirect-location", "x-amz-storage-class"))
     if (source_bucket, source_key) == (bucket, key) and not (replaces or changes):
@@ -218,7 +230,28 @@ def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op
     return op.CopyObject(
         bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,
         object_metadata(headers), write_conditions(headers), checksum_algorithm(headers),
+        _replaces_tags(headers),
     )
+
+
+def _get_object_tagging(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectTagging:
+    refuse_versions(request.query_value("versionId"))
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.GetObjectTagging(bucket_of(address), key_of(address))
+
+
+def _put_object_tagging(request: S3Request, address: Address, body: bytes | None) -> op.PutObjectTagging:
+    refuse_versions(request.query_value("versionId"))
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutObjectTagging(bucket_of(address), key_of(address), object_tags(body))
+
+
+def _delete_object_tagging(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.DeleteObjectTagging:
+    refuse_versions(request.query_value("versionId"))
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.DeleteObjectTagging(bucket_of(address), key_of(address))
 
 
 def _rename_source(headers: Headers) -> ObjectKey:
@@ -261,4 +294,7 @@ OBJECT_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.
     "DeleteObject": _delete_object,
     "CopyObject": _copy_object,
     "RenameObject": _rename_object,
+    "GetObjectTagging": _get_object_tagging,
+    "PutObjectTagging": _put_object_tagging,
+    "DeleteObjectTagging": _delete_object_tagging,
 }

@@ -7,22 +7,24 @@ what the mount sets as ``user.s3.*`` changes the record of the inode alone
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
-from weka_mp.errors import NotFound, ObjectChanged
-from weka_mp.namespace.context import Context
-from weka_mp.namespace.effects import Durability
-from weka_mp.namespace.names.keys import entry_path
+from weka_mp.errors import Loop, NotDirectory, NotFound, ObjectChanged
+from weka_mp.namespace.context import Context, Parent
+from weka_mp.namespace.effects import Changes, Durability
+from weka_mp.namespace.names.keys import BODY_NAME, entry_path
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.entries import examined
 from weka_mp.namespace.objects.naming import check_conditions
-from weka_mp.namespace.records.attribute import Record, amend_record
+from weka_mp.namespace.records.attribute import Record, amend_record, read_record
 from weka_mp.namespace.records.etags import settle
-from weka_mp.namespace.values import ObjectInfo, Published, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, Published, WriteConditions
 from weka_mp.values import BucketName, Change, Fd
 
-__all__ = ["amend_object"]
+__all__ = ["amend_object", "tag_object"]
 
 
 def amend_object(
@@ -31,26 +33,21 @@ def amend_object(
     key: bytes,
     change: Callable[[Record, Fd], Record],
     conditions: WriteConditions,
-    seen: ObjectInfo,
+    seen: ObjectInfo | None,
 ) -> Published:
     """Replace the record by what `change` makes of it, if the conditions hold; on the disk when this returns.
 
     `key` names a file, no directory object. `change` is called under the record's lock with a descriptor of
-    the object, and raises what the caller wants raised. `seen`: the object that the caller speaks of. Raises
-    BucketMissing, NotFound, PreconditionFailed, NoSpace and ObjectChanged (another has its place by now).
+    the object, and raises what the caller wants raised. `seen`: the object that the caller speaks of; None:
+    whichever is there. Raises BucketMissing, NotFound, PreconditionFailed, NoSpace and ObjectChanged (another
+    has its place by now).
     """
-    path = entry_path(key)
-    with context.effects() as effects, context.bucket(bucket) as at, ExitStack() as stack:
-        stack.enter_context(context.locks.share_tree(context.store.attr(at).ino, key))
-        parent = context.find_parent(at, path)
-        if parent is None:
-            raise NotFound(subject=key)
-        stack.callback(context.store.close, parent.fd)
-        stack.enter_context(context.locks.hold([(parent.ino, path.name)]))
-        _, present, fd = stack.enter_context(examined(context, parent, path.name, key))
+    name = entry_path(key).name
+    with context.effects() as effects, _held(context, bucket, key) as parent, ExitStack() as stack:
+        _, present, fd = stack.enter_context(examined(context, parent, name, key))
         if present is None:
             raise NotFound(subject=key)
-        if present.ino != seen.ino:
+        if seen is not None and present.ino != seen.ino:
             raise ObjectChanged(subject=key)
         check_conditions(conditions, present)
         told = effects.tell(Change(parent.ino, b"", present.ino))
@@ -60,3 +57,79 @@ def amend_object(
         attr = context.store.attr(fd)
         state = settle(context.store, context.locks, fd, attr, context.clock)
         return Published(reading.describe(key, attr, state), (told,))
+
+
+@contextmanager
+def _held(context: Context, bucket: BucketName, key: bytes) -> Iterator[Parent]:
+    """The key's parent, with its entry held. Raises BucketMissing, NotFound."""
+    path = entry_path(key)
+    with context.bucket(bucket) as at, context.locks.share_tree(context.store.attr(at).ino, key):
+        parent = context.find_parent(at, path)
+        if parent is None:
+            raise NotFound(subject=key)
+        try:
+            with context.locks.hold([(parent.ino, path.name)]):
+                yield parent
+        finally:
+            context.store.close(parent.fd)
+
+
+def tag_object(context: Context, bucket: BucketName, key: bytes, tags: Mapping[str, str]) -> Changes:
+    """Give an object these tags and no others; its bytes, times and ETag stay. On the disk when this returns.
+
+    Raises BucketMissing, NotFound, NoSpace.
+    """
+
+    def tagged(record: Record, fd: Fd) -> Record:
+        return replace(record, tags=tags)
+
+    if entry_path(key).is_directory:
+        return _amend_directory(context, bucket, key, tagged)
+    return amend_object(context, bucket, key, tagged, UNCONDITIONAL, None).changes
+
+
+def _amend_directory(
+    context: Context, bucket: BucketName, key: bytes, change: Callable[[Record, Fd], Record]
+) -> Changes:
+    """The same for a directory object, under the lock of its entry."""
+    name = entry_path(key).name
+    with context.effects() as effects, _held(context, bucket, key) as parent, ExitStack() as stack:
+        directory = _open_directory(context, parent, name, key)
+        stack.callback(context.store.close, directory)
+        body = _recorded_body(context, directory)
+        if body is not None:
+            stack.callback(context.store.close, body)
+        counts = directory if body is None else body
+        told = effects.tell(Change(parent.ino, b"", context.store.attr(directory).ino))
+        amend_record(context.store, context.locks, counts, lambda record: change(record, counts))
+        if context.durability is Durability.COMMIT:
+            (context.store.sync_dir if body is None else context.store.sync_file)(counts)
+        return (told,)
+
+
+def _open_directory(context: Context, parent: Parent, name: bytes, key: bytes) -> Fd:
+    """Raises NotFound where no directory object is."""
+    try:
+        directory = context.store.open_dir(parent.fd, name)
+    except (NotDirectory, Loop) as error:
+        raise NotFound(subject=key) from error
+    try:
+        if reading.directory_object(context.store, directory, key) is None:
+            raise NotFound(subject=key)
+    except BaseException:
+        context.store.close(directory)
+        raise
+    return directory
+
+
+def _recorded_body(context: Context, directory: Fd) -> Fd | None:
+    """The body, where its record is the one that counts (see `reading.open_directory_object`)."""
+    try:
+        body = context.store.open_file(directory, BODY_NAME, os.O_RDONLY)
+    except NotFound:
+        return None
+    record = read_record(context.store, body)
+    if record is not None and record.etag is not None:
+        return body
+    context.store.close(body)
+    return None

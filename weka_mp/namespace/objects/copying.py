@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -44,7 +44,7 @@ class ChunkDigest(Protocol):
 class CopyRequest:
     """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never inherits
     (S3 API). `source_check` raises what the caller wants raised about the source. `digest` makes an empty
-    checksum to compute and keep. `uid`, `gid`: who owns what is made.
+    checksum to compute and keep. `tags` None keeps the source's. `uid`, `gid`: who owns what is made.
     """
 
     source_bucket: BucketName
@@ -59,6 +59,7 @@ class CopyRequest:
     uid: int = 0
     gid: int = 0
     digest: Callable[[], ChunkDigest] | None = None
+    tags: Mapping[str, str] | None = None
 
 
 def copy_object(context: Context, request: CopyRequest) -> Published:
@@ -126,7 +127,7 @@ def _publish(context: Context, request: CopyRequest, source: OpenObject, session
         checksums=checksums,
         checksum_type="FULL_OBJECT" if checksums else None,
         owner=request.owner,
-        tags=info.tags,
+        tags=info.tags if request.tags is None else request.tags,
     )
     return session.publish(new, request.conditions)
 
@@ -162,6 +163,7 @@ def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) 
             record,
             headers=metadata.headers,
             user=dict(metadata.user),
+            tags=record.tags if request.tags is None else request.tags,
             owner=request.owner,  # the type of what POSIX made is no longer guessed from its name
             modified_ns=context.clock.now_ns(),
         )

@@ -17,12 +17,12 @@ tagging restrictions"). ``etag``, ``checksum.ALGO`` and ``version-id`` are answe
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from weka_mp.errors import InvalidArgument, NoAttribute, NoSpace, NotSupported
 from weka_mp.namespace.records.values import ContentHeaders, Record
+from weka_mp.tag_rules import MAX_OBJECT_TAGS, is_reserved_key, is_tag_key, is_tag_value
 
 __all__ = ["PREFIX", "changed", "listed", "value_of"]
 
@@ -30,7 +30,6 @@ PREFIX = b"user.s3."
 _MAX_NAME_BYTES = 255  # XATTR_NAME_MAX (limits.h of Linux): a longer one could be listed and not read
 MAX_USER_BYTES = 2048  # names and values together, S3's limit
 MAX_HEADER_BYTES = 8192  # content headers together: S3's limit of all headers of a request
-_MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # the last two in characters
 
 _HEADERS = {
     item.name.replace("_", "-").replace("website-redirect", "website-redirect-location"): item.name
@@ -39,7 +38,6 @@ _HEADERS = {
 _META, _TAG = "meta.", "tag."
 _LOWER_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; S3 keeps names in lower case
 _NO_HEADER = re.compile(r"[\r\n\0]|^[ \t]|[ \t]\Z")  # RFC 9110, 5.5: a field value has none of these
-_TAG_MARKS = frozenset("+-=._:/@")
 _REDIRECTS = ("/", "http://", "https://")
 
 
@@ -131,16 +129,9 @@ def _with_user(user: Mapping[str, str], name: str, value: str | None) -> dict[st
 
 
 def _with_tag(tags: Mapping[str, str], name: str, value: str | None) -> dict[str, str]:
-    if value is not None:
-        fits = 0 < len(name) <= _MAX_TAG_NAME and len(value) <= _MAX_TAG_VALUE
-        if not fits or name.startswith("aws:") or not all(map(_of_tags, name + value)):
-            raise InvalidArgument("no tag of S3", subject=name)
+    if value is not None and (not is_tag_key(name) or is_reserved_key(name) or not is_tag_value(value)):
+        raise InvalidArgument("no tag of S3", subject=name)
     found = _with(tags, name, value)
-    if value is not None and len(found) > _MAX_TAGS:
+    if value is not None and len(found) > MAX_OBJECT_TAGS:
         raise NoSpace("more tags than S3 takes", subject=name)
     return found
-
-
-def _of_tags(character: str) -> bool:
-    """Letters, numbers and white space of any script, and a few marks."""
-    return character in _TAG_MARKS or unicodedata.category(character)[0] in "LNZ"
