@@ -158,7 +158,26 @@ def _were_set(ground: Ground) -> None:
     assert ground.namespace.bucket_settings(BUCKET).quota == 2
 
 
+def _tagged(ground: Ground) -> None:
+    for key in (b"t/k", b"t/"):
+        assert ground.namespace.head_object(BUCKET, key).tags == {"new": "2"}
+    assert ground.namespace.head_object(BUCKET, b"t/k").etag == md5_of(OLD)
+
+
+def _tag(ground: Ground) -> None:
+    for key in (b"t/k", b"t/"):
+        ground.namespace.tag_object(BUCKET, key, {"new": "2"})
+
+
+def _to_be_tagged(ground: Ground) -> None:
+    for key in (b"t/k", b"t/"):
+        put(ground.namespace, key, OLD, tags={"old": "1"})
+
+
 SCENARIOS: dict[str, Scenario] = {
+    "tags": Scenario(
+        _to_be_tagged, _tag, {b"t/": OLD, b"t/k": OLD}, {b"t/": OLD, b"t/k": OLD}, settled=_tagged
+    ),
     "policy": Scenario(_grant("old"), _grant("new"), {}, {}, settled=_granted),
     "settings": Scenario(_set(1), _set(2), {}, {}, settled=_were_set),
     "put-new": Scenario(

@@ -26,7 +26,7 @@ has anything below them yet."""
 
 UNCHANGING = {"copy-in-place", "upload-part", "upload-part-again", "upload-part-copy", "complete-again"}
 UNCHANGING |= {"put-directory", "put-directory-body", "put-directory-over", "put-directory-emptier"}
-UNCHANGING |= {"create-bucket", "policy", "settings"}
+UNCHANGING |= {"create-bucket", "policy", "settings", "tags"}
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,16 @@ def test_metadata_goes_both_ways_at_once(bucket: Bucket) -> None:
         assert (head["Metadata"]["colour"], head["CacheControl"]) == (str(number), "no-cache")
         bucket.copy("key", "key", MetadataDirective="REPLACE", Metadata={"n": str(number)})
         assert os.listxattr(path) == ["user.s3.meta.n"]
+        status = os.stat(path)
+        tags = {"TagSet": [{"Key": "team x", "Value": f"b\u00e4 {number}"}]}
+        bucket.service.s3.put_object_tagging(Bucket=bucket.name, Key="key", Tagging=tags)
+        assert os.getxattr(path, "user.s3.tag.team x") == f"b\u00e4 {number}".encode()
+        os.setxattr(path, "user.s3.tag.posix", b"1")
+        found = bucket.service.s3.get_object_tagging(Bucket=bucket.name, Key="key")["TagSet"]
+        assert found == [*tags["TagSet"], {"Key": "posix", "Value": "1"}]
+        assert os.stat(path).st_mtime_ns == status.st_mtime_ns
+        bucket.service.s3.delete_object_tagging(Bucket=bucket.name, Key="key")
+        assert os.listxattr(path) == ["user.s3.meta.n"]
     assert bucket.head("key")["ETag"] == before["ETag"]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from weka_mp.gateway import (
     bucket_cors,
     bucket_policy,
+    bucket_tagging,
     buckets,
     listing,
     multipart,
@@ -48,6 +49,9 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.GetPublicAccessBlock: bucket_policy.get_public_access_block,
     op.PutPublicAccessBlock: bucket_policy.put_public_access_block,
     op.DeletePublicAccessBlock: bucket_policy.delete_public_access_block,
+    bucket_operations.GetBucketTagging: bucket_tagging.get_bucket_tagging,
+    bucket_operations.PutBucketTagging: bucket_tagging.put_bucket_tagging,
+    bucket_operations.DeleteBucketTagging: bucket_tagging.delete_bucket_tagging,
     op.ListObjects: listing.list_objects,
     op.ListObjectsV2: listing.list_objects_v2,
     op.HeadObject: objects_get.head_object,

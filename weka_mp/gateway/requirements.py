@@ -46,9 +46,6 @@ _UNBUILT: Final = """
     PutObjectLockConfiguration           PutBucketObjectLockConfiguration
     DeleteBucketOwnershipControls        PutBucketOwnershipControls
     PutBucketReplication                 PutReplicationConfiguration
-    GetBucketTagging                     GetBucketTagging
-    PutBucketTagging                     PutBucketTagging
-    DeleteBucketTagging                  PutBucketTagging
     PutBucketVersioning                  PutBucketVersioning
     PutBucketWebsite                     PutBucketWebsite
     GetObjectAnnotation                  GetObjectAnnotation

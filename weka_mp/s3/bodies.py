@@ -37,7 +37,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "CompleteMultipartUpload": 4 * _MIB,
     "PutBucketPolicy": 64 * _KIB,  # a policy that is too long, but not absurd, is told what is wrong with it
     "PutPublicAccessBlock": 64 * _KIB,
-    "PutObjectTagging": MAX_TAGGING_BYTES,
+    **dict.fromkeys(("PutObjectTagging", "PutBucketTagging"), MAX_TAGGING_BYTES),
     **configuration_bodies.LIMITS,
 })
 """Operations whose whole body is read before they are parsed, with the most bytes it may have."""

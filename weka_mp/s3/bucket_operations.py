@@ -14,18 +14,19 @@ from weka_mp.s3.cors import CorsRule
 from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
-    "AclGrant", "DeleteBucketCors", "DeleteBucketEncryption", "DeleteBucketReplication",
-    "DeleteBucketWebsite", "GetBucketAccelerateConfiguration", "GetBucketAcl",
-    "GetBucketAnalyticsConfiguration", "GetBucketCors", "GetBucketEncryption",
-    "GetBucketIntelligentTieringConfiguration", "GetBucketInventoryConfiguration", "GetBucketLogging",
-    "GetBucketMetricsConfiguration", "GetBucketNotificationConfiguration", "GetBucketOwnershipControls",
-    "GetBucketReplication", "GetBucketRequestPayment", "GetBucketVersioning", "GetBucketWebsite",
+    "AclGrant", "BucketOperation", "DeleteBucketCors", "DeleteBucketEncryption",
+    "DeleteBucketReplication", "DeleteBucketTagging", "DeleteBucketWebsite",
+    "GetBucketAccelerateConfiguration", "GetBucketAcl", "GetBucketAnalyticsConfiguration",
+    "GetBucketCors", "GetBucketEncryption", "GetBucketIntelligentTieringConfiguration",
+    "GetBucketInventoryConfiguration", "GetBucketLogging", "GetBucketMetricsConfiguration",
+    "GetBucketNotificationConfiguration", "GetBucketOwnershipControls", "GetBucketReplication",
+    "GetBucketRequestPayment", "GetBucketTagging", "GetBucketVersioning", "GetBucketWebsite",
     "GetObjectAcl", "GetObjectLockConfiguration", "ListBucketAnalyticsConfigurations",
     "ListBucketIntelligentTieringConfigurations", "ListBucketInventoryConfigurations",
     "ListBucketMetricsConfigurations", "ListObjectVersions", "OfBucket", "OfObject",
     "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors", "PutBucketLogging",
     "PutBucketNotificationConfiguration", "PutBucketOwnershipControls", "PutBucketRequestPayment",
-    "PutObjectAcl",
+    "PutBucketTagging", "PutObjectAcl",
 ]
 
 
@@ -258,6 +259,28 @@ class PutBucketCors(OfBucket):
 
 
 @dataclass(frozen=True, slots=True)
+class GetBucketTagging(OfBucket):
+    """GET /bucket?tagging."""
+
+    permission: ClassVar[str] = "s3:GetBucketTagging"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketTagging(OfBucket):
+    """DELETE /bucket?tagging."""
+
+    permission: ClassVar[str] = "s3:PutBucketTagging"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketTagging(OfBucket):
+    """PUT /bucket?tagging: all tags of the bucket from now on."""
+
+    permission: ClassVar[str] = "s3:PutBucketTagging"
+    tags: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AclGrant:
     """One grant of an access control list. grantee: the canonical user id, else None. right: as sent."""
 
@@ -302,3 +325,18 @@ class ListObjectVersions(OfBucket):
     version_id_marker: str | None
     max_keys: int
     encoding_type: str | None
+
+
+BucketOperation = (
+    DeleteBucketCors | DeleteBucketEncryption | DeleteBucketReplication | DeleteBucketTagging
+    | DeleteBucketWebsite | GetBucketAccelerateConfiguration | GetBucketAcl
+    | GetBucketAnalyticsConfiguration | GetBucketCors | GetBucketEncryption
+    | GetBucketIntelligentTieringConfiguration | GetBucketInventoryConfiguration | GetBucketLogging
+    | GetBucketMetricsConfiguration | GetBucketNotificationConfiguration | GetBucketOwnershipControls
+    | GetBucketReplication | GetBucketRequestPayment | GetBucketTagging | GetBucketVersioning
+    | GetBucketWebsite | GetObjectAcl | GetObjectLockConfiguration | ListBucketAnalyticsConfigurations
+    | ListBucketIntelligentTieringConfigurations | ListBucketInventoryConfigurations
+    | ListBucketMetricsConfigurations | ListObjectVersions | PutBucketAccelerateConfiguration
+    | PutBucketAcl | PutBucketCors | PutBucketLogging | PutBucketNotificationConfiguration
+    | PutBucketOwnershipControls | PutBucketRequestPayment | PutBucketTagging | PutObjectAcl
+)

@@ -482,21 +482,7 @@ Operation = (
     | GetObjectTagging | PutObjectTagging | DeleteObjectTagging | CreateMultipartUpload
     | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads
     | CompleteMultipartUpload | AbortMultipartUpload
-    | of_buckets.DeleteBucketCors | of_buckets.DeleteBucketEncryption | of_buckets.DeleteBucketReplication
-    | of_buckets.DeleteBucketWebsite | of_buckets.GetBucketAccelerateConfiguration
-    | of_buckets.GetBucketAcl | of_buckets.GetBucketAnalyticsConfiguration | of_buckets.GetBucketCors
-    | of_buckets.GetBucketEncryption | of_buckets.GetBucketIntelligentTieringConfiguration
-    | of_buckets.GetBucketInventoryConfiguration | of_buckets.GetBucketLogging
-    | of_buckets.GetBucketMetricsConfiguration | of_buckets.GetBucketNotificationConfiguration
-    | of_buckets.GetBucketOwnershipControls | of_buckets.GetBucketReplication
-    | of_buckets.GetBucketRequestPayment | of_buckets.GetBucketVersioning | of_buckets.GetBucketWebsite
-    | of_buckets.GetObjectAcl | of_buckets.GetObjectLockConfiguration
-    | of_buckets.ListBucketAnalyticsConfigurations | of_buckets.ListBucketIntelligentTieringConfigurations
-    | of_buckets.ListBucketInventoryConfigurations | of_buckets.ListBucketMetricsConfigurations
-    | of_buckets.ListObjectVersions | of_buckets.PutBucketAccelerateConfiguration | of_buckets.PutBucketAcl
-    | of_buckets.PutBucketCors | of_buckets.PutBucketLogging
-    | of_buckets.PutBucketNotificationConfiguration | of_buckets.PutBucketOwnershipControls
-    | of_buckets.PutBucketRequestPayment | of_buckets.PutObjectAcl
+    | of_buckets.BucketOperation
 )
 
 BUILT: Final[frozenset[str]] = frozenset(kind.__name__ for kind in Operation.__args__)

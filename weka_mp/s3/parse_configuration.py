@@ -19,6 +19,7 @@ from weka_mp.s3.parameters import (
     text_bytes,
 )
 from weka_mp.s3.request import Address, S3Request
+from weka_mp.s3.tags import bucket_tags
 
 __all__ = ["CONFIGURATION_PARSERS"]
 
@@ -50,6 +51,11 @@ def _changing(kind: type[op.OfBucket], require: Callable[[bytes | None], None] |
 def _put_cors(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketCors:
     refuse_conditions(request.headers, *CONDITIONS)
     return op.PutBucketCors(bucket_of(address), bodies.cors_rules(body))
+
+
+def _put_bucket_tagging(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketTagging:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutBucketTagging(bucket_of(address), bucket_tags(body))
 
 
 def _grants(request: S3Request, operation: str, body: bytes | None) -> tuple[op.AclGrant, ...] | None:
@@ -90,12 +96,14 @@ _ASKING: Final[tuple[type[op.OfBucket], ...]] = (
     op.GetBucketCors, op.GetBucketEncryption, op.GetBucketIntelligentTieringConfiguration,
     op.GetBucketInventoryConfiguration, op.GetBucketLogging, op.GetBucketMetricsConfiguration,
     op.GetBucketNotificationConfiguration, op.GetBucketOwnershipControls, op.GetBucketReplication,
-    op.GetBucketRequestPayment, op.GetBucketVersioning, op.GetBucketWebsite, op.GetObjectLockConfiguration,
+    op.GetBucketRequestPayment, op.GetBucketTagging, op.GetBucketVersioning, op.GetBucketWebsite,
+    op.GetObjectLockConfiguration,
     op.ListBucketAnalyticsConfigurations, op.ListBucketIntelligentTieringConfigurations,
     op.ListBucketInventoryConfigurations, op.ListBucketMetricsConfigurations,
 )  # fmt: skip
 _REMOVING: Final[tuple[type[op.OfBucket], ...]] = (
-    op.DeleteBucketCors, op.DeleteBucketEncryption, op.DeleteBucketReplication, op.DeleteBucketWebsite,
+    op.DeleteBucketCors, op.DeleteBucketEncryption, op.DeleteBucketReplication, op.DeleteBucketTagging,
+    op.DeleteBucketWebsite,
 )  # fmt: skip
 
 CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
@@ -111,6 +119,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     "PutBucketOwnershipControls": _changing(op.PutBucketOwnershipControls, bodies.require_owner_enforced),
     "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),
     "PutBucketCors": _put_cors,
+    "PutBucketTagging": _put_bucket_tagging,
     "PutBucketAcl": _put_bucket_acl,
     "GetObjectAcl": _get_object_acl,
     "PutObjectAcl": _put_object_acl,

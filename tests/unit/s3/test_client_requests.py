@@ -73,6 +73,9 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "PutObjectAcl": ("put_object_acl", {"Key": KEY, "ACL": "bucket-owner-full-control"}),
     "ListObjectVersions": (
         "list_object_versions", {"Prefix": KEY, "KeyMarker": KEY, "VersionIdMarker": "null"}),
+    "GetBucketTagging": ("get_bucket_tagging", {}),
+    "PutBucketTagging": ("put_bucket_tagging", {"Tagging": {"TagSet": [{"Key": "k /ä", "Value": "v"}]}}),
+    "DeleteBucketTagging": ("delete_bucket_tagging", {}),
     "ListObjects": ("list_objects", {"Prefix": KEY, "Delimiter": "/"}),
     "ListObjectsV2": ("list_objects_v2", {"Prefix": KEY, "StartAfter": KEY}),
     "PutObject": ("put_object", {"Key": KEY, "Body": b"x", "Metadata": {"Color": "red"}, "IfNoneMatch": "*"}),
@@ -81,6 +84,10 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "DeleteObject": ("delete_object", {"Key": KEY, "IfMatch": '"e"'}),
     "DeleteObjects": ("delete_objects", {"Delete": {"Objects": [{"Key": KEY}], "Quiet": True}}),
     "CopyObject": ("copy_object", {"Key": "new", "CopySource": {"Bucket": "source", "Key": KEY}}),
+    "GetObjectTagging": ("get_object_tagging", {"Key": KEY}),
+    "PutObjectTagging": ("put_object_tagging", {
+        "Key": KEY, "Tagging": {"TagSet": [{"Key": "k /ä", "Value": "v"}]}}),
+    "DeleteObjectTagging": ("delete_object_tagging", {"Key": KEY}),
     "GetObjectAttributes": ("get_object_attributes", {"Key": KEY, "ObjectAttributes": ["ETag"]}),
     "RenameObject": ("rename_object", {"Key": KEY, "RenameSource": "/bucket/old"}),
     "CreateMultipartUpload": ("create_multipart_upload", {"Key": KEY, "ChecksumAlgorithm": "SHA256"}),

@@ -128,8 +128,10 @@ def _recorded_body(context: Context, directory: Fd) -> Fd | None:
         body = context.store.open_file(directory, BODY_NAME, os.O_RDONLY)
     except NotFound:
         return None
-    record = read_record(context.store, body)
-    if record is not None and record.etag is not None:
-        return body
-    context.store.close(body)
+    with ExitStack() as undo:
+        undo.callback(context.store.close, body)
+        record = read_record(context.store, body)
+        if record is not None and record.etag is not None:
+            undo.pop_all()
+            return body
     return None
