@@ -9,6 +9,7 @@ from weka_mp.events import Event, EventLog, event_named
 from weka_mp.events.types import told
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.reply import Reply
+from weka_mp.s3 import bucket_operations
 from weka_mp.s3 import operations as op
 
 __all__ = ["EVENTS", "tell"]
@@ -19,6 +20,8 @@ EVENTS: Final[Mapping[type[op.Operation], str]] = {
     op.PutBucketPolicy: "S3SetBucketPolicyEvent",
     op.DeleteBucketPolicy: "S3SetBucketPolicyEvent",
     op.PutPublicAccessBlock: "S3SetBucketPublicAccessBlockEvent",
+    bucket_operations.PutBucketTagging: "S3SetBucketTagsEvent",
+    bucket_operations.DeleteBucketTagging: "S3SetBucketTagsEvent",
     op.DeletePublicAccessBlock: "S3SetBucketPublicAccessBlockEvent",
 }
 """Every operation that changes something of a bucket but its objects is one; a test sees to it."""
