@@ -209,9 +209,9 @@ def test_unknown_bucket(client):
 
 def test_what_is_not_built_says_so_by_name(client, bucket):
     with pytest.raises(ClientError) as caught:
-        client.get_bucket_versioning(Bucket=bucket)
+        client.get_object_torrent(Bucket=bucket, Key="k")
     assert caught.value.response["Error"]["Code"] == "NotImplemented"
-    assert "GetBucketVersioning" in caught.value.response["Error"]["Message"]
+    assert "GetObjectTorrent" in caught.value.response["Error"]["Message"]
 
 
 def test_each_entry_of_a_deletion_has_its_own_conditions(client, bucket):

@@ -20,6 +20,8 @@ EVENTS: Final[Mapping[type[op.Operation], str]] = {
     op.PutBucketPolicy: "S3SetBucketPolicyEvent",
     op.DeleteBucketPolicy: "S3SetBucketPolicyEvent",
     op.PutPublicAccessBlock: "S3SetBucketPublicAccessBlockEvent",
+    bucket_operations.PutBucketCors: "S3SetBucketOptionEvent",
+    bucket_operations.DeleteBucketCors: "S3SetBucketOptionEvent",
     bucket_operations.PutBucketTagging: "S3SetBucketTagsEvent",
     bucket_operations.DeleteBucketTagging: "S3SetBucketTagsEvent",
     op.DeletePublicAccessBlock: "S3SetBucketPublicAccessBlockEvent",
