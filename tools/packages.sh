@@ -23,6 +23,7 @@ dev_packages() {
 attr|command -v getfattr && command -v setfattr
 curl|command -v curl
 e2fsprogs|command -v mkfs.ext4
+fish|command -v fish
 fio|command -v fio
 git|command -v git
 haproxy|command -v haproxy || test -x /usr/sbin/haproxy
@@ -39,5 +40,6 @@ shellcheck|command -v shellcheck
 smbclient|command -v smbclient
 sqlite3|command -v sqlite3
 xfsprogs|command -v mkfs.xfs || test -x /usr/sbin/mkfs.xfs
+zsh|command -v zsh
 END
 }

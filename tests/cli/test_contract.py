@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -66,3 +67,51 @@ def test_every_command_is_documented() -> None:
 )
 def test_what_is_not_built_has_no_flag(flag: str) -> None:
     assert flag not in _flags(serve_cmd.command)
+
+
+TABLE = {"-J", "--json", "-f", "--format", "-o", "--output", "-s", "--sort", "-F", "--filter", "--no-header"}
+NO_TABLE = {
+    "mount": "a service", "serve": "a service",
+    "bench": "pages of results; -o is a file",
+    "completion": "a script", "s3 policy show": "a policy", "s3 bucket policy get-json": "a policy",
+    "security tls download": "a certificate", "user generate-token": "a token",
+    "s3 policy attach": "a sentence", "s3 policy detach": "a sentence",
+}  # fmt: skip
+"""Commands that print something which is neither a table nor a record, and what."""
+
+SILENT = {
+    "nfs export remove", "smb share remove", "smb user add", "smb user remove", "user add", "user update",
+    "user passwd", "user delete", "user revoke-tokens", "s3 policy create", "s3 policy add",
+    "s3 policy remove", "s3 service-account remove", "s3 bucket create", "s3 bucket destroy",
+    "s3 bucket policy set", "s3 bucket policy set-custom", "s3 bucket policy unset",
+    "security lockout-config set", "security lockout-config reset", "security tls set",
+    "security tls unset",
+}  # fmt: skip
+"""Commands that print nothing when all went well."""
+
+
+def _leaves(command: click.Command, *words: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield " ".join(words), command
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _leaves(inner, *words, name)
+    else:
+        yield " ".join(words), command
+
+
+def test_whatever_prints_a_table_or_a_record_has_the_options_of_tables() -> None:
+    found = dict(_leaves(cli))
+    tables = {words for words, command in found.items() if _flags(command) >= TABLE}
+    assert found.keys() - tables == NO_TABLE.keys() | SILENT
+    assert {words for words in found.keys() - tables if _flags(found[words]) & TABLE} == {"bench"}
+
+
+def test_every_command_and_option_says_what_it_is() -> None:
+    for words, command in _leaves(cli):
+        assert command.get_short_help_str(), words
+        options = [param for param in command.params if isinstance(param, click.Option)]
+        assert {param.name for param in options if not param.help} <= {"access", "anon_gid"}, words

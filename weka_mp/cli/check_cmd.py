@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import click
@@ -10,11 +9,14 @@ import click
 from weka_mp.cli.refusals import Refusal
 from weka_mp.cli.services import store_id_of
 from weka_mp.cli.settings import store_of
+from weka_mp.cli.tables import TableOptions, print_table, table_options
 from weka_mp.errors import NamespaceError
 from weka_mp.namespace.upkeep.checking import Check, Finding, Repairs
 from weka_mp.supervise.opening import open_namespace
 
 __all__ = ["command"]
+
+_COLUMNS = ("kind", "path", "detail", "done")
 
 
 @click.command("check", short_help="Look at every record of a store, and put right what is wrong.")
@@ -31,16 +33,17 @@ __all__ = ["command"]
     is_flag=True,
     help="Set broken records aside, void wrong ones (with --verify), remove leftovers.",
 )
-@click.option("-J", "--json", "as_json", is_flag=True, help="Print JSON.")
+@table_options
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     argument: str | None,
     store: str | None,
     restamp: bool,
     verify: bool,
     repair: bool,
-    as_json: bool,
+    table: TableOptions,
 ) -> None:
     """Look at every record, overflow file and leftover of STORE, whether a service runs on it or not.
 
@@ -51,28 +54,28 @@ def command(
         raise Refusal(f"{path}: not a store")
     try:
         with open_namespace(path, "commit") as namespace:
-            left = _show(namespace.check(Repairs(restamp, verify, repair)), as_json)
+            left = _show(namespace.check(Repairs(restamp, verify, repair)), table)
     except NamespaceError as error:
         raise Refusal(f"{path}: {error}") from error
     context.exit(1 if left else 0)
 
 
-def _show(check: Check, as_json: bool) -> int:
-    """Print findings as they come, then the counts; how many were not put right."""
-    left, separator = 0, ""
-    if as_json:
-        click.echo('{"findings": [', nl=False)
+def _show(check: Check, table: TableOptions) -> int:
+    """Print findings, then the counts; how many were not put right. People see them as they come."""
+    left, rows = 0, []
     for finding in check.run():
         left += not finding.done
-        if as_json:
-            click.echo(separator + json.dumps(_row(finding)), nl=False)
-            separator = ", "
+        if table.asked:
+            rows.append(_row(finding))
         else:
             done = f" ({finding.done})" if finding.done else ""
             click.echo(f"{finding.kind.value:<12} {finding.detail}{done}: ", nl=False)
             click.echo(finding.path)
-    if as_json:
-        click.echo('], "counts": ' + json.dumps(dict(check.counts)) + f', "left": {left}}}')
+    if table.asked:
+        counts = dict(check.counts)
+        print_table(
+            _COLUMNS, rows, table, around=lambda found: {"findings": found, "counts": counts, "left": left}
+        )
     else:
         click.echo(", ".join(f"{name} {number}" for name, number in sorted(check.counts.items())) or "empty")
     return left

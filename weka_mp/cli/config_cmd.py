@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 import click
 
 from weka_mp.cli.settings import configuration
+from weka_mp.cli.tables import TableOptions, print_table, table_options
 from weka_mp.config import OPTIONS, Address, Loaded
 
 __all__ = ["command"]
+
+_COLUMNS = ("key", "value", "source")
 
 
 @click.group("config", short_help="Look at the configuration.")
@@ -21,19 +23,20 @@ def command() -> None:
 
 @command.command("check")
 @click.option("--config", metavar="FILE", help="The TOML file. [WEKA_MP_CONFIG]")
-@click.option("-J", "--json", "as_json", is_flag=True, help="Print JSON.")
+@table_options
 @click.pass_context
-def check(context: click.Context, config: str | None, as_json: bool) -> None:
+def check(context: click.Context, /, config: str | None, table: TableOptions) -> None:
     """Check variables and the file, and print what is in force and where it comes from.
 
     Exit status 2 when a key is unknown or a value wrong.
     """
     loaded = configuration(context, {"config": config})
-    if as_json:
-        click.echo(json.dumps({key: value for key, value, _ in _rows(loaded)}))
-        return
-    for key, value, source in _rows(loaded):
-        click.echo(f"{key:<14} {_shown(value):<28} {source}")
+    plain = table.form == "json"
+    rows = [
+        {"key": key, "value": value if plain else _shown(value), "source": source}
+        for key, value, source in _rows(loaded)
+    ]
+    print_table(_COLUMNS, rows, table)
 
 
 def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:

@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: Final = {
     "bench": "bench_cmd",
     "check": "check_cmd",
+    "completion": "completion_cmd",
     "config": "config_cmd",
     "doctor": "doctor_cmd",
     "etag": "etag_cmd",

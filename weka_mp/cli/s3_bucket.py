@@ -119,10 +119,15 @@ def set_custom(where: Where, name: str, file: str) -> None:
 @policy.command("get")
 @click.argument("name", metavar="BUCKET")
 @where_options
-def get(where: Where, name: str) -> None:
+@table_options
+def get(where: Where, table: TableOptions, name: str) -> None:
     """Print the name of the policy of BUCKET; custom: any that has no name."""
     with session(where) as reached:
-        click.echo(reached.ask("GET", place("s3", "buckets", name, "policy"), missing=_MISSING)["policy"])
+        found = reached.ask("GET", place("s3", "buckets", name, "policy"), missing=_MISSING)
+    if table.asked:
+        print_table(("bucket_name", "policy"), [found], table)
+    else:
+        click.echo(found["policy"])
 
 
 @policy.command("get-json")

@@ -16,6 +16,7 @@ __all__ = ["seconds_of", "service_account", "sts"]
 
 _SHOWN = ("access_key", "parent_user", "implied_policy", "policy_content")
 _MISSING = "weka-mp s3 service-account list shows yours"
+_TITLES = (("Access-Key", "access_key"), ("Secret-Key", "secret_key"), ("Session-Token", "session_token"))
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -40,7 +41,8 @@ def list_(where: Where, table: TableOptions) -> None:
 @click.argument("argument", metavar="[POLICY-FILE]", required=False)
 @click.option("--policy-file", metavar="FILE", help="The same as POLICY-FILE.")
 @where_options
-def add(where: Where, argument: str | None, policy_file: str | None) -> None:
+@table_options
+def add(where: Where, table: TableOptions, argument: str | None, policy_file: str | None) -> None:
     """Make one, and print its keys: the secret key is never shown again. A policy narrows what it may do."""
     if argument is not None and policy_file is not None:
         raise click.UsageError("POLICY-FILE and --policy-file name two files")
@@ -48,7 +50,7 @@ def add(where: Where, argument: str | None, policy_file: str | None) -> None:
     body = _policy_body(file)
     with session(where) as reached:
         issued = reached.ask("POST", place("s3", "serviceAccounts"), body, file=file)
-    click.echo(f"Access-Key: {issued['access_key']}\nSecret-Key: {issued['secret_key']}")
+    _print_keys(issued, _TITLES[:2], table)
 
 
 @service_account.command("show")
@@ -91,8 +93,10 @@ def _duration(context: click.Context, parameter: click.Parameter, value: str) ->
     "--duration", metavar="TIME", required=True, callback=_duration, help="15m to 1w: 900s, 60m, 2d, 1w."
 )
 @where_options
+@table_options
 def assume_role(
-    where: Where, access_key: str, secret_key: str | None, policy_file: str | None, duration: int
+    where: Where, table: TableOptions, access_key: str, secret_key: str | None, policy_file: str | None,
+    duration: int,
 ) -> None:
     """Print temporary credentials of an S3 user: Access-Key, Secret-Key, Session-Token."""
     body = _policy_body(policy_file)
@@ -100,9 +104,15 @@ def assume_role(
     body |= {"access_key": access_key, "secret_key": secret, "duration": duration}
     with session(where, anonymous=True) as reached:
         issued = reached.ask("POST", place("s3", "sts"), body, file=policy_file)
-    for title, name in (
-        ("Access-Key", "access_key"), ("Secret-Key", "secret_key"), ("Session-Token", "session_token"),
-    ):  # fmt: skip
+    _print_keys(issued, _TITLES, table)
+
+
+def _print_keys(issued: dict[str, Any], titles: tuple[tuple[str, str], ...], table: TableOptions) -> None:
+    """The documented lines, or the same as a record."""
+    if table.asked:
+        print_table([name for _, name in titles], [issued], table)
+        return
+    for title, name in titles:
         click.echo(f"{title}: {issued[name]}")
 
 

@@ -31,6 +31,11 @@ class TableOptions:
     filters: tuple[tuple[str, str], ...]
     header: bool
 
+    @property
+    def asked(self) -> bool:
+        """Whether anything was said of it: commands that have words of their own say them otherwise."""
+        return self != TableOptions("view", (), (), (), True)
+
 
 def table_options(command: Command) -> Command:
     """Give a command ``-J -f -o -s -F --no-header``; it gets them as the argument `table`."""
@@ -94,10 +99,17 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Row], table: TableOptions, *, shown: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    table: TableOptions,
+    *,
+    shown: Sequence[str] = (),
+    around: Callable[[list[dict[str, object]]], object] = lambda rows: rows,
 ) -> None:
-    """Print `rows`, which have all `columns`. An unknown column is a usage error. shown: the columns of the
-    formats for people, where they have no room for all.
+    """Print `rows`, which have all `columns`. An unknown column is a usage error.
+
+    shown: the columns of the formats for people, where they have no room for all. around: what JSON has
+    besides the rows.
     """
     sorted_by = [name.lstrip("+-") for name in table.sort]
     for name in [*table.columns, *sorted_by, *(name for name, _ in table.filters)]:
@@ -108,7 +120,10 @@ def print_table(
     found = [row for row in rows if all(_text(row[name]) == value for name, value in table.filters)]
     for name in reversed(table.sort):
         found.sort(key=lambda row: _order(row[name.lstrip("+-")]), reverse=name.startswith("-"))
-    _PRINTERS[table.form](chosen, found, table.header)
+    if table.form == "json":
+        click.echo(json.dumps(around([{name: row[name] for name in chosen} for row in found])))
+    else:
+        _PRINTERS[table.form](chosen, found, table.header)
 
 
 def _order(value: object) -> tuple[int, Any]:
@@ -130,10 +145,6 @@ def _shown(value: object) -> str:
     """For a terminal and for one line: no control characters, no halves of characters."""
     text = _text(value).encode("utf-8", "backslashreplace").decode()
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def _print_json(columns: Sequence[str], rows: Sequence[Row], header: bool) -> None:
-    click.echo(json.dumps([{name: row[name] for name in columns} for row in rows]))
 
 
 def _print_csv(columns: Sequence[str], rows: Sequence[Row], header: bool) -> None:
@@ -167,5 +178,4 @@ _PRINTERS: Mapping[str, Callable[[Sequence[str], Sequence[Row], bool], None]] = 
     "view": _print_view,
     "csv": _print_csv,
     "markdown": _print_markdown,
-    "json": _print_json,
 }
