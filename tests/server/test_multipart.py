@@ -46,6 +46,7 @@ def test_parts_become_the_object(client, bucket):
 
 @pytest.mark.parametrize(("algorithm", "kind"), [
     ("CRC32", "COMPOSITE"), ("CRC32", "FULL_OBJECT"), ("CRC64NVME", "FULL_OBJECT"), ("SHA256", "COMPOSITE"),
+    ("XXHASH128", "COMPOSITE"),
 ])
 def test_checksums_of_the_whole(client, bucket, algorithm, kind):
     bodies = [os.urandom(PART), os.urandom(99)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 
 import pytest
 from botocore.exceptions import ClientError
+
+from weka_mp.digests import DIGEST_SIZES
 
 SIZES = [0, 1, 4096, 256 * 1024, 256 * 1024 + 1, 3 * 1024 * 1024 + 17, 20_000_000]
 
@@ -172,9 +175,12 @@ def test_regression_an_error_of_a_copy_names_what_is_missing(client, bucket, sou
     assert {name: error.get(name) for name in named} == named
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+@pytest.mark.parametrize("algorithm", DIGEST_SIZES)
 def test_checksums_are_kept(client, bucket, algorithm):
-    put = client.put_object(Bucket=bucket, Key="k", Body=b"data", ChecksumAlgorithm=algorithm)
+    # The SDK computes all of them but MD5.
+    known = base64.b64encode(hashlib.md5(b"data", usedforsecurity=False).digest()).decode()
+    how = {"ChecksumMD5": known} if algorithm == "MD5" else {"ChecksumAlgorithm": algorithm}
+    put = client.put_object(Bucket=bucket, Key="k", Body=b"data", **how)
     head = client.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
     assert head[f"Checksum{algorithm}"] == put[f"Checksum{algorithm}"]
     assert head["ChecksumType"] == "FULL_OBJECT"

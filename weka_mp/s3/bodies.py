@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from weka_mp.digests import DIGEST_SIZES
 from weka_mp.s3 import configuration_bodies
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error
@@ -44,11 +45,8 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
 
 MAX_DELETE_ENTRIES: Final = 1000
 MAX_PARTS: Final = 10_000
-_CHECKSUM_ELEMENTS: Final = {
-    f"Checksum{name}": name for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")}
-_UNBUILT_CHECKSUM_ELEMENTS: Final = frozenset(
-    f"Checksum{name}" for name in ("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"))
-_PART_ELEMENTS: Final = frozenset({"PartNumber", "ETag", *_CHECKSUM_ELEMENTS, *_UNBUILT_CHECKSUM_ELEMENTS})
+_CHECKSUM_ELEMENTS: Final = {f"Checksum{name}": name for name in DIGEST_SIZES}
+_PART_ELEMENTS: Final = frozenset({"PartNumber", "ETag", *_CHECKSUM_ELEMENTS})
 _ENTRY_ELEMENTS: Final = frozenset({"Key", "VersionId", "ETag", "Size", "LastModifiedTime"})
 _BLOCK_ELEMENTS: Final = (
     "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets",
@@ -177,9 +175,6 @@ def _completed_part(element: Element) -> CompletedPart:
             "InvalidArgument", "PartNumber must be >= 1 and <= 10000",
             details={"ArgumentName": "PartNumber", "ArgumentValue": str(part)},
         )
-    unbuilt = _UNBUILT_CHECKSUM_ELEMENTS.intersection(fields)
-    if unbuilt:
-        raise _not_implemented(min(unbuilt))
     etag = text(fields["ETag"]).strip().strip('"')
     sums = tuple(
         (algorithm, text(fields[name]).strip())

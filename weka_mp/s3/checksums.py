@@ -9,33 +9,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
-from weka_mp import kernels
+from weka_mp import digests
+from weka_mp.digests import Hasher
 from weka_mp.s3.errors import S3Error
 
 __all__ = [
     "Algorithm", "ChecksumType", "Hasher", "combine_parts", "composite", "composite_text", "decode_digest",
     "encode_digest", "find_algorithm", "new_hasher", "resolve_type",
 ]
-
-Buffer = bytes | bytearray | memoryview
-
-
-class Hasher(Protocol):
-    """What ``hashlib`` objects have, and the CRCs here."""
-
-    def update(self, data: Buffer, /) -> None:
-        """Continue with the next bytes."""
-
-    def digest(self) -> bytes:
-        """The big-endian digest of everything so far."""
-
 
 class ChecksumType(Enum):
     """What a multipart object's checksum covers (``x-amz-checksum-type``)."""
@@ -52,6 +38,11 @@ class Algorithm(Enum):
     CRC64NVME = "CRC64NVME"
     SHA1 = "SHA1"
     SHA256 = "SHA256"
+    SHA512 = "SHA512"
+    MD5 = "MD5"
+    XXHASH64 = "XXHASH64"
+    XXHASH3 = "XXHASH3"
+    XXHASH128 = "XXHASH128"
 
     @property
     def header(self) -> str:
@@ -61,7 +52,7 @@ class Algorithm(Enum):
     @property
     def digest_size(self) -> int:
         """Bytes of a digest."""
-        return _DIGEST_SIZES[self]
+        return digests.DIGEST_SIZES[self.value]
 
     @property
     def types(self) -> tuple[ChecksumType, ...]:
@@ -70,15 +61,12 @@ class Algorithm(Enum):
 
 
 _HEADERS: Final = {algorithm: f"x-amz-checksum-{algorithm.value.lower()}" for algorithm in Algorithm}
-_DIGEST_SIZES: Final = {
-    Algorithm.CRC32: 4, Algorithm.CRC32C: 4, Algorithm.CRC64NVME: 8, Algorithm.SHA1: 20, Algorithm.SHA256: 32,
-}
+_LINEAR: Final = (ChecksumType.COMPOSITE, ChecksumType.FULL_OBJECT)
 _TYPES: Final = {
-    Algorithm.CRC32: (ChecksumType.COMPOSITE, ChecksumType.FULL_OBJECT),
-    Algorithm.CRC32C: (ChecksumType.COMPOSITE, ChecksumType.FULL_OBJECT),
+    **dict.fromkeys(Algorithm, (ChecksumType.COMPOSITE,)),
+    Algorithm.CRC32: _LINEAR,
+    Algorithm.CRC32C: _LINEAR,
     Algorithm.CRC64NVME: (ChecksumType.FULL_OBJECT,),
-    Algorithm.SHA1: (ChecksumType.COMPOSITE,),
-    Algorithm.SHA256: (ChecksumType.COMPOSITE,),
 }
 
 # Reflected polynomials: bit 0 is the highest power.
@@ -87,33 +75,9 @@ _POLYNOMIALS: Final = {
 }
 
 
-class _Crc:
-    """A CRC with hashlib's face."""
-
-    __slots__ = ("_function", "_size", "_value")
-
-    def __init__(self, function: Callable[[Buffer, int], int], size: int) -> None:
-        self._function = function
-        self._size = size
-        self._value = 0
-
-    def update(self, data: Buffer, /) -> None:
-        self._value = self._function(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(self._size, "big")
-
-
 def new_hasher(algorithm: Algorithm) -> Hasher:
     """An empty incremental hasher."""
-    if algorithm is Algorithm.SHA1:
-        return hashlib.sha1(usedforsecurity=False)
-    if algorithm is Algorithm.SHA256:
-        return hashlib.sha256()
-    functions = {
-        Algorithm.CRC32: zlib.crc32, Algorithm.CRC32C: kernels.crc32c, Algorithm.CRC64NVME: kernels.crc64nvme,
-    }
-    return _Crc(functions[algorithm], algorithm.digest_size)
+    return digests.new_hasher(algorithm.value)
 
 
 def find_algorithm(name: str) -> Algorithm:

@@ -8,6 +8,7 @@ from typing import Final
 
 from weka_mp.s3 import operations as op
 from weka_mp.s3.bodies import completed_parts
+from weka_mp.s3.checksums import Algorithm, resolve_type
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import (
     CONDITIONS,
@@ -51,9 +52,8 @@ def _create_upload(request: S3Request, address: Address, body: bytes | None) -> 
     if kind is not None and algorithm is None:
         raise S3Error("InvalidRequest", "The x-amz-checksum-type header can only be used with the "
                       "x-amz-checksum-algorithm header.")
-    if (algorithm, kind) in {("CRC64NVME", "COMPOSITE"), ("SHA1", "FULL_OBJECT"), ("SHA256", "FULL_OBJECT")}:
-        message = f"The {kind} checksum type cannot be used with the {algorithm} checksum algorithm."
-        raise S3Error("InvalidRequest", message)
+    if algorithm is not None:
+        resolve_type(Algorithm(algorithm), kind)
     bucket, key = bucket_of(address), key_of(address)
     return op.CreateMultipartUpload(bucket, key, object_metadata(headers), algorithm, kind)
 

@@ -17,6 +17,12 @@ CHECK_VALUES = {  # of b"123456789"
     Algorithm.CRC64NVME: "ae8b14860a799888",
     Algorithm.SHA1: "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
     Algorithm.SHA256: "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
+    Algorithm.SHA512: "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274a"
+                      "d27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85",
+    Algorithm.MD5: "25f9e794323b453885f5181f1b624d0b",
+    Algorithm.XXHASH64: "8cb841db40e6ae83",
+    Algorithm.XXHASH3: "72dcb18b67a17dff",
+    Algorithm.XXHASH128: "33119477ede5dcd5e9716427681d5860",
 }
 CRCS = [Algorithm.CRC32, Algorithm.CRC32C, Algorithm.CRC64NVME]
 
@@ -43,6 +49,14 @@ def test_crcs_equal_those_of_the_sdk(data):
     assert digest(Algorithm.CRC64NVME, data) == awscrt.checksums.crc64nvme(data).to_bytes(8, "big")
 
 
+@given(st.binary(max_size=600))
+def test_xxhash_equals_that_of_the_sdk(data):
+    sdk = awscrt.checksums.XXHash
+    assert digest(Algorithm.XXHASH64, data) == sdk.compute_xxhash64(data)
+    assert digest(Algorithm.XXHASH3, data) == sdk.compute_xxhash3_64(data)
+    assert digest(Algorithm.XXHASH128, data) == sdk.compute_xxhash3_128(data)
+
+
 @pytest.mark.parametrize("algorithm", CRCS)
 @given(parts=st.lists(st.binary(max_size=200), max_size=6))
 def test_combined_crc_of_parts_is_the_crc_of_the_whole(algorithm, parts):
@@ -57,7 +71,7 @@ def test_combining_large_parts(algorithm):
     assert checksums.combine_parts(algorithm, pieces) == digest(algorithm, part * 3 + b"end")
 
 
-@pytest.mark.parametrize("algorithm", [Algorithm.SHA1, Algorithm.SHA256])
+@pytest.mark.parametrize("algorithm", [one for one in Algorithm if one not in CRCS])
 def test_hashes_do_not_combine(algorithm):
     with pytest.raises(KeyError):
         checksums.combine_parts(algorithm, [(bytes(algorithm.digest_size), 1)])
@@ -95,7 +109,8 @@ def test_names():
     assert Algorithm.CRC64NVME.header == "x-amz-checksum-crc64nvme"
     with pytest.raises(S3Error) as caught:
         checksums.find_algorithm("CRC16")
-    assert "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]" in caught.value.message
+    known = "[CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]"
+    assert known in caught.value.message
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "AAAAAA", "AAAAAA==\n", "!!!!!!==", "é", "AAAAAAAA"])

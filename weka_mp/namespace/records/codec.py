@@ -47,7 +47,10 @@ _NUMBERED, _NAMED = (_CHECKSUMS, _HEADERS), (_USER, _TAGS)
 _CHECKED_BY_TYPE = {_SALT, _CHECKSUM_TYPE, _OWNER, _SIZE, _MTIME, _INO, _ETAG}
 """Nothing is left to look at in a record that has only these, when type, stamp and ETag are right."""
 
-CHECKSUM_IDS = {"CRC32": 1, "CRC32C": 2, "CRC64NVME": 3, "SHA1": 4, "SHA256": 5}
+CHECKSUM_IDS = {
+    "CRC32": 1, "CRC32C": 2, "CRC64NVME": 3, "SHA1": 4, "SHA256": 5, "SHA512": 6, "MD5": 7, "XXHASH64": 8,
+    "XXHASH3": 9, "XXHASH128": 10,
+}  # fmt: skip
 _CHECKSUM_NAMES = {number: name for name, number in CHECKSUM_IDS.items()}
 _TYPE_IDS = {"FULL_OBJECT": 1, "COMPOSITE": 2}
 _TYPE_NAMES = {number: name for name, number in _TYPE_IDS.items()}

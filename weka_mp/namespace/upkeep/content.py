@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import enum
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
-from weka_mp import kernels
+from weka_mp.digests import Hasher, new_hasher
 from weka_mp.namespace.records.values import PartSizes, Record
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -27,34 +26,6 @@ class Verdict(enum.Enum):
     CHANGED = "a writer has it, or it changed just now"
 
 
-class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def digest(self) -> bytes: ...
-
-
-class _Crc:
-    def __init__(self, step: Callable[[bytes, int], int], size: int) -> None:
-        self._step = step
-        self._size = size
-        self._value = 0
-
-    def update(self, data: bytes) -> None:
-        self._value = self._step(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(self._size, "big")
-
-
-_DIGESTS: dict[str, Callable[[], _Digest]] = {
-    "CRC32": lambda: _Crc(kernels.crc32, 4),
-    "CRC32C": lambda: _Crc(kernels.crc32c, 4),
-    "CRC64NVME": lambda: _Crc(kernels.crc64nvme, 8),
-    "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
-    "SHA256": hashlib.sha256,
-}
-
-
 def compare(store: Store, fd: Fd, record: Record) -> Verdict:
     """Read it all, and compute the ETag and every checksum of the whole object again."""
     parts = record.parts
@@ -64,7 +35,7 @@ def compare(store: Store, fd: Fd, record: Record) -> Verdict:
     if record.stamp is None or record.stamp.size != size:
         return Verdict.DIFFERENT
     whole = record.checksums if record.checksum_type == "FULL_OBJECT" else {}
-    digests = {name: _DIGESTS[name]() for name in whole}
+    digests = {name: new_hasher(name) for name in whole}
     etag = _read(store, fd, size, parts or PartSizes(((1, size),)), digests)
     if parts is None:
         same = etag == [record.etag]
@@ -77,7 +48,7 @@ def compare(store: Store, fd: Fd, record: Record) -> Verdict:
     return Verdict.SAME if same else Verdict.DIFFERENT
 
 
-def _read(store: Store, fd: Fd, size: int, parts: PartSizes, digests: dict[str, _Digest]) -> list[str]:
+def _read(store: Store, fd: Fd, size: int, parts: PartSizes, digests: dict[str, Hasher]) -> list[str]:
     """The MD5 of each part; empty when the parts are not the whole."""
     found, offset = [], 0
     for length in _lengths(parts):
