@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -12,7 +13,7 @@ _FOR_OTHERS = 0o077
 
 
 class Exposed(Exception):
-    """The file can be read or written by others."""
+    """The file can be read or written by others, or is somebody else's."""
 
 
 def create_private(path: str, text: str) -> None:
@@ -20,7 +21,7 @@ def create_private(path: str, text: str) -> None:
 
     Where another process was first its file stays. Raises OSError.
     """
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    _make_directories(os.path.dirname(path))
     temporary = _staged(path, text)
     try:
         os.link(temporary, path)
@@ -51,9 +52,21 @@ def remove_private(path: str) -> None:
 def read_private(path: str) -> str:
     """All of it. Raises Exposed, OSError, UnicodeDecodeError."""
     with open(path, encoding="utf-8") as file:
-        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & _FOR_OTHERS:
+        found = os.fstat(file.fileno())
+        if stat.S_IMODE(found.st_mode) & _FOR_OTHERS or found.st_uid not in (0, os.geteuid()):
             raise Exposed(path)
         return file.read()
+
+
+def _make_directories(path: str) -> None:
+    """Those that are missing, all of them private: os.makedirs would make the upper ones with whatever the
+    umask leaves, and who may write there could put another directory in the place of ours.
+    """
+    if os.path.isdir(path):
+        return
+    _make_directories(os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):  # somebody was quicker, or it is no directory: told below
+        os.mkdir(path, 0o700)
 
 
 def _staged(path: str, text: str) -> str:

@@ -6,13 +6,14 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.reexport.conftest import Doors
 from tests.reexport.nfs_client import NfsClient, NfsError
 from tests.reexport.smb_client import SmbError
-from tests.system.service import Bucket
+from tests.system.service import SECRET_KEY, Bucket
 from tests.system.waiting import wait_until
 
 pytestmark = [pytest.mark.mount, pytest.mark.clients]
@@ -241,3 +242,27 @@ def test_who_may_not_write(doors: Doors, bucket: Bucket, nfs: NfsClient) -> None
     doors.run("smb", "share", "remove", "ReadOnly")
     with pytest.raises(SmbError, match="NT_STATUS_BAD_NETWORK_NAME"):
         doors.smb("ReadOnly").names()
+
+
+def test_regression_no_program_that_is_started_knows_the_root_keys(doors: Doors) -> None:
+    """They are in the environment that the service was started with; those of Ganesha and Samba are read by
+    whoever gets a foothold there.
+    """
+    processes = map(int, filter(str.isdigit, os.listdir("/proc")))
+    started = [pid for pid in processes if _is_below(pid, doors.service.process.pid)]
+    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in started}
+    assert {"ganesha.nfsd", "smbd"} <= names, names
+    for pid in started:
+        for file in ("environ", "cmdline"):
+            assert SECRET_KEY.encode() not in Path(f"/proc/{pid}/{file}").read_bytes(), (pid, names)
+
+
+def _is_below(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+        except FileNotFoundError:
+            return False
+        if pid == ancestor:
+            return True
+    return False

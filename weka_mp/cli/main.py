@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final
 
@@ -30,6 +31,9 @@ COMMANDS: Final = {
 }
 
 
+_OTHERS_WRITE: Final = 0o022
+
+
 class _Commands(click.Group):
     """Finds a command's object in the module of its name."""
 
@@ -55,6 +59,8 @@ def cli(store: str | None) -> None:
 
 def main() -> None:
     """The entry point of the program."""
+    # Whatever the shell says: nothing that is made (a log, a file of keys) may be written by everybody.
+    os.umask(os.umask(0) | _OTHERS_WRITE)
     try:
         cli.main(prog_name="weka-mp")
     except OSError as error:

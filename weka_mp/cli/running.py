@@ -13,6 +13,7 @@ from weka_mp.cli.refusals import Refusal
 from weka_mp.config import Config
 from weka_mp.errors import StoreUnusable
 from weka_mp.observe.logs import LogSink, configure_main
+from weka_mp.supervise.credentials import forget_secrets
 from weka_mp.supervise.keeper import StartFailed
 from weka_mp.supervise.service import Views
 from weka_mp.supervise.supervisor import Started, run_service
@@ -35,7 +36,12 @@ def run_in_foreground(config: Config, on_ready: Callable[[Started], None]) -> No
 
 def run(config: Config, sink: LogSink, on_ready: Callable[[Started], None]) -> None:
     """The same with an open log; raises StartFailed and StoreUnusable themselves."""
-    trio.run(run_service, config, os.environ, sink, on_ready)
+    given = dict(os.environ)
+    forget_secrets(os.environ)
+    try:
+        trio.run(run_service, config, given, sink, on_ready)
+    finally:
+        os.environ.update(given)  # it may be tried again, without a mount
 
 
 def open_log(config: Config) -> LogSink:

@@ -125,6 +125,7 @@ class RequestReader:
             raise BadRequest(HTTPStatus.BAD_REQUEST, "not an HTTP/1.1 request line")
         target = urlsplit(match[2].decode("ascii"))
         fields = [_field(line) for line in headers]
+        _refuse_pages(fields)
         length, authorization = _content_length(fields), _authorization(fields)
         method, path = match[1].decode("ascii"), unquote(target.path)
         return _Head(method, path, target.query, authorization, end + 4, length)
@@ -135,6 +136,15 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     if match is None:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "a malformed header")
     return match[1].lower(), match[2]
+
+
+def _refuse_pages(fields: list[tuple[bytes, bytes]]) -> None:
+    """Pages have no business here, whoever's they are: one that an administrator looks at could guess
+    passwords and lock users out from inside the network, without asking anybody ("simple requests" of Fetch).
+    """
+    origin = any(name == b"origin" for name, _ in fields)
+    if origin or any(name == b"sec-fetch-site" and value != b"none" for name, value in fields):
+        raise BadRequest(HTTPStatus.FORBIDDEN, "requests of pages in a browser are not served")
 
 
 def _authorization(fields: list[tuple[bytes, bytes]]) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 _REQUEST_SECONDS: Final = 10.0  # from the connection to a complete request, against slow clients
 _ANSWER_SECONDS: Final = 30.0  # to make and send the answer
-_CONNECTIONS: Final = 32  # at once; more wait in the listen queue
+_CONNECTIONS: Final = 32  # at once at each address; more wait in the listen queue
+_PAUSE_SECONDS: Final = 0.1  # when descriptors have run out: time for some to come back
 _HANDSHAKE: Final = b"\x16"  # the kind of TLS's first record (RFC 8446, 5.1)
 _PLAIN: Final = "this port speaks TLS, and the request came in the clear: use https (weka-mp: -H https://HOST)"
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
@@ -39,10 +41,8 @@ async def serve_admin(
 
     A unix socket's caller is trusted if it is root or of our uid.
     """
-    slots = trio.CapacityLimiter(_CONNECTIONS)
-
     async def serve_one(stream: trio.SocketStream) -> None:
-        async with slots, stream:
+        async with stream:
             try:
                 if certificates is None or stream.socket.family == socket.AF_UNIX:
                     await _serve(service, stream, stream)
@@ -53,8 +53,35 @@ async def serve_admin(
 
     async with trio.open_nursery() as nursery:
         for listener in listeners:
-            await nursery.start(trio.serve_listeners, serve_one, [listener])
+            nursery.start_soon(_accept, listener, serve_one)
         task_status.started()
+
+
+async def _accept(
+    listener: trio.SocketListener, serve_one: Callable[[trio.SocketStream], Awaitable[None]]
+) -> None:
+    """Until cancelled. Each listener has room of its own: whoever holds all of the network's does not keep
+    anybody from the socket. No connection is accepted, and no descriptor taken, before there is room.
+    """
+    room = trio.Semaphore(_CONNECTIONS)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        try:
+            await serve_one(stream)
+        finally:
+            room.release()
+
+    async with listener, trio.open_nursery() as nursery:
+        while True:
+            await room.acquire()
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                log.warning("cannot accept connections of administration: %s", error)
+                room.release()
+                await trio.sleep(_PAUSE_SECONDS)
+                continue
+            nursery.start_soon(serve, stream)
 
 
 async def _serve_secured(service: Service, plain: trio.SocketStream, certificates: Certificates) -> None:

@@ -6,17 +6,18 @@ import configparser
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.private_files import Exposed, create_private, read_private
 
-__all__ = ["CredentialsError", "RootCredentials", "root_credentials"]
+__all__ = ["CredentialsError", "RootCredentials", "forget_secrets", "root_credentials"]
 
 ACCESS_VARIABLE: Final = "WEKA_MP_ROOT_ACCESS_KEY"
 SECRET_VARIABLE: Final = "WEKA_MP_ROOT_SECRET_KEY"
 FILE_NAME: Final = "root-credentials"
+_OF_COMMANDS: Final = ("WEKA_MP_PASSWORD", "WEKA_MP_TOKEN")  # which the same shell may have set
 
 # No slash, comma or equals sign: the key stands in the Credential field of an Authorization header.
 _ACCESS_KEY: Final = re.compile(r"[A-Za-z0-9._@+-]{3,128}")
@@ -53,6 +54,14 @@ def root_credentials(directory: str, environ: Mapping[str, str]) -> RootCredenti
         return _read(path)
     except OSError as error:
         raise CredentialsError(f"{path}: {error.strerror}") from error
+
+
+def forget_secrets(environ: MutableMapping[str, str]) -> None:
+    """Take from the environment what is nobody else's business: every program that is started gets the rest,
+    those of others too (NFS-Ganesha, Samba).
+    """
+    for name in (ACCESS_VARIABLE, SECRET_VARIABLE, *_OF_COMMANDS):
+        environ.pop(name, None)
 
 
 def _from_environment(access: str | None, secret: str | None) -> RootCredentials:

@@ -54,10 +54,14 @@ def make_runtime_directory(store_id: str, environ: Mapping[str, str], uid: int) 
 
 
 def find_runtime_directory(store_id: str, environ: Mapping[str, str], uid: int) -> str | None:
-    """Where the service of this store has its sockets, None when none is there; root finds its own only."""
+    """Where the service of this store has its sockets, None when none is there; root finds its own only.
+
+    What is no directory of ours alone is passed over: in a directory that everybody may write to, somebody
+    else could wait there for the passwords that are sent.
+    """
     for base in _bases(environ, uid):
         path = os.path.join(base, store_id)
-        if os.path.lexists(admin_socket(path)):
+        if _is_private(base, uid) and _is_private(path, uid) and os.path.lexists(admin_socket(path)):
             return path
     return None
 
@@ -78,6 +82,15 @@ def _bases(environ: Mapping[str, str], uid: int) -> list[str]:
     candidates.append(f"/tmp/weka_mp-{uid}")
     room = _MAX_SOCKET_PATH - len("/") - 32 - _LONGEST_NAME
     return list(dict.fromkeys(base for base in candidates if len(os.fsencode(base)) <= room))
+
+
+def _is_private(path: str, uid: int) -> bool:
+    try:
+        attributes = os.lstat(path)
+    except OSError:
+        return False
+    ours = stat.S_ISDIR(attributes.st_mode) and attributes.st_uid == uid
+    return ours and not stat.S_IMODE(attributes.st_mode) & 0o077
 
 
 def _make_private(path: str, uid: int) -> None:

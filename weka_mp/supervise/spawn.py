@@ -22,7 +22,7 @@ import trio
 
 import weka_mp
 from weka_mp.ipc.peers import Handler, Peer
-from weka_mp.supervise.credentials import ACCESS_VARIABLE, SECRET_VARIABLE
+from weka_mp.supervise.credentials import forget_secrets
 
 __all__ = ["Child", "start_child"]
 
@@ -151,9 +151,8 @@ def _hand_over(popen: subprocess.Popen[bytes], plan: bytes) -> None:
 
 def _environment() -> dict[str, str]:
     """Ours without the secrets, and with this very package on the path wherever the child starts."""
-    environ = {
-        key: value for key, value in os.environ.items() if key not in (ACCESS_VARIABLE, SECRET_VARIABLE)
-    }
+    environ = dict(os.environ)
+    forget_secrets(environ)
     package_home = os.path.dirname(os.path.dirname(os.path.abspath(weka_mp.__file__)))
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, [package_home, environ.get("PYTHONPATH")]))
     return environ

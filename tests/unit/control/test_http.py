@@ -43,6 +43,10 @@ def test_garbage_is_refused_or_incomplete(data: bytes) -> None:
         (b"GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
+        (b"POST /api/v2/login HTTP/1.1\r\nOrigin: http://evil.example\r\n\r\n", 403),
+        (b"POST /api/v2/login HTTP/1.1\r\nOrigin: null\r\n\r\n", 403),
+        (b"GET /metrics HTTP/1.1\r\nSec-Fetch-Site: cross-site\r\n\r\n", 403),
+        (b"GET /metrics HTTP/1.1\r\nSec-Fetch-Site: same-origin\r\n\r\n", 403),
         (b"GET / HTTP/1.1\r\nA: " + b"b" * MAX_HEAD, 431),
     ],
 )
@@ -76,3 +80,7 @@ def test_the_authorization_is_kept_and_not_shown() -> None:
     assert request.authorization == "Bearer abc.def"
     assert "abc" not in repr(request)
     assert "word" not in repr(Request("POST", "/", b'{"password": "word"}'))
+
+
+def test_who_types_an_address_into_a_browser_is_answered() -> None:
+    assert RequestReader().feed(b"GET /metrics HTTP/1.1\r\nSec-Fetch-Site: none\r\n\r\n") is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from tests.unit.tls.certificates import bundle_of, self_signed_settings, trusting
 from weka_mp.clock import SystemClock
@@ -165,11 +166,34 @@ def test_only_root_and_our_uid_are_trusted(monkeypatch: pytest.MonkeyPatch) -> N
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert server._is_trusted(ours)  # type: ignore[arg-type]
-        if os.geteuid() != 0:
-            monkeypatch.setattr(os, "geteuid", lambda: 4242)
-            assert not server._is_trusted(ours)  # type: ignore[arg-type]
+        for peer, own, wanted in ((0, 42, True), (42, 42, True), (42, 0, False), (65534, 42, False)):
+            monkeypatch.setattr(os, "geteuid", lambda own=own: own)
+            told = server._UCRED.pack(1, peer, 0)
+            monkeypatch.setattr(socket.socket, "getsockopt", lambda *_, told=told: told)
+            assert server._is_trusted(ours) is wanted  # type: ignore[arg-type]
 
 
 def test_nobody_at_the_socket(tmp_path: Path) -> None:
     with pytest.raises(Unreachable):
         AdminClient(str(tmp_path / "none.sock")).request("GET", "/api/v2/status")
+
+
+async def test_regression_whoever_fills_the_network_keeps_nobody_from_the_socket(tmp_path: Path) -> None:
+    """Connections that say nothing, which need no key: no more are accepted than there is room for, and the
+    commands that could end them (and delete a user) still get through.
+    """
+    async with served(FakeService(), tmp_path) as (path, port), contextlib.AsyncExitStack() as stack:
+        for _ in range(server._CONNECTIONS + 8):
+            await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        serving = [task for task in _tasks(trio.lowlevel.current_root_task()) if "serve_one" in task.name
+                   or task.name.endswith(".serve")]
+        assert len(serving) == server._CONNECTIONS
+        with trio.fail_after(5):
+            client = AdminClient(path)
+            assert await trio.to_thread.run_sync(client.request, "GET", "/health/live") == {"status": "ok"}
+
+
+def _tasks(task: trio.lowlevel.Task) -> list[trio.lowlevel.Task]:
+    children = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return [task, *(found for child in children for found in _tasks(child))]

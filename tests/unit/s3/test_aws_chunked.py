@@ -180,6 +180,15 @@ def test_swapped_chunks_break_the_chain():
     assert refused(ChunkedDecoder(SIGNED, 16384, signing=signing()), swapped) == "SignatureDoesNotMatch"
 
 
+def test_a_chunk_has_a_signature_exactly_where_chunks_are_signed():
+    """Neither is one that is missing forgiven, nor one that nobody would look at passed over."""
+    bare = encode([b"abc"])
+    assert refused(ChunkedDecoder(SIGNED, 3, signing=signing()), bare) == "IncompleteBody"
+    last = encode([b"abc"], seed=SEED).rpartition(b"0;")[0] + b"0\r\n\r\n"
+    assert refused(ChunkedDecoder(SIGNED, 3, signing=signing()), last) == "IncompleteBody"
+    assert refused(ChunkedDecoder(PLAIN, 3), encode([b"abc"], seed=SEED)) == "IncompleteBody"
+
+
 def test_wrong_trailer_signature():
     wire = encode([b"abc"], seed=SEED, trailers={CRC32C: "AAAAAA=="}).replace(b"AAAAAA", b"BBBBBB")
     decoder = ChunkedDecoder(SIGNED_TRAILER, 3, signing=signing(), declared_trailers=frozenset({CRC32C}))

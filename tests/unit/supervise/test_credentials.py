@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.configloader import load_config
 
-from weka_mp.supervise.credentials import CredentialsError, root_credentials
+from weka_mp.supervise.credentials import CredentialsError, forget_secrets, root_credentials
 
 
 def test_made_once_private_and_in_the_form_of_aws(tmp_path: Path) -> None:
@@ -75,3 +75,13 @@ def test_no_place_to_keep_them(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CredentialsError, match=r"Not a directory|File exists"):
         root_credentials(str(tmp_path / "file"), {})
+
+
+def test_what_was_read_is_nobody_elses() -> None:
+    """Programs that are started get the rest; tests/reexport looks at all of a running service."""
+    environ = {
+        "WEKA_MP_ROOT_ACCESS_KEY": "root", "WEKA_MP_ROOT_SECRET_KEY": "longenough", "PATH": "/bin",
+        "WEKA_MP_PASSWORD": "x", "WEKA_MP_TOKEN": "x", "WEKA_MP_S3": "none",
+    }  # fmt: skip
+    forget_secrets(environ)
+    assert environ == {"PATH": "/bin", "WEKA_MP_S3": "none"}

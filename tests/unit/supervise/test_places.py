@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,24 @@ def test_somebody_elses_directory_is_not_used(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(places, "_bases", lambda environ, uid: [str(tmp_path / "link")])
     with pytest.raises(places.PlaceError, match="somebody else"):
         places.make_runtime_directory(ID, {}, os.getuid())
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda base, path: os.chmod(base, 0o777), lambda base, path: os.chmod(path, 0o755),
+    lambda base, path: os.chown(path, 65534, 65534), lambda base, path: os.chown(base, 65534, 65534),
+    lambda base, path: base.rename(base.parent / "theirs") and base.symlink_to(base.parent / "theirs"),
+])  # fmt: skip
+def test_regression_no_password_is_sent_to_a_socket_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path, Path], object]
+) -> None:
+    """In /tmp anybody may wait with a socket of the service's name until the service itself is gone."""
+    base = tmp_path / "run"
+    monkeypatch.setattr(places, "_bases", lambda environ, uid: [str(base)])
+    path = Path(places.make_runtime_directory(ID, {}, os.getuid()))
+    Path(places.admin_socket(str(path))).touch()
+    assert places.find_runtime_directory(ID, {}, os.getuid()) == str(path)
+    try:
+        spoil(base, path)
+    except PermissionError:
+        os.chmod(base, 0o711)  # who may not give a directory away
+    assert places.find_runtime_directory(ID, {}, os.getuid()) is None
