@@ -312,7 +312,7 @@ def test_temporary_credentials_of_the_api(office: Office) -> None:
         ("PUT", "/lockoutConfig", {"failed_attempts": True}, 400, "whole number"),
         ("PUT", "/lockoutConfig", {}, 400, "nothing to change"),
         ("POST", "/s3/policies", {"policy_name": "p", "policy_file_content": "{"}, 400, "not JSON"),
-        ("POST", "/s3/policies", {"policy_name": "p", "policy_file_content": {"Id": ""}}, 400, "Id"),
+        ("POST", "/s3/policies", {"policy_name": "p", "policy_file_content": {"Ids": ""}}, 400, "Ids"),
         ("POST", "/s3/policies", {"policy_name": "readonly", "policy_file_content": POLICY}, 409, "already"),
         ("DELETE", "/s3/policies/readonly", None, 403, "predefined"),
         ("POST", "/s3/policies/attach", {"policy_name": "none", "user_name": "ann"}, 404, "none"),
