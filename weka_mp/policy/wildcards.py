@@ -5,13 +5,14 @@ A pattern is kept as text in which two code points stand for the wildcards. They
 no text from UTF-8 contains: so a literal ``*``, or one that came in through a variable, is no wildcard.
 
 A pattern is a row of parts between its ``*``. Taking each part at the first place where it fits is enough to
-decide, so the work is bounded by the product of both lengths, however many ``*`` there are.
+decide. Where a part fits is found for all places of the text at once, so a character of the pattern costs one
+operation on a number of as many bits as the text has characters, whatever the pattern and the text are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ MANY: Final = "\ud800"
 ONE: Final = "\ud801"
 
 _STARS: Final = re.compile(r"\*+")
+_ROW: Final = re.compile(f"{MANY}+")
 
 Matcher = Callable[[str], bool]
 
@@ -72,18 +74,33 @@ class _Part(NamedTuple):
 
     def find(self, text: str, start: int, end: int) -> int:
         """The first place in text[start:end] where the part fits whole, else -1."""
-        offset, run = self.anchor
         last = end - self.length
-        at = start
-        while at <= last:
-            found = text.find(run, at + offset, last + offset + len(run))
-            if found < 0:
+        if last < start:
+            return -1
+        offset, run = self.anchor
+        found = text.find(run, start + offset, last + offset + len(run))
+        if found < 0 or len(self.runs) <= 1:
+            return max(found - offset, -1)
+        fits = (1 << last + 1) - (1 << start)
+        places = _places_kept(text)
+        for offset, run in self.runs:
+            for at, character in enumerate(run, offset):
+                fits &= places.get(character, 0) >> at
+            if not fits:
                 return -1
-            at = found - offset
-            if self.stands_at(text, at):
-                return at
-            at += 1
-        return -1
+        return (fits & -fits).bit_length() - 1
+
+
+def _places(text: str) -> Mapping[str, int]:
+    """Where each character stands, as the bits of a number: so many places are compared at once."""
+    places: dict[str, int] = {}
+    for at, character in enumerate(text):
+        places[character] = places.get(character, 0) | 1 << at
+    return places
+
+
+_places_kept: Final = lru_cache(maxsize=16)(_places)
+"""One resource is compared with many patterns."""
 
 
 def _between_stars(pattern: str) -> Matcher:
@@ -106,23 +123,12 @@ def _between_stars(pattern: str) -> Matcher:
 
 def overlaps_below(pattern: str, prefix: str) -> bool:
     """Whether an encoded `pattern` matches any text that begins with `prefix` and goes on behind it."""
-    places = _past_stars(pattern, {0})
+    pattern = _ROW.sub(MANY, pattern)
+    meant = _places(pattern)
+    many, one = meant.get(MANY, 0), meant.get(ONE, 0)
+    # The places in the pattern that may be the next to be matched, as bits; a * may stand for nothing.
+    places = 1 | (many & 1) << 1
     for character in prefix:
-        ahead = {
-            place if pattern[place] == MANY else place + 1
-            for place in places
-            if place < len(pattern) and pattern[place] in (MANY, ONE, character)
-        }
-        places = _past_stars(pattern, ahead)
-    return any(place < len(pattern) for place in places)
-
-
-def _past_stars(pattern: str, places: set[int]) -> set[int]:
-    """`places` in a pattern, and those that are reached by letting a ``*`` stand for nothing."""
-    reached = set(places)
-    for place in places:
-        # Behind one that was reached before, everything has been or will be.
-        while place < len(pattern) and pattern[place] == MANY and place + 1 not in reached:
-            place += 1
-            reached.add(place)
-    return reached
+        places = places & many | (places & (one | meant.get(character, 0))) << 1
+        places |= (places & many) << 1
+    return bool(places & (1 << len(pattern)) - 1)

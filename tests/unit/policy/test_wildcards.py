@@ -40,6 +40,25 @@ def test_many_wildcards_do_not_take_for_ever(pattern: str) -> None:
     assert matches("a" * 1100 + "b")
 
 
+@pytest.mark.parametrize("letters", [64, 128, 256])
+def test_regression_a_long_part_with_question_marks_is_sought_at_all_places_at_once(letters: int) -> None:
+    matches = compile_pattern(encode("*" + "a?" * letters + "b*"))
+    for tail in range(300):  # place by place it took a minute
+        assert not matches("a" * (1024 - tail))
+    assert matches("a" * 700 + "b" + "a" * tail)
+
+
+@given(st.lists(_PIECES, max_size=30).map("".join), st.text("aabb/", max_size=30))
+def test_regression_a_part_is_found_at_its_first_place(pattern: str, text: str) -> None:
+    assert compile_pattern(encode(f"*{pattern}*"))(text) is by_expression(encode(f"*{pattern}*"), text)
+
+
+def test_regression_a_long_prefix_is_compared_with_a_long_pattern_in_time() -> None:
+    for pattern in ("*a" * 10_000, "?*" * 10_000, "*a?" * 6_000):
+        assert overlaps_below(encode(pattern), "a" * 1100)
+        assert not overlaps_below(encode("b" + pattern), "a" * 1100)
+
+
 @pytest.mark.parametrize("pattern", ["*" * 20_000, "*a" * 10_000, "?*" * 10_000])
 def test_regression_many_wildcards_in_a_resource_are_compared_with_the_bucket_in_time(pattern: str) -> None:
     assert overlaps_below(encode(pattern), "a" * 80 + "/")
