@@ -75,6 +75,9 @@ NO_TABLE = {
     "bench": "pages of results; -o is a file",
     "completion": "a script", "s3 policy show": "a policy", "s3 bucket policy get-json": "a policy",
     "security tls download": "a certificate", "user generate-token": "a token",
+    **dict.fromkeys(("s3 cluster create", "s3 cluster add", "s3 cluster update", "s3 cluster destroy",
+                     "s3 cluster remove", "s3 cluster containers", "s3 log-level get", "s3 log-level set"),
+                    "why it is not here"),
     "s3 policy attach": "a sentence", "s3 policy detach": "a sentence",
 }  # fmt: skip
 """Commands that print something which is neither a table nor a record, and what."""

@@ -176,6 +176,14 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert "name=ann" in ok("events", "-F", "type=UserPasswordChangedByAnotherUser", "-o", "parameters")
     assert "S3AsssumeRoleEvent" in ok("events", "list-types", "--no-header", "-o", "type")
     refused("events", "--start-time", "yesterday", status=2)
+    logged_in = ok("user", "login", "ann", typed=f"{PASSWORD}\n").strip()
+    assert ok("user", "whoami", "--no-header", "-o", "username", WEKA_MP_TOKEN=logged_in).strip() == "ann"
+    refused("user", "login", "ann", "Wrong-Horse-1")
+    workers = json.loads(ok("s3", "cluster", "-J"))
+    assert workers == json.loads(ok("s3", "cluster", "status", "-J"))
+    assert [worker["status"] for worker in workers] in ([], ["Online"])
+    assert "weka-mp serve" in refused("s3", "cluster", "create", "default", ".config_fs", "--port", "9000")
+    assert "--log-level" in refused("s3", "log-level", "get")
     refused("events", "--type", "Nothing")
     return {"made": made["Secret-Key"], "temporary": keys_of(temporary)["Secret-Key"], "token": token}
 
@@ -226,6 +234,11 @@ OPTIONS = {
     "s3 bucket policy get": WHERE | TABLE,
     "s3 bucket policy get-json": WHERE,
     "s3 bucket policy unset": WHERE,
+    "s3 cluster status": WHERE | TABLE,
+    **dict.fromkeys(("s3 cluster create", "s3 cluster add", "s3 cluster update", "s3 cluster destroy",
+                     "s3 cluster remove", "s3 cluster containers", "s3 log-level get", "s3 log-level set"),
+                    set()),
+    "user login": WHERE | TABLE,
     "s3 policy list": WHERE | TABLE | {"--users"},
     "s3 policy show": WHERE,
     "s3 policy create": WHERE,

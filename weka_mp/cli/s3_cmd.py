@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from weka_mp.cli import s3_bucket, s3_credentials, s3_policy
+from weka_mp.cli import s3_bucket, s3_cluster, s3_credentials, s3_policy
 
 __all__ = ["command"]
 
@@ -15,6 +15,8 @@ def command() -> None:
 
 
 command.add_command(s3_bucket.bucket)
+command.add_command(s3_cluster.cluster)
+command.add_command(s3_cluster.log_level)
 command.add_command(s3_policy.policy)
 command.add_command(s3_credentials.service_account)
 command.add_command(s3_credentials.sts)

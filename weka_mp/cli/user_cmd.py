@@ -116,6 +116,22 @@ def revoke_tokens(where: Where, name: str | None) -> None:
         reached.ask("DELETE", path, missing=_MISSING)
 
 
+@command.command("login")
+@click.argument("name")
+@click.argument("password", metavar="[PASSWORD|-]", required=False)
+@where_options
+@table_options
+def login(where: Where, table: TableOptions, name: str, password: str | None) -> None:
+    """Print a token of five minutes for WEKA_MP_TOKEN; with -J also the one that renews it."""
+    body = {"username": name, "password": read_secret(password, f"Password of {name}")}
+    with session(where, anonymous=True) as reached:
+        answer = reached.ask("POST", place("login"), body)
+    if table.asked:
+        print_table(("access_token", "refresh_token", "token_type", "expires_in"), [answer], table)
+    else:
+        click.echo(answer["access_token"])
+
+
 @command.command("generate-token")
 @click.option(
     "--access-token-timeout", type=int, metavar="SECONDS", help="How long it lives. [default: 30 days]"

@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl
 from weka_mp.control import identity_routes
 from weka_mp.control.desk import Question
 from weka_mp.control.http import BadRequest, Request, Response, json_response
+from weka_mp.control.not_built import NOT_BUILT, refusal
+from weka_mp.control.openapi import openapi_document
 from weka_mp.control.service import NoSuchJob, Service
 from weka_mp.errors import (
     BucketMissing,
@@ -46,10 +48,12 @@ class Route:
 
 
 async def _live(service: Service, request: Request) -> Response:
+    """Whether the process answers."""
     return json_response(HTTPStatus.OK, {"status": "ok"})
 
 
 async def _ready(service: Service, request: Request) -> Response:
+    """Whether every part does its work."""
     health = await service.health()
     status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE
     return json_response(
@@ -58,7 +62,18 @@ async def _ready(service: Service, request: Request) -> Response:
 
 
 async def _metrics(service: Service, request: Request) -> Response:
+    """Counts for Prometheus, as text."""
     return Response(HTTPStatus.OK, await service.metrics(), CONTENT_TYPE)
+
+
+async def _openapi(service: Service, request: Request) -> Response:
+    """This document."""
+    plain = [
+        (route.method, route.path.pattern.replace("\\", ""), " ".join((route.handler.__doc__ or "").split()))
+        for route in ROUTES
+        if route.public
+    ]
+    return json_response(HTTPStatus.OK, openapi_document(plain, refused=NOT_BUILT))
 
 
 async def _status(service: Service, request: Request) -> Response:
@@ -108,6 +123,7 @@ ROUTES: Final = (
     Route("GET", re.compile(r"/health/live"), _live, public=True),
     Route("GET", re.compile(r"/health/ready"), _ready, public=True),
     Route("GET", re.compile(r"/metrics"), _metrics, public=True),
+    Route("GET", re.compile(r"/api/v2/docs/openapi\.json"), _openapi, public=True),
     Route("GET", re.compile(r"/api/v2/status"), _status, public=False),
     Route("POST", re.compile(r"/api/v2/etag/fill"), _start_fill, public=False),
     Route("GET", re.compile(r"/api/v2/etag/fill/(?P<job>[0-9]{1,12})"), _fill_state, public=False),
@@ -123,6 +139,9 @@ ROUTES: Final = (
 async def respond(service: Service, request: Request, *, trusted: bool, source: str = "local") -> Response:
     """The answer to one request; failures are answers too. `source`: the client's address."""
     try:
+        reason = refusal(_method(request), request.path)
+        if reason is not None:
+            return _problem(HTTPStatus.NOT_IMPLEMENTED, reason)
         identity = _find_identity(request)
         if identity is not None:
             question = Question(

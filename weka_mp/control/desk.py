@@ -7,7 +7,7 @@ stopped store: both hand over a method, a path and a body.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -105,6 +105,7 @@ class Desk:
         self.issuer = CredentialIssuer(identities)
         self.logins = AdminLogins(identities, LockOut(namespace.clock))
         self.events = EventLog(namespace)
+        self.service: Callable[[], Mapping[str, Any]] | None = None  # of the one that runs: what runs where
 
     @property
     def tls(self) -> TlsState:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from weka_mp.control import bucket_verbs, events, policy_verbs, tls_verbs, user_verbs
+from weka_mp.control import bucket_verbs, cluster_verbs, events, policy_verbs, tls_verbs, user_verbs
 from weka_mp.control.desk import Answer, Changed, Desk, Question, failure
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import Verb, check_verb
@@ -85,6 +85,8 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute("GET", "/tls/certificate", Verb.SHOW_TLS, tls_verbs.download_certificate),
     IdentityRoute("GET", "/events", Verb.LIST_EVENTS, events.list_events, events.LIST_FIELDS),
     IdentityRoute("GET", "/events/describe", Verb.LIST_EVENTS, events.list_types),
+    IdentityRoute("GET", "/s3", Verb.SHOW_CLUSTER, cluster_verbs.show_cluster),
+    IdentityRoute("GET", "/s3/containersAreReady", Verb.SHOW_CLUSTER, cluster_verbs.are_ready),
     IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
     IdentityRoute(
         "POST", "/s3/policies", Verb.CHANGE_POLICIES, policy_verbs.add_policy,

@@ -36,6 +36,7 @@ class Verb(enum.Enum):
     SHOW_TLS = "see the certificate of TLS"
     CHANGE_TLS = "change the certificate of TLS"
     LIST_EVENTS = "list events"
+    SHOW_CLUSTER = "see how S3 is served"
 
 
 _CLUSTER: Final = frozenset({Role.CLUSTER_ADMIN})
@@ -60,6 +61,7 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.SHOW_TLS: _LOOKERS,
     Verb.CHANGE_TLS: _CLUSTER,
     Verb.LIST_EVENTS: _LOOKERS,
+    Verb.SHOW_CLUSTER: _LOOKERS,
 }
 """verb → the roles that have it. docs/ADMINISTRATION.md has the same table, which a test compares."""
 

@@ -172,6 +172,7 @@ class RunningService:
         def answer() -> Answer:
             try:
                 desk = self._desk.get()
+                desk.service = self.status
             except (IdentityError, NamespaceError) as error:
                 return failure(error)
             return identity_routes.answer(desk, question, route, named)

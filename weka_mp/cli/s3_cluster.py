@@ -1,0 +1,63 @@
+"""``weka-mp s3 cluster`` and ``weka-mp s3 log-level``."""
+
+from __future__ import annotations
+
+import click
+
+from weka_mp.cli.administration import Where, place, session, where_options
+from weka_mp.cli.refusals import Refusal
+from weka_mp.cli.tables import TableOptions, print_table, table_options
+from weka_mp.control.not_built import NOT_BUILT
+
+__all__ = ["cluster", "log_level"]
+
+_COLUMNS = ("name", "hostname", "status", "restarts")
+
+
+@click.group("cluster", invoke_without_command=True)
+@where_options
+@table_options
+@click.pass_context
+def cluster(context: click.Context, /, where: Where, table: TableOptions) -> None:
+    """The S3 service as a whole; without a word what `status` says."""
+    if context.invoked_subcommand is None:
+        _show(where, table)
+
+
+@cluster.command("status")
+@where_options
+@table_options
+def status(where: Where, table: TableOptions) -> None:
+    """Show each worker that serves S3, and whether it is ready. A stopped service has none."""
+    _show(where, table)
+
+
+def _show(where: Where, table: TableOptions) -> None:
+    with session(where) as reached:
+        print_table(_COLUMNS, reached.ask("GET", place("s3"))["containers"], table)
+
+
+@click.group("log-level")
+def log_level() -> None:
+    """How much the service logs: an option of its start."""
+
+
+def _refused(name: str, method: str, path: str) -> click.Command:
+    """A command of WEKA's that has no business here: whatever is said with it, the reason is the answer."""
+    reason = NOT_BUILT[(method, path)]
+
+    @click.command(name, help=f"Not here: {reason}.", context_settings={"ignore_unknown_options": True})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def command(words: tuple[str, ...]) -> None:
+        raise Refusal(f"there is no {name}: {reason}")
+
+    return command
+
+
+for _name, _method, _path in (
+    ("create", "POST", "/s3"), ("add", "POST", "/s3"), ("update", "PUT", "/s3"),
+    ("destroy", "DELETE", "/s3"), ("remove", "DELETE", "/s3"), ("containers", "POST", "/s3/containers"),
+):  # fmt: skip
+    cluster.add_command(_refused(_name, _method, _path))
+for _name, _method in (("get", "GET"), ("set", "POST")):
+    log_level.add_command(_refused(_name, _method, "/s3/debug"))
