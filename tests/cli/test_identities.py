@@ -235,9 +235,10 @@ OPTIONS = {
     "s3 bucket policy get-json": WHERE,
     "s3 bucket policy unset": WHERE,
     "s3 cluster status": WHERE | TABLE,
-    **dict.fromkeys(("s3 cluster create", "s3 cluster add", "s3 cluster update", "s3 cluster destroy",
-                     "s3 cluster remove", "s3 cluster containers", "s3 log-level get", "s3 log-level set"),
-                    set()),
+    **{f"s3 cluster {name}": set() for name in (
+        "create", "add", "update", "destroy", "remove", "containers")},
+    "s3 log-level get": set(),
+    "s3 log-level set": set(),
     "user login": WHERE | TABLE,
     "s3 policy list": WHERE | TABLE | {"--users"},
     "s3 policy show": WHERE,
