@@ -19,6 +19,21 @@ _SEED = 20261122
 """Of random programs and histories. A change is judged by the same ones as the one before; `-1` hunts."""
 
 
+_BESIDE_EACH_OTHER = frozenset({
+    "arch", "cli", "crash", "faults", "fuzz", "packaging", "server", "smoke", "unit",
+})  # fmt: skip
+"""Rooms whose tests share nothing but the processors, unless they are marked otherwise."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`beside`: what tools/test runs on all processors at once."""
+    alone = ("alone", "mount", "clients", "soak")
+    for item in items:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        if room in _BESIDE_EACH_OTHER and not any(item.get_closest_marker(name) for name in alone):
+            item.add_marker("beside")
+
+
 def mounts_below(folder: Path) -> list[str]:
     """Mount points below `folder` in this mount namespace, innermost first (proc(5), mountinfo, field 5)."""
     found = []

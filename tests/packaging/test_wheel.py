@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARY = "weka_mp/_native/libweka_mp_native.so"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

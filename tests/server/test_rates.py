@@ -12,7 +12,7 @@ from tests.server.identities import running_office
 from tests.server.raw_http import read_answer, signed
 from weka_mp.server.limits import Limits
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def codes(endpoint, wire: bytes, times: int) -> list[str]:

@@ -20,7 +20,7 @@ from tests.server.identities import PASSWORD, Office, allowing, document, statem
 from tests.server.raw_http import Answer, read_answer, send, signed
 from tests.server.test_objects import failure
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 DENIED = (403, "AccessDenied")
 PUBLIC = document({**statement("Allow", "s3:*", "bucket", "bucket/*"), "Principal": "*"})
