@@ -79,6 +79,13 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     assert ok(*get, "photos") == "none\n"
     assert "has no policy" in refused("s3", "bucket", "policy", "get-json", "photos")
     assert "weka-mp s3 bucket list" in refused(*get, "missing")
+    posix = ("s3", "bucket", "posix")
+    assert ok(*posix, "photos") == "default\n"
+    for word in ("on", "off", "default"):
+        ok(*posix, "photos", word)
+        assert ok(*posix, "photos") == f"{word}\n"
+    refused(*posix, "photos", "maybe", status=2)
+    assert "weka-mp s3 bucket list" in refused(*posix, "missing", "on")
 
     (store / "photos" / "k").write_bytes(b"kept")
     assert "not empty" in refused("s3", "bucket", "destroy", "photos")

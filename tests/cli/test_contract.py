@@ -15,6 +15,7 @@ from weka_mp.config import OPTIONS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "CONFIGURATION.md").read_text("utf-8")
 OF_S3_OR_GIVEN = {"--store", "--mount", "--s3", "--workers", "--region", "--domain", "--sigv2",
+                  "--posix-permissions",
                   "--max-connections", "--max-connections-per-address", "--head-timeout", "--idle-timeout",
                   "--body-timeout", "--send-timeout", "--min-rate", "--tls-client-ca",
                   "--trusted-proxy", "--max-requests-per-user", "--max-requests-per-address"}
@@ -79,6 +80,7 @@ NO_TABLE = {
                      "s3 cluster remove", "s3 cluster containers", "s3 log-level get", "s3 log-level set"),
                     "why it is not here"),
     "s3 policy attach": "a sentence", "s3 policy detach": "a sentence",
+    "s3 bucket posix": "a word",
 }  # fmt: skip
 """Commands that print something which is neither a table nor a record, and what."""
 

@@ -92,11 +92,14 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert ok("user", "add", "ann", "s3", "--posix-uid", "1000", typed=f"{PASSWORD}\n") == ""
     ok("user", "add", "eve", "readonly", "-", typed=f"{PASSWORD}\n")
     ok("user", "add", "max", "s3", PASSWORD, "--account", "acme", "--display-name", "Acme")
-    ok("user", "update", "ann", "--posix-gid", "1001")
+    ok("user", "update", "ann", "--posix-gid", "1001", "--posix-groups", "7,8")
+    assert "GID" in refused("user", "update", "ann", "--posix-groups", "staff", status=2)
     assert json.loads(ok("user", "list", "-J", "-F", "username=ann")) == [
         {"username": "ann", "role": "s3", "account": "root", "posix_uid": 1000, "posix_gid": 1001,
-         "s3_policy": None, "iam_policies": []}
+         "posix_groups": [7, 8], "s3_policy": None, "iam_policies": []}
     ]  # fmt: skip
+    ok("user", "update", "ann", "--posix-groups", "")
+    assert json.loads(ok("user", "list", "-J", "-F", "username=ann"))[0]["posix_groups"] == []
     assert ok("user", "list", "-f", "csv", "-o", "username,account", "-s", "-username", "--no-header") == (
         "root,root\nmax,acme\neve,root\nann,root\n"
     )
@@ -166,7 +169,7 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     ok("user", "delete", "eve")
     events = json.loads(ok("events", "--num-results", "0", "-J"))
     assert [event["type"] for event in events[:4]] == ["UserCreated"] * 3 + ["UserRoleChanged"]
-    assert len(events) == 23
+    assert len(events) == 24
     newest = ok("events", "-f", "csv", "--no-header", "-o", "type,user,source", "--num-results", "2",
                 "--direction", "dsc", "--start-time", "5m", "-U")
     assert newest == "UserDeleted,root,local\nLockoutConfigUpdated,root,local\n"
@@ -218,8 +221,9 @@ def test_a_malformed_policy_file_is_refused_with_its_place(terminal: Terminal, t
 WHERE = {"--store", "-H", "--HOST", "-P", "--PORT", "--cacert"}
 TABLE = {"-J", "--json", "-f", "--format", "-o", "--output", "-s", "--sort", "-F", "--filter", "--no-header"}
 OPTIONS = {
-    "user add": WHERE | {"--posix-uid", "--posix-gid", "--account", "--display-name", "--email"},
-    "user update": WHERE | {"--role", "--posix-uid", "--posix-gid"},
+    "user add": WHERE
+    | {"--posix-uid", "--posix-gid", "--posix-groups", "--account", "--display-name", "--email"},
+    "user update": WHERE | {"--role", "--posix-uid", "--posix-gid", "--posix-groups"},
     "user passwd": WHERE | {"--username"},
     "user delete": WHERE,
     "user list": WHERE | TABLE,
@@ -229,6 +233,7 @@ OPTIONS = {
     "s3 bucket create": WHERE | {"--policy", "--policy-json", "--existing-path", "--fs-name"},
     "s3 bucket list": WHERE | TABLE,
     "s3 bucket destroy": WHERE | {"--unlink"},
+    "s3 bucket posix": WHERE,
     "s3 bucket policy set": WHERE,
     "s3 bucket policy set-custom": WHERE,
     "s3 bucket policy get": WHERE | TABLE,

@@ -17,6 +17,7 @@ __all__ = ["bucket"]
 
 _COLUMNS = ("name", "hard", "used", "path", "source", "versioning", "object-lock")
 _MISSING = "weka-mp s3 bucket list shows what there is"
+_POSIX = ("on", "off", "default")
 _NAMES = (NONE, *BUCKET_POLICIES)
 
 
@@ -73,6 +74,22 @@ def destroy(where: Where, name: str, unlink: bool) -> None:
     """Remove the bucket NAME, which must be empty."""
     with session(where) as reached:
         reached.ask("DELETE", place("s3", "buckets", name), {"unlink": unlink}, missing=_MISSING)
+
+
+@bucket.command("posix")
+@click.argument("name", metavar="BUCKET")
+@click.argument("word", metavar="[on|off|default]", required=False, type=click.Choice(_POSIX))
+@where_options
+def posix(where: Where, name: str, word: str | None) -> None:
+    """Say whether modes and ACLs bind S3 users in BUCKET, or set it. default: as the service was told
+    (--posix-permissions).
+    """
+    path = place("s3", "buckets", name, "posixPermissions")
+    with session(where) as reached:
+        if word is None:
+            click.echo(reached.ask("GET", path, missing=_MISSING)["posix_permissions"])
+        else:
+            reached.ask("PUT", path, {"posix_permissions": word}, missing=_MISSING)
 
 
 @bucket.group("policy")

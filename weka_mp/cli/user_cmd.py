@@ -13,11 +13,26 @@ from weka_mp.identity import Role
 
 __all__ = ["command"]
 
-_COLUMNS = ("username", "role", "account", "posix_uid", "posix_gid", "s3_policy", "iam_policies")
+_COLUMNS = (
+    "username", "role", "account", "posix_uid", "posix_gid", "posix_groups", "s3_policy", "iam_policies",
+)
 _MISSING = "weka-mp user list shows who there is"
 _role = click.Choice([role.value for role in Role])
 _uid = click.option("--posix-uid", type=int, metavar="UID", help="Owner of what an s3 user makes.")
 _gid = click.option("--posix-gid", type=int, metavar="GID", help="Its group.")
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
+    try:
+        return None if value is None else [int(word) for word in value.split(",") if word]
+    except ValueError:
+        raise click.BadParameter("GID[,GID...] is wanted", context, parameter) from None
+
+
+_groups = click.option(
+    "--posix-groups", metavar="GID[,...]", callback=_numbers,
+    help="Further groups by which modes and ACLs judge it; '' for none.",
+)
 
 
 @click.group("user", short_help="Users of S3 and of administration.")
@@ -35,6 +50,7 @@ def command() -> None:
 @click.argument("password", metavar="[PASSWORD|-]", required=False)
 @_uid
 @_gid
+@_groups
 @click.option(
     "--account", metavar="ACCOUNT", help="Whose user it is; made when it is missing. [default: root]"
 )
@@ -57,12 +73,13 @@ def add(where: Where, name: str, password: str | None, **given: Any) -> None:
 @click.option("--role", type=_role, help="Another role ends all that the user gave out.")
 @_uid
 @_gid
+@_groups
 @where_options
 def update(where: Where, name: str, **given: Any) -> None:
-    """Change a user's role, uid or gid."""
+    """Change a user's role, uid, gid or groups."""
     body = _given(given)
     if not body:
-        raise click.UsageError("nothing to change: give --role, --posix-uid or --posix-gid")
+        raise click.UsageError("nothing to change: give --role, --posix-uid, --posix-gid or --posix-groups")
     with session(where) as reached:
         reached.ask("PUT", place("users", name), body, missing=_MISSING)
 

@@ -168,6 +168,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         switch=True,
     ),
     Option(
+        "posix_permissions",
+        parse_choice("on", "off"),
+        "off",
+        "off",
+        "on|off",
+        "Whether modes and ACLs of directories and files bind S3 users too, each by its uid, gid and groups;"
+        " for buckets of which weka-mp s3 bucket posix says nothing else. Needs root.",
+    ),
+    Option(
         "tls",
         parse_choice("auto", "on", "off"),
         "auto",

@@ -31,6 +31,7 @@ class Config:
     domain: tuple[str, ...]
     attr_timeout: float
     sigv2: bool
+    posix_permissions: str
     tls: str
     tls_cert: tuple[str, ...]
     tls_key: tuple[str, ...]

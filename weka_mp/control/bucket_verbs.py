@@ -6,7 +6,9 @@ Each takes the desk, who asks, the body's fields and what the path named; each r
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from weka_mp.control.desk import Changed, Desk
@@ -36,11 +38,12 @@ from weka_mp.policy.canned import BUCKET_POLICIES, NONE, bucket_policy_name, buc
 from weka_mp.values import BucketName
 
 __all__ = [
-    "create_bucket", "destroy_bucket", "list_buckets", "policy_name", "policy_text", "set_policy",
-    "set_policy_text",
+    "create_bucket", "destroy_bucket", "list_buckets", "policy_name", "policy_text", "posix_permissions",
+    "set_policy", "set_policy_text", "set_posix_permissions",
 ]  # fmt: skip
 
 _NAMES: Final = (NONE, *BUCKET_POLICIES)
+_WORDS: Final[Mapping[bool | None, str]] = {True: "on", False: "off", None: "default"}
 _New = tuple[Grants, tuple[tuple[str, str], ...]]
 
 
@@ -183,6 +186,32 @@ def _put(desk: Desk, name: BucketName, policy: _New | None) -> None:
         raise InvalidInput(f"the bucket {name} can have no policy. {error}") from error
     except BucketMissing as error:
         raise _missing(name) from error
+
+
+# ---- modes
+def posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """``on``, ``off``, or ``default``: as the service's --posix-permissions says."""
+    name = _seen(desk, caller, bucket)
+    return {"bucket_name": name, "posix_permissions": _WORDS[desk.namespace.bucket_settings(name).posix]}
+
+
+def set_posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """Whether modes and ACLs bind the S3 users in this bucket."""
+    name = _seen(desk, caller, bucket)
+    word = fields.text("posix_permissions")
+    if word not in _WORDS.values():
+        raise InvalidInput(f"posix_permissions is one of {', '.join(_WORDS.values())}")
+    wanted = next(value for value, spelt in _WORDS.items() if spelt == word)
+    reason = desk.namespace.judging_refusal() if wanted else None
+    if reason is not None:
+        raise InvalidInput(f"modes cannot bind S3 users: {reason}")
+    try:
+        desk.namespace.change_bucket_settings(name, lambda before: replace(before, posix=wanted))
+    except NotSupported as error:
+        raise InvalidInput(f"nothing can be set of the bucket {name}. {error}") from error
+    except BucketMissing as error:
+        raise _missing(bucket) from error
+    return {"bucket_name": name, "posix_permissions": word}
 
 
 # ---- whose they are

@@ -43,6 +43,7 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("DELETE", "/s3/buckets/{bucket}"): "S3DestroyBucketEvent",
     ("PUT", "/s3/buckets/{bucket}/policy"): "S3SetBucketPolicyEvent",
     ("PUT", "/s3/buckets/{bucket}/policyJson"): "S3SetBucketPolicyEvent",
+    ("PUT", "/s3/buckets/{bucket}/posixPermissions"): "S3SetBucketOptionEvent",
     ("POST", "/s3/serviceAccounts"): "S3CreateServiceAccountEvent",
     ("DELETE", "/s3/serviceAccounts/{key}"): "S3RemoveServiceAccountEvent",
     ("POST", "/s3/sts"): "S3AsssumeRoleEvent",
@@ -52,7 +53,8 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
 _TOLD: Final = frozenset({
     "access_key", "account", "bucket", "bucket_name", "bucket_policy", "days", "duration", "enabled",
     "existing_path", "expiry_days", "failed_attempts", "former_policy", "hard_quota", "key",
-    "lockout_duration", "name", "policy", "policy_name", "posix_gid", "posix_uid", "prefix", "role", "rule",
+    "lockout_duration", "name", "policy", "policy_name", "posix_gid", "posix_groups", "posix_permissions",
+    "posix_uid", "prefix", "role", "rule",
     "unlink", "user_name", "username",
 })  # fmt: skip
 LIST_FIELDS: Final = (

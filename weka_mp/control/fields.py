@@ -61,6 +61,19 @@ class Fields:
             return value
         raise InvalidInput(f"the field {name} must be a whole number, 0 or more")
 
+    def numbers_or_none(self, name: str) -> tuple[int, ...] | None:
+        """A list of whole numbers; None where it is absent or null. Raises InvalidInput."""
+        value = self._body.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(type(number) is int for number in value):
+            raise InvalidInput(f"the field {name} must be a list of whole numbers")
+        return tuple(value)
+
+    def has_any(self, *names: str) -> bool:
+        """Whether one of them is given, and not null."""
+        return any(self._body.get(name) is not None for name in names)
+
     def flag(self, name: str) -> bool:
         """False where it is absent or null. Raises InvalidInput."""
         value = self._body.get(name)

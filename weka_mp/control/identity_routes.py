@@ -63,7 +63,8 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute("GET", "/users", Verb.LIST_USERS, user_verbs.list_users),
     IdentityRoute("POST", "/users", Verb.CHANGE_USERS, user_verbs.add_user, user_verbs.ADD_FIELDS, _ADDED),
     IdentityRoute(
-        "PUT", "/users/{name}", Verb.CHANGE_USERS, user_verbs.update_user, ("role", "posix_uid", "posix_gid")
+        "PUT", "/users/{name}", Verb.CHANGE_USERS, user_verbs.update_user,
+        ("role", "posix_uid", "posix_gid", "posix_groups"),
     ),
     IdentityRoute("DELETE", "/users/{name}", Verb.CHANGE_USERS, user_verbs.delete_user),
     # Of oneself, by name: what these two do to others their handlers ask for.
@@ -120,6 +121,13 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute(
         "PUT", "/s3/buckets/{bucket}/policyJson", Verb.CHANGE_BUCKETS, bucket_verbs.set_policy_text,
         (_DOCUMENT,),
+    ),
+    IdentityRoute(
+        "GET", "/s3/buckets/{bucket}/posixPermissions", Verb.LIST_BUCKETS, bucket_verbs.posix_permissions
+    ),
+    IdentityRoute(
+        "PUT", "/s3/buckets/{bucket}/posixPermissions", Verb.CHANGE_BUCKETS,
+        bucket_verbs.set_posix_permissions, ("posix_permissions",),
     ),
     IdentityRoute(
         "GET", "/s3/serviceAccounts", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.list_service_accounts

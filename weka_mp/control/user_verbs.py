@@ -23,7 +23,8 @@ __all__ = [
 ]  # fmt: skip
 
 ADD_FIELDS: Final = (
-    "username", "password", "role", "posix_uid", "posix_gid", "account", "display_name", "email",
+    "username", "password", "role", "posix_uid", "posix_gid", "posix_groups", "account", "display_name",
+    "email",
 )  # fmt: skip
 
 
@@ -114,16 +115,17 @@ def _prepare_account(desk: Desk, caller: Caller, account: str, fields: Fields) -
 
 
 def update_user(desk: Desk, caller: Caller, fields: Fields, name: str) -> Any:
-    """Another role, uid or gid."""
+    """Another role, uid, gid or groups."""
     user = _target(desk, caller, name)
     text = fields.text_or_none("role")
     role = None if text is None else _role(text)
     if role is not None:
         check_role(caller, role)
-    numbers = [fields.number_or_none(key) for key in ("posix_uid", "posix_gid")]
-    if role is None and numbers == [None, None]:
-        raise InvalidInput("nothing to change: give role, posix_uid or posix_gid")
-    posix = None if numbers == [None, None] else _posix(fields, user.posix)
+    posix: PosixIdentity | None = _posix(fields, user.posix)
+    if posix == user.posix and not fields.has_any("posix_uid", "posix_gid", "posix_groups"):
+        posix = None
+    if role is None and posix is None:
+        raise InvalidInput("nothing to change: give role, posix_uid, posix_gid or posix_groups")
     return _shown(desk.administration.update_user(name, role=role, posix=posix))
 
 
@@ -174,7 +176,12 @@ def _role(text: str) -> Role:
 
 def _posix(fields: Fields, old: PosixIdentity) -> PosixIdentity:
     uid, gid = fields.number_or_none("posix_uid"), fields.number_or_none("posix_gid")
-    return PosixIdentity(old.uid if uid is None else uid, old.gid if gid is None else gid, old.groups)
+    groups = fields.numbers_or_none("posix_groups")
+    return PosixIdentity(
+        old.uid if uid is None else uid,
+        old.gid if gid is None else gid,
+        old.groups if groups is None else groups,
+    )
 
 
 def _shown(user: User) -> dict[str, Any]:
@@ -185,6 +192,7 @@ def _shown(user: User) -> dict[str, Any]:
         "account": user.account,
         "posix_uid": user.posix.uid if s3 else None,
         "posix_gid": user.posix.gid if s3 else None,
+        "posix_groups": list(user.posix.groups) if s3 else [],
         "s3_policy": user.cli_policy,
         "iam_policies": list(user.policies),
     }
@@ -193,7 +201,7 @@ def _shown(user: User) -> dict[str, Any]:
 def _root() -> dict[str, Any]:
     return {
         "username": ROOT, "role": Role.CLUSTER_ADMIN.value, "account": ROOT, "posix_uid": None,
-        "posix_gid": None, "s3_policy": None, "iam_policies": [],
+        "posix_gid": None, "posix_groups": [], "s3_policy": None, "iam_policies": [],
     }  # fmt: skip
 
 

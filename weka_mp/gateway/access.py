@@ -15,7 +15,7 @@ from weka_mp.errors import BucketMissing
 from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import QuestionContext, Sender
-from weka_mp.gateway.requirements import resource_of
+from weka_mp.gateway.requirements import REQUIRED, resource_of
 from weka_mp.policy.coverage import allows_below, denies_below, may_allow
 from weka_mp.policy.decision import Decision, Reference, decide
 from weka_mp.policy.documents import Policy
@@ -36,6 +36,7 @@ _CREATE: Final = "s3:CreateBucket"
 _MAKING: Final = "CreateBucket"
 _NOTHING: Final = "nobody but root may do it"
 _ANONYMOUS: Final = "nobody signed it"
+_MODES: Final = "the modes or ACLs of directories and files do not let the user's uid and groups"
 _NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
 
 
@@ -254,6 +255,14 @@ class Access:
         resource = resource_of(action, bucket, key)
         self.refusals.append(Refusal(self.principal.shown, action, resource, why, statement))
         return S3Error("AccessDenied")
+
+    def refused_by_modes(self, bucket: BucketName, key: ObjectKey | None) -> None:
+        """Note for the log that the policies allowed it, and modes or ACLs did not."""
+        if self.site is None or not self.site.namespace_of(self.principal).binds(bucket):
+            return
+        action = REQUIRED[self.operation][0]
+        resource = resource_of(action, bucket, key)
+        self.refusals.append(Refusal(self.principal.shown, action, resource, _MODES))
 
     def refuse_operation(self) -> S3Error:
         """The error for what no action stands for."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.gateway.access import Access
+from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.gateway.principals import Principal
 from weka_mp.s3.xml_write import Owner
 from weka_mp.values import BucketName
@@ -25,13 +26,18 @@ _SECOND: Final = 1_000_000_000
 class Site:
     """What holds for the whole endpoint. account: the canonical user id of the account `root`.
 
-    identities: who exists besides root; None: nobody.
+    identities: who exists besides root; None: nobody. users: whom modes bind; None: nobody.
     """
 
     namespace: Namespace
     region: str
     account: str
     identities: IdentityStore[Policy] | None = None
+    users: PosixUsers | None = None
+
+    def namespace_of(self, principal: Principal) -> Namespace:
+        """The store as the principal sees it. Raises NamespaceError."""
+        return self.namespace if self.users is None else self.users.namespace_of(principal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +46,17 @@ class Context:
 
     begun: called, from any thread, when only long work remains of an operation of `dispatch.PATIENT`.
     asked: what the request may do; where there is none, the principal is judged without conditions.
+    namespace: the store as the principal sees it, throughout the request.
     """
 
     site: Site
     principal: Principal
     begun: Callable[[], None] = lambda: None
     asked: Access | None = None
+    namespace: Namespace = field(init=False)
 
-    @property
-    def namespace(self) -> Namespace:
-        return self.site.namespace
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "namespace", self.site.namespace_of(self.principal))
 
     @property
     def access(self) -> Access:

@@ -210,6 +210,7 @@ def _principal(holder: Holder[Policy], accounts: Mapping[str, Owner]) -> Princip
         is_root=holder.is_root,
         uid=holder.posix.uid,
         gid=holder.posix.gid,
+        groups=holder.posix.groups,
         owner=holder.account,
         asks=language.Principal(
             number, holder.canonical_id, holder.arn.partition(":user/")[2], holder.is_root

@@ -21,7 +21,7 @@ class Principal:
 
     account:  the canonical user id; None: nobody.
     is_root:  the root user of its account, maybe with temporary credentials, which `bounds` narrow.
-    uid, gid: who owns the files they make.
+    uid, gid: who owns the files they make; groups: further ones by which modes judge them.
     owner:    how records name the account. Short, since an inode has little room for attributes.
     asks:     the same for the policy language; None: nobody.
     user:     its name; user_id, arn: what policies call it (aws:userid, aws:PrincipalArn).
@@ -35,6 +35,7 @@ class Principal:
     is_root: bool
     uid: int = 0
     gid: int = 0
+    groups: tuple[int, ...] = ()
     owner: str | None = None
     asks: language.Principal | None = None
     user: str = ""

@@ -25,7 +25,7 @@ from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.names.keys import EntryPath
 from weka_mp.namespace.names.longnames import LongNames
 from weka_mp.namespace.records.directories import age_of, is_young, set_implicit
-from weka_mp.store.interface import Store
+from weka_mp.store.interface import FsIdentity, Store
 from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
 
 __all__ = ["DIRECTORY_MODE", "FILE_MODE", "Context", "Parent", "Vanished"]
@@ -50,7 +50,10 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The store and everything needed to work on it."""
+    """The store and everything needed to work on it.
+
+    judged: whom the modes of files bind, by whom `store` is asked then; None: it is the service's.
+    """
 
     store: Store
     clock: Clock
@@ -62,6 +65,7 @@ class Context:
     spool: Fd
     renames: Fd
     settled: Settled
+    judged: FsIdentity | None = None
 
     def open_bucket(self, bucket: BucketName) -> Fd:
         """The bucket's directory. Raises BucketMissing."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
-from weka_mp.errors import CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
+from weka_mp.errors import AccessDenied, CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
 from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
+from weka_mp.namespace.buckets.judging import Judging
 from weka_mp.namespace.buckets.settings import BucketSettings, SettingsRecords
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
 from weka_mp.namespace.effects import Changes, Durability, Settled
 from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.names.keys import entry_path
 from weka_mp.namespace.names.longnames import LongNames
 from weka_mp.namespace.objects import amending, copying, deleting, naming, publishing, reading, renaming
 from weka_mp.namespace.objects.copying import CopyRequest
@@ -45,7 +50,8 @@ from weka_mp.namespace.values import (
     UploadsPage,
     WriteConditions,
 )
-from weka_mp.store.interface import Store
+from weka_mp.store.interface import FsIdentity, Store
+from weka_mp.store.judged import judging_refusal
 from weka_mp.values import BucketName, UploadId
 
 __all__ = ["Namespace"]
@@ -69,6 +75,7 @@ class Namespace:
         self._buckets = Buckets(context, self._lister, registry, self._access, self._bucket_settings)
         self._settings = ControlFiles(context.store, area.root, context.random)
         self._tokens = Tokens(context.store, context.locks, notes)
+        self._judging: Judging | None = None
 
     @classmethod
     def open(
@@ -122,6 +129,49 @@ class Namespace:
     ) -> None:
         self.close()
 
+    # ---- who asks
+    def judging_refusal(self) -> str | None:
+        """Why nobody can be judged by modes in this store, for people; None: everybody can."""
+        return judging_refusal(self.store, self._area.root)
+
+    def judged_as(self, who: FsIdentity, *, by_default: bool) -> Namespace:
+        """The same namespace as `who` sees it, whom modes and ACLs bind in buckets that are set so, and
+        `by_default` in those of which nothing was set. It owns what it makes there.
+
+        Lives no longer than this one. Raises NotSupported; only relied upon where `judging_refusal` is None.
+        """
+        seen = copy.copy(self)
+        own = frozenset(self._area.descriptors())
+        seen._judging = Judging.of(
+            self.context, self._lister, self._bucket_settings, own, who, by_default=by_default
+        )
+        return seen
+
+    def judges_somewhere(self) -> bool:
+        """Whether modes may bind somebody in some bucket, by what was set of it; costs one system call as
+        long as nothing is set anew of any bucket.
+        """
+        return self._bucket_settings.any_posix()
+
+    def binds(self, bucket: BucketName) -> bool:
+        """Whether modes bind who asks in this bucket. Raises StoreUnusable."""
+        return self._judging is not None and self._judging.binds(bucket)
+
+    def _of(self, bucket: BucketName) -> Context:
+        """By whom the bucket's data is asked."""
+        judging = self._judging
+        return self.context if judging is None or not judging.binds(bucket) else judging.context
+
+    def _lister_of(self, bucket: BucketName) -> Lister:
+        judging = self._judging
+        return self._lister if judging is None or not judging.binds(bucket) else judging.lister
+
+    @staticmethod
+    def _owner(context: Context, uid: int, gid: int) -> tuple[int, int]:
+        """Of what is made: whoever it is made as."""
+        who = context.judged
+        return (uid, gid) if who is None else (who.uid, who.gid)
+
     # ---- buckets
     def list_buckets(self) -> list[BucketInfo]:
         """All buckets by name."""
@@ -135,6 +185,8 @@ class Namespace:
         self, name: BucketName, *, uid: int = 0, gid: int = 0, owner: str | None = None
     ) -> tuple[BucketInfo, Changes]:
         """Raises InvalidName, BucketExists."""
+        if self._judging is not None and self._judging.by_default:
+            uid, gid = self._owner(self._judging.context, uid, gid)
         return self._buckets.create(name, uid=uid, gid=gid, owner=owner)
 
     def settle_bucket(self, name: BucketName) -> Changes:
@@ -182,7 +234,7 @@ class Namespace:
     # ---- objects
     def open_object(self, bucket: BucketName, key: bytes) -> OpenObject:
         """Raises BucketMissing, NotFound, InvalidName."""
-        return reading.open_object(self.context, bucket, key)
+        return reading.open_object(self._of(bucket), bucket, key)
 
     def head_object(self, bucket: BucketName, key: bytes) -> ObjectInfo:
         """Raises BucketMissing, NotFound, InvalidName."""
@@ -193,7 +245,9 @@ class Namespace:
         self, bucket: BucketName, key: bytes, *, size_hint: int | None = None, uid: int = 0, gid: int = 0
     ) -> PutSession:
         """`size_hint` in bytes reserves space. Raises BucketMissing, InvalidName, NoSpace."""
-        return publishing.begin_put(self.context, bucket, key, size_hint=size_hint, uid=uid, gid=gid)
+        context = self._of(bucket)
+        uid, gid = self._owner(context, uid, gid)
+        return publishing.begin_put(context, bucket, key, size_hint=size_hint, uid=uid, gid=gid)
 
     def delete_object(
         self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None
@@ -201,27 +255,35 @@ class Namespace:
         """A missing key is no error. Raises BucketMissing, PreconditionFailed, NotFound (If-Match on
         nothing).
         """
-        return deleting.delete_object(self.context, bucket, key, conditions)
+        return deleting.delete_object(self._of(bucket), bucket, key, conditions)
 
     def delete_objects(
         self, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
     ) -> tuple[list[Deleted | NamespaceError], Changes]:
         """Each on its own; the disk is waited for once. Raises BucketMissing."""
-        return deleting.delete_objects(self.context, bucket, entries)
+        return deleting.delete_objects(self._of(bucket), bucket, entries)
 
     def copy_object(self, request: CopyRequest) -> Published:
         """See `weka_mp.namespace.objects.copying.copy_object`."""
-        return copying.copy_object(self.context, request)
+        context = self._of(request.bucket)
+        uid, gid = self._owner(context, request.uid, request.gid)
+        asked = replace(request, uid=uid, gid=gid)
+        return copying.copy_object(context, asked, self._of(request.source_bucket))
 
     def tag_object(self, bucket: BucketName, key: bytes, tags: Mapping[str, str]) -> Changes:
         """These are all its tags from now on; nothing else of it changes. Raises BucketMissing, NotFound,
         NoSpace.
         """
-        return amending.tag_object(self.context, bucket, key, tags)
+        return amending.tag_object(self._of(bucket), bucket, key, tags)
 
     def rename_object(self, request: RenameRequest) -> Changes:
         """See `weka_mp.namespace.objects.renaming.rename_object`. Blocks for the disk."""
-        return renaming.rename_object(self.context, self._tokens, request, self._lister.holds_keys)
+        context = self._of(request.bucket)
+        uid, gid = self._owner(context, request.uid, request.gid)
+        asked = replace(request, uid=uid, gid=gid)
+        return renaming.rename_object(
+            context, self._tokens, asked, self._lister_of(request.bucket).holds_keys
+        )
 
     def list_objects(
         self,
@@ -233,11 +295,18 @@ class Namespace:
         limit: int = 1000,
     ) -> ListPage:
         """See `weka_mp.namespace.objects.listing.Lister.page`."""
-        return self._lister.page(bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        lister = self._lister_of(bucket)
+        return lister.page(bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
 
     # ---- multipart uploads
     def create_upload(self, bucket: BucketName, key: bytes, new: NewUpload) -> UploadId:
-        """Raises BucketMissing, InvalidName."""
+        """Raises BucketMissing, InvalidName, AccessDenied."""
+        context = self._of(bucket)
+        if context.judged is not None:
+            uid, gid = self._owner(context, new.uid, new.gid)
+            new = replace(new, uid=uid, gid=gid)
+            # Told now, and not first after all parts; the completion is judged again.
+            publishing.begin_put(context, bucket, key, size_hint=None, uid=uid, gid=gid).abort()
         return self._uploads.create(bucket, key, new)
 
     def upload_info(self, bucket: BucketName, key: bytes, upload_id: str) -> UploadInfo:
@@ -248,6 +317,9 @@ class Namespace:
 
     def list_uploads(self, bucket: BucketName, query: UploadsQuery) -> UploadsPage:
         """The uploads under way, by key and then by age. Raises BucketMissing."""
+        context = self._of(bucket)
+        if context.judged is not None:
+            query = replace(query, in_sight=lambda key: _may_search(context, bucket, key))
         return upload_listing.list_uploads(self._uploads, bucket, query)
 
     def list_parts(
@@ -264,10 +336,13 @@ class Namespace:
 
     def copy_part(self, request: PartCopyRequest) -> StoredPart:
         """See `weka_mp.namespace.uploads.part_copying.copy_part`."""
-        return part_copying.copy_part(self._uploads, request)
+        return part_copying.copy_part(self._uploads, request, self._of(request.source_bucket))
 
     def complete_upload(self, request: CompletionRequest) -> CompletedUpload:
         """See `weka_mp.namespace.uploads.multipart.complete`."""
+        if self.binds(request.bucket):
+            assert self._judging is not None
+            request = replace(request, placing=self._judging.with_own)
         return multipart.complete(self._uploads, request)
 
     def reaffirm(self, bucket: BucketName, key: bytes) -> Changes:
@@ -340,6 +415,22 @@ class Namespace:
         later finds no upload. Returns how many.
         """
         return self._uploads.forget_completed(before_ns)
+
+
+def _may_search(context: Context, bucket: BucketName, key: bytes) -> bool:
+    """Whether who is bound by modes could look for this key."""
+    with context.bucket(bucket) as directory:
+        try:
+            parent = context.find_parent(directory, entry_path(key))
+            if parent is None:
+                return True
+            try:
+                context.store.check_access(parent.fd, os.X_OK)
+            finally:
+                context.store.close(parent.fd)
+        except AccessDenied:
+            return False
+    return True
 
 
 def _closing(store: Store, area: ControlArea) -> ExitStack:

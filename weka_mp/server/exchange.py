@@ -13,7 +13,7 @@ from typing import Final
 
 import trio
 
-from weka_mp.errors import NamespaceError
+from weka_mp.errors import AccessDenied, NamespaceError, PermissionRefused
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import authorize, authorize_parsed, check_expected_owners, hide_missing
 from weka_mp.gateway.bucket_cors import answer_preflight, fields_for_page
@@ -141,6 +141,8 @@ class Exchange:
     def _translated(self, error: NamespaceError) -> S3Error:
         bucket, key = (self._address.bucket, self._address.key) if self._address else (None, None)
         translated, defect = to_s3_error(error, bucket, key)
+        if isinstance(error, AccessDenied | PermissionRefused) and self._access is not None and bucket:
+            self._access.refused_by_modes(bucket, key)
         if defect:
             _log.error("request %s failed", self.record.request_id, exc_info=error)
         return translated

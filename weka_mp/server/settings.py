@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from weka_mp.gateway.posix_users import NOBODY
 from weka_mp.server.limits import Limits
 from weka_mp.tls import TlsSettings
 
 __all__ = ["NOBODY", "RootCredentials", "ServerSettings"]
 
-NOBODY: Final = (65534, 65534)  # the kernel's overflow uid and gid
 _ACCOUNT: Final = "0" * 63 + "1"  # a canonical user id has 64 hex digits; there is one account
 
 
@@ -35,6 +35,7 @@ class ServerSettings:
     tls:          None: plain HTTP.
     trusted_proxies: CIDRs of proxies whose word for whom they speak counts.
     identity_keys: path of the file that opens the secrets of users; None: there is nobody but root.
+    posix_permissions: whether modes bind S3 users in buckets of which nothing else was set.
     anonymous:    uid and gid of what anonymous requests make; (0, 0): whoever the worker runs as.
     """
 
@@ -47,6 +48,7 @@ class ServerSettings:
     account: str = _ACCOUNT
     identity_keys: str | None = None
     anonymous: tuple[int, int] = NOBODY
+    posix_permissions: bool = False
     tls: TlsSettings | None = None
     trusted_proxies: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

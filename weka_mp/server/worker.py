@@ -14,6 +14,7 @@ import trio
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import open_identities
+from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.identity import IdentityStore, KeyFile, RootKeys
 from weka_mp.policy.documents import Policy
 from weka_mp.server.invalidator import Invalidator
@@ -50,7 +51,8 @@ async def run_worker(
     invalidator = Invalidator(settings.mount_sockets, on_late=counts.count_late_invalidation)
     clock, random = clock or SystemClock(), random or SystemRandom()
     async with _identities(namespace, settings, random) as identities, trio.open_nursery() as nursery:
-        site = Site(namespace, settings.region, settings.account, identities)
+        users = PosixUsers(namespace, by_default=settings.posix_permissions, stranger=settings.anonymous)
+        site = Site(namespace, settings.region, settings.account, identities, users)
         certificates = None
         if settings.tls is not None:
             certificates = Certificates(settings.tls, clock, ask_clients=True)

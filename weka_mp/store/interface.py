@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from weka_mp.values import Attr, Fd
 
-__all__ = ["DirEntry", "Primitives", "StatVfs", "Store"]
+__all__ = ["DirEntry", "FsIdentity", "Primitives", "StatVfs", "Store"]
 
 
 class DirEntry(NamedTuple):
@@ -24,6 +24,14 @@ class DirEntry(NamedTuple):
     name: bytes
     ino: int
     type: int
+
+
+class FsIdentity(NamedTuple):
+    """By whom the kernel judges: file-system uid and gid, supplementary groups."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,5 +187,11 @@ class Store(Protocol):
         """
 
     def unlock(self, fd: Fd, offset: int) -> None: ...
+    # who asks
+    def check_access(self, fd: Fd, access: int) -> None:
+        """Raises AccessDenied unless whoever this store is asked as may: os.R_OK | os.W_OK | os.X_OK of the
+        inode behind `fd` (O_PATH ones too). The service itself is asked nothing.
+        """
+
     def acting_as(self, uid: int, gid: int, groups: Sequence[int]) -> AbstractContextManager[None]:
         """Within it this thread's creations and checks run with that fsuid, fsgid and those groups."""

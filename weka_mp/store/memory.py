@@ -480,6 +480,9 @@ class MemoryStore:
                 del description.inode.locks[offset]
             self._changed.notify_all()
 
+    def check_access(self, fd: Fd, access: int) -> None:
+        self._inode(fd)
+
     @contextlib.contextmanager
     def acting_as(self, uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
         before = getattr(self._identity, "ids", (0, 0))

@@ -22,6 +22,7 @@ from weka_mp.store.interruptions import close_once, uninterrupted
 from weka_mp.store.pieces import copy_range, read_range, write_range
 from weka_mp.store.probe import assumed, probe
 from weka_mp.store.resolving import DIRECTORY, PATH_MAX, STRICT, open_by_steps, open_far
+from weka_mp.store.thread_identity import somebody_else
 from weka_mp.store.translate import fail
 from weka_mp.values import Attr, Fd, InodeNo, bounded_time
 
@@ -84,7 +85,7 @@ class PosixStore:
         except OSError as error:
             raise StoreUnusable(f"{os.fsdecode(path)}: {error.strerror}") from error
         try:
-            self._has_openat2 = self._find_openat2()
+            self.has_openat2 = self._find_openat2()
             found = probe(self._root)
             self.primitives = found or assumed(self._root)
         except BaseException as error:
@@ -127,7 +128,7 @@ class PosixStore:
     # ---- descriptors
     def _open(self, at: int, path: bytes, flags: int, mode: int, resolve: int) -> Fd:
         try:
-            if not self._has_openat2:
+            if not self.has_openat2:
                 return Fd(open_by_steps(at, path, flags, mode))
             if len(path) >= PATH_MAX:
                 return Fd(open_far(at, path, flags, mode, resolve))
@@ -470,16 +471,14 @@ class PosixStore:
     def unlock(self, fd: Fd, offset: int) -> None:
         self._locks.unlock(fd, offset)
 
+    # ---- who asks
+    def check_access(self, fd: Fd, access: int) -> None:
+        return  # the service; who is bound by modes is asked by `store.judged`
+
     @contextlib.contextmanager
     def acting_as(self, uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
         if not self._privileged or (uid == 0 and gid == 0):
             yield
             return
-        try:
-            syscalls.set_fs_identity(uid, gid, groups)
-        except OSError as error:
-            fail(error)
-        try:
+        with somebody_else(uid, gid, groups, self._own_groups):
             yield
-        finally:
-            syscalls.set_fs_identity(0, 0, self._own_groups)

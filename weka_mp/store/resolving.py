@@ -11,6 +11,7 @@ from weka_mp.store.interruptions import close_once
 __all__ = ["DIRECTORY", "PATH_MAX", "STRICT", "open_by_steps", "open_far"]
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SEARCHED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # a way need not be readable
 STRICT = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 PATH_MAX = 4096  # limits.h, with the closing NUL
 
@@ -20,7 +21,7 @@ def open_far(at: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
     here = at
     try:
         while len(path) >= PATH_MAX and (cut := path.rfind(b"/", 1, PATH_MAX)) > 0:
-            left, here = here, syscalls.openat2(here, path[:cut], DIRECTORY, 0, STRICT)
+            left, here = here, syscalls.openat2(here, path[:cut], _SEARCHED, 0, STRICT)
             path = path[cut + 1 :]
             if left != at:
                 close_once(left)

@@ -1,8 +1,8 @@
 """System calls that Python's os module lacks, through libc by ctypes. Errors are OSError; the GIL is
 released.
 
-openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), setfsuid(2), setgroups(2) of one thread,
-syncfs(2).
+openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), faccessat2(2), setfsuid(2), setgroups(2)
+of one thread, syncfs(2).
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ __all__ = [
     "RESOLVE_BENEATH",
     "RESOLVE_NO_MAGICLINKS",
     "RESOLVE_NO_SYMLINKS",
+    "check_access",
     "file_handle",
+    "fs_identity",
     "open_by_handle",
     "openat2",
     "renameat2",
@@ -34,8 +36,11 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 
 _SYS_OPENAT2 = 437  # the same on every architecture
+_SYS_FACCESSAT2 = 439  # the same, too
 _SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}.get(platform.machine(), 0)
 _AT_EMPTY_PATH = 0x1000
+_AT_EACCESS = 0x200
+_NO_ID = 2**32 - 1
 _MAX_HANDLE = 128  # MAX_HANDLE_SZ of the kernel
 _HANDLE_HEADER = struct.Struct("Ii")
 
@@ -110,15 +115,34 @@ def syncfs(fd: int) -> None:
         raise _raise()
 
 
+def check_access(fd: int, access: int) -> None:
+    """faccessat2(2) with AT_EACCESS of the inode behind `fd` (O_PATH ones too), judged by the file-system
+    identity of the calling thread. `access`: os.R_OK | os.W_OK | os.X_OK.
+    """
+    flags = _AT_EMPTY_PATH | _AT_EACCESS
+    if _syscall(_SYS_FACCESSAT2, _AT(fd), b"", _AT(access), _AT(flags)) != 0:
+        raise _raise()
+
+
 def set_fs_identity(uid: int, gid: int, groups: Sequence[int] | None) -> None:
     """File-system uid, gid and (unless None) supplementary groups of the calling thread alone.
 
-    setfsuid(2) never reports failure, so the caller must be privileged. The raw setgroups call changes one
-    thread only; glibc's wrapper would change them all.
+    The raw setgroups call changes one thread only; glibc's wrapper would change them all. setfsuid(2) never
+    reports failure, so both are asked for afterwards: OSError (EPERM) when they are not what they should be.
     """
-    if groups is not None and _SYS_SETGROUPS:
+    if groups is not None:
+        if not _SYS_SETGROUPS:
+            raise OSError(errno.ENOSYS, "setgroups of one thread is not known on this machine")
         array = (ctypes.c_uint32 * max(len(groups), 1))(*groups)
         if _syscall(_SYS_SETGROUPS, _AT(len(groups)), array) != 0:
             raise _raise()
     _libc.setfsgid(ctypes.c_uint32(gid))
     _libc.setfsuid(ctypes.c_uint32(uid))
+    if fs_identity() != (uid, gid):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def fs_identity() -> tuple[int, int]:
+    """The file-system uid and gid of the calling thread: what setfsuid(2) answers to an id that is none."""
+    none = ctypes.c_uint32(_NO_ID)
+    return int(_libc.setfsuid(none)) & _NO_ID, int(_libc.setfsgid(none)) & _NO_ID

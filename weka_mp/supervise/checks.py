@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 
 from weka_mp import mount_table
+from weka_mp.namespace import Namespace
 from weka_mp.namespace.names.keys import CONTROL_NAME
 from weka_mp.supervise.keeper import StartFailed
 
 __all__ = [
+    "check_judging",
     "check_mount_point",
     "check_mount_points",
     "check_outside",
@@ -99,6 +101,13 @@ def check_outside(path: str, store: str, what: str) -> None:
     """
     if is_beneath(os.path.realpath(path), os.path.realpath(store)):
         raise StartFailed(f"{path}: {what} must not lie inside the store")
+
+
+def check_judging(namespace: Namespace) -> None:
+    """Raises StartFailed where modes can bind nobody (--posix-permissions on)."""
+    reason = namespace.judging_refusal()
+    if reason is not None:
+        raise StartFailed(f"--posix-permissions on cannot be kept: {reason}")
 
 
 def is_beneath(inner: str, outer: str) -> bool:

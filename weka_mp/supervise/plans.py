@@ -60,6 +60,7 @@ def worker_specs(
         "region": config.region,
         "domains": list(config.domain),
         "sigv2": config.sigv2,
+        "posix_permissions": config.posix_permissions == "on",
         "tls": None if tls is None else tls.plan(),
         "trusted_proxies": list(config.trusted_proxy),
         "limits": _limits(config),

@@ -117,6 +117,18 @@ async def _tidy(runtime: str, store: str) -> None:
         await trio.to_thread.run_sync(remove_stale, runtime, abandon_on_cancel=True)
 
 
+def _opened(config: Config, store: str) -> Namespace:
+    """Raises StartFailed, StoreUnusable."""
+    namespace = open_namespace(store, config.durability)
+    try:
+        if config.posix_permissions == "on":
+            checks.check_judging(namespace)
+    except BaseException:
+        namespace.close()
+        raise
+    return namespace
+
+
 async def _prepare(
     config: Config, environ: Mapping[str, str], sink: LogSink, stack: AsyncExitStack
 ) -> _Prepared:
@@ -127,7 +139,7 @@ async def _prepare(
     if checks.is_new_store(store):
         # No former service can stand there stopped: a refusal leaves the directory as it was.
         checks.check_mount_points(config.mount, store)
-    namespace = open_namespace(store, config.durability)
+    namespace = _opened(config, store)
     stack.callback(namespace.close)
     runtime = _runtime_directory(namespace.store_id, environ, uid)
     instance = Instance(runtime)

@@ -72,6 +72,7 @@ def _settings(plan: dict[str, Any]) -> ServerSettings:
         tls=None if plan["tls"] is None else TlsSettings.of_plan(plan["tls"]),
         trusted_proxies=tuple(plan["trusted_proxies"]),
         limits=_limits(plan["limits"]),
+        posix_permissions=plan["posix_permissions"],
         # Who is not root can give nothing to others.
         anonymous=NOBODY if os.geteuid() == 0 else (0, 0),
     )

@@ -23,6 +23,7 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "domain": ("f.a,f.b", "", ["t.a", "t.b"], (("f.a", "f.b"), (), ("t.a", "t.b"))),
     "attr_timeout": ("0", "1.5", 2, (0.0, 1.5, 2.0)),
     "sigv2": (True, "off", True, (True, False, True)),
+    "posix_permissions": ("on", "off", "on", ("on", "off", "on")),
     "tls": ("on", "off", "on", ("on", "off", "on")),
     "tls_cert": (["/f1", "/f2"], "/v1:/v2", "/t", (("/f1", "/f2"), ("/v1", "/v2"), ("/t",))),
     "tls_key": (["/f1"], "/v1", ["/t1", "/t2"], (("/f1",), ("/v1",), ("/t1", "/t2"))),

@@ -91,6 +91,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "POST /s3/policies/detach": {"user_name": "victim"},
         "POST /s3/buckets": {"bucket_name": f"new-{next(_numbers)}"},
         "PUT /s3/buckets/{bucket}/policy": {"bucket_policy": "download"},
+        "PUT /s3/buckets/{bucket}/posixPermissions": {"posix_permissions": "default"},
         "PUT /s3/buckets/{bucket}/policyJson": {"policy_file_content": json.loads(
             POLICY.replace('"*"', '"arn:aws:s3:::victims/*", "Principal": "*"'))},
     }
@@ -155,6 +156,7 @@ def test_the_paths_of_the_documented_rest_api_are_there() -> None:
         ("GET", "/s3/serviceAccounts/K"), ("DELETE", "/s3/serviceAccounts/K"), ("POST", "/s3/sts"),
         ("GET", "/s3/buckets"), ("POST", "/s3/buckets"), ("DELETE", "/s3/buckets/b"),
         ("GET", "/s3/buckets/b/policy"), ("PUT", "/s3/buckets/b/policy"),
+        ("GET", "/s3/buckets/b/posixPermissions"), ("PUT", "/s3/buckets/b/posixPermissions"),
         ("GET", "/s3/buckets/b/policyJson"), ("PUT", "/s3/buckets/b/policyJson"),
     ]:  # fmt: skip
         assert find(method, f"/api/v2{path}") is not None

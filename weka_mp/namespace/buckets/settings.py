@@ -89,7 +89,9 @@ class SettingsRecords:
     def __init__(self, context: Context, registry: ControlFiles) -> None:
         self._context = context
         self._store = context.store
+        self._registry = registry
         self._records = KeptRecords(context, registry, decode)
+        self._posix_seen: tuple[tuple[int, int], bool] | None = None
 
     def close(self) -> None:
         """Give back the descriptors."""
@@ -109,6 +111,32 @@ class SettingsRecords:
         """The same by its name. Raises BucketMissing, StoreUnusable (damaged), NamespaceError."""
         with self._context.bucket(bucket) as fd:
             return self.of_directory(fd)
+
+    def any_posix(self) -> bool:
+        """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Looked at
+        anew when a record of any bucket changed. Raises NamespaceError.
+        """
+        directory = self._registry.directory
+        attr = self._store.attr(directory)
+        stamp = (attr.mtime_ns, attr.ctime_ns)
+        seen = self._posix_seen
+        if seen is not None and seen[0] == stamp:
+            return seen[1]
+        asked_ns = self._context.clock.now_ns()
+        found = any(self._is_posix(entry.name) for entry in self._store.entries(directory))
+        grain = self._store.primitives.change_grain_ns
+        # A change so soon after the last one could have the same time.
+        self._posix_seen = (stamp, found) if grain == 0 or asked_ns - attr.mtime_ns > grain else None
+        return found
+
+    def _is_posix(self, name: bytes) -> bool:
+        if not name.endswith(_SUFFIX):
+            return False
+        try:
+            read = self._records.read(name)
+        except StoreUnusable:
+            return True  # which of its bucket is to be told
+        return read is not None and bool(read[1].posix)
 
     def change(
         self, bucket: BucketName, step: Callable[[BucketSettings], BucketSettings]

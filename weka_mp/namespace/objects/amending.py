@@ -39,8 +39,8 @@ def amend_object(
 
     `key` names a file, no directory object. `change` is called under the record's lock with a descriptor of
     the object, and raises what the caller wants raised. `seen`: the object that the caller speaks of; None:
-    whichever is there. Raises BucketMissing, NotFound, PreconditionFailed, NoSpace and ObjectChanged (another
-    has its place by now).
+    whichever is there. Raises AccessDenied, BucketMissing, NotFound, PreconditionFailed, NoSpace and
+    ObjectChanged (another has its place by now).
     """
     name = entry_path(key).name
     with context.effects() as effects, _held(context, bucket, key) as parent, ExitStack() as stack:
@@ -50,6 +50,7 @@ def amend_object(
         if seen is not None and present.ino != seen.ino:
             raise ObjectChanged(subject=key)
         check_conditions(conditions, present)
+        context.store.check_access(fd, os.W_OK)
         told = effects.tell(Change(parent.ino, b"", present.ino))
         amend_record(context.store, context.locks, fd, lambda record: change(record, fd))
         if context.durability is Durability.COMMIT:
@@ -99,6 +100,7 @@ def _amend_directory(
         body = _recorded_body(context, directory)
         if body is not None:
             stack.callback(context.store.close, body)
+        context.store.check_access(directory, os.W_OK)
         counts = directory if body is None else body
         told = effects.tell(Change(parent.ino, b"", context.store.attr(directory).ino))
         amend_record(context.store, context.locks, counts, lambda record: change(record, counts))

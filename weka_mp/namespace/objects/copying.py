@@ -62,8 +62,9 @@ class CopyRequest:
     tags: Mapping[str, str] | None = None
 
 
-def copy_object(context: Context, request: CopyRequest) -> Published:
-    """Copy, and once more when the source changed meanwhile, conditions included.
+def copy_object(context: Context, request: CopyRequest, source: Context | None = None) -> Published:
+    """Copy, and once more when the source changed meanwhile, conditions included. source: in which the source
+    is opened, where that is another.
 
     Raises NotFound, BucketMissing, ObjectChanged (it keeps changing), what a put raises and what
     `source_check` raises.
@@ -72,7 +73,7 @@ def copy_object(context: Context, request: CopyRequest) -> Published:
     identity = _identity(context, request.bucket)
     for _ in range(_ATTEMPTS):
         try:
-            return _copy_once(context, request, identity)
+            return _copy_once(context, request, identity, source or context)
         except ObjectChanged:
             continue
     raise ObjectChanged("The source kept changing while it was copied.", subject=request.source_key)
@@ -87,8 +88,8 @@ def _identity(context: Context, bucket: BucketName) -> int:
         return 0
 
 
-def _copy_once(context: Context, request: CopyRequest, identity: int) -> Published:
-    with open_object(context, request.source_bucket, request.source_key) as source:
+def _copy_once(context: Context, request: CopyRequest, identity: int, opening: Context) -> Published:
+    with open_object(opening, request.source_bucket, request.source_key) as source:
         request.source_check(source.info)
         if _stays_where_it_is(request, source.info):
             return _rewrite_record(context, request, source)

@@ -7,6 +7,7 @@ first.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,8 @@ from weka_mp.namespace.values import WriteConditions
 from weka_mp.values import Change, Fd, InodeNo, Stamp
 
 __all__ = ["DirectoryPut", "place_directory", "remove_directory_object"]
+
+_CHANGE = os.W_OK | os.X_OK  # what is made, replaced and removed below it, and its record
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ def place_directory(
     except (NotDirectory, Loop) as error:
         raise KeyConflict("something else stands where the directory would", subject=name) from error
     try:
+        if made is None:
+            store.check_access(directory, _CHANGE)
         ino = store.attr(directory).ino
         change = made or effects.tell(Change(parent.ino, name, ino))
         old = read_record(store, directory)
@@ -109,6 +114,8 @@ def remove_directory_object(
         check_conditions(conditions, None)
         return ()
     try:
+        store.check_access(directory, _CHANGE)
+        store.check_access(parent.fd, _CHANGE)
         change = effects.tell(Change(parent.ino, name, store.attr(directory).ino))
         record = read_record(store, directory)
         present = directory_object(store, directory, key)

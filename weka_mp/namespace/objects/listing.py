@@ -9,6 +9,7 @@ times, so that the pages of one large directory do not read and sort it again an
 from __future__ import annotations
 
 import bisect
+import os
 import stat
 import threading
 from collections import OrderedDict
@@ -31,6 +32,7 @@ __all__ = ["Lister", "Row"]
 _CACHED_NAMES = 1_000_000  # in all directories together: about 200 MB at worst
 _OPEN_LEVELS = 32  # descriptors that one walk keeps, however deep it is
 _CLOSED = Fd(-1)
+_LIST = os.R_OK | os.X_OK
 _GONE = (NotFound, NotDirectory, Loop, NameTooLong, AccessDenied)
 
 
@@ -173,9 +175,15 @@ class _Levels:
 class Lister:
     """Answers pages. One for each process; thread-safe."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, cache: DirectoryCache | None = None) -> None:
         self._context = context
-        self._cache = DirectoryCache(context)
+        self._cache = cache or DirectoryCache(context)
+
+    def seen_from(self, context: Context) -> Lister:
+        """The same listings as somebody sees them whom modes bind. The names of directories are cached for
+        all; who is shown them is decided each time.
+        """
+        return Lister(context, self._cache)
 
     def page(
         self, bucket: BucketName, *, prefix: bytes, delimiter: bytes, after: bytes, limit: int
@@ -234,6 +242,8 @@ class Lister:
         except _GONE:
             return
         try:
+            if not path:
+                store.check_access(directory, _LIST)  # below, what may not be seen is left out
             if base and base > query.after and base.startswith(query.prefix) and self._is_object(directory):
                 yield _Found(base, directory, b"", query.bucket)
             yield from self._below(directory, base, query)
@@ -256,7 +266,7 @@ class Lister:
                 if len(key) > MAX_KEY_BYTES:
                     continue  # nobody could ask for it
                 if row.type != stat.S_IFDIR:
-                    if row.type == stat.S_IFREG or self._resolves(query.bucket, key):
+                    if self._is_in_sight(query.bucket, level, row, key):
                         yield _Found(key, level.fd, row.name, query.bucket)
                     continue
                 try:
@@ -273,6 +283,22 @@ class Lister:
         finally:
             levels.close()
 
+    def _is_in_sight(self, bucket: Fd, level: _Level, row: Row, key: bytes) -> bool:
+        """Whether it may be shown: a link by where it leads; whom modes bind what it may read."""
+        if row.type == stat.S_IFREG and self._context.judged is None:
+            return True
+        try:
+            if row.type != stat.S_IFREG:
+                return self._resolves(bucket, key)
+            found = reading.open_below(self._context, level.fd, row.name, bucket, key)
+        except AccessDenied:
+            if self._context.judged is None:
+                raise
+            return False
+        if found is not None:
+            self._context.store.close(found[0])
+        return found is not None
+
     def _is_common_prefix(self, child: Fd, key: bytes, query: _Query) -> bool:
         """Whether keys lie below the directory; closes the descriptor."""
         try:
@@ -282,6 +308,8 @@ class Lister:
 
     def _rows(self, directory: Fd, base: bytes, query: _Query) -> Iterator[Row]:
         """The rows that can hold keys which begin with the prefix and lie behind the marker."""
+        if not self._may_list(directory):
+            return
         rows = self._cache.rows(directory)
         wanted = query.prefix[len(base) :] if len(query.prefix) > len(base) else b""
         start = bisect.bisect_left(rows, wanted, key=_sort_key) if wanted else 0
@@ -299,6 +327,15 @@ class Lister:
             if wanted and not row.sort_key.startswith(wanted):
                 return
             yield row
+
+    def _may_list(self, directory: Fd) -> bool:
+        if self._context.judged is None:
+            return True
+        try:
+            self._context.store.check_access(directory, _LIST)
+        except AccessDenied:
+            return False
+        return True
 
     @staticmethod
     def _holder(rows: list[Row], rest: bytes) -> Row | None:
@@ -336,7 +373,12 @@ class Lister:
         return opened is not None
 
     def _is_object(self, directory: Fd) -> bool:
-        return reading.directory_object(self._context.store, directory, b"") is not None
+        try:
+            return reading.directory_object(self._context.store, directory, b"") is not None
+        except AccessDenied:
+            if self._context.judged is None:
+                raise
+            return False
 
     def _resolves(self, bucket: Fd, key: bytes) -> bool:
         found = reading.open_entry(self._context, bucket, entry_path(key).joined)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from weka_mp.errors import Loop, NotDirectory, NotEmpty, NotFound
+from weka_mp.errors import AccessDenied, Loop, NotDirectory, NotEmpty, NotFound, PermissionRefused
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.names.keys import BODY_NAME, EntryPath
@@ -14,6 +14,9 @@ from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Change, Fd
 
 __all__ = ["prune", "remove_empty"]
+
+_IN_THE_WAY = (NotEmpty, NotFound, NotDirectory, Loop, AccessDenied, PermissionRefused)
+"""Also that whom modes bind may not remove the directory, as somebody's: then it stays."""
 
 
 def prune(context: Context, bucket: Fd, path: EntryPath, effects: Effects) -> Changes:
@@ -34,7 +37,7 @@ def _prune_one(
     store = context.store
     try:
         holder = store.open_dir(bucket, b"/".join(above))
-    except (NotFound, NotDirectory, Loop):
+    except _IN_THE_WAY:
         return None
     try:
         ino = store.attr(holder).ino
@@ -49,7 +52,7 @@ def _prune_one(
                 store.close(directory)
         effects.add(holder)
         return change
-    except (NotEmpty, NotFound, NotDirectory, Loop):
+    except _IN_THE_WAY:
         return None
     finally:
         store.close(holder)

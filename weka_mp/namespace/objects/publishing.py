@@ -142,10 +142,12 @@ def begin_put(
 
 
 def _stage_for(context: Context, bucket: BucketName, path: EntryPath) -> Staged:
-    """Beside the entry to come, or in the bucket when that directory is missing or was removed meanwhile."""
-    if path.parents:
+    """Beside the entry to come, or in the nearest directory above where it is missing or was removed
+    meanwhile.
+    """
+    for depth in range(len(path.parents), 0, -1):
         with suppress(*_MISSING):  # publication makes it, or says what is wrong with it
-            return _stage_in(context, bucket, path.parents)
+            return _stage_in(context, bucket, path.parents[:depth])
     try:
         return _stage_in(context, bucket, ())
     except (NotFound, NotDirectory, Loop) as error:
@@ -229,12 +231,16 @@ def _set_times(context: Context, fd: Fd) -> Attr:
 
 
 def _inherit(context: Context, bucket: Fd, path: EntryPath, fd: Fd, mine: Attr) -> bool:
-    """A replaced file keeps its mode, owner and ACL. False when nothing stands there."""
+    """A replaced file keeps its mode, owner and ACL. False when nothing stands there.
+
+    So what is put in its place has its owner's name on it: whom modes bind must be able to write into it.
+    """
     try:
         old = context.store.open_path(bucket, path.joined)
     except _MISSING:
         return False
     try:
+        context.store.check_access(old, os.W_OK)
         _copy_access(context, old, fd, mine)
     finally:
         context.store.close(old)

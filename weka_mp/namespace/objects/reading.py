@@ -277,6 +277,7 @@ def open_directory_object(store: Store, directory: Fd, key: bytes) -> tuple[Obje
     info = describe_directory(key, store.attr(directory), record) if record else None
     if info is None:
         return None
+    store.check_access(directory, os.R_OK)
     try:
         body = store.open_file(directory, BODY_NAME, os.O_RDONLY)
     except NotFound:

@@ -8,7 +8,7 @@ alone.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from weka_mp.errors import UploadMissing
@@ -27,12 +27,14 @@ _Row = tuple[bytes, bytes]
 class UploadsQuery:
     """`after`: (key or common prefix, upload id) to go on behind. With an empty id all uploads of that key
     count as shown, and with a key or prefix below a common prefix all of that. `limit`: rows of the page.
+    `in_sight`: whether an upload to this key may be shown.
     """
 
     prefix: bytes = b""
     delimiter: bytes = b""
     after: tuple[bytes, str] = (b"", "")
     limit: int = 1000
+    in_sight: Callable[[bytes], bool] = lambda key: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ def _rows(area: UploadArea, bucket: int, query: UploadsQuery) -> Iterator[_Row]:
         if identity.bucket != bucket or not key.startswith(prefix):
             continue
         if key < key_after or (key == key_after and upload_id.decode() <= (id_after or "~")):
+            continue
+        if not query.in_sight(key):
             continue
         at = key.find(delimiter, len(prefix)) if delimiter else -1
         if at < 0:

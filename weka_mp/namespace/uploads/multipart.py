@@ -48,7 +48,7 @@ from weka_mp.namespace.values import (
     WriteConditions,
 )
 from weka_mp.store.crashpoints import CrashPoint, reach
-from weka_mp.values import BucketName
+from weka_mp.values import BucketName, Fd
 
 __all__ = [
     "MAX_PARTS",
@@ -73,6 +73,8 @@ class CompletionRequest:
     """`combine` computes and verifies the whole object's checksums; it raises what the caller wants raised.
 
     `begun` is called when all that can be known beforehand is right and only the long work remains.
+    `placing`: with the directory of the upload, the context in which the object gets its name; None: that of
+    the uploads.
     """
 
     bucket: BucketName
@@ -82,6 +84,11 @@ class CompletionRequest:
     conditions: WriteConditions = UNCONDITIONAL
     combine: Callable[[UploadInfo, Sequence[StoredPart]], CombinedChecksums] = lambda info, parts: ({}, None)
     begun: Callable[[], None] = lambda: None
+    placing: Callable[[Fd], Context] | None = None
+
+    def place_of(self, upload: Upload) -> Context:
+        """In which context it is published."""
+        return upload.context if self.placing is None else self.placing(upload.fd)
 
 
 def begin_part(
@@ -196,7 +203,8 @@ def _publish(
 ) -> CompletedUpload:
     stored = _verified(upload, request.parts)
     checksums, checksum_type = request.combine(info, stored)
-    _check_beforehand(area.context, request)
+    placing = request.place_of(upload)
+    _check_beforehand(placing, request)
     request.begun()
     new = NewObject(
         etag=f"{_md5_of(stored)}-{len(stored)}",
@@ -223,7 +231,7 @@ def _publish(
             staged.name if staged.directory == upload.fd else b"",
         )
         with area.ending(request.upload_id):
-            published = _name(area.context, upload, completion, target, staged, new, request.conditions)
+            published = _name(placing, upload, completion, target, staged, new, request.conditions)
             for change in published.changes:
                 effects.tell(change)
             reach(CrashPoint.UPLOAD_REMOVED)
@@ -262,7 +270,7 @@ def _name(
         return publish_file(context, target, staged, new, conditions)
     except NamespaceError:
         with suppress(NamespaceError):
-            if not was_published(context, target.bucket, upload, completion, died=False):
+            if not was_published(upload.context, target.bucket, upload, completion, died=False):
                 upload.files.remove(RESULT)
                 if staged.directory == upload.fd:  # it has its object record by now
                     conceal(context.store, staged.fd)

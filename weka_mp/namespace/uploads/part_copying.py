@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from weka_mp.errors import ObjectChanged
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.objects.copying import ChunkDigest, digested
 from weka_mp.namespace.objects.reading import open_object
 from weka_mp.namespace.uploads.area import UploadArea
@@ -39,22 +40,23 @@ class PartCopyRequest:
     begun: Callable[[], None] = lambda: None
 
 
-def copy_part(area: UploadArea, request: PartCopyRequest) -> StoredPart:
-    """Copy, and once more when the source changed meanwhile, conditions and range included.
+def copy_part(area: UploadArea, request: PartCopyRequest, source: Context) -> StoredPart:
+    """Copy, and once more when the source changed meanwhile, conditions and range included. source: in which
+    the source is opened.
 
     Raises NotFound, BucketMissing, UploadMissing, NoSpace, ObjectChanged (it keeps changing) and what
     `select` raises.
     """
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _copy_once(area, request)
+            return _copy_once(area, request, source)
         except ObjectChanged:
             continue
-    return _copy_once(area, request)
+    return _copy_once(area, request, source)
 
 
-def _copy_once(area: UploadArea, request: PartCopyRequest) -> StoredPart:
-    with open_object(area.context, request.source_bucket, request.source_key) as source:
+def _copy_once(area: UploadArea, request: PartCopyRequest, opening: Context) -> StoredPart:
+    with open_object(opening, request.source_bucket, request.source_key) as source:
         offset, size = request.select(source.info)
         with begin_part(
             area, request.bucket, request.key, request.upload_id, request.number, size
