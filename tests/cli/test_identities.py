@@ -37,6 +37,7 @@ class Terminal:
         self.folder = folder
         self.environ: dict[str, str | None] = {**KEYS, "WEKA_MP_STORE": str(store)}
         self.environ["XDG_STATE_HOME"] = str(folder / "state")
+        self.environ["XDG_CONFIG_HOME"] = str(folder / "config")
         self.said: list[str] = []
 
     def run(self, *words: str, typed: str = "", **environ: str) -> Result:
@@ -179,9 +180,34 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert "name=ann" in ok("events", "-F", "type=UserPasswordChangedByAnotherUser", "-o", "parameters")
     assert "S3AsssumeRoleEvent" in ok("events", "list-types", "--no-header", "-o", "type")
     refused("events", "--start-time", "yesterday", status=2)
-    logged_in = ok("user", "login", "ann", typed=f"{PASSWORD}\n").strip()
-    assert ok("user", "whoami", "--no-header", "-o", "username", WEKA_MP_TOKEN=logged_in).strip() == "ann"
+    who = ("user", "whoami", "--no-header", "-o", "username")
+    pair = json.loads(ok("user", "login", "ann", "-J", typed=f"{PASSWORD}\n"))[0]
+    assert ok(*who, WEKA_MP_TOKEN=pair["access_token"]).strip() == "ann"
+    assert ok(*who).strip() == "root"  # nothing was kept
+    kept = terminal.folder / "config" / "weka_mp" / "auth-token.json"
+    assert ok("user", "login", "ann", typed=f"{PASSWORD}\n") == f"logged in as ann: {kept}\n"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert PASSWORD not in kept.read_text()
+    assert ok(*who).strip() == "ann"
+    assert "which may not" in refused("user", "list")
+    kept.chmod(0o644)
+    assert "others may read it" in refused("user", "list")
+    kept.chmod(0o600)
+    elsewhere = json.loads(kept.read_text()) | {"for": "store of somebody else"}
+    held = kept.read_text()
+    kept.write_text(json.dumps(elsewhere))
+    assert ok(*who).strip() == "root"  # a login is sent where it was made, and nowhere else
+    kept.write_text(held)
+    ok("user", "revoke-tokens", "ann", WEKA_MP_USERNAME="ann", WEKA_MP_PASSWORD=PASSWORD)
+    assert "log in anew" in refused("user", "whoami")
+    ok("user", "logout")
+    assert "nobody is logged in" in refused("user", "logout")
+    other = str(terminal.folder / "other-token.json")
+    ok("user", "login", "ann", "--path", other, typed=f"{PASSWORD}\n")
+    assert ok(*who).strip() == "root"
+    assert ok(*who, WEKA_MP_TOKEN=other).strip() == "ann"
     refused("user", "login", "ann", "Wrong-Horse-1")
+    assert ok("user") == ok("user", "list")
     workers = json.loads(ok("s3", "cluster", "-J"))
     assert workers == json.loads(ok("s3", "cluster", "status", "-J"))
     assert [worker["status"] for worker in workers] in ([], ["Online"])
@@ -244,7 +270,8 @@ OPTIONS = {
         "create", "add", "update", "destroy", "remove", "containers")},
     "s3 log-level get": set(),
     "s3 log-level set": set(),
-    "user login": WHERE | TABLE,
+    "user login": WHERE | TABLE | {"--path"},
+    "user logout": {"--path"},
     "s3 policy list": WHERE | TABLE | {"--users"},
     "s3 policy show": WHERE,
     "s3 policy create": WHERE,

@@ -19,9 +19,10 @@ from urllib.parse import quote, unquote
 
 import click
 
+from weka_mp.cli import kept_login
 from weka_mp.cli.refusals import Refusal, ServiceUnreachable
 from weka_mp.cli.secret_input import read_secret
-from weka_mp.cli.services import find_service
+from weka_mp.cli.services import find_service, store_id_of
 from weka_mp.cli.settings import store_of
 from weka_mp.cli.stopped import stopped_store
 from weka_mp.control import identity_routes
@@ -33,7 +34,7 @@ from weka_mp.supervise.checks import check_store
 from weka_mp.supervise.credentials import CredentialsError, root_credentials
 from weka_mp.supervise.identities import open_desk, root_keys
 
-__all__ = ["Session", "Where", "place", "session", "where_options"]
+__all__ = ["Session", "Where", "login_path", "place", "session", "where_options", "whereabouts"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _Send = Callable[[str, str, Mapping[str, object], str], Mapping[str, Any]]
@@ -43,10 +44,11 @@ _DEFAULT_PORT = 14000
 _USER, _PASSWORD, _TOKEN = "WEKA_MP_USERNAME", "WEKA_MP_PASSWORD", "WEKA_MP_TOKEN"
 _CACERT = "WEKA_MP_CACERT"
 _HTTPS = "https://"
+_ANEW = f"log in anew: weka-mp user login, {_USER} and {_PASSWORD}, or another {_TOKEN}"
 _HINTS = {
     "LoginRefused": "check the name and the password",
-    "TokenRefused": f"log in anew with {_USER} and {_PASSWORD}, or set another {_TOKEN}",
-    "CredentialExpired": f"log in anew with {_USER} and {_PASSWORD}, or set another {_TOKEN}",
+    "TokenRefused": _ANEW,
+    "CredentialExpired": _ANEW,
     "NotAllowed": f"{_USER} and {_PASSWORD} say who asks",
     "MalformedPolicy": "docs/POLICIES.md says what a policy may hold",
 }
@@ -134,30 +136,53 @@ class Session:
         answer = self.ask("POST", place("login"), {"username": user, "password": password})
         return Session(self._send, f"Bearer {answer['access_token']}")
 
+    def renewed(self, refresh_token: str) -> Session:
+        """The same as whoever was given the token. Raises Refusal."""
+        answer = self.ask("POST", place("login", "refresh"), {"refresh_token": refresh_token})
+        return Session(self._send, f"Bearer {answer['access_token']}")
+
 
 @contextmanager
 def session(where: Where, *, anonymous: bool = False) -> Iterator[Session]:
-    """As the user of WEKA_MP_TOKEN or WEKA_MP_USERNAME, else as whom the socket or the store vouches for.
+    """As the user of WEKA_MP_TOKEN or WEKA_MP_USERNAME, else who logged in here, else as whom the socket or
+    the store vouches for.
 
     anonymous: nobody logs in, since what is asked carries its own proof. Raises Refusal.
     """
     with _opened(where) as send:
         reached = Session(send)
-        yield reached if anonymous else _identified(reached, needed=_is_remote(where))
+        yield reached if anonymous else _identified(reached, where)
 
 
 def _is_remote(where: Where) -> bool:
     return where.host is not None or where.port is not None
 
 
-def _identified(reached: Session, *, needed: bool) -> Session:
+def whereabouts(where: Where) -> str:
+    """What a kept login is for: an address, or a store by its id. Raises Refusal."""
+    if _is_remote(where):
+        named = where.host or "127.0.0.1"
+        return f"{named.removeprefix('http://').rstrip('/')}:{where.port or _DEFAULT_PORT}"
+    return f"store {store_id_of(store_of(click.get_current_context(), where.store))}"
+
+
+def login_path() -> str:
+    """Of the file of `weka-mp user login`: WEKA_MP_TOKEN may name it."""
+    named = os.environ.get(_TOKEN, "")
+    return named if os.path.isabs(named) else kept_login.default_path(os.environ)
+
+
+def _identified(reached: Session, where: Where) -> Session:
     token, user = os.environ.get(_TOKEN), os.environ.get(_USER)
-    if token:
+    if token and not os.path.isabs(token):
         return Session(reached._send, f"Bearer {token}")
     if user:
         password = os.environ.get(_PASSWORD)
         return reached.logged_in(user, password or read_secret(None, f"Password of {user}"))
-    if needed:
+    refresh_token = kept_login.kept(login_path(), whereabouts(where))
+    if refresh_token is not None:
+        return reached.renewed(refresh_token)
+    if _is_remote(where):
         raise Refusal(f"who are you? set {_USER} and {_PASSWORD}, or {_TOKEN}")
     return reached
 

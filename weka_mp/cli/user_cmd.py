@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from weka_mp.cli.administration import Where, place, session, where_options
+from weka_mp.cli import kept_login
+from weka_mp.cli.administration import Where, login_path, place, session, where_options, whereabouts
+from weka_mp.cli.refusals import Refusal
 from weka_mp.cli.secret_input import read_secret
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 from weka_mp.identity import Role
@@ -35,13 +37,23 @@ _groups = click.option(
 )
 
 
-@click.group("user", short_help="Users of S3 and of administration.")
-def command() -> None:
-    """Users of S3 and of administration (docs/ADMINISTRATION.md).
+@click.group("user", invoke_without_command=True, short_help="Users of S3 and of administration.")
+@where_options
+@table_options
+@click.pass_context
+def command(context: click.Context, /, where: Where, table: TableOptions) -> None:
+    """Users of S3 and of administration (docs/ADMINISTRATION.md); without a word they are listed.
 
     A password is never needed on the command line: leave it out to be asked for it, or to have it read from
     standard input.
     """
+    if context.invoked_subcommand is None:
+        _list(where, table)
+
+
+def _list(where: Where, table: TableOptions) -> None:
+    with session(where) as reached:
+        print_table(_COLUMNS, reached.ask("GET", place("users")), table)
 
 
 @command.command("add")
@@ -110,8 +122,7 @@ def delete(where: Where, name: str) -> None:
 @table_options
 def list_(where: Where, table: TableOptions) -> None:
     """List the users."""
-    with session(where) as reached:
-        print_table(_COLUMNS, reached.ask("GET", place("users")), table)
+    _list(where, table)
 
 
 @command.command("whoami")
@@ -134,19 +145,34 @@ def revoke_tokens(where: Where, name: str | None) -> None:
 
 
 @command.command("login")
-@click.argument("name")
+@click.argument("name", metavar="USERNAME")
 @click.argument("password", metavar="[PASSWORD|-]", required=False)
+@click.option("--path", metavar="FILE", help="Where to keep it; WEKA_MP_TOKEN=/FILE names it to commands.")
 @where_options
 @table_options
-def login(where: Where, table: TableOptions, name: str, password: str | None) -> None:
-    """Print a token of five minutes for WEKA_MP_TOKEN; with -J also the one that renews it."""
+def login(where: Where, table: TableOptions, name: str, password: str | None, path: str | None) -> None:
+    """Log in: later commands to the same service or store act as USERNAME, until logout.
+
+    With -J the tokens are printed, and nothing is kept.
+    """
     body = {"username": name, "password": read_secret(password, f"Password of {name}")}
     with session(where, anonymous=True) as reached:
         answer = reached.ask("POST", place("login"), body)
     if table.asked:
         print_table(("access_token", "refresh_token", "token_type", "expires_in"), [answer], table)
-    else:
-        click.echo(answer["access_token"])
+        return
+    file = path or login_path()
+    kept_login.keep(file, whereabouts(where), answer["refresh_token"])
+    click.echo(f"logged in as {name}: {file}")
+
+
+@command.command("logout")
+@click.option("--path", metavar="FILE", help="As of login.")
+def logout(path: str | None) -> None:
+    """Forget who logged in. Tokens stay good until they expire: weka-mp user revoke-tokens ends them."""
+    file = path or login_path()
+    if not kept_login.forget(file):
+        raise Refusal(f"{file}: nobody is logged in")
 
 
 @command.command("generate-token")

@@ -57,6 +57,9 @@ _TOLD: Final = frozenset({
     "posix_uid", "prefix", "role", "rule",
     "unlink", "user_name", "username",
 })  # fmt: skip
+_ALSO: Final = {"bucket_name": "bucket", "policy": "bucket_policy", "username": "name", "access_key": "key"}
+"""What an answer says in another word than the request did."""
+
 LIST_FIELDS: Final = (
     "num_results", "start_time", "end_time", "severity", "type_list", "exclude_type_list", "category_list",
     "sort_order",
@@ -78,7 +81,9 @@ def tell(
     name = EVENTS.get((question.method, path))
     if name is None:
         return
-    about = {**named, **question.body, **(found if isinstance(found, dict) else {})}
+    answered = {key: value for key, value in (found if isinstance(found, dict) else {}).items()
+                if _ALSO.get(key) not in {**named, **question.body}}
+    about = {**named, **question.body, **answered}
     caller = caller or _of_body(desk, question)
     if name == "UserPasswordChangedByAnotherUser" and named.get("name") == caller.user:
         name = "UserPasswordChanged"
