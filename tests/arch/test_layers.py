@@ -26,6 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identity": LEAVES | {"namespace", "store", "private_files"},
     "private_files": set(),
     "tls": LEAVES | {"private_files"},
+    "webhooks": LEAVES | {"tls"},
+    "audit": LEAVES | {"identity", "namespace", "webhooks"},
     "mount_table": set(),
     "events": LEAVES | {"namespace", "store"},
     "gateway": LEAVES | {"namespace", "store", "s3", "policy", "identity", "config", "events"},
@@ -38,14 +40,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "query": LEAVES | {"s3", "policy", "identity", "control", "events"},
     "server": LEAVES
     | {"query", "control", "gateway", "namespace", "store", "s3", "policy", "identity", "offload"}
-    | {"observe", "config", "ipc", "tls"},
+    | {"observe", "config", "ipc", "tls", "audit"},
     "bench": LEAVES | {"s3"},
     "control": LEAVES
     | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"}
-    | {"tls", "events"},
+    | {"tls", "events", "audit", "webhooks"},
     "supervise": LEAVES
     | {"fuse", "server", "control", "gateway", "namespace", "store", "policy", "observe", "config", "ipc"}
-    | {"reexport", "identity", "private_files", "mount_table", "tls", "events"},
+    | {"reexport", "identity", "private_files", "mount_table", "tls", "events"}
+    | {"audit", "webhooks", "offload"},
     **dict.fromkeys(LEAVES, LEAVES),
 }
 """room → what its modules may import from this package, besides the room itself; TOP may import anything."""

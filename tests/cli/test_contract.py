@@ -87,6 +87,7 @@ NO_TABLE = {
 SILENT = {
     "nfs export remove", "smb share remove", "smb user add", "smb user remove", "user add", "user update",
     "user passwd", "user delete", "user logout", "user revoke-tokens", "s3 policy create", "s3 policy add",
+    "s3 cluster audit-webhook enable", "s3 cluster audit-webhook disable",
     "s3 policy remove", "s3 service-account remove", "s3 bucket create", "s3 bucket destroy",
     "s3 bucket policy set", "s3 bucket policy set-custom", "s3 bucket policy unset",
     "security lockout-config set", "security lockout-config reset", "security tls set",

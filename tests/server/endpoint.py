@@ -14,6 +14,7 @@ import boto3
 import trio
 from botocore.config import Config
 
+from weka_mp.audit import Trail
 from weka_mp.clock import Clock
 from weka_mp.namespace import Durability, Namespace
 from weka_mp.server.metrics import ServerMetrics
@@ -34,6 +35,7 @@ class Endpoint:
     settings: ServerSettings
     metrics: ServerMetrics
     clock: Clock | None = None
+    trail: Trail | None = None
     _token: Any = field(repr=False, default=None)
     _stop: Any = field(repr=False, default=None)
 
@@ -70,7 +72,7 @@ class Endpoint:
 def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
     """Serve until the block ends; the worker must then end by itself."""
     durability = options.pop("durability", Durability.RELAXED)
-    clock = options.pop("clock", None)
+    clock, trail = options.pop("clock", None), options.pop("trail", None)
     options.setdefault("region", "us-east-1")
     settings = ServerSettings(
         root=RootCredentials(ACCESS_KEY, SECRET_KEY), durable=durability is Durability.COMMIT, **options
@@ -78,7 +80,7 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
     with Namespace.open(PosixStore(str(root)), durability=durability, clock=clock) as namespace:
         port = listening.getsockname()[1]
-        endpoint = Endpoint(port, namespace, root, settings, ServerMetrics(), clock)
+        endpoint = Endpoint(port, namespace, root, settings, ServerMetrics(), clock, trail)
         ready, failures = threading.Event(), []
 
         async def serve() -> None:
@@ -112,5 +114,5 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
 async def _worker(endpoint: Endpoint, listening: socket.socket, task_status: Any) -> None:
     await run_worker(
         [listening], endpoint.namespace, endpoint.settings, stop=endpoint._stop, metrics=endpoint.metrics,
-        clock=endpoint.clock, task_status=task_status,
+        clock=endpoint.clock, trail=endpoint.trail, task_status=task_status,
     )

@@ -6,11 +6,13 @@ import click
 
 from weka_mp.cli.administration import Where, place, session, where_options
 from weka_mp.cli.refusals import Refusal
+from weka_mp.cli.secret_input import read_secret
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 from weka_mp.control.not_built import NOT_BUILT
 
 __all__ = ["cluster", "log_level"]
 
+_WEBHOOK_COLUMNS = ("enabled", "endpoint", "auth_token")
 _COLUMNS = ("name", "hostname", "status", "restarts")
 
 
@@ -35,6 +37,45 @@ def status(where: Where, table: TableOptions) -> None:
 def _show(where: Where, table: TableOptions) -> None:
     with session(where) as reached:
         print_table(_COLUMNS, reached.ask("GET", place("s3"))["containers"], table)
+
+
+@cluster.group("audit-webhook")
+def audit_webhook() -> None:
+    """Where an event of every S3 call is sent (docs/ADMINISTRATION.md, "Audit")."""
+
+
+@audit_webhook.command("enable")
+@click.option("--endpoint", required=True, metavar="URL", help="The webhook: an http or https URL.")
+@click.option(
+    "--auth-token", metavar="TOKEN",
+    help="The Authorization header's value, such as 'Splunk TOKEN'; asked for when absent, - is standard"
+    " input.",
+)
+@click.option("--verify", is_flag=True, help="Send it one event first, and enable it only if that is taken.")
+@where_options
+def enable(where: Where, endpoint: str, auth_token: str | None, verify: bool) -> None:
+    """Send events there from now on, in place of any other webhook."""
+    token = read_secret(auth_token, "Token of the webhook")
+    body: dict[str, object] = {"endpoint": endpoint, "auth_token": token, "verify": verify}
+    with session(where) as reached:
+        reached.ask("POST", place("s3", "auditWebhook", "enable"), body)
+
+
+@audit_webhook.command("disable")
+@where_options
+def disable(where: Where) -> None:
+    """Send no more events; what could not be delivered yet waits for the next webhook."""
+    with session(where) as reached:
+        reached.ask("POST", place("s3", "auditWebhook", "disable"))
+
+
+@audit_webhook.command("show")
+@where_options
+@table_options
+def show(where: Where, table: TableOptions) -> None:
+    """Show it; never the token."""
+    with session(where) as reached:
+        print_table(_WEBHOOK_COLUMNS, [reached.ask("GET", place("s3", "auditWebhook"))], table)
 
 
 @click.group("log-level")

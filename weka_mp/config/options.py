@@ -22,6 +22,7 @@ from weka_mp.config.values import (
     parse_region,
     parse_seconds,
     parse_size,
+    parse_size_from,
     parse_switch,
 )
 
@@ -311,6 +312,50 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "SIZE",
         "The least bytes a second at which bodies must be sent and answers read; 0: no least rate.",
         types=(int, str),
+    ),
+    Option(
+        "audit_spool",
+        parse_size_from(2**20),
+        256 * 2**20,
+        "256MiB",
+        "SIZE",
+        "How many bytes of audit events may wait on this node for the webhook of weka-mp s3 cluster"
+        " audit-webhook, about; at least 1MiB. Beyond it they are dropped, counted, and the webhook is told.",
+        types=(int, str),
+    ),
+    Option(
+        "audit_file",
+        parse_path,
+        None,
+        "(none)",
+        "FILE",
+        "Write an audit event of every S3 call to this file, too, one JSON object a line.",
+    ),
+    Option(
+        "audit_file_size",
+        parse_size,
+        64 * 2**20,
+        "64MiB",
+        "SIZE",
+        "Start a new audit file when this size is reached; 0: never.",
+        types=(int, str),
+    ),
+    Option(
+        "audit_file_keep",
+        parse_integer(1, 1000),
+        5,
+        "5",
+        "N",
+        "How many former audit files are kept, as FILE.1 (the latest) to FILE.N.",
+        types=(int,),
+    ),
+    Option(
+        "webhook_ca",
+        parse_path,
+        None,
+        "the system's",
+        "FILE",
+        "Authorities in PEM that vouch for the receivers of webhooks.",
     ),
     Option(
         "no_native",

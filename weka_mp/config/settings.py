@@ -13,9 +13,9 @@ __all__ = ["Config"]
 class Config:
     """All settings, checked. The fields are the keys of the option table; see docs/CONFIGURATION.md.
 
-    `admin_named` says that the admin address was asked for and is not the default; `log_max_size` is in
-    bytes, `min_rate` in bytes a second, `attr_timeout` and the other time-outs in seconds. `store` is None
-    only where the command needs none.
+    `admin_named` says that the admin address was asked for and is not the default; `log_max_size`,
+    `audit_spool` and `audit_file_size` are in bytes, `min_rate` in bytes a second, `attr_timeout` and the
+    other time-outs in seconds. `store` is None only where the command needs none.
     """
 
     store: str | None
@@ -47,6 +47,11 @@ class Config:
     body_timeout: int
     send_timeout: int
     min_rate: int
+    audit_spool: int
+    audit_file: str | None
+    audit_file_size: int
+    audit_file_keep: int
+    webhook_ca: str | None
     no_native: bool
     log_level: str
     log_file: str | None

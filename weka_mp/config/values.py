@@ -22,6 +22,7 @@ __all__ = [
     "parse_region",
     "parse_seconds",
     "parse_size",
+    "parse_size_from",
     "parse_switch",
 ]
 
@@ -151,6 +152,18 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ConfigError(f"{text!r} is not a size such as 10MiB")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_size_from(low: int) -> Callable[[str], int]:
+    """A parser of sizes of at least `low` bytes."""
+
+    def parse(text: str) -> int:
+        size = parse_size(text)
+        if size < low:
+            raise ConfigError(f"{text!r} is less than {low} bytes")
+        return size
+
+    return parse
 
 
 def parse_switch(text: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from weka_mp.control.audit_state import AuditState
 from weka_mp.control.tls_verbs import TlsState
 from weka_mp.errors import NamespaceError
 from weka_mp.events import EventLog
@@ -74,30 +75,34 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """content: `data`, or `error` (a line for people) and `code` (the error's name). changes: what the mounts
-    must forget before it is given.
+    must forget before it is given. retold: what other processes of a service are to be told before that.
     """
 
     status: HTTPStatus
     content: Mapping[str, object] = field(repr=False)
     changes: Changes = ()
+    retold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a verb that changed names below the store has to say."""
+    """What a verb has to say that changed names below the store, or what other processes keep in memory."""
 
     data: Any
-    changes: Changes
+    changes: Changes = ()
+    retold: str | None = None
 
 
 class Desk:
     """Of one store. `logins` is for the one process that takes them. Thread-safe."""
 
     def __init__(
-        self, identities: IdentityStore[Policy], namespace: Namespace, tls: TlsState | None = None
+        self, identities: IdentityStore[Policy], namespace: Namespace, tls: TlsState | None = None,
+        audit: AuditState | None = None,
     ) -> None:
-        """tls: where its routes are served."""
+        """tls, audit: where their routes are served."""
         self._tls = tls
+        self._audit = audit
         self.identities = identities
         self.namespace = namespace
         self.administration = Administration(identities)
@@ -113,6 +118,13 @@ class Desk:
         if self._tls is None:
             raise trouble.NoSuchEntity("the certificate of TLS is administrated elsewhere")
         return self._tls
+
+    @property
+    def audit(self) -> AuditState:
+        """Raises NoSuchEntity where it is administrated elsewhere."""
+        if self._audit is None:
+            raise trouble.NoSuchEntity("the audit webhook is administrated elsewhere")
+        return self._audit
 
     def close(self) -> None:
         """Give back what the identities hold."""

@@ -35,6 +35,8 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("DELETE", "/lockoutConfig"): "LockoutConfigUpdated",
     ("PUT", "/tls"): "TLSSet",
     ("DELETE", "/tls"): "TLSUnset",
+    ("POST", "/s3/auditWebhook/enable"): "S3AuditWebhookEnabledEvent",
+    ("POST", "/s3/auditWebhook/disable"): "S3AuditWebhookDisabledEvent",
     ("POST", "/s3/policies"): "S3CreateIAMPolicyEvent",
     ("DELETE", "/s3/policies/{name}"): "S3RemoveIAMPolicyEvent",
     ("POST", "/s3/policies/attach"): "S3AttachIAMPolicyEvent",

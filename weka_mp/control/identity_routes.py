@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from weka_mp.control import bucket_verbs, cluster_verbs, events, policy_verbs, tls_verbs, user_verbs
+from weka_mp.control import (
+    audit_verbs,
+    bucket_verbs,
+    cluster_verbs,
+    events,
+    policy_verbs,
+    tls_verbs,
+    user_verbs,
+)
 from weka_mp.control.desk import Answer, Changed, Desk, Question, failure
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import Verb, check_verb
@@ -88,6 +96,12 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute("GET", "/events/describe", Verb.LIST_EVENTS, events.list_types),
     IdentityRoute("GET", "/s3", Verb.SHOW_CLUSTER, cluster_verbs.show_cluster),
     IdentityRoute("GET", "/s3/containersAreReady", Verb.SHOW_CLUSTER, cluster_verbs.are_ready),
+    IdentityRoute("GET", "/s3/auditWebhook", Verb.SHOW_AUDIT, audit_verbs.show_webhook),
+    IdentityRoute(
+        "POST", "/s3/auditWebhook/enable", Verb.CHANGE_AUDIT, audit_verbs.enable_webhook,
+        ("endpoint", "auth_token", "verify"),
+    ),
+    IdentityRoute("POST", "/s3/auditWebhook/disable", Verb.CHANGE_AUDIT, audit_verbs.disable_webhook),
     IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
     IdentityRoute(
         "POST", "/s3/policies", Verb.CHANGE_POLICIES, policy_verbs.add_policy,
@@ -183,6 +197,6 @@ def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[
         return failure(error)
     except (IdentityError, MalformedPolicy, NamespaceError, TlsError) as error:
         return failure(error)
-    data, changes = (found.data, found.changes) if isinstance(found, Changed) else (found, ())
-    events.tell(desk, question, route.path, caller, named, data)
-    return Answer(route.status, {"data": data}, changes)
+    changed = found if isinstance(found, Changed) else Changed(found)
+    events.tell(desk, question, route.path, caller, named, changed.data)
+    return Answer(route.status, {"data": changed.data}, changed.changes, changed.retold)

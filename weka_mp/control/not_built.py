@@ -27,9 +27,6 @@ NOT_BUILT: Final[Mapping[tuple[str, str], str]] = {
     ("POST", "/s3/buckets/{bucket}/lifecycle/rules"): "buckets have no lifecycle rules yet",
     ("DELETE", "/s3/buckets/{bucket}/lifecycle/rules"): "buckets have no lifecycle rules yet",
     ("DELETE", "/s3/buckets/{bucket}/lifecycle/rules/{rule}"): "buckets have no lifecycle rules yet",
-    ("GET", "/s3/auditWebhook"): "S3 calls are not audited yet",
-    ("POST", "/s3/auditWebhook/enable"): "S3 calls are not audited yet",
-    ("POST", "/s3/auditWebhook/disable"): "S3 calls are not audited yet",
 }
 """(method, path behind ``/api/v2``) → why. Who builds one takes its row away."""
 

@@ -23,15 +23,16 @@ _SECRET: Final[Mapping[str, Any]] = {"type": "string", "format": "password", "wr
 FIELD_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     **dict.fromkeys((
         "access_key", "account", "bucket_name", "category_list", "certificate", "display_name", "email",
+        "endpoint",
         "exclude_type_list", "existing_path", "policy_name", "prefix", "role", "sort_order", "type_list",
         "user_name", "username",
     ), _TEXT),
-    **dict.fromkeys(("password", "private_key", "refresh_token", "secret_key"), _SECRET),
+    **dict.fromkeys(("auth_token", "password", "private_key", "refresh_token", "secret_key"), _SECRET),
     **dict.fromkeys((
         "access_token_timeout", "duration", "failed_attempts", "lockout_duration", "num_results", "posix_gid",
         "posix_uid",
     ), _NUMBER),
-    "unlink": _FLAG,
+    **dict.fromkeys(("unlink", "verify"), _FLAG),
     "policy_file_content": _POLICY,
     "policy": {"type": "string", "enum": ["none", "download", "upload", "public"]},
     "bucket_policy": {"type": "string", "enum": ["None", "Download", "Upload", "Public"]},

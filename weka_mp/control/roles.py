@@ -37,6 +37,8 @@ class Verb(enum.Enum):
     CHANGE_TLS = "change the certificate of TLS"
     LIST_EVENTS = "list events"
     SHOW_CLUSTER = "see how S3 is served"
+    SHOW_AUDIT = "see the audit webhook"
+    CHANGE_AUDIT = "change the audit webhook"
 
 
 _CLUSTER: Final = frozenset({Role.CLUSTER_ADMIN})
@@ -62,6 +64,8 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_TLS: _CLUSTER,
     Verb.LIST_EVENTS: _LOOKERS,
     Verb.SHOW_CLUSTER: _LOOKERS,
+    Verb.SHOW_AUDIT: _LOOKERS,
+    Verb.CHANGE_AUDIT: _CLUSTER,
 }
 """verb → the roles that have it. docs/ADMINISTRATION.md has the same table, which a test compares."""
 

@@ -6,8 +6,9 @@ still opens, since the old key stays. `retire` takes old keys away that nothing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from weka_mp.identity.child_credentials import Child, ChildKind, open_child, seal_child
 from weka_mp.identity.children import is_of_parent
@@ -18,16 +19,27 @@ from weka_mp.identity.snapshot import ACCESS_KEY, PASSWORD, Holder, Snapshot, ac
 from weka_mp.identity.store import IdentityStore
 from weka_mp.identity.tokens import TokenKind
 
-__all__ = ["KeyRotation"]
+__all__ = ["KeyRotation", "SealedElsewhere"]
 
 P = TypeVar("P")
 
 
-class KeyRotation(Generic[P]):
-    """Of one store's key file."""
+class SealedElsewhere(Protocol):
+    """A record that is sealed under the same keys and lies in no registry."""
 
-    def __init__(self, identities: IdentityStore[P]) -> None:
+    def reseal(self) -> None:
+        """Under the current key. Raises IdentityUnusable."""
+
+    def needed_keys(self) -> frozenset[str]:
+        """The ids of the keys that it needs. Raises IdentityUnusable."""
+
+
+class KeyRotation(Generic[P]):
+    """Of one store's key file. others: what else is sealed under its keys; all of it, or it is lost."""
+
+    def __init__(self, identities: IdentityStore[P], others: Sequence[SealedElsewhere]) -> None:
         self._identities = identities
+        self._others = others
 
     def rotate(self) -> str:
         """The new key's id. Raises IdentityUnusable (something does not open: then it stays as it is)."""
@@ -39,6 +51,8 @@ class KeyRotation(Generic[P]):
     def reseal(self) -> int:
         """Seal under the current key what is not; how many children. Completes a `rotate` cut off."""
         self._identities.change(self._resealed)
+        for other in self._others:
+            other.reseal()
         return sum(self._reseal_child(kind, name) for kind in ChildKind for name in self._names(kind))
 
     def retire(self) -> tuple[str, ...]:
@@ -51,6 +65,8 @@ class KeyRotation(Generic[P]):
                 sealed_under(user.sealed) for user in registry.users.values() if user.sealed is not None
             }
             needed |= {sealed_under(key.sealed) for user in registry.users.values() for key in user.keys}
+            for other in self._others:
+                needed |= other.needed_keys()
             for kind in ChildKind:
                 for name in self._names(kind):
                     child = identities.children.files[kind].read(name)

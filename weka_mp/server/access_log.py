@@ -19,7 +19,7 @@ class RequestRecord:
     """What is known of a request; filled in while it is served.
 
     Sizes are bytes of bodies, `seconds` a duration. refusals: what the policies denied, of DeleteObjects
-    maybe many.
+    maybe many. user, account: for the audit, where they are known.
     """
 
     request_id: str
@@ -29,6 +29,8 @@ class RequestRecord:
     bucket: str | None = None
     key: bytes | None = None
     access_key: str | None = None
+    user: str | None = None
+    account: str | None = None
     status: int = 0
     code: str | None = None
     received: int = 0

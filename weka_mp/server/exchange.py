@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import trio
@@ -41,6 +42,7 @@ from weka_mp.s3.request import Address, Headers, S3Request, address
 from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
+from weka_mp.server.auditing import Answered, Audited, is_audited, tell
 from weka_mp.server.keep_alive import KeepAlive
 from weka_mp.server.pacing import BAD_PROOFS
 from weka_mp.server.query_exchange import XML_TYPE, answer_query, is_query
@@ -76,6 +78,8 @@ class Exchange:
         self._key_sought_in: BucketName | None = None
         self._for_page: Fields = ()
         self._key_sought: ObjectKey | None = None
+        self._answered: Answered = ((), None)
+        self._told = False  # the audit
 
     async def run(self) -> None:
         """Answer, whatever happens. Raises PeerGone, and Truncated when the connection must be reset."""
@@ -100,6 +104,7 @@ class Exchange:
         """Count and log the request. Once, by whoever saw its end."""
         record = self.record
         record.status = record.status or _CLIENT_GONE
+        self._tell(None)
         if self._access is not None:
             record.refusals = self._access.refusals
         record.seconds = (self._service.clock.now_ns() - self._started) * _NANO
@@ -146,6 +151,24 @@ class Exchange:
         if defect:
             _log.error("request %s failed", self.record.request_id, exc_info=error)
         return translated
+
+    def _tell(self, sent: int | None) -> None:
+        """The audit, once, before the answer's last byte leaves: who has the answer has left a trace, however
+        this process ends. sent: bytes of the answer's body; None: it does not leave as a whole.
+        """
+        if self._told or not is_audited(self._service):
+            return
+        self._told = True
+        record, access = self.record, self._access
+        if access is not None:
+            record.user, record.account = access.principal.shown, access.principal.owner
+        tell(
+            self._service, self._wire, record,
+            Audited(
+                self._started, self._head.request, self._address, self._answered, sent,
+                self._origin.tls_version,
+            ),
+        )
 
     # -- deciding --------------------------------------------------------------------------------------------
 
@@ -285,9 +308,12 @@ class Exchange:
                 raise
             spelt = self._spelt(error)
             self.record.code = spelt.code
-            await keep.finish(self._error_document(spelt))
+            document = self._error_document(spelt)
+            self._tell(len(document))
+            await keep.finish(document)
             return
         if self._connection.reply_begun:
+            self._tell(len(reply.body))
             await keep.finish(reply.body)
             self.record.sent = len(reply.body)
         else:
@@ -367,8 +393,10 @@ class Exchange:
         connection = self._connection
         head = self._head_bytes(status, fields, length)
         if not reply_has_body(self._head.request.method, status):
+            self._tell(0)
             await self._wire.send(head)
             return
+        self._tell(len(body))
         await self._wire.send(head + connection.send_body(body))
         connection.send_end()
         self.record.sent = len(body)
@@ -378,7 +406,9 @@ class Exchange:
             self._connection.close_after_reply()
         self.record.status = status
         common = self._service.common_fields(self.record.request_id)
-        return self._connection.send_head(status, (*common, *self._for_page, *fields), length)
+        answered = (*common, *self._for_page, *fields)
+        self._answered = answered, length
+        return self._connection.send_head(status, answered, length)
 
     async def _send_object(self, context: Context, operation: op.GetObject) -> None:
         tick = context.namespace.store.primitives.change_grain_ns * _NANO
@@ -406,7 +436,7 @@ class Exchange:
             return
         head = self._head_bytes(reply.status, reply.fields, reply.length)
         await self._wire.send(head, more=True)
-        await send_large(self._wire, store, reply)
+        await send_large(self._wire, store, reply, partial(self._tell, reply.length))
         self._connection.sent_aside(reply.length)
         self._connection.send_end()
         self.record.sent = reply.length

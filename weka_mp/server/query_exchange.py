@@ -91,7 +91,7 @@ async def answer_query(
         record.received = len(body)
         verify(request, claimed, body, secure=service.proxies.origin(wire, request.headers).secure)
         record.access_key = claimed.access_key
-        _pace(service, asking, claimed, now)
+        _pace(service, asking, claimed, now, record)
         parameters = _parameters(request, body)
         api, _ = find(parameters)
         namespace, record.operation = api.namespace, f"{api.name}:{parameters.action}"
@@ -108,12 +108,13 @@ async def answer_query(
     return QueryAnswer(200, done)
 
 
-def _pace(service: Service, asking: Asking, claimed: Claim, now: float) -> None:
-    """The user's rate. Raises S3Error SlowDown."""
+def _pace(service: Service, asking: Asking, claimed: Claim, now: float, record: RequestRecord) -> None:
+    """Who it is, and their rate. Raises S3Error SlowDown."""
     try:
         principal = asking.principal(claimed.access_key, now)
     except S3Error:
         return  # the key has expired, which is answered below
+    record.user, record.account = principal.shown, principal.owner
     service.pacing.check_user(principal, trio.current_time())
 
 

@@ -10,6 +10,7 @@ from weka_mp.s3.errors import S3Error, render_error
 from weka_mp.s3.request import S3Request
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
+from weka_mp.server.auditing import Audited, is_audited, tell
 from weka_mp.server.service import Service
 from weka_mp.server.wire import PeerGone, Wire
 from weka_mp.tls import PlainHttp
@@ -35,6 +36,9 @@ async def answer_malformed(service: Service, wire: Wire, connection: Connection,
     record = RequestRecord(service.request_id(), wire.remote, operation="-", status=error.status)
     record.code = error.code
     answer, size = _encode(service, connection, error, record.request_id)
+    if is_audited(service):
+        now = service.clock.now_ns()
+        tell(service, wire, record, Audited(now, None, None, ((), size), size, wire.tls_version))
     await wire.send(answer)
     service.metrics.count("-", error.status, 0.0, 0, size)
     access_log.write(record)

@@ -55,8 +55,13 @@ def read_small(store: Store, reply: ObjectReply) -> bytes:
     return body
 
 
-async def send_large(wire: Wire, store: Store, reply: ObjectReply) -> None:
-    """Send the body behind a head that was sent. Raises Truncated and PeerGone."""
+async def send_large(
+    wire: Wire, store: Store, reply: ObjectReply, before_last: Callable[[], None]
+) -> None:
+    """Send the body behind a head that was sent; `before_last` is called before its last byte leaves.
+
+    Raises Truncated and PeerGone.
+    """
     end = reply.start + reply.length - 1
     fd = reply.opened.fd
     try:
@@ -72,6 +77,7 @@ async def send_large(wire: Wire, store: Store, reply: ObjectReply) -> None:
         raise Truncated("the storage failed while an object was sent") from error
     if not last or not unchanged:
         raise Truncated("the object changed while it was sent")
+    before_last()
     await wire.send(last)
 
 

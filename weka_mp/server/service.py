@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Final
 
+from weka_mp.audit import Trail
 from weka_mp.clock import Clock, RandomSource
 from weka_mp.control.desk import Desk
 from weka_mp.gateway.context import Site
@@ -38,7 +39,7 @@ class Service:
     """One worker's S3 endpoint. Used by its event loop alone.
 
     identities: who exists besides root; None: nobody. desk: where STS and IAM put their calls, the same.
-    certificates: of TLS; None: plain HTTP.
+    certificates: of TLS; None: plain HTTP. trail: where the audit's events go; None: there is none.
     """
 
     site: Site
@@ -49,6 +50,7 @@ class Service:
     random: RandomSource
     identities: IdentityStore[Policy] | None = None
     certificates: Certificates | None = None
+    trail: Trail | None = None
     stopping: bool = False
     desk: Desk | None = field(init=False)
     host_id: str = field(init=False)

@@ -57,6 +57,15 @@ class Wire:
         self._acknowledged: int | None = None  # bytes the client had taken when we began to wait for it
         self._patience = 0.0  # seconds that we will still wait before we look how many it took meanwhile
 
+    @property
+    def local(self) -> str:
+        """The address that the client reached; empty on what has none."""
+        try:
+            address = self.socket.getsockname()
+        except OSError:
+            return ""
+        return str(address[0]) if isinstance(address, tuple) else ""
+
     def within(self, seconds: float) -> None:
         """From now on the client has this long."""
         self.deadline = trio.current_time() + seconds

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from weka_mp.audit import Trail
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import open_identities
@@ -41,6 +42,7 @@ async def run_worker(
     clock: Clock | None = None,
     random: RandomSource | None = None,
     metrics: ServerMetrics | None = None,
+    trail: Trail | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve S3 on sockets that listen already, until `stop` is set and the requests under way are answered.
@@ -56,7 +58,9 @@ async def run_worker(
         certificates = None
         if settings.tls is not None:
             certificates = Certificates(settings.tls, clock, ask_clients=True)
-        service = Service(site, settings, invalidator, counts, clock, random, identities, certificates)
+        service = Service(
+            site, settings, invalidator, counts, clock, random, identities, certificates, trail
+        )
         connections = Connections(service)
         await nursery.start(invalidator.run)
         nursery.start_soon(connections.watch)

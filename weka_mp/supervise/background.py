@@ -1,6 +1,7 @@
 """The child kind ``background``:
 
-gives files their MD5 ETags, expires uploads, sweeps leftovers and dead keys; yields to all else.
+gives files their MD5 ETags, ships audit events, expires uploads, sweeps leftovers and dead keys; yields to
+all else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from prometheus_client import Counter, Gauge
 from weka_mp.errors import UNWRITABLE, BucketMissing, NamespaceError
 from weka_mp.identity.errors import IdentityError
 from weka_mp.namespace import FillReport, Namespace
+from weka_mp.supervise.auditing import ship
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of, sweep_identities
 from weka_mp.supervise.opening import open_namespace
@@ -64,6 +66,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             nursery.start_soon(filler.run)
             nursery.start_soon(filler.follow_hints)
             nursery.start_soon(_sweep_for_ever, namespace, link.stop.is_set)
+            nursery.start_soon(ship, namespace, plan, link)
             await link.ready()
             await link.stop.wait()
             nursery.cancel_scope.cancel()

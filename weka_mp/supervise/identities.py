@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 
+from weka_mp.audit import AuditWebhookRecord, Deployment
+from weka_mp.control.audit_state import AuditState
 from weka_mp.control.desk import Desk
 from weka_mp.control.tls_verbs import TlsState
 from weka_mp.gateway.identities import open_identities
@@ -17,15 +19,17 @@ from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.keeper import StartFailed
 from weka_mp.supervise.places import state_directory
 from weka_mp.tls import KeptCertificate
+from weka_mp.webhooks import WebhookTls
 
 __all__ = ["LazyDesk", "key_file_of", "open_desk", "root_keys", "sweep_identities"]
 
 
 def open_desk(
-    namespace: Namespace, store: str, state: str, root: RootKeys | None, tls: TlsState | None = None
+    namespace: Namespace, store: str, state: str, root: RootKeys | None, tls: TlsState | None = None,
+    outgoing: WebhookTls | None = None,
 ) -> Desk:
-    """`store`: its path; `state`: the state directory, where the key file is made when it is missing; `tls`:
-    of the service that runs.
+    """`store`: its path; `state`: the state directory, where the key file is made when it is missing; `tls`
+    and `outgoing`: of the service that runs.
 
     Raises IdentityUnusable, NamespaceError.
     """
@@ -35,7 +39,12 @@ def open_desk(
         raise IdentityUnusable(str(error)) from error
     keys = KeyFile(os.path.join(state, FILE_NAME), namespace.context.random)
     tls = tls or TlsState(KeptCertificate(state, namespace.clock))
-    return Desk(open_identities(namespace, keys, root, make_keys=True), namespace, tls)
+    identities = open_identities(namespace, keys, root, make_keys=True)
+    audit = AuditState(
+        AuditWebhookRecord(namespace, keys, namespace.context.random),
+        Deployment.here(namespace.store_id, os.path.basename(store)), outgoing or WebhookTls(),
+    )
+    return Desk(identities, namespace, tls, audit)
 
 
 def root_keys(credentials: RootCredentials | None) -> RootKeys | None:
@@ -70,13 +79,15 @@ class LazyDesk:
     """
 
     def __init__(
-        self, namespace: Namespace, store: str, state: str, root: RootKeys | None, tls: TlsState | None = None
+        self, namespace: Namespace, store: str, state: str, root: RootKeys | None,
+        tls: TlsState | None = None, outgoing: WebhookTls | None = None,
     ) -> None:
         self._namespace = namespace
         self._store = store
         self._state = state
         self._root = root
         self._tls = tls
+        self._outgoing = outgoing
         self._mutex = threading.Lock()
         self._desk: Desk | None = None
 
@@ -84,7 +95,9 @@ class LazyDesk:
         """Raises IdentityUnusable, NamespaceError."""
         with self._mutex:
             if self._desk is None:
-                self._desk = open_desk(self._namespace, self._store, self._state, self._root, self._tls)
+                self._desk = open_desk(
+                    self._namespace, self._store, self._state, self._root, self._tls, self._outgoing
+                )
             return self._desk
 
     def close(self) -> None:

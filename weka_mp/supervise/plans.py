@@ -30,11 +30,14 @@ _MOUNT_STALL = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`store`: absolute path. `runtime`: directory of the sockets. `lock_fd`: the lock that children hold."""
+    """`store`: absolute path. `runtime`: directory of the sockets. `lock_fd`: the lock that children hold.
+    `spool`: directory of audit events on their way.
+    """
 
     store: str
     runtime: str
     lock_fd: int
+    spool: str
 
     def mount_socket(self, index: int) -> str:
         return os.path.join(self.runtime, f"mount-{index}.sock")
@@ -65,6 +68,13 @@ def worker_specs(
         "trusted_proxies": list(config.trusted_proxy),
         "limits": _limits(config),
         "mount_sockets": places.mount_sockets,
+        "audit": {
+            "spool": places.spool,
+            "limit": config.audit_spool,
+            "file": None if config.audit_file is None else os.path.abspath(config.audit_file),
+            "file_size": config.audit_file_size,
+            "file_keep": config.audit_file_keep,
+        },
     }
     return [
         _spec(config, places, f"worker-{index}", "worker", plan, fds=fds, grace=_WORKER_GRACE)
@@ -139,9 +149,14 @@ def doors(
     return found
 
 
-def background_spec(config: Config, places: Places) -> ChildSpec:
-    """The process that fills ETags and sweeps leftovers."""
-    return _spec(config, places, "background", "background", {}, grace=_BACKGROUND_GRACE)
+def background_spec(
+    config: Config, places: Places, webhook_tls: Mapping[str, object]
+) -> ChildSpec:
+    """The process that fills ETags, ships audit events and sweeps leftovers. webhook_tls: how it speaks to
+    receivers, as `supervise.auditing` writes it.
+    """
+    plan: dict[str, object] = {"spool": places.spool, "webhook_tls": webhook_tls}
+    return _spec(config, places, "background", "background", plan, grace=_BACKGROUND_GRACE)
 
 
 def _spec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
@@ -34,6 +35,8 @@ _PROBE_SECONDS = (
     3.0  # for one part of the health; a distributed file system may take longer and is then unhealthy
 )
 _METRICS_SECONDS = 2.0
+_TELL_SECONDS = 5.0
+_AUDITING = ("worker", "background")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,24 @@ class RunningService:
 
         found = await trio.to_thread.run_sync(answer)
         await self._invalidator.publish(found.changes)
+        if found.retold is not None:
+            await self._tell_all(found.retold)
         return found
+
+    async def _tell_all(self, verb: str) -> None:
+        """Have every process that knows the verb look at what was changed. One that does not answer finds out
+        by itself; one that dies, at its next start.
+        """
+
+        async def tell(keeper: Keeper) -> None:
+            if keeper.peer is not None:
+                with suppress(PeerGone, CallTimeout, RemoteFailure):
+                    await keeper.peer.call(verb, timeout=_TELL_SECONDS)
+
+        async with trio.open_nursery() as nursery:
+            for keeper in self._keepers:
+                if keeper.spec.kind in _AUDITING:
+                    nursery.start_soon(tell, keeper)
 
     def start_fill(self, bucket: BucketName, prefix: bytes) -> int:
         """Queue a fill; raises BucketMissing at once."""

@@ -28,6 +28,7 @@ from weka_mp.namespace import Namespace
 from weka_mp.observe.logs import LogSink
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise import checks, dead_mounts, mounts, places, plans
+from weka_mp.supervise.auditing import check_audit_file, plan_of_tls, spool_in, webhook_tls
 from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
 from weka_mp.supervise.fill_jobs import FillJobs
 from weka_mp.supervise.identities import LazyDesk, root_keys
@@ -40,7 +41,8 @@ from weka_mp.supervise.reexports import Reexports
 from weka_mp.supervise.service import RunningService, Views, write_probe
 from weka_mp.supervise.stale_places import leave_word, remove_stale
 from weka_mp.supervise.tls import open_tls, tls_state
-from weka_mp.tls import Certificates
+from weka_mp.tls import Certificates, TlsSettings
+from weka_mp.webhooks import WebhookTls
 
 __all__ = ["Started", "run_service"]
 
@@ -154,25 +156,25 @@ async def _prepare(
     if presence.enter():
         # Nobody else works on the store now: whatever is staged was left by processes that died.
         await trio.to_thread.run_sync(_sweep, namespace)
-    writable = await trio.to_thread.run_sync(write_probe, namespace)
-    if writable != "ok":
-        log.warning("%s cannot be written now (%s): reads are served, changes refused", store, writable)
+    await _warn_if_unwritable(namespace, store)
     credentials = None if config.s3 is None else _credentials(namespace.store_id, store, environ, uid)
     state = places.state_directory(namespace.store_id, environ, uid)
     tls, certificates = open_tls(config, store, state, namespace.clock)
     sockets = _listen_s3(config.s3, stack)
     admin, admin_listeners = _listen_admin(config, runtime, stack)
     s3 = None if config.s3 is None else bound_address(config.s3, sockets)
-    children = plans.Places(store, runtime, instance.children_fd)
+    children = plans.Places(store, runtime, instance.children_fd, spool_in(state))
     await trio.to_thread.run_sync(_clear_former, children, real_mounts)
 
     def keep(spec: ChildSpec) -> Keeper:
         return Keeper(spec, sink.relay, runtime)
 
-    background = keep(plans.background_spec(config, children))
+    check_audit_file(config, store)
+    outgoing = webhook_tls(config, tls)
+    background = keep(plans.background_spec(config, children, plan_of_tls(outgoing)))
     mount_keepers = [keep(spec) for spec in _mount_specs(config, children, real_mounts, background)]
     first_mount = real_mounts[0] if real_mounts else None
-    desk = LazyDesk(namespace, store, state, root_keys(credentials), tls_state(tls, state, namespace.clock))
+    desk = _desk(namespace, store, state, credentials, tls, outgoing)
     stack.callback(desk.close)
     doors = plans.doors(config, children, first_mount, state, namespace.store_id)
     return _Prepared(
@@ -189,6 +191,20 @@ async def _prepare(
         invalidator=Invalidator(children.mount_sockets),
         certificates=certificates,
     )
+
+
+def _desk(
+    namespace: Namespace, store: str, state: str, credentials: RootCredentials | None,
+    tls: TlsSettings | None, outgoing: WebhookTls,
+) -> LazyDesk:
+    shown = tls_state(tls, state, namespace.clock)
+    return LazyDesk(namespace, store, state, root_keys(credentials), shown, outgoing)
+
+
+async def _warn_if_unwritable(namespace: Namespace, store: str) -> None:
+    writable = await trio.to_thread.run_sync(write_probe, namespace)
+    if writable != "ok":
+        log.warning("%s cannot be written now (%s): reads are served, changes refused", store, writable)
 
 
 def _mount_specs(

@@ -15,6 +15,7 @@ from weka_mp.server.limits import Limits
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import NOBODY, RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
+from weka_mp.supervise.auditing import follow, open_trail
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of
 from weka_mp.supervise.opening import open_namespace
@@ -33,15 +34,21 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
     sockets = [socket.socket(fileno=fd) for fd in plan["listen_fds"]]
     with open_namespace(plan["store"], plan["durability"]) as namespace:
         settings = replace(settings, identity_keys=key_file_of(namespace))
+        trail = open_trail(namespace, plan["store"], plan["audit"])
+        trail.register()
         async with trio.open_nursery() as nursery:
 
             async def serve(*, task_status: trio.TaskStatus[None]) -> None:
                 await run_worker(
-                    sockets, namespace, settings, stop=link.stop, metrics=metrics, task_status=task_status
+                    sockets, namespace, settings, stop=link.stop, metrics=metrics, trail=trail,
+                    task_status=task_status,
                 )
+                nursery.cancel_scope.cancel()
 
+            await nursery.start(follow, trail, link)
             await nursery.start(serve)
             await link.ready()
+        trail.close()
     for sock in sockets:
         sock.close()
 

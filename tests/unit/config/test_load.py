@@ -42,6 +42,11 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "body_timeout": ("1", "2", 3, (1, 2, 3)),
     "send_timeout": ("1", "2", 3, (1, 2, 3)),
     "min_rate": ("1", "2KiB", "3kB", (1, 2048, 3000)),
+    "audit_spool": ("1MiB", "2MiB", 3_000_000, (2**20, 2**21, 3_000_000)),
+    "audit_file": ("/f", "/v", "/t", ("/f", "/v", "/t")),
+    "audit_file_size": ("0", "1MiB", 77, (0, 2**20, 77)),
+    "audit_file_keep": ("3", "1", 2, (3, 1, 2)),
+    "webhook_ca": ("/f", "/v", "/t", ("/f", "/v", "/t")),
     "no_native": (True, "0", True, (True, False, True)),
     "log_level": ("debug", "error", "warning", ("debug", "error", "warning")),
     "log_file": ("f.log", "v.log", "t.log", ("f.log", "v.log", "t.log")),
@@ -160,5 +165,5 @@ def test_every_variable_that_is_read_is_known() -> None:
     """What the package looks up by name is no stranger to its configuration."""
     root = Path(__file__).parents[3] / "weka_mp"
     texts = [path.read_text("utf-8") for path in root.rglob("*.py")]
-    named = {name for text in texts for name in re.findall(r"WEKA_MP_[A-Z_]+[A-Z]", text)}
+    named = {name for text in texts for name in re.findall(r"(?<!_)WEKA_MP_[A-Z_]+[A-Z]", text)}
     assert named <= OTHER_VARIABLES | {entry.variable for entry in OPTIONS}

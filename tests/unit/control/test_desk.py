@@ -86,6 +86,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "PUT /login/password": {"password": PASSWORD},
         "PUT /lockoutConfig": {"failed_attempts": 6},
         "PUT /tls": {"certificate": GIVEN.pem, "private_key": key_pem(GIVEN.key)},
+        "POST /s3/auditWebhook/enable": {"endpoint": "https://h.example/", "auth_token": "T"},
         "POST /s3/policies": {"policy_name": "new", "policy_file_content": POLICY},
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
         "POST /s3/policies/detach": {"user_name": "victim"},

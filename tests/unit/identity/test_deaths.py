@@ -78,9 +78,9 @@ def assume(bench: Bench) -> None:
 
 
 def rotate_and_retire(bench: Bench) -> None:
-    KeyRotation(bench.store).rotate()
+    KeyRotation(bench.store, ()).rotate()
     bench.admin.revoke("bob")
-    KeyRotation(bench.store).retire()
+    KeyRotation(bench.store, ()).retire()
 
 
 def seen(bench: Bench) -> tuple[object, ...]:
@@ -179,7 +179,7 @@ def _look(folder: Path) -> tuple[object, ...]:
     bench.issuer.sweep()
     names = [path.name for path in (folder / "store" / ".weka" / "identity").rglob("*") if path.is_file()]
     assert not [name for name in names if name.startswith(".")]
-    KeyRotation(bench.store).reseal()
+    KeyRotation(bench.store, ()).reseal()
     assert seen(bench) == found
     _close(bench)
     return found

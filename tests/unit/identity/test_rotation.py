@@ -53,7 +53,7 @@ def test_everything_is_sealed_anew_and_opens_everywhere(given: Given, tmp_path: 
     other = Bench(given.bench.namespace.store, key_path(tmp_path), given.bench.clock, SystemRandom())
     given.check(other)
     old = given.bench.keys.ring().current
-    new = KeyRotation(given.bench.store).rotate()
+    new = KeyRotation(given.bench.store, ()).rotate()
     assert new != old and given.sealed_under() == {new}
     fresh = Bench(given.bench.namespace.store, key_path(tmp_path), given.bench.clock, SystemRandom())
     for bench in (given.bench, other, fresh):
@@ -74,8 +74,8 @@ def test_regression_who_remembers_a_retired_key_seals_and_signs_nothing_under_it
     other = Bench(bench.namespace.store, key_path(tmp_path), bench.clock, SystemRandom())
     given.check(other)
     bench.admin.revoke("bob")
-    KeyRotation(bench.store).rotate()
-    assert len(KeyRotation(bench.store).retire()) == 1
+    KeyRotation(bench.store, ()).rotate()
+    assert len(KeyRotation(bench.store, ()).retire()) == 1
     if gives == "token":
         token = AdminLogins(other.store, LockOut(other.clock)).generate_token("bob")
         assert AdminLogins(bench.store, LockOut(bench.clock)).authenticate(token).user == "bob"
@@ -91,7 +91,7 @@ def test_regression_who_remembers_a_retired_key_seals_and_signs_nothing_under_it
 
 
 def test_the_old_key_goes_when_no_session_token_needs_it(given: Given) -> None:
-    rotation = KeyRotation(given.bench.store)
+    rotation = KeyRotation(given.bench.store, ())
     old = given.bench.keys.ring().current
     rotation.rotate()
     assert rotation.retire() == ()
@@ -106,7 +106,7 @@ def test_the_old_key_goes_when_no_session_token_needs_it(given: Given) -> None:
 def test_tokens_of_administration_live_until_their_key_is_retired(given: Given) -> None:
     logins = AdminLogins(given.bench.store, LockOut(given.bench.clock))
     pair = logins.login("bob", PASSWORD, "192.0.2.1")
-    rotation = KeyRotation(given.bench.store)
+    rotation = KeyRotation(given.bench.store, ())
     rotation.rotate()
     assert logins.authenticate(pair.access_token).user == "bob"
     given.bench.clock.advance(7200 * 10**9)
@@ -117,7 +117,7 @@ def test_tokens_of_administration_live_until_their_key_is_retired(given: Given) 
 
 
 def test_a_damaged_record_keeps_all_keys(given: Given) -> None:
-    rotation = KeyRotation(given.bench.store)
+    rotation = KeyRotation(given.bench.store, ())
     rotation.rotate()
     account = next(key for key in given.secrets if given.bench.store.children.exists(key) and key[1] == "K")
     overwrite(given.bench, b".weka/identity/service-accounts/" + account.encode(), b"WKI1 no")
@@ -130,7 +130,7 @@ def test_a_damaged_record_keeps_all_keys(given: Given) -> None:
 def test_a_rotation_that_was_cut_off_is_completed(tmp_path: Path, nth: int) -> None:
     faulty = FaultyStore(MemoryStore())
     given = Given(Bench(faulty, key_path(tmp_path)))
-    rotation = KeyRotation(given.bench.store)
+    rotation = KeyRotation(given.bench.store, ())
     faulty.begin(Fault(IoFailure, nth, "rename"))
     if nth < 4:  # of the registry and two children
         with pytest.raises(IoFailure):
@@ -149,12 +149,12 @@ def test_another_process_completes_it_too(given: Given, tmp_path: Path) -> None:
     other = Bench(given.bench.namespace.store, key_path(tmp_path), given.bench.clock, SystemRandom())
     given.check(other)
     given.bench.keys.add_key()
-    assert KeyRotation(other.store).reseal() == 2
+    assert KeyRotation(other.store, ()).reseal() == 2
     assert given.sealed_under() == {given.bench.keys.ring().current}
     other.close()
 
 
 def test_nothing_is_written_when_all_is_sealed_under_the_current_key(given: Given) -> None:
     revision = given.bench.store.registry.revision
-    assert KeyRotation(given.bench.store).reseal() == 0
+    assert KeyRotation(given.bench.store, ()).reseal() == 0
     assert given.bench.store.registry.revision == revision

@@ -32,7 +32,7 @@ class Lived:
         self.roots = bench.issuer.assume_role(ROOT.access_key)
         self.logins = AdminLogins(bench.store, LockOut(bench.clock))
         self.pair = self.logins.login("bob", PASSWORD, "192.0.2.1")
-        KeyRotation(bench.store).rotate()
+        KeyRotation(bench.store, ()).rotate()
         self.masters = [line for line in Path(bench.keys.path).read_text().splitlines() if line[0] != "#"]
         self.secrets = [
             PASSWORD,

@@ -10,7 +10,7 @@ from weka_mp.server.limits import Limits
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.plans import Places, background_spec, mount_spec, worker_specs
 
-PLACES = Places("/store", "/run/x", 9)
+PLACES = Places("/store", "/run/x", 9, "/state/audit")
 
 
 def test_workers_share_the_sockets_and_get_the_keys() -> None:
@@ -37,7 +37,7 @@ def test_mounts_and_background_get_no_keys() -> None:
     assert mount.plan["shared"] is False
     several = load({"mount": ["/m", "/n"]}, {}).config
     assert mount_spec(several, PLACES, 0, "/m", handlers={}).plan["shared"] is True
-    background = background_spec(config, PLACES)
+    background = background_spec(config, PLACES, {})
     for spec in (mount, background):
         assert "secret_key" not in spec.plan and tuple(spec.pass_fds) == (9,)
         assert spec.plan["store"] == "/store" and spec.plan["durability"] == "commit"
