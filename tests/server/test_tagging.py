@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import urllib.parse
 import urllib.request
@@ -171,6 +170,21 @@ def test_what_an_object_is_tagged_with_decides(tagged):
     assert failure(bob.get_object, Bucket="bucket", Key="open") == DENIED
 
 
+def test_regression_tags_do_not_decide_of_replacing_and_deleting(tagged):
+    """As in S3: an Allow of this kind lets nobody, and a Deny keeps nobody from it."""
+    bob = tagged.user("bob", document(
+        statement("Allow", ["s3:PutObject", "s3:DeleteObject"], "bucket/*", **OPEN)))
+    assert failure(bob.put_object, Bucket="bucket", Key="open", Body=b"") == DENIED
+    assert failure(bob.delete_object, Bucket="bucket", Key="open") == DENIED
+    eve = tagged.user("eve", document(
+        statement("Allow", "s3:*", "bucket/*"), statement("Deny", "s3:*", "bucket/*", **OPEN)))
+    assert failure(eve.get_object, Bucket="bucket", Key="open") == DENIED
+    assert failure(eve.put_object, Bucket="bucket", Key="open", Body=b"", Tagging="a=b") == DENIED
+    eve.put_object(Bucket="bucket", Key="open", Body=b"")
+    tagged.endpoint.client().put_object(Bucket="bucket", Key="open", Body=b"o", Tagging="class=open")
+    eve.delete_object(Bucket="bucket", Key="open")
+
+
 @pytest.mark.slow
 def test_what_an_object_is_to_be_tagged_with_decides_at_every_way_in(tagged):
     endpoint = tagged.endpoint
@@ -260,13 +274,12 @@ def test_tags_are_decided_on_again_when_the_body_is_whole(tagged):
     """What the object is tagged with may change while a body is on its way."""
     from tests.server.test_slow_bodies import held
 
-    tagged.user("bob", document(statement("Allow", "s3:PutObject", "bucket/*", **OPEN)))
-    body = json.dumps({"x": 1}).encode()
-    put = signed("PUT", "/bucket/open", body, access_key="bob", secret=PASSWORD)
+    tagged.user("bob", document(statement("Allow", "s3:PutObjectTagging", "bucket/*", **OPEN)))
+    body = b"<Tagging><TagSet><Tag><Key>x</Key><Value>1</Value></Tag></TagSet></Tagging>"
+    put = signed("PUT", "/bucket/open?tagging", body, access_key="bob", secret=PASSWORD)
     with held(tagged, put) as request:
         tagged.endpoint.client().put_object_tagging(
             Bucket="bucket", Key="open", Tagging=tag_set(**{"class": "secret"})
         )
         assert request.finish().status == 403
-    answer = send(tagged.endpoint, signed("PUT", "/bucket/open", body, access_key="bob", secret=PASSWORD))
-    assert answer.status == 403
+    assert send(tagged.endpoint, put).status == 403

@@ -307,6 +307,7 @@ class Access:
         context = QuestionContext(
             self.sender, self.principal, site.namespace if site else None, site.region if site else "",
             self.operation, owner, bucket, key, self._location, sought, self._tags,
+            action,
         )
         asker = grants.asker(self.principal.asks, self.principal.user_id)
         return Question(asker, action, resource_of(action, bucket, key), context)

@@ -12,6 +12,7 @@ from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
 from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.gateway.requirements import source_tag_actions
 from weka_mp.namespace import CopyRequest
 from weka_mp.namespace.values import NewMetadata
 from weka_mp.s3 import operations as op
@@ -57,7 +58,8 @@ def _authorize_tags(context: Context, operation: op.CopyObject, info: ObjectInfo
     guide, "Copying objects"). Raises S3Error AccessDenied.
     """
     access = context.access
-    access.require((op.GetObjectTagging.permission,), operation.source_bucket, operation.source_key)
+    sent = "" if access.sender is None else access.sender.request.headers.get("x-amz-copy-source") or ""
+    access.require(source_tag_actions(sent), operation.source_bucket, operation.source_key)
     access.with_tags(info.tags.items())
     access.require((op.PutObjectTagging.permission,), operation.bucket, operation.key)
 

@@ -42,6 +42,16 @@ _CREATIONS: Final = {
 }
 _OF_UPLOAD: Final = frozenset({"UploadPart", "UploadPartCopy", "CompleteMultipartUpload"})
 """Operations on an upload, whose object gets the tags that were given when it was begun."""
+_OF_TAGGED: Final = frozenset(
+    f"s3:{name}"
+    for stem in ("GetObject", "GetObjectAcl", "GetObjectAnnotation", "GetObjectAttributes",
+                 "GetObjectTagging", "PutObjectAcl", "PutObjectAnnotation", "PutObjectTagging",
+                 "DeleteObjectAnnotation", "DeleteObjectTagging", "ListObjectAnnotations")
+    for name in (stem, stem.replace("Object", "ObjectVersion"))
+) | {"s3:UpdateObjectEncryption"}
+"""Actions that may depend on an object's tags (service authorization reference). To overwrite or delete an
+object is none of them: for those there is no such key («Tagging and access control policies»).
+"""
 _MILLI: Final = 1000
 _EXISTING: Final = "s3:existingobjecttag/"
 _REQUESTED: Final = "s3:requestobjecttag/"
@@ -67,7 +77,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
 
     namespace, bucket, key: whose tags ExistingObjectTag asks for. location: of CreateBucket, once it is read.
     sought: the one key that ListBucket is asked for, by a request that lists nothing itself.
-    tags: that the object is to get, where not a header says so.
+    tags: that the object is to get, where not a header says so. action: that is asked for.
     """
 
     sender: Sender | None
@@ -81,6 +91,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     location: str | None = None
     sought: ObjectKey | None = None
     tags: Mapping[str, str] | None = None
+    action: str = ""
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         value = self._value(name)
@@ -112,6 +123,8 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
 
     def _existing_tags(self) -> Mapping[str, str]:
         if self.namespace is None or self.bucket is None or self.key is None:
+            return {}
+        if self.action not in _OF_TAGGED:
             return {}
         try:
             return self.namespace.head_object(self.bucket, self.key).tags

@@ -15,7 +15,10 @@ from weka_mp.policy.arns import ACCOUNT_RESOURCE, bucket_arn, object_arn
 from weka_mp.s3 import operations as op
 from weka_mp.s3.request import S3Request
 
-__all__ = ["DECIDED_BY_BODY", "REQUIRED", "actions_of", "resource_of", "source_actions", "whole_subtree"]
+__all__ = [
+    "DECIDED_BY_BODY", "REQUIRED", "actions_of", "resource_of", "source_actions", "source_tag_actions",
+    "whole_subtree",
+]  # fmt: skip
 
 _S3: Final = "s3:"
 
@@ -171,12 +174,20 @@ def source_actions(operation: op.Operation, copy_source: str) -> tuple[str, ...]
     """
     match operation:
         case op.CopyObject() | op.UploadPartCopy():
-            action = operation.source_permission
-            return (_OF_VERSION[action] if "?versionId=" in copy_source else action,)
+            return (_of_source(operation.source_permission, copy_source),)
         case op.RenameObject():
             return (operation.source_permission, "s3:GetObject")
         case _:
             return ()
+
+
+def source_tag_actions(copy_source: str) -> tuple[str, ...]:
+    """What a copy that takes its source's tags along needs there besides. copy_source: as above."""
+    return (_of_source(op.GetObjectTagging.permission, copy_source),)
+
+
+def _of_source(action: str, copy_source: str) -> str:
+    return _OF_VERSION[action] if "?versionId=" in copy_source else action
 
 
 def whole_subtree(operation: op.Operation) -> bool:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import pytest
 
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import Principal, authorize, authorize_parsed, hide_missing
-from weka_mp.gateway.question_context import _SOURCES, ABSENT, QuestionContext, Sender
-from weka_mp.gateway.requirements import DECIDED_BY_BODY, REQUIRED, actions_of, resource_of
+from weka_mp.gateway.question_context import _OF_TAGGED, _SOURCES, ABSENT, QuestionContext, Sender
+from weka_mp.gateway.requirements import (
+    DECIDED_BY_BODY,
+    REQUIRED,
+    actions_of,
+    resource_of,
+    source_tag_actions,
+)
 from weka_mp.policy import principals as language
 from weka_mp.policy.actions import ACTIONS, Level
 from weka_mp.policy.condition_keys import CONDITION_KEYS
@@ -242,3 +249,34 @@ def test_regression_a_missing_key_is_told_to_who_may_list_that_prefix() -> None:
     with pytest.raises(S3Error):  # a request that lists nothing has no prefix of its own
         access(user(policy(("Allow", "s3:*", "*"), StringLike={"s3:prefix": "*"})), "GetObject").require(
             ["s3:GetObject"], BUCKET, ObjectKey(b"public/k"))
+
+
+class Tagged:
+    """A namespace in which every object has a tag."""
+
+    def head_object(self, bucket: BucketName, key: ObjectKey) -> object:
+        return SimpleNamespace(tags={"class": "open"})
+
+
+def test_regression_tags_decide_of_reading_and_tagging_an_object_and_not_of_replacing_it() -> None:
+    def told(action: str) -> bool:
+        context = QuestionContext(
+            None, user(), Tagged(), "", "", ACCOUNT, BUCKET, KEY, action=action)
+        return "s3:existingobjecttag/class" in context
+
+    stems = ("", "Acl", "Annotation", "Attributes", "Tagging")
+    for version in ("", "Version"):
+        assert all(told(f"s3:GetObject{version}{stem}") for stem in stems)
+        assert all(told(f"s3:PutObject{version}{stem}") for stem in ("Acl", "Annotation", "Tagging"))
+        assert all(told(f"s3:DeleteObject{version}{stem}") for stem in ("Annotation", "Tagging"))
+        assert not told(f"s3:DeleteObject{version}")
+    assert not told("s3:PutObject")
+    assert not told("s3:ListBucket")
+    assert {action for action in ACTIONS if told(action)} == _OF_TAGGED  # no name is misspelt
+
+
+@pytest.mark.parametrize(("sent", "action"), [
+    ("near/k", "s3:GetObjectTagging"), ("near/k?versionId=null", "s3:GetObjectVersionTagging"),
+])  # fmt: skip
+def test_regression_a_copy_of_a_version_sees_the_tags_of_that_version(sent: str, action: str) -> None:
+    assert source_tag_actions(sent) == (action,)
