@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,3 +181,23 @@ def test_generated_tokens(bench: Bench, logins: AdminLogins[object]) -> None:
             logins.generate_token("boss", seconds)
     with pytest.raises(NoSuchEntity):
         logins.generate_token("nobody")
+
+
+@pytest.mark.parametrize("name", ["boss", "none", "nobody", "root", "", "x" * 200])
+def test_time_does_not_tell_who_is_there(
+    bench: Bench, logins: AdminLogins[object], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Once, in constant time, whoever it is; time is not measured here, what is compared is."""
+    bench.admin.add_user("none", Role.REGULAR, None)
+    compared: list[bytes] = []
+    real = hmac.compare_digest
+
+    def noted(one: bytes, other: bytes) -> bool:
+        compared.append(other)
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    with pytest.raises(LoginRefused) as caught:
+        logins.login(name, "A-wrong-password-9", HERE)
+    assert compared == [b"A-wrong-password-9"]
+    assert str(caught.value) == "Wrong user name or password."
