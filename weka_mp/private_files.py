@@ -62,7 +62,7 @@ def _make_directories(path: str) -> None:
     """Those that are missing, all of them private: os.makedirs would make the upper ones with whatever the
     umask leaves, and who may write there could put another directory in the place of ours.
     """
-    if os.path.isdir(path):
+    if not path or os.path.isdir(path):
         return
     _make_directories(os.path.dirname(path))
     with contextlib.suppress(FileExistsError):  # somebody was quicker, or it is no directory: told below

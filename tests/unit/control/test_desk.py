@@ -244,6 +244,24 @@ def test_an_orgadmin_administrates_its_own_account_only(office: Office) -> None:
     assert "new" not in office.desk.identities.registry.accounts
 
 
+def test_nobody_lays_hands_on_somebody_mightier(office: Office) -> None:
+    """Whoever could give a cluster administrator another password would be one."""
+    office.add("chief", "clusteradmin")
+    office.add("boss", "orgadmin")
+    chief, token = office.token("chief"), office.token("boss")
+    for method, path, body in [
+        ("PUT", "/users/chief/password", {"password": OTHER}), ("PUT", "/users/chief", {"role": "s3"}),
+        ("PUT", "/users/chief", {"posix_uid": 5}), ("DELETE", "/users/chief", None),
+        ("DELETE", "/users/chief/tokens", None), ("DELETE", "/users/root/tokens", None),
+        ("PUT", "/users/boss", {"role": "clusteradmin"}),
+        ("POST", "/users", {"username": "x", "role": "clusteradmin", "password": PASSWORD}),
+    ]:  # fmt: skip
+        assert office.ask(method, path, body, token=token).status == 403, (method, path)
+    assert office.ask("GET", "/users/whoami", token=chief).status == 200
+    assert office.login("chief").status == 200
+    assert office.ask("PUT", "/users/boss", {"role": "readonly"}, token=chief).status == 200
+
+
 @pytest.mark.parametrize("role", ["orgadmin", "regular", "readonly"])
 def test_nobody_but_a_clusteradmin_sees_other_accounts(office: Office, role: str) -> None:
     office.add("looker", role, account="acme")
