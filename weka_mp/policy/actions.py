@@ -10,9 +10,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
+from weka_mp.policy.iam_actions import IAM_ACTIONS, STS_ACTIONS
 from weka_mp.policy.wildcards import compile_pattern, encode
 
-__all__ = ["ACTIONS", "Level", "matching"]
+__all__ = ["ACTIONS", "OF_IDENTITIES", "Level", "matching"]
 
 
 class Level(Enum):
@@ -23,6 +24,8 @@ class Level(Enum):
     OBJECT = "object"
     ELSEWHERE = "elsewhere"
     """Access points, jobs, grants, storage lenses: there are none here, so nobody ever asks for these."""
+    IDENTITY = "identity"
+    """Actions of IAM and STS, on users, groups and policies."""
 
 
 _NAMES: Final[dict[Level, str]] = {
@@ -88,12 +91,15 @@ _NAMES: Final[dict[Level, str]] = {
     """,
 }
 
-_SERVICE: Final = "s3:"
+_SERVICES: Final = ("s3:", "iam:", "sts:")
 
 ACTIONS: Final[dict[str, Level]] = {
-    f"{_SERVICE}{name}": level for level, names in _NAMES.items() for name in names.split()
+    **{f"s3:{name}": level for level, names in _NAMES.items() for name in names.split()},
+    **dict.fromkeys((*IAM_ACTIONS, *STS_ACTIONS), Level.IDENTITY),
 }
 """Every action as it is spelled, with what it acts on."""
+
+OF_IDENTITIES: Final = frozenset((*IAM_ACTIONS, *STS_ACTIONS))
 
 
 @lru_cache(maxsize=1024)
@@ -104,7 +110,7 @@ def matching(pattern: str) -> frozenset[str]:
     """
     if pattern == "*":
         return frozenset(ACTIONS)
-    if not pattern.lower().startswith(_SERVICE):
+    if not pattern.lower().startswith(_SERVICES):
         return frozenset()
     fits = compile_pattern(encode(pattern.lower()))
     return frozenset(name for name in ACTIONS if fits(name.lower()))

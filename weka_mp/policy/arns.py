@@ -21,6 +21,8 @@ ACCOUNT_RESOURCE: Final = f"{_PREFIX}*"
 """What an action on the account (ListAllMyBuckets) is asked for: the policies' own way to name it."""
 
 _PARTS: Final = 6
+_IAM_ACCOUNT: Final = re.compile(r"[0-9]{12}|aws|\*", re.ASCII)
+_OF_IAM: Final = ("user/", "group/", "policy/", "*")
 _ACCOUNT: Final = re.compile(r"\d{12}|[0-9A-Fa-f]{64}", re.ASCII)
 _USER: Final = re.compile(
     rf"arn:aws:iam::(?P<account>{_ACCOUNT.pattern}):(root|user/(?P<user>[\w+=,.@/-]{{1,576}}))", re.ASCII
@@ -60,10 +62,12 @@ class ResourcePattern:
     """Made once, where the template has no variables."""
 
     @classmethod
-    def parse(cls, text: str, place: str, *, variables: bool) -> ResourcePattern:
-        """Raises MalformedPolicy: neither ``*`` nor an ARN of S3 that names a bucket, or a bad variable."""
+    def parse(cls, text: str, place: str, *, variables: bool, of_iam: bool = False) -> ResourcePattern:
+        """of_iam: whether users, groups and policies may be named, too. Raises MalformedPolicy: neither ``*``
+        nor an ARN of S3 that names a bucket, or a bad variable.
+        """
         if text != "*":
-            _check_arn(text, place, variables)
+            _check_arn(text, place, variables, of_iam)
         template = parse_template(text, place, variables=variables, wildcards=True)
         alone = template[0] if len(template) == 1 else None
         return cls(text, template, compile_pattern(alone) if isinstance(alone, str) else None)
@@ -88,7 +92,7 @@ class ResourcePattern:
         return "".join(part if isinstance(part, str) else MANY for part in self.template)
 
 
-def _check_arn(text: str, place: str, variables: bool) -> None:
+def _check_arn(text: str, place: str, variables: bool, of_iam: bool) -> None:
     parts = text.split(":", _PARTS - 1)
     # A * at the end of a part reaches over the colons behind it: arn:aws:s3:* is whole.
     if len(parts) < _PARTS and not (len(parts) > 3 and text.endswith("*")):
@@ -97,6 +101,12 @@ def _check_arn(text: str, place: str, variables: bool) -> None:
     if variables and any("${" in part for part in head):
         raise MalformedPolicy(place, f"policy variables stand behind the fifth colon only: {text!r}")
     partition, service, *empty = head[1:]
+    if of_iam and head[0] == "arn" and service == "iam" and len(parts) == _PARTS:
+        if not compile_pattern(encode(partition))("aws") or empty[0].strip("*"):
+            raise MalformedPolicy(place, f"not an ARN of IAM: {text!r}")
+        if _IAM_ACCOUNT.fullmatch(empty[1]) is None or not resource.startswith(_OF_IAM):
+            raise MalformedPolicy(place, f"not a user, group or policy (…:user/NAME) of an account: {text!r}")
+        return
     if head[0] != "arn" or service != "s3" or not compile_pattern(encode(partition))("aws"):
         raise MalformedPolicy(place, f"not an ARN of S3: {text!r}")
     if any(part.strip("*") for part in empty):

@@ -61,7 +61,7 @@ _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.EPOCH: ("aws:EpochTime",),
     Kind.BOOL: ("aws:SecureTransport", "s3:ObjectCreationOperation"),
     Kind.IP: ("aws:SourceIp",),
-    Kind.ARN: ("aws:PrincipalArn",),
+    Kind.ARN: ("aws:PrincipalArn", "iam:PolicyARN"),
 }  # fmt: skip
 
 _MANY: Final = ("s3:RequestObjectTagKeys",)

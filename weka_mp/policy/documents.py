@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from weka_mp.policy import condition_keys, operators
-from weka_mp.policy.actions import ACTIONS, Level, matching
+from weka_mp.policy.actions import ACTIONS, OF_IDENTITIES, Level, matching
 from weka_mp.policy.arns import ResourcePattern, bucket_arn, object_arn
 from weka_mp.policy.errors import MalformedPolicy
 from weka_mp.policy.json_text import Document, Written, load
@@ -132,7 +132,7 @@ class _Reader:
         effect = value.get("Effect")
         if effect not in ("Allow", "Deny"):
             raise MalformedPolicy(f"{place}.Effect", "must be Allow or Deny")
-        actions, patterns = self._actions(value, place)
+        actions, patterns = self._actions(value, place, allows=effect == "Allow")
         resources, not_resources = self._resources(value, place)
         principals, not_principals = self._principals(value, place)
         if not_principals is not None and effect == "Allow":
@@ -157,17 +157,24 @@ class _Reader:
             raise MalformedPolicy(f"{place}.Sid", "may have letters and digits only")
         return sid
 
-    def _actions(self, value: Document, place: str) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
+    def _actions(
+        self, value: Document, place: str, *, allows: bool
+    ) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
         """What the statement is about, and for an Action element what each of its entries means."""
         element = _either(value, "Action", "NotAction", place)
         here = f"{place}.{element}"
         patterns = {pattern: matching(pattern) for pattern in _texts(value[element], here)}
         for pattern, found in patterns.items():
-            if not found:
+            if not found or (self.kind is Kind.RESOURCE and found <= OF_IDENTITIES):
                 raise MalformedPolicy(here, f"no action of S3: {pattern!r}")
         named = frozenset().union(*patterns.values())
         if element == "NotAction":
-            return frozenset(ACTIONS) - named, {}
+            # What leaves the rest to somebody leaves no administration to them, as * gives none: an Allow
+            # has to name the service. A Deny means all that it says.
+            return frozenset(ACTIONS) - named - (OF_IDENTITIES if allows else frozenset()), {}
+        if allows and "*" in patterns:
+            others = [found for pattern, found in patterns.items() if pattern != "*"]
+            named = (named - OF_IDENTITIES).union(*others)
         return named, patterns
 
     def _resources(
@@ -176,7 +183,10 @@ class _Reader:
         element = _either(value, "Resource", "NotResource", place)
         here = f"{place}.{element}"
         texts = _texts(value[element], here)
-        found = tuple(ResourcePattern.parse(text, here, variables=self.variables) for text in texts)
+        of_iam = self.kind is not Kind.RESOURCE
+        found = tuple(
+            ResourcePattern.parse(text, here, variables=self.variables, of_iam=of_iam) for text in texts
+        )
         return (found, None) if element == "Resource" else (None, found)
 
     def _principals(self, value: Document, place: str) -> tuple[PrincipalSet | None, PrincipalSet | None]:

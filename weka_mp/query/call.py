@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 
 from weka_mp.control.desk import Desk
 from weka_mp.control.roles import check_role
-from weka_mp.identity import Caller, Principal
-from weka_mp.identity.errors import NoSuchEntity, Unmodifiable
+from weka_mp.identity import Caller, Principal, Role
+from weka_mp.identity.errors import NoSuchEntity, NotAllowed, Unmodifiable
 from weka_mp.identity.model import Group, StoredPolicy, User
 from weka_mp.identity.naming import ROOT, entity_arn
 from weka_mp.identity.registry import Registry
@@ -63,12 +63,17 @@ class Call:
         return self.user(self.parameters.text("UserName"))
 
     def changeable_user(self) -> User:
-        """The same, whom the caller may change. Raises NotAllowed, Unmodifiable."""
-        name = self.parameters.text("UserName")
+        """The same, whom the caller may change: of its own keys oneself, when nobody is named. Raises
+        NotAllowed, Unmodifiable.
+        """
+        own = self.who.user if self.parameters.action.endswith("AccessKey") else None
+        name = self.parameters.text_or_none("UserName") or own or self.parameters.text("UserName")
         if name == ROOT and self.who.account == ROOT:
             raise Unmodifiable(f"the user {ROOT} is built in: its keys are those of the root credentials")
         user = self.user(name)
         check_role(self.caller, user.role)
+        if self.who.role is Role.S3 and user.role is not Role.S3:
+            raise NotAllowed("policies give nothing over administrators: their keys would make one")
         return user
 
     def group(self) -> Group:

@@ -1,8 +1,9 @@
 """The one table of STS's and IAM's operations: who may, which parameters it knows, what answers it.
 
-Default: no. STS asks for a good signature alone, and its operations decide by the kind of key. IAM is for the
-roles that `control.roles` lets do such a thing, with a key of their own: never with temporary credentials
-or a service account, whatever their user may.
+Default: no. STS asks for a good signature alone, unless a policy denies it, and its operations decide by the
+kind of key. IAM is for the roles that `control.roles` lets do such a thing, and for S3 users as their
+policies say (`rights`), with a key of their own: never with temporary credentials or a service account,
+whatever their user may.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from weka_mp.control.desk import Desk
-from weka_mp.control.roles import Verb, check_verb
+from weka_mp.control.roles import Verb
 from weka_mp.identity import CredentialKind, Principal
 from weka_mp.policy.documents import Policy
+from weka_mp.policy.variables import Context
 from weka_mp.query import absent, attachments, events, groups, policies, sts, tags, users
 from weka_mp.query.call import PAGING, Call
 from weka_mp.query.errors import QueryError, shown
 from weka_mp.query.not_built import NOT_BUILT
 from weka_mp.query.parameters import Parameters
+from weka_mp.query.rights import check_rights
 from weka_mp.query.xml import Record, render
 
 __all__ = ["APIS", "Api", "Operation", "answer", "find"]
@@ -145,6 +148,7 @@ APIS: Final = (
     Api("iam", "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/", frozenset({"iam"}), _IAM),
 )
 
+NO_CONTEXT: Final[Context] = {}
 _LASTING: Final = frozenset({CredentialKind.ROOT, CredentialKind.ACCESS_KEY, CredentialKind.USER})
 
 
@@ -164,10 +168,11 @@ def find(parameters: Parameters) -> tuple[Api, Operation]:
 
 
 def answer(
-    desk: Desk, who: Principal[Policy], service: str, parameters: Parameters, request_id: str, source: str
+    desk: Desk, who: Principal[Policy], service: str, parameters: Parameters, request_id: str, source: str,
+    context: Context = NO_CONTEXT,
 ) -> bytes:
     """The document that answers a call whose signature, for that service, was found good. source: the
-    client's address, for the event.
+    client's address, for the event; context: the request's condition keys.
 
     Raises QueryError, IdentityError, MalformedPolicy, NamespaceError.
     """
@@ -177,12 +182,9 @@ def answer(
             "SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{api.name}'."
         )
     call = Call(desk, who, parameters)
-    if operation.verb is not None:
-        if who.kind not in _LASTING:
-            raise QueryError(
-                "AccessDenied", f"{parameters.action} is not for a {who.kind.value} key."
-            )
-        check_verb(call.caller, operation.verb)
+    if operation.verb is not None and who.kind not in _LASTING:
+        raise QueryError("AccessDenied", f"{parameters.action} is not for a {who.kind.value} key.")
+    check_rights(call, api.name, operation.verb, operation.known, context)
     parameters.check_known(operation.known)
     found = operation.handler(call)
     events.tell(call, api.name, found, source)

@@ -14,6 +14,7 @@ import trio
 
 from weka_mp.control.desk import Desk
 from weka_mp.gateway.identities import Asking
+from weka_mp.gateway.question_context import QuestionContext, Sender
 from weka_mp.identity import Principal
 from weka_mp.offload import run_blocking
 from weka_mp.policy.documents import Policy
@@ -89,13 +90,20 @@ async def answer_query(
         )
         body = await _body(wire, connection, head)
         record.received = len(body)
-        verify(request, claimed, body, secure=service.proxies.origin(wire, request.headers).secure)
+        origin = service.proxies.origin(wire, request.headers)
+        verify(request, claimed, body, secure=origin.secure)
         record.access_key = claimed.access_key
         _pace(service, asking, claimed, now, record)
         parameters = _parameters(request, body)
         api, _ = find(parameters)
         namespace, record.operation = api.namespace, f"{api.name}:{parameters.action}"
-        done = await run_blocking(_answer, service, claimed, parameters, record)
+        sent = Authentication(claimed.access_key, AuthKind.HEADER_V4, secure=origin.secure)
+        sender = Sender(request, sent, origin.remote, now, origin.tls_version)
+        context = QuestionContext(
+            sender, asking.principal(claimed.access_key, now), None, service.settings.region,
+            parameters.action, service.settings.account, None, None,
+        )
+        done = await run_blocking(_answer, service, claimed, parameters, record, context)
     except Exception as error:
         refused = to_query_error(error)
         if refused is None:
@@ -118,13 +126,15 @@ def _pace(service: Service, asking: Asking, claimed: Claim, now: float, record: 
     service.pacing.check_user(principal, trio.current_time())
 
 
-def _answer(service: Service, claimed: Claim, parameters: Parameters, record: RequestRecord) -> bytes:
+def _answer(
+    service: Service, claimed: Claim, parameters: Parameters, record: RequestRecord, context: QuestionContext
+) -> bytes:
     """In a thread: records are read, and written."""
     desk = service.desk
     if desk is None:
         raise QueryError("ServiceUnavailable", "There are no users here.")
     who = _who(desk, claimed)
-    done = answer(desk, who, claimed.service, parameters, record.request_id, record.remote)
+    done = answer(desk, who, claimed.service, parameters, record.request_id, record.remote, context)
     if not parameters.action.startswith(_CHANGES_NOTHING) or parameters.action in _GIVES_OUT:
         about = " ".join(filter(None, (parameters.text_or_none(name) for name in _SUBJECTS)))
         _log.info("%s, from %s: %s %s", who.arn, record.remote, record.operation, about)

@@ -31,6 +31,7 @@ def _quoted(text: str) -> set[str]:
         ("On a bucket:", Level.BUCKET),
         ("On an object:", Level.OBJECT),
         ("Known, but", Level.ELSEWHERE),
+        ("Of IAM and STS,", Level.IDENTITY),
     ],
 )
 def test_the_actions_are_listed_by_what_they_act_on(beginning: str, level: Level) -> None:
