@@ -169,7 +169,8 @@ def test_sources() -> None:
 
 def test_every_condition_key_has_its_source() -> None:
     generic = {name for name in CONDITION_KEYS if name.startswith("s3:x-amz-")}
-    known = set(_SOURCES) | generic | ABSENT | {"s3:requestobjecttagkeys"}
+    of_iam = {"iam:policyarn"}  # of its own calls alone
+    known = set(_SOURCES) | generic | ABSENT | {"s3:requestobjecttagkeys"} | of_iam
     assert known == set(CONDITION_KEYS)
 
 

@@ -14,7 +14,7 @@ from weka_mp.clock import SeededRandom
 from weka_mp.control.desk import Desk
 from weka_mp.gateway.identities import open_identities
 from weka_mp.identity import KeyFile, RootKeys
-from weka_mp.identity.errors import IdentityError, NotAllowed
+from weka_mp.identity.errors import IdentityError
 from weka_mp.namespace import Namespace
 from weka_mp.query.errors import QueryError
 from weka_mp.query.not_built import NOT_BUILT
@@ -184,7 +184,7 @@ def test_who_has_no_right_learns_nothing_of_parameters(desk: Desk) -> None:
     who = desk.identities.principal(key.access_key)
     assert who is not None
     asked = Parameters({"Action": "DeleteUser", "Version": "2010-05-08", "Unknown": "x"})
-    with pytest.raises(NotAllowed):
+    with pytest.raises(QueryError, match="is not authorized to perform: iam:DeleteUser"):
         answer(desk, who, "iam", asked, "ID", "local")
 
 
