@@ -11,11 +11,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.system.service import Service, running, weka_mp
 from tests.system.waiting import wait_until
 from tests.unit.webhooks.receiver import Request, accepting, answer, receiving
+
+pytestmark = pytest.mark.slow
 
 TOKEN = "Splunk B5A79AAD-D822-46CC-80D1-819F80D7BFB0"
 
