@@ -112,7 +112,7 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-bucket-object-lock-enabled": _only("false"),
     "x-amz-bucket-namespace": _only("global"),
     "x-amz-skip-destination-validation": _only("true", "false"),  # there are no destinations
-    "x-amz-bypass-governance-retention": _only("false"),
+    "x-amz-bypass-governance-retention": _only("true", "false"),  # there is no retention to bypass
     "x-amz-server-side-encryption-bucket-key-enabled": _only("false"),
     **dict.fromkeys(
         (
