@@ -85,6 +85,23 @@ def walk_through(terminal: Terminal, store: Path) -> None:
         ok(*posix, "photos", word)
         assert ok(*posix, "photos") == f"{word}\n"
     refused(*posix, "photos", "maybe", status=2)
+    ok("user", "add", "ann", "s3", "--posix-uid", "1001", typed="Correct-Horse-9\n")
+    ok("s3", "policy", "attach", "readonly", "ann")
+    why = ("s3", "explain", "ann")
+    answer = ("--no-header", "-f", "csv", "-F", "step=answer", "-o", "answer,decided_by")
+    assert ok(*why, "HeadObject", "photos/k", *answer) == "allowed,identity readonly statement 0\n"
+    assert ok(*why, "s3:PutObject", "photos/k", *answer) == "refused,\n"
+    nobody = ("s3", "explain", "anonymous", "GetObject", "photos/a%0Ab", "--encoded")
+    assert ok(*nobody, *answer) == "refused,\n"
+    rows = json.loads(ok(*why, "ListObjectsV2", "photos", "--condition", "s3:prefix=a/", "-J"))
+    assert [row["step"] for row in rows] == ["statement", "policies", "answer"]
+    assert "no action" in refused(*why, "Fly", "photos")
+    assert "asked of a bucket" in refused(*why, "GetObject")
+    assert "no bucket" in refused(*why, "GetObject", "missing/k")
+    assert "no user" in refused("s3", "explain", "joe", "GetObject", "photos/k")
+    assert "KEY=VALUE" in refused(*why, "GetObject", "photos/k", "--condition", "colour=blue")
+    assert "address" in refused(*why, "GetObject", "photos/k", "--source-ip", "here")
+    ok("user", "delete", "ann")
     assert "weka-mp s3 bucket list" in refused(*posix, "missing", "on")
 
     (store / "photos" / "k").write_bytes(b"kept")

@@ -259,6 +259,7 @@ OPTIONS = {
     "s3 bucket create": WHERE | {"--policy", "--policy-json", "--existing-path", "--fs-name"},
     "s3 bucket list": WHERE | TABLE,
     "s3 bucket destroy": WHERE | {"--unlink"},
+    "s3 explain": WHERE | TABLE | {"--encoded", "--source-ip", "--secure", "--condition"},
     "s3 bucket posix": WHERE,
     "s3 bucket policy set": WHERE,
     "s3 bucket policy set-custom": WHERE,

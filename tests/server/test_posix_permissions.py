@@ -149,6 +149,7 @@ def test_the_log_says_that_modes_decided(
     lines = [vars(record)["fields"] for record in caplog.records if record.name == "weka_mp.access"]
     fields = next(line for line in lines if "why" in line)
     assert fields["action"] == "s3:GetObject" and "modes or ACLs" in fields["why"]
+    assert fields["explain"] == "weka-mp s3 explain ann s3:GetObject bucket/secret --source-ip 127.0.0.1"
 
 
 def test_requests_of_many_users_at_once_leave_no_thread_as_another(office: Office, ann: Any) -> None:

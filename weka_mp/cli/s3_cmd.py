@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from weka_mp.cli import s3_bucket, s3_cluster, s3_credentials, s3_policy
+from weka_mp.cli import s3_bucket, s3_cluster, s3_credentials, s3_explain, s3_policy
 
 __all__ = ["command"]
 
@@ -20,3 +20,4 @@ command.add_command(s3_cluster.log_level)
 command.add_command(s3_policy.policy)
 command.add_command(s3_credentials.service_account)
 command.add_command(s3_credentials.sts)
+command.add_command(s3_explain.explain)

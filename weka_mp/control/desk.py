@@ -33,7 +33,7 @@ from weka_mp.policy.documents import Policy
 from weka_mp.policy.errors import MalformedPolicy
 from weka_mp.tls import TlsError
 
-__all__ = ["Answer", "Changed", "Desk", "Question", "failure"]
+__all__ = ["Answer", "Changed", "Desk", "Question", "Serving", "failure"]
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,23 @@ class Changed:
     retold: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How the service of this store answers; of a stopped one, as if nothing was said."""
+
+    region: str = "us-east-1"
+    posix_permissions: bool = False
+
+
 class Desk:
     """Of one store. `logins` is for the one process that takes them. Thread-safe."""
 
     def __init__(
         self, identities: IdentityStore[Policy], namespace: Namespace, tls: TlsState | None = None,
-        audit: AuditState | None = None,
+        audit: AuditState | None = None, serving: Serving | None = None,
     ) -> None:
         """tls, audit: where their routes are served."""
+        self.serving = serving or Serving()
         self._tls = tls
         self._audit = audit
         self.identities = identities

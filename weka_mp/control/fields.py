@@ -70,6 +70,17 @@ class Fields:
             raise InvalidInput(f"the field {name} must be a list of whole numbers")
         return tuple(value)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; none where it is absent or null. Raises InvalidInput."""
+        value = self._body.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(
+            isinstance(text, str) and text.isprintable() for text in value
+        ):
+            raise InvalidInput(f"the field {name} must be a list of texts without control characters")
+        return tuple(value)
+
     def has_any(self, *names: str) -> bool:
         """Whether one of them is given, and not null."""
         return any(self._body.get(name) is not None for name in names)

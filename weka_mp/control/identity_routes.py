@@ -14,6 +14,7 @@ from weka_mp.control import (
     bucket_verbs,
     cluster_verbs,
     events,
+    explain_verbs,
     policy_verbs,
     tls_verbs,
     user_verbs,
@@ -142,6 +143,9 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute(
         "PUT", "/s3/buckets/{bucket}/posixPermissions", Verb.CHANGE_BUCKETS,
         bucket_verbs.set_posix_permissions, ("posix_permissions",),
+    ),
+    IdentityRoute(
+        "POST", "/s3/explain", Verb.EXPLAIN, explain_verbs.explain_request, explain_verbs.EXPLAIN_FIELDS
     ),
     IdentityRoute(
         "GET", "/s3/serviceAccounts", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.list_service_accounts

@@ -30,6 +30,7 @@ class Verb(enum.Enum):
     CHANGE_POLICIES = "add, remove, attach or detach policies"
     LIST_BUCKETS = "list buckets and see their policies"
     CHANGE_BUCKETS = "make or remove buckets, or set their policies"
+    EXPLAIN = "ask why somebody may do something"
     USE_SERVICE_ACCOUNTS = "have service accounts"
     SHOW_LOCKOUT = "see the rule of lock-outs"
     CHANGE_LOCKOUT = "change the rule of lock-outs"
@@ -57,6 +58,7 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_POLICIES: _ADMINS,
     Verb.LIST_BUCKETS: _LOOKERS,
     Verb.CHANGE_BUCKETS: _ADMINS,
+    Verb.EXPLAIN: _ADMINS,
     Verb.USE_SERVICE_ACCOUNTS: frozenset({Role.S3}),
     Verb.SHOW_LOCKOUT: _LOOKERS,
     Verb.CHANGE_LOCKOUT: _CLUSTER,

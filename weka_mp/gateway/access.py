@@ -27,7 +27,7 @@ from weka_mp.values import BucketName, ObjectKey
 if TYPE_CHECKING:
     from weka_mp.gateway.context import Site
 
-__all__ = ["ROOT_NAME", "Access", "Refusal"]
+__all__ = ["ROOT_NAME", "Access", "Refusal", "shown_statement"]
 
 ROOT_NAME: Final = "root"
 """Of the account that is always there, and to which every bucket belongs that names no other."""
@@ -42,13 +42,18 @@ _NOT_BELOW: Final = "no one statement allows everything below the prefix, or som
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why somebody was refused, for the log. statement: the one that decided, where one did."""
+    """Why somebody was refused, for the log. statement: the one that decided, where one did. action: of
+    policies; the operation, where no action stands for it. access_key: None: nobody's.
+    """
 
     user: str
     action: str
     resource: str
     why: str
     statement: str | None = None
+    access_key: str | None = None
+    bucket: BucketName | None = None
+    key: ObjectKey | None = None
 
 
 class Access:
@@ -221,9 +226,8 @@ class Access:
                 continue
             decision = self._decided(action, bucket, key, grants)
             if not decision.allowed:
-                raise self.refused(
-                    action, bucket, key, decision.why.value, _shown(decision.statement, decision.silent)
-                )
+                statement = shown_statement(decision.statement, decision.silent)
+                raise self.refused(action, bucket, key, decision.why.value, statement)
         self._linked(bucket)
 
     def require_conceivable(
@@ -253,7 +257,7 @@ class Access:
     ) -> S3Error:
         """The error to raise; it is noted for the log."""
         resource = resource_of(action, bucket, key)
-        self.refusals.append(Refusal(self.principal.shown, action, resource, why, statement))
+        self._note(action, resource, why, statement, bucket, key)
         return S3Error("AccessDenied")
 
     def refused_by_modes(self, bucket: BucketName, key: ObjectKey | None) -> None:
@@ -262,13 +266,40 @@ class Access:
             return
         action = REQUIRED[self.operation][0]
         resource = resource_of(action, bucket, key)
-        self.refusals.append(Refusal(self.principal.shown, action, resource, _MODES))
+        self._note(action, resource, _MODES, None, bucket, key)
 
     def refuse_operation(self) -> S3Error:
         """The error for what no action stands for."""
         why = _ANONYMOUS if self.principal.account is None else _NOTHING
-        self.refusals.append(Refusal(self.principal.shown, self.operation, "-", why))
+        self._note(self.operation, "-", why)
         return S3Error("AccessDenied")
+
+    def _note(
+        self, action: str, resource: str, why: str, statement: str | None = None,
+        bucket: BucketName | None = None, key: ObjectKey | None = None,
+    ) -> None:
+        who = self.principal
+        self.refusals.append(
+            Refusal(who.shown, action, resource, why, statement, who.access_key, bucket, key)
+        )
+
+    # ---- for who wants to know why
+    def decided(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> Decision:
+        """The decision itself. Raises as `allows`."""
+        return self._decided(action, bucket, key, self.grants(bucket))
+
+    def question(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> Question:
+        """What is asked of every statement. Raises as `allows`."""
+        owner = self.owner_of(None if action == _CREATE else bucket).id
+        return self._question(action, bucket, key, owner, self.grants(bucket))
+
+    def is_unheard(self, bucket: BucketName | None) -> bool:
+        """Whether the bucket's policy grants nothing to the principal, whatever it says, by the public access
+        block.
+        """
+        grants = self.grants(bucket)
+        owner = self.owner_of(bucket).id
+        return grants.policy is not None and grants.heard_by(self.principal.asks, owner) is None
 
     def _decided(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants,
@@ -313,7 +344,7 @@ class Access:
         return Question(asker, action, resource_of(action, bucket, key), context)
 
 
-def _shown(statement: Reference | None, silent: str | None) -> str | None:
+def shown_statement(statement: Reference | None, silent: str | None) -> str | None:
     """A statement as the log names it."""
     if statement is None:
         return None if silent is None else "policy of the credentials"

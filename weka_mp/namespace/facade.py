@@ -29,6 +29,7 @@ from weka_mp.namespace.objects.publishing import PutSession
 from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS, RenameNotes
 from weka_mp.namespace.objects.renaming import RenameRequest
+from weka_mp.namespace.obstacles import Need, Obstacle, find_obstacle
 from weka_mp.namespace.upkeep import filling, sweeping
 from weka_mp.namespace.upkeep.checking import Check, Repairs
 from weka_mp.namespace.upkeep.filling import FillReport
@@ -156,6 +157,20 @@ class Namespace:
     def binds(self, bucket: BucketName) -> bool:
         """Whether modes bind who asks in this bucket. Raises StoreUnusable."""
         return self._judging is not None and self._judging.binds(bucket)
+
+    def obstacle(self, bucket: BucketName, key: bytes, need: Need) -> Obstacle | None:
+        """What keeps who asks from the key by modes or ACLs, for explanations; None: nothing, or they bind
+        nobody here. Raises InvalidName, NamespaceError.
+        """
+        judging = self._judging
+        if judging is None or not judging.binds(bucket):
+            return None
+        return find_obstacle(self.context, judging.context, bucket, key, need)
+
+    @property
+    def bound_as(self) -> FsIdentity | None:
+        """By whom who asks is judged; None: as the service."""
+        return None if self._judging is None else self._judging.context.judged
 
     def _of(self, bucket: BucketName) -> Context:
         """By whom the bucket's data is asked."""

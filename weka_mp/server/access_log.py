@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from weka_mp.gateway.access import Refusal
 
 __all__ = ["RequestRecord", "write"]
 
 _log: Final = logging.getLogger("weka_mp.access")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._/=@:+,-]*", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -65,21 +69,38 @@ def _fields(record: RequestRecord) -> dict[str, object]:
     if record.code is not None:
         fields["code"] = record.code
     if record.refusals:
-        fields |= _refused(record.refusals)
+        fields |= _refused(record.refusals, record.remote)
     return fields | {
         "method": record.method, "operation": record.operation, "status": record.status,
         "bytes_in": record.received, "bytes_out": record.sent, "duration_ms": round(record.seconds * 1000, 3),
     }
 
 
-def _refused(refusals: Sequence[Refusal]) -> dict[str, object]:
-    """The first one, and how many more there were. Who was refused, what, and by which statement."""
+def _refused(refusals: Sequence[Refusal], remote: str) -> dict[str, object]:
+    """The first one, and how many more there were. Who was refused, what, by which statement, and the command
+    that explains it.
+    """
     first = refusals[0]
     fields: dict[str, object] = {
         "user": first.user, "action": first.action, "resource": first.resource, "why": first.why,
     }
     if first.statement is not None:
         fields["statement"] = first.statement
+    if first.resource != "-":
+        fields["explain"] = _command(first, remote)
     if len(refusals) > 1:
         fields["refusals"] = len(refusals)
     return fields
+
+
+def _command(refusal: Refusal, remote: str) -> str:
+    """To be pasted into a shell. A key stands percent-encoded where a shell or a terminal could take it for
+    anything else; nothing of it is secret: access keys are in every pre-signed URL.
+    """
+    place = (refusal.bucket or "") + ("/" if refusal.key else "")
+    key = (refusal.key or b"").decode("latin-1")
+    encoded = not _PLAIN.fullmatch(key)
+    place += quote(refusal.key or b"", safe="/") if encoded else key
+    who = refusal.access_key or "anonymous"
+    words = ["weka-mp", "s3", "explain", who, refusal.action, *filter(None, [place])]
+    return shlex.join([*words, "--source-ip", remote, *(["--encoded"] if encoded else [])])

@@ -6,8 +6,9 @@ import os
 import threading
 
 from weka_mp.audit import AuditWebhookRecord, Deployment
+from weka_mp.config import Config
 from weka_mp.control.audit_state import AuditState
-from weka_mp.control.desk import Desk
+from weka_mp.control.desk import Desk, Serving
 from weka_mp.control.tls_verbs import TlsState
 from weka_mp.gateway.identities import open_identities
 from weka_mp.identity import CredentialIssuer, KeyFile, RootKeys
@@ -21,15 +22,15 @@ from weka_mp.supervise.places import state_directory
 from weka_mp.tls import KeptCertificate
 from weka_mp.webhooks import WebhookTls
 
-__all__ = ["LazyDesk", "key_file_of", "open_desk", "root_keys", "sweep_identities"]
+__all__ = ["LazyDesk", "key_file_of", "open_desk", "root_keys", "serving_of", "sweep_identities"]
 
 
 def open_desk(
     namespace: Namespace, store: str, state: str, root: RootKeys | None, tls: TlsState | None = None,
-    outgoing: WebhookTls | None = None,
+    outgoing: WebhookTls | None = None, serving: Serving | None = None,
 ) -> Desk:
-    """`store`: its path; `state`: the state directory, where the key file is made when it is missing; `tls`
-    and `outgoing`: of the service that runs.
+    """`store`: its path; `state`: the state directory, where the key file is made when it is missing; `tls`,
+    `outgoing` and `serving`: of the service that runs.
 
     Raises IdentityUnusable, NamespaceError.
     """
@@ -44,7 +45,13 @@ def open_desk(
         AuditWebhookRecord(namespace, keys, namespace.context.random),
         Deployment.here(namespace.store_id, os.path.basename(store)), outgoing or WebhookTls(),
     )
-    return Desk(identities, namespace, tls, audit)
+    return Desk(identities, namespace, tls, audit, serving)
+
+
+
+def serving_of(config: Config) -> Serving:
+    """As a desk knows it."""
+    return Serving(config.region, config.posix_permissions == "on")
 
 
 def root_keys(credentials: RootCredentials | None) -> RootKeys | None:
@@ -80,8 +87,9 @@ class LazyDesk:
 
     def __init__(
         self, namespace: Namespace, store: str, state: str, root: RootKeys | None,
-        tls: TlsState | None = None, outgoing: WebhookTls | None = None,
+        tls: TlsState | None = None, outgoing: WebhookTls | None = None, serving: Serving | None = None,
     ) -> None:
+        self._serving = serving
         self._namespace = namespace
         self._store = store
         self._state = state
@@ -96,7 +104,8 @@ class LazyDesk:
         with self._mutex:
             if self._desk is None:
                 self._desk = open_desk(
-                    self._namespace, self._store, self._state, self._root, self._tls, self._outgoing
+                    self._namespace, self._store, self._state, self._root, self._tls, self._outgoing,
+                    self._serving,
                 )
             return self._desk
 

@@ -31,7 +31,7 @@ from weka_mp.supervise import checks, dead_mounts, mounts, places, plans
 from weka_mp.supervise.auditing import check_audit_file, plan_of_tls, spool_in, webhook_tls
 from weka_mp.supervise.credentials import CredentialsError, RootCredentials, root_credentials
 from weka_mp.supervise.fill_jobs import FillJobs
-from weka_mp.supervise.identities import LazyDesk, root_keys
+from weka_mp.supervise.identities import LazyDesk, root_keys, serving_of
 from weka_mp.supervise.instance import Instance, Presence
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
 from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
@@ -141,8 +141,7 @@ async def _prepare(
     if checks.is_new_store(store):
         # No former service can stand there stopped: a refusal leaves the directory as it was.
         checks.check_mount_points(config.mount, store)
-    namespace = _opened(config, store)
-    stack.callback(namespace.close)
+    namespace = stack.enter_context(_opened(config, store))
     runtime = _runtime_directory(namespace.store_id, environ, uid)
     instance = Instance(runtime)
     stack.callback(instance.release)
@@ -174,7 +173,7 @@ async def _prepare(
     background = keep(plans.background_spec(config, children, plan_of_tls(outgoing)))
     mount_keepers = [keep(spec) for spec in _mount_specs(config, children, real_mounts, background)]
     first_mount = real_mounts[0] if real_mounts else None
-    desk = _desk(namespace, store, state, credentials, tls, outgoing)
+    desk = _desk(config, namespace, store, state, credentials, tls, outgoing)
     stack.callback(desk.close)
     doors = plans.doors(config, children, first_mount, state, namespace.store_id)
     return _Prepared(
@@ -194,11 +193,11 @@ async def _prepare(
 
 
 def _desk(
-    namespace: Namespace, store: str, state: str, credentials: RootCredentials | None,
+    config: Config, namespace: Namespace, store: str, state: str, credentials: RootCredentials | None,
     tls: TlsSettings | None, outgoing: WebhookTls,
 ) -> LazyDesk:
     shown = tls_state(tls, state, namespace.clock)
-    return LazyDesk(namespace, store, state, root_keys(credentials), shown, outgoing)
+    return LazyDesk(namespace, store, state, root_keys(credentials), shown, outgoing, serving_of(config))
 
 
 async def _warn_if_unwritable(namespace: Namespace, store: str) -> None:

@@ -92,6 +92,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "POST /s3/policies/detach": {"user_name": "victim"},
         "POST /s3/buckets": {"bucket_name": f"new-{next(_numbers)}"},
         "PUT /s3/buckets/{bucket}/policy": {"bucket_policy": "download"},
+        "POST /s3/explain": {"user": "victim", "action": "s3:GetObject", "resource": "victims/k"},
         "PUT /s3/buckets/{bucket}/posixPermissions": {"posix_permissions": "default"},
         "PUT /s3/buckets/{bucket}/policyJson": {"policy_file_content": json.loads(
             POLICY.replace('"*"', '"arn:aws:s3:::victims/*", "Principal": "*"'))},

@@ -1,0 +1,150 @@
+"""Why modes or ACLs keep a user from a key: the first thing on the way that does not let it through.
+
+For explanations. Requests are decided by the kernel in the calls that act; the same kernel is asked here
+(faccessat2(2)), step by step, on each directory and file. Only sticky directories are worked out from owners.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import stat
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from weka_mp.errors import AccessDenied, Loop, NameTooLong, NoAttribute, NotDirectory, NotFound, NotSupported
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.names.keys import directory_of, entry_path
+from weka_mp.values import Attr, BucketName, Fd
+
+__all__ = ["Need", "Obstacle", "find_obstacle"]
+
+_MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
+_ACLS = ("system.posix_acl_access",)
+_WORDS = {os.X_OK: "search (x)", os.R_OK: "read (r)", os.W_OK: "write (w)"}
+
+
+class Need(enum.Enum):
+    """What an operation does to its key (docs/SEMANTICS.md, 15)."""
+
+    READ = "read"
+    LIST = "list"
+    PUT = "put"
+    REMOVE = "remove"
+    AMEND = "amend"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """path: below the store's root. lacks: what is not allowed. attr: of what does not allow it; acl: whether
+    an ACL has a say in it.
+    """
+
+    path: bytes
+    lacks: str
+    attr: Attr
+    acl: bool
+
+    def __str__(self) -> str:
+        shown = self.path.decode("utf-8", "backslashreplace")
+        mode = stat.filemode(self.attr.mode) + ("+" if self.acl else "")
+        return f"{self.lacks} on /{shown}: {mode} {self.attr.uid}:{self.attr.gid}"
+
+
+class _Way:
+    """Looks at directories and files as the service, and asks of each whether the user may."""
+
+    def __init__(self, service: Context, user: Context, stack: ExitStack) -> None:
+        self._store = service.store
+        self._judge = user.store
+        self._stack = stack
+
+    def lacks(self, fd: Fd, path: bytes, *wanted: int) -> Obstacle | None:
+        for access in wanted:
+            try:
+                self._judge.check_access(fd, access)
+            except AccessDenied:
+                return self.obstacle(fd, path, _WORDS[access])
+        return None
+
+    def obstacle(self, fd: Fd, path: bytes, lacks: str) -> Obstacle:
+        return Obstacle(path, lacks, self._store.attr(fd), any(self._has(fd, name) for name in _ACLS))
+
+    def _has(self, fd: Fd, name: str) -> bool:
+        try:
+            self._store.get_xattr(fd, name)
+        except (NoAttribute, NotSupported):
+            return False
+        return True
+
+    def directory(self, at: Fd, name: bytes) -> Fd | None:
+        try:
+            fd = self._store.open_dir(at, name)
+        except _MISSING:
+            return None
+        self._stack.callback(self._store.close, fd)
+        return fd
+
+    def entry(self, at: Fd, name: bytes) -> Fd | None:
+        try:
+            fd = self._store.open_path(at, name)
+        except _MISSING:
+            return None
+        self._stack.callback(self._store.close, fd)
+        return fd
+
+
+def find_obstacle(
+    service: Context, user: Context, bucket: BucketName, key: bytes, need: Need
+) -> Obstacle | None:
+    """None: nothing, as far as the way can be followed. `key`: of a listing its prefix. `user`: a context in
+    which modes bind who asks. Raises InvalidName, NamespaceError.
+    """
+    if need is Need.LIST:
+        parents, name = tuple(part for part in directory_of(key)[1].split(b"/") if part), b""
+    else:
+        path = entry_path(key)
+        parents, name = path.parents, path.name
+    with ExitStack() as stack:
+        way = _Way(service, user, stack)
+        here, walked = service.store.root(), b""
+        if (found := way.lacks(here, walked, os.X_OK)) is not None:
+            return found
+        missing = False
+        for part in (bucket.encode(), *parents):
+            below = way.directory(here, part)
+            if below is None:
+                missing = True
+                break
+            here, walked = below, walked + b"/" + part if walked else part
+            if (found := way.lacks(here, walked, os.X_OK)) is not None:
+                return found
+        return _at_the_end(way, user, here, walked, b"" if missing else name, need, missing)
+
+
+def _at_the_end(
+    way: _Way, user: Context, holder: Fd, walked: bytes, name: bytes, need: Need, missing: bool
+) -> Obstacle | None:
+    if need is Need.LIST:
+        return None if missing else way.lacks(holder, walked, os.R_OK)
+    entry = way.entry(holder, name) if name else None
+    path = walked + b"/" + name
+    if need is Need.READ:
+        return None if entry is None else way.lacks(entry, path, os.R_OK)
+    if need is Need.AMEND:
+        return None if entry is None else way.lacks(entry, path, os.W_OK)
+    if need is Need.REMOVE and entry is None:
+        return None
+    found = way.lacks(holder, walked, os.W_OK)
+    if found is None and entry is not None and need is Need.PUT:
+        found = way.lacks(entry, path, os.W_OK)
+    if found is None and entry is not None and _keeps(user, way, holder, entry):
+        found = way.obstacle(holder, walked, "the sticky bit lets owners alone replace or remove")
+    return found
+
+
+def _keeps(user: Context, way: _Way, holder: Fd, entry: Fd) -> bool:
+    """Whether the sticky bit of the directory keeps the user from the entry (inode(7), S_ISVTX)."""
+    directory, owned = user.store.attr(holder), user.store.attr(entry)
+    who = user.judged
+    return bool(directory.mode & stat.S_ISVTX and who and who.uid not in (directory.uid, owned.uid))
