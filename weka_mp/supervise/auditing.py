@@ -58,8 +58,9 @@ def check_audit_file(config: Config, store: str) -> None:
     if config.audit_file is None:
         return
     path = os.path.realpath(config.audit_file)
-    if os.path.commonpath([path, os.path.realpath(store)]) == os.path.realpath(store):
-        raise StartFailed(f"{config.audit_file}: the audit file must not lie in the store")
+    for view in (store, *config.mount):  # there it would be an object, and workers would wait for the mount
+        if os.path.commonpath([path, os.path.realpath(view)]) == os.path.realpath(view):
+            raise StartFailed(f"{config.audit_file}: the audit file must not lie in the store or on a mount")
     file = AuditFile(os.path.abspath(config.audit_file), max_size=0, keep=1)
     try:
         file.open()
