@@ -267,6 +267,9 @@ OPTIONS = {
     "s3 bucket policy get-json": WHERE,
     "s3 bucket policy unset": WHERE,
     "s3 cluster status": WHERE | TABLE,
+    "s3 cluster audit-webhook enable": WHERE | {"--endpoint", "--auth-token", "--verify"},
+    "s3 cluster audit-webhook disable": WHERE,
+    "s3 cluster audit-webhook show": WHERE | TABLE,
     **{f"s3 cluster {name}": set() for name in (
         "create", "add", "update", "destroy", "remove", "containers")},
     "s3 log-level get": set(),
