@@ -53,6 +53,11 @@ from botocore.config import Config
 base = pathlib.Path(sys.argv[1])
 program = [sys.executable, "-m", "weka_mp"]
 store, mnt = base / "store", base / "mnt"
+done = subprocess.run(
+    [*program, "serve", store, "--s3", "127.0.0.1:0", "--admin", "none", "--posix-permissions", "on"],
+    capture_output=True, text=True,
+)
+assert done.returncode == 1 and "does not run as root" in done.stderr, done.stderr
 service = subprocess.Popen(
     [*program, "serve", store, "--mount", mnt, "--s3", "127.0.0.1:0", "--admin", "none", "--workers", "2"],
     stdout=subprocess.PIPE, stderr=open(base / "log", "w"), text=True,

@@ -47,6 +47,8 @@ _HANDLE_HEADER = struct.Struct("Ii")
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
+for _setter in (_libc.setfsuid, _libc.setfsgid):
+    _setter.argtypes, _setter.restype = [ctypes.c_uint32], ctypes.c_uint32
 _AT = ctypes.c_long  # variadic arguments must have the register's width
 
 
@@ -57,6 +59,11 @@ class _OpenHow(ctypes.Structure):
 @functools.lru_cache(maxsize=256)
 def _how(flags: int, mode: int, resolve: int) -> _OpenHow:
     return _OpenHow(flags, mode, resolve)
+
+
+@functools.lru_cache(maxsize=1024)
+def _array(groups: tuple[int, ...]) -> ctypes.Array[ctypes.c_uint32]:
+    return (ctypes.c_uint32 * max(len(groups), 1))(*groups)
 
 
 def _raise(subject: bytes | str = b"") -> OSError:
@@ -133,16 +140,14 @@ def set_fs_identity(uid: int, gid: int, groups: Sequence[int] | None) -> None:
     if groups is not None:
         if not _SYS_SETGROUPS:
             raise OSError(errno.ENOSYS, "setgroups of one thread is not known on this machine")
-        array = (ctypes.c_uint32 * max(len(groups), 1))(*groups)
-        if _syscall(_SYS_SETGROUPS, _AT(len(groups)), array) != 0:
+        if _syscall(_SYS_SETGROUPS, _AT(len(groups)), _array(tuple(groups))) != 0:
             raise _raise()
-    _libc.setfsgid(ctypes.c_uint32(gid))
-    _libc.setfsuid(ctypes.c_uint32(uid))
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
     if fs_identity() != (uid, gid):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def fs_identity() -> tuple[int, int]:
     """The file-system uid and gid of the calling thread: what setfsuid(2) answers to an id that is none."""
-    none = ctypes.c_uint32(_NO_ID)
-    return int(_libc.setfsuid(none)) & _NO_ID, int(_libc.setfsgid(none)) & _NO_ID
+    return _libc.setfsuid(_NO_ID), _libc.setfsgid(_NO_ID)

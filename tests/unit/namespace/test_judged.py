@@ -440,6 +440,23 @@ def test_a_key_below_an_own_directory_of_a_bucket_that_is_not(
     assert keys(namespace) == [b"home/ann/old/deep/k"]
 
 
+def test_what_became_closed_while_the_body_came_is_closed(
+    root: Path, namespace: Namespace, ann: Namespace
+) -> None:
+    """For a name that is new, and for one that is taken."""
+    os.mkdir(root / BUCKET / "d")
+    own(root, "d", 0, 0, 0o777)
+    for _ in range(2):
+        with ann.begin_put(BUCKET, b"d/k") as session:
+            own(root, "d", 0, 0, 0o755)
+            with pytest.raises(AccessDenied):
+                session.publish(NewObject(md5=b"\0" * 16, owner="root"))
+        own(root, "d", 0, 0, 0o777)
+        put(ann, b"d/k", b"first")
+    assert read(namespace, b"d/k") == b"first"
+    assert os.listdir(root / ".weka" / "spool") == []
+
+
 def test_metadata_is_changed_by_who_may_write(root: Path, namespace: Namespace, ann: Namespace) -> None:
     put(namespace, b"k", user={"by": "root"})
     own(root, "k", 0, 0, 0o644)
