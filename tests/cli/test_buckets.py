@@ -59,6 +59,19 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     assert "own.json" in wrong
     assert "Statement[0].Resource" in wrong
 
+    rule = ("s3", "bucket", "lifecycle-rule")
+    first = ok(*rule, "add", "photos", "30").strip()
+    second = ok(*rule, "add", "photos", "7", "--prefix", "tmp/", "--tags", "a=1&b=2").strip()
+    assert ok(*rule, "list", "photos", "-f", "csv").splitlines() == [
+        "id,expires,expiry_date,prefix,tags,noncurrent", f"{first},30,,,,", f"{second},7,,tmp/,a=1&b=2,",
+    ]  # fmt: skip
+    refused(*rule, "add", "photos", "0", status=2)
+    assert "k1=v1" in refused(*rule, "add", "photos", "1", "--tags", "a")
+    assert "lifecycle-rule list" in refused(*rule, "remove", "photos", "no-such-rule")
+    ok(*rule, "remove", "photos", first)
+    ok(*rule, "reset", "photos")
+    assert ok(*rule, "list", "photos", "-f", "csv").count("\n") == 1
+
     get = ("s3", "bucket", "policy", "get")
     assert [ok(*get, name) for name in ("photos", "films", "own")] == ["none\n", "download\n", "custom\n"]
     for words, name in ((("photos", "public"), "public"), (("upload", "photos"), "upload")):

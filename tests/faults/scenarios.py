@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.unit.namespace.kit import BUCKET, get, md5_of, put
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
+from weka_mp.lifecycle import DAY_NS, Rule, encode
 from weka_mp.namespace import (
     BucketAccess,
     BucketSettings,
@@ -20,6 +21,7 @@ from weka_mp.namespace import (
     RenameRequest,
     WriteConditions,
 )
+from weka_mp.namespace.upkeep.expiring import START
 from weka_mp.values import BucketName
 
 OLD, NEW = b"the old content", b"the new and longer content"
@@ -174,7 +176,25 @@ def _to_be_tagged(ground: Ground) -> None:
         put(ground.namespace, key, OLD, tags={"old": "1"})
 
 
+def _to_expire(ground: Ground) -> None:
+    rule = Rule("due", enabled=True, prefix="e/", date_s=0)
+    ground.namespace.change_bucket_settings(BUCKET, lambda _: BucketSettings(lifecycle=encode([rule])))
+    assert ground.namespace.lifecycle_rules(BUCKET) == (rule,)
+    for key in (b"e/k", b"stays"):
+        put(ground.namespace, key, OLD)
+
+
+def _expire(ground: Ground) -> None:
+    page = ground.namespace.expire_objects(BUCKET, START, DAY_NS)
+    for _, error in page.failed:
+        error.changes = page.changes
+        raise error
+
+
 SCENARIOS: dict[str, Scenario] = {
+    "expire": Scenario(
+        _to_expire, _expire, {b"e/k": OLD, b"stays": OLD}, {b"e/k": None, b"stays": OLD},
+    ),
     "tags": Scenario(
         _to_be_tagged, _tag, {b"t/": OLD, b"t/k": OLD}, {b"t/": OLD, b"t/k": OLD}, settled=_tagged
     ),

@@ -314,6 +314,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         types=(int, str),
     ),
     Option(
+        "lifecycle_day_seconds",
+        parse_integer(1, 86_400),
+        86_400,
+        "86400",
+        "SECONDS",
+        "What stands for a day in lifecycle rules, for tests: objects expire earlier than the rules say.",
+        types=(int,),
+    ),
+    Option(
         "audit_spool",
         parse_size_from(2**20),
         256 * 2**20,

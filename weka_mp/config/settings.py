@@ -47,6 +47,7 @@ class Config:
     body_timeout: int
     send_timeout: int
     min_rate: int
+    lifecycle_day_seconds: int
     audit_spool: int
     audit_file: str | None
     audit_file_size: int

@@ -39,7 +39,7 @@ from weka_mp.values import BucketName
 
 __all__ = [
     "create_bucket", "destroy_bucket", "list_buckets", "policy_name", "policy_text", "posix_permissions",
-    "set_policy", "set_policy_text", "set_posix_permissions",
+    "seen", "set_policy", "set_policy_text", "set_posix_permissions",
 ]  # fmt: skip
 
 _NAMES: Final = (NONE, *BUCKET_POLICIES)
@@ -114,7 +114,7 @@ def _make(desk: Desk, caller: Caller, name: BucketName, existing: str | None) ->
 
 def destroy_bucket(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """One without objects; unlink: what is in it stays, as a directory that is no bucket."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     changes: Changes = ()
     try:
         if fields.flag("unlink"):
@@ -133,14 +133,14 @@ def destroy_bucket(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> A
 # ---- policies
 def policy_name(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """``none``, ``download``, ``upload``, ``public``, or ``custom``."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     policy = stored_grants(desk.namespace, name).policy
     return {"bucket_name": name, "policy": bucket_policy_name(policy, name)}
 
 
 def policy_text(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """The document as it was put, and read."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     policy = stored_grants(desk.namespace, name).policy
     if policy is None:
         raise NoSuchEntity(f"the bucket {name} has no policy")
@@ -149,7 +149,7 @@ def policy_text(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
 
 def set_policy(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """A named one, in any case; ``none`` removes what is there."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     canned = fields.text("bucket_policy")
     _put(desk, name, _new(desk, name, _canned(canned, name)))
     return {"bucket_name": name, "policy": canned.lower()}
@@ -157,7 +157,7 @@ def set_policy(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
 
 def set_policy_text(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """A custom one."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     _put(desk, name, _new(desk, name, fields.document("policy_file_content")))
     return {"bucket_name": name}
 
@@ -191,13 +191,13 @@ def _put(desk: Desk, name: BucketName, policy: _New | None) -> None:
 # ---- modes
 def posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """``on``, ``off``, or ``default``: as the service's --posix-permissions says."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     return {"bucket_name": name, "posix_permissions": _WORDS[desk.namespace.bucket_settings(name).posix]}
 
 
 def set_posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """Whether modes and ACLs bind the S3 users in this bucket."""
-    name = _seen(desk, caller, bucket)
+    name = seen(desk, caller, bucket)
     word = fields.text("posix_permissions")
     if word not in _WORDS.values():
         raise InvalidInput(f"posix_permissions is one of {', '.join(_WORDS.values())}")
@@ -225,7 +225,7 @@ def _standing(desk: Desk, owner: str | None) -> str:
     return owner if owner in desk.identities.registry.accounts else ROOT
 
 
-def _seen(desk: Desk, caller: Caller, bucket: str) -> BucketName:
+def seen(desk: Desk, caller: Caller, bucket: str) -> BucketName:
     """Another account's bucket is as one that is not there. Raises NoSuchEntity."""
     name = BucketName(bucket)
     try:

@@ -47,6 +47,9 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("PUT", "/s3/buckets/{bucket}/policyJson"): "S3SetBucketPolicyEvent",
     ("PUT", "/s3/buckets/{bucket}/posixPermissions"): "S3SetBucketOptionEvent",
     ("POST", "/s3/explain"): None,  # changes nothing
+    ("POST", "/s3/buckets/{bucket}/lifecycle/rules"): "S3AddBucketILMRuleEvent",
+    ("DELETE", "/s3/buckets/{bucket}/lifecycle/rules"): "S3ResetBucketILMRuleEvent",
+    ("DELETE", "/s3/buckets/{bucket}/lifecycle/rules/{rule}"): "S3RemoveBucketILMRuleEvent",
     ("POST", "/s3/serviceAccounts"): "S3CreateServiceAccountEvent",
     ("DELETE", "/s3/serviceAccounts/{key}"): "S3RemoveServiceAccountEvent",
     ("POST", "/s3/sts"): "S3AsssumeRoleEvent",

@@ -15,6 +15,7 @@ from weka_mp.control import (
     cluster_verbs,
     events,
     explain_verbs,
+    lifecycle_verbs,
     policy_verbs,
     tls_verbs,
     user_verbs,
@@ -146,6 +147,20 @@ IDENTITY_ROUTES: Final = (
     ),
     IdentityRoute(
         "POST", "/s3/explain", Verb.EXPLAIN, explain_verbs.explain_request, explain_verbs.EXPLAIN_FIELDS
+    ),
+    IdentityRoute(
+        "GET", "/s3/buckets/{bucket}/lifecycle/rules", Verb.LIST_LIFECYCLE, lifecycle_verbs.list_rules
+    ),
+    IdentityRoute(
+        "POST", "/s3/buckets/{bucket}/lifecycle/rules", Verb.CHANGE_LIFECYCLE, lifecycle_verbs.add_rule,
+        ("expiry_days", "prefix", "tags"), _ADDED,
+    ),
+    IdentityRoute(
+        "DELETE", "/s3/buckets/{bucket}/lifecycle/rules", Verb.CHANGE_LIFECYCLE, lifecycle_verbs.reset_rules
+    ),
+    IdentityRoute(
+        "DELETE", "/s3/buckets/{bucket}/lifecycle/rules/{rule}", Verb.CHANGE_LIFECYCLE,
+        lifecycle_verbs.remove_rule,
     ),
     IdentityRoute(
         "GET", "/s3/serviceAccounts", Verb.USE_SERVICE_ACCOUNTS, policy_verbs.list_service_accounts

@@ -23,10 +23,6 @@ NOT_BUILT: Final[Mapping[tuple[str, str], str]] = {
     ("POST", "/s3/debug"): _LOGS,
     ("PUT", "/s3/buckets/{bucket}/quota"): "buckets have no quotas yet",
     ("DELETE", "/s3/buckets/{bucket}/quota"): "buckets have no quotas yet",
-    ("GET", "/s3/buckets/{bucket}/lifecycle/rules"): "buckets have no lifecycle rules yet",
-    ("POST", "/s3/buckets/{bucket}/lifecycle/rules"): "buckets have no lifecycle rules yet",
-    ("DELETE", "/s3/buckets/{bucket}/lifecycle/rules"): "buckets have no lifecycle rules yet",
-    ("DELETE", "/s3/buckets/{bucket}/lifecycle/rules/{rule}"): "buckets have no lifecycle rules yet",
 }
 """(method, path behind ``/api/v2``) → why. Who builds one takes its row away."""
 

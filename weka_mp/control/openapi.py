@@ -30,7 +30,7 @@ FIELD_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     **dict.fromkeys(("auth_token", "password", "private_key", "refresh_token", "secret_key"), _SECRET),
     **dict.fromkeys((
         "access_token_timeout", "duration", "failed_attempts", "lockout_duration", "num_results", "posix_gid",
-        "posix_uid",
+        "posix_uid", "expiry_days",
     ), _NUMBER),
     **dict.fromkeys(("unlink", "verify"), _FLAG),
     "policy_file_content": _POLICY,

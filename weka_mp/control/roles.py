@@ -31,6 +31,8 @@ class Verb(enum.Enum):
     LIST_BUCKETS = "list buckets and see their policies"
     CHANGE_BUCKETS = "make or remove buckets, or set their policies"
     EXPLAIN = "ask why somebody may do something"
+    LIST_LIFECYCLE = "see the lifecycle rules of buckets"
+    CHANGE_LIFECYCLE = "change the lifecycle rules of buckets"
     USE_SERVICE_ACCOUNTS = "have service accounts"
     SHOW_LOCKOUT = "see the rule of lock-outs"
     CHANGE_LOCKOUT = "change the rule of lock-outs"
@@ -59,6 +61,8 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.LIST_BUCKETS: _LOOKERS,
     Verb.CHANGE_BUCKETS: _ADMINS,
     Verb.EXPLAIN: _ADMINS,
+    Verb.LIST_LIFECYCLE: _LOOKERS,
+    Verb.CHANGE_LIFECYCLE: _ADMINS,
     Verb.USE_SERVICE_ACCOUNTS: frozenset({Role.S3}),
     Verb.SHOW_LOCKOUT: _LOOKERS,
     Verb.CHANGE_LOCKOUT: _CLUSTER,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.gateway.principals import Principal
+from weka_mp.lifecycle import DAY_NS
 from weka_mp.s3.xml_write import Owner
 from weka_mp.values import BucketName
 
@@ -27,6 +28,7 @@ class Site:
     """What holds for the whole endpoint. account: the canonical user id of the account `root`.
 
     identities: who exists besides root; None: nobody. users: whom modes bind; None: nobody.
+    day_ns: what stands for a day in lifecycle rules.
     """
 
     namespace: Namespace
@@ -34,6 +36,7 @@ class Site:
     account: str
     identities: IdentityStore[Policy] | None = None
     users: PosixUsers | None = None
+    day_ns: int = DAY_NS
 
     def namespace_of(self, principal: Principal) -> Namespace:
         """The store as the principal sees it. Raises NamespaceError."""

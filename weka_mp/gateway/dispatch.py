@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from weka_mp.gateway import (
     bucket_cors,
+    bucket_lifecycle,
     bucket_policy,
     bucket_tagging,
     buckets,
@@ -49,6 +50,9 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.GetPublicAccessBlock: bucket_policy.get_public_access_block,
     op.PutPublicAccessBlock: bucket_policy.put_public_access_block,
     op.DeletePublicAccessBlock: bucket_policy.delete_public_access_block,
+    bucket_operations.GetBucketLifecycleConfiguration: bucket_lifecycle.get_bucket_lifecycle,
+    bucket_operations.PutBucketLifecycleConfiguration: bucket_lifecycle.put_bucket_lifecycle,
+    bucket_operations.DeleteBucketLifecycle: bucket_lifecycle.delete_bucket_lifecycle,
     bucket_operations.GetBucketTagging: bucket_tagging.get_bucket_tagging,
     bucket_operations.PutBucketTagging: bucket_tagging.put_bucket_tagging,
     bucket_operations.DeleteBucketTagging: bucket_tagging.delete_bucket_tagging,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from weka_mp.errors import NamespaceError
+from weka_mp.gateway.bucket_lifecycle import abort_fields, expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions, stored_checksums
@@ -52,6 +54,8 @@ def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Repl
     fields: Fields = ()
     if algorithm is not None and kind is not None:
         fields = (("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind))
+    initiated_ns = context.namespace.clock.now_ns()
+    fields += abort_fields(context, operation.bucket, operation.key, initiated_ns)
     document = xml_uploads.initiate_multipart_upload_result(operation.bucket, operation.key, upload_id)
     return xml_reply(document, fields=fields)
 
@@ -124,11 +128,23 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
     if done.repeated:
         _check_repeated(operation, done)
     location = f"/{operation.bucket}/{quote(operation.key, safe='/')}"
+    fields = _expiration(context, operation)
     document = xml_uploads.complete_multipart_upload_result(xml_uploads.CompletedUpload(
         location, operation.bucket, operation.key, done.etag, tuple(done.checksums.items()),
         done.checksum_type or "",
     ))
-    return xml_reply(document, changes=done.changes)
+    return xml_reply(document, fields=fields, changes=done.changes)
+
+
+def _expiration(context: Context, operation: op.CompleteMultipartUpload) -> Fields:
+    """What the bucket's rules will do to the object that is there now."""
+    try:
+        if not context.namespace.lifecycle_rules(operation.bucket):
+            return ()
+        info = context.namespace.head_object(operation.bucket, operation.key)
+    except NamespaceError:
+        return ()  # somebody was faster; the completion succeeded all the same
+    return expiration_fields(context, operation.bucket, info)
 
 
 def _check_repeated(operation: op.CompleteMultipartUpload, done: CompletedUpload) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from weka_mp.gateway.bucket_lifecycle import abort_fields
 from weka_mp.gateway.context import Context, owner
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace import CommonPrefix, StoredPart, UploadInfo, UploadsPage, UploadsQuery
@@ -24,12 +25,13 @@ def list_parts(context: Context, operation: op.ListParts) -> Reply:
     )
     last = page.parts[-1].number if page.parts else 0
     algorithm = page.upload.new.checksum_algorithm or ""
+    fields = abort_fields(context, operation.bucket, operation.key, page.upload.initiated_ns)
     return xml_reply(xml_uploads.list_parts_result(xml_uploads.PartsPage(
         operation.bucket, operation.key, operation.upload_id, owner(context, operation.bucket),
         operation.marker, page.next_after or last, operation.max_parts, page.next_after is not None,
         [_part(part, algorithm) for part in page.parts],
         algorithm, page.upload.new.checksum_type or "",
-    )))
+    )), fields=fields)
 
 
 def _part(part: StoredPart, algorithm: str) -> xml_uploads.PartRow:

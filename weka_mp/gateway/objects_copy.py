@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from weka_mp.errors import NamespaceError
+from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.copy_digest import CopyDigest
 from weka_mp.gateway.error_map import to_s3_error
@@ -50,7 +51,8 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
     result = xml_write.CopyResult(
         info.etag, last_modified(info), tuple(info.checksums.items()), info.checksum_type or ""
     )
-    return xml_reply(xml_write.copy_object_result(result), changes=done.changes)
+    fields = expiration_fields(context, operation.bucket, info)
+    return xml_reply(xml_write.copy_object_result(result), fields=fields, changes=done.changes)
 
 
 def _authorize_tags(context: Context, operation: op.CopyObject, info: ObjectInfo) -> None:

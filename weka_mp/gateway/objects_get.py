@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, last_modified, object_fields, validator_fields
 from weka_mp.gateway.objects_tagging import tag_count
@@ -16,7 +17,7 @@ from weka_mp.s3.operations import NO_READ_CONDITIONS, GetObject, HeadObject, Rea
 from weka_mp.s3.ranges import ByteRange, if_range_holds, resolve
 
 if TYPE_CHECKING:
-    from weka_mp.namespace import ObjectInfo
+    from weka_mp.namespace import ObjectInfo, OpenObject
 
 __all__ = ["get_object", "head_object"]
 
@@ -44,7 +45,7 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
     """
     opened = context.namespace.open_object(operation.bucket, operation.key)
     try:
-        answer = _decide(context, operation, opened.info)
+        answer = _decide(context, operation, opened)
         if answer.status == _NOT_MODIFIED:
             opened.close()
             return Reply(_NOT_MODIFIED, answer.fields)
@@ -56,19 +57,22 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
 
 def head_object(context: Context, operation: HeadObject) -> Reply:
     """The same decision without a body. Raises as `get_object` does."""
-    answer = _decide(context, operation, context.namespace.head_object(operation.bucket, operation.key))
+    with context.namespace.open_object(operation.bucket, operation.key) as opened:
+        answer = _decide(context, operation, opened)
     if answer.status == _NOT_MODIFIED:
         return Reply(_NOT_MODIFIED, answer.fields)
     return Reply(answer.status, answer.fields, length=answer.length)
 
 
-def _decide(context: Context, operation: ReadObject, info: ObjectInfo) -> _Answer:
+def _decide(context: Context, operation: ReadObject, opened: OpenObject) -> _Answer:
+    info = opened.info
     if operation.conditions is not NO_READ_CONDITIONS:
         decision = check_read(operation.conditions, info.accepted_etags, last_modified(info), context.now)
         if decision is ReadDecision.NOT_MODIFIED:
             return _Answer(_NOT_MODIFIED, validator_fields(info), 0, 0)
     fields = object_fields(info, operation.response_overrides)
     fields += tag_count(context, operation, info)
+    fields += expiration_fields(context, operation.bucket, info, opened.appeared_ns)
     if operation.part_number is not None:
         return _part(operation, info, fields)
     selected = _range(operation, info)

@@ -32,9 +32,6 @@ _UNBUILT: Final = """
     DeleteBucketIntelligentTieringConfiguration  PutIntelligentTieringConfiguration
     PutBucketInventoryConfiguration      PutInventoryConfiguration
     DeleteBucketInventoryConfiguration   PutInventoryConfiguration
-    GetBucketLifecycleConfiguration      GetLifecycleConfiguration
-    PutBucketLifecycleConfiguration      PutLifecycleConfiguration
-    DeleteBucketLifecycle                PutLifecycleConfiguration
     CreateBucketMetadataConfiguration    CreateBucketMetadataTableConfiguration
     GetBucketMetadataConfiguration       GetBucketMetadataTableConfiguration
     DeleteBucketMetadataConfiguration    DeleteBucketMetadataTableConfiguration

@@ -10,7 +10,16 @@ from dataclasses import replace
 from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
-from weka_mp.errors import AccessDenied, CrossDevice, Loop, NamespaceError, NotDirectory, NotFound
+from weka_mp.errors import (
+    AccessDenied,
+    CrossDevice,
+    Loop,
+    NamespaceError,
+    NotDirectory,
+    NotFound,
+    StoreUnusable,
+)
+from weka_mp.lifecycle import Rule, decode
 from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
 from weka_mp.namespace.buckets.judging import Judging
@@ -30,12 +39,14 @@ from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS, RenameNotes
 from weka_mp.namespace.objects.renaming import RenameRequest
 from weka_mp.namespace.obstacles import Need, Obstacle, find_obstacle
-from weka_mp.namespace.upkeep import filling, sweeping
+from weka_mp.namespace.upkeep import expiring, filling, sweeping
 from weka_mp.namespace.upkeep.checking import Check, Repairs
+from weka_mp.namespace.upkeep.expiring import Cursor, ExpiredPage
 from weka_mp.namespace.upkeep.filling import FillReport
 from weka_mp.namespace.uploads import listing as upload_listing
 from weka_mp.namespace.uploads import multipart, part_copying
 from weka_mp.namespace.uploads.area import UploadArea
+from weka_mp.namespace.uploads.expiring import abort_due
 from weka_mp.namespace.uploads.listing import PartsPage, UploadsQuery
 from weka_mp.namespace.uploads.multipart import CompletionRequest, PartSession, StoredPart
 from weka_mp.namespace.uploads.part_copying import PartCopyRequest
@@ -424,6 +435,28 @@ class Namespace:
     def expire_uploads(self, before_ns: int) -> int:
         """Abort multipart uploads in which nothing happened since that time. Returns how many."""
         return self._uploads.expire(before_ns)
+
+    def lifecycle_rules(self, bucket: BucketName) -> tuple[Rule, ...]:
+        """Those of the bucket now. Raises BucketMissing, StoreUnusable (damaged)."""
+        return self.rules_of(self.bucket_settings(bucket).lifecycle)
+
+    @staticmethod
+    def rules_of(kept: str | None) -> tuple[Rule, ...]:
+        """Those that a bucket's settings keep. Raises StoreUnusable (no rules of this version)."""
+        try:
+            return () if kept is None else decode(kept)
+        except (ValueError, TypeError) as error:
+            raise StoreUnusable("the rules of a bucket's lifecycle cannot be read") from error
+
+    def expire_objects(self, bucket: BucketName, cursor: Cursor, day_ns: int) -> ExpiredPage:
+        """See `weka_mp.namespace.upkeep.expiring.expire_page`."""
+        return expiring.expire_page(
+            self.context, self._lister, bucket, cursor, lambda: self.lifecycle_rules(bucket), day_ns
+        )
+
+    def abort_due_uploads(self, bucket: BucketName, day_ns: int) -> int:
+        """Abort the uploads that a rule of the bucket gave up. Returns how many. Raises BucketMissing."""
+        return abort_due(self._uploads, bucket, self.lifecycle_rules(bucket), day_ns)
 
     def forget_completed(self, before_ns: int) -> int:
         """Forget the answers of uploads that were completed before that time: a completion that is repeated

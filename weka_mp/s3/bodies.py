@@ -16,6 +16,7 @@ from weka_mp.digests import DIGEST_SIZES
 from weka_mp.s3 import configuration_bodies
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.lifecycle_xml import MAX_LIFECYCLE_BYTES
 from weka_mp.s3.operations import CompletedPart, DeleteEntry
 from weka_mp.s3.request import MAX_KEY_BYTES
 from weka_mp.s3.tags import MAX_TAGGING_BYTES
@@ -38,6 +39,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "CompleteMultipartUpload": 4 * _MIB,
     "PutBucketPolicy": 64 * _KIB,  # a policy that is too long, but not absurd, is told what is wrong with it
     "PutPublicAccessBlock": 64 * _KIB,
+    "PutBucketLifecycleConfiguration": MAX_LIFECYCLE_BYTES,
     **dict.fromkeys(("PutObjectTagging", "PutBucketTagging"), MAX_TAGGING_BYTES),
     **configuration_bodies.LIMITS,
 })

@@ -10,23 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from weka_mp.lifecycle import Rule
 from weka_mp.s3.cors import CorsRule
 from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
     "AclGrant", "BucketOperation", "DeleteBucketCors", "DeleteBucketEncryption",
-    "DeleteBucketReplication", "DeleteBucketTagging", "DeleteBucketWebsite",
+    "DeleteBucketLifecycle", "DeleteBucketReplication", "DeleteBucketTagging", "DeleteBucketWebsite",
     "GetBucketAccelerateConfiguration", "GetBucketAcl", "GetBucketAnalyticsConfiguration",
     "GetBucketCors", "GetBucketEncryption", "GetBucketIntelligentTieringConfiguration",
-    "GetBucketInventoryConfiguration", "GetBucketLogging", "GetBucketMetricsConfiguration",
-    "GetBucketNotificationConfiguration", "GetBucketOwnershipControls", "GetBucketReplication",
-    "GetBucketRequestPayment", "GetBucketTagging", "GetBucketVersioning", "GetBucketWebsite",
-    "GetObjectAcl", "GetObjectLockConfiguration", "ListBucketAnalyticsConfigurations",
-    "ListBucketIntelligentTieringConfigurations", "ListBucketInventoryConfigurations",
-    "ListBucketMetricsConfigurations", "ListObjectVersions", "OfBucket", "OfObject",
-    "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors", "PutBucketLogging",
-    "PutBucketNotificationConfiguration", "PutBucketOwnershipControls", "PutBucketRequestPayment",
-    "PutBucketTagging", "PutObjectAcl",
+    "GetBucketInventoryConfiguration", "GetBucketLifecycleConfiguration", "GetBucketLogging",
+    "GetBucketMetricsConfiguration", "GetBucketNotificationConfiguration", "GetBucketOwnershipControls",
+    "GetBucketReplication", "GetBucketRequestPayment", "GetBucketTagging", "GetBucketVersioning",
+    "GetBucketWebsite", "GetObjectAcl", "GetObjectLockConfiguration",
+    "ListBucketAnalyticsConfigurations", "ListBucketIntelligentTieringConfigurations",
+    "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations", "ListObjectVersions",
+    "OfBucket", "OfObject", "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors",
+    "PutBucketLifecycleConfiguration", "PutBucketLogging", "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls", "PutBucketRequestPayment", "PutBucketTagging", "PutObjectAcl",
 ]
 
 
@@ -281,6 +282,28 @@ class PutBucketTagging(OfBucket):
 
 
 @dataclass(frozen=True, slots=True)
+class GetBucketLifecycleConfiguration(OfBucket):
+    """GET /bucket?lifecycle."""
+
+    permission: ClassVar[str] = "s3:GetLifecycleConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketLifecycle(OfBucket):
+    """DELETE /bucket?lifecycle."""
+
+    permission: ClassVar[str] = "s3:PutLifecycleConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketLifecycleConfiguration(OfBucket):
+    """PUT /bucket?lifecycle. A rule that came without an id has an empty one."""
+
+    permission: ClassVar[str] = "s3:PutLifecycleConfiguration"
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AclGrant:
     """One grant of an access control list. grantee: the canonical user id, else None. right: as sent."""
 
@@ -328,15 +351,17 @@ class ListObjectVersions(OfBucket):
 
 
 BucketOperation = (
-    DeleteBucketCors | DeleteBucketEncryption | DeleteBucketReplication | DeleteBucketTagging
-    | DeleteBucketWebsite | GetBucketAccelerateConfiguration | GetBucketAcl
+    DeleteBucketCors | DeleteBucketEncryption | DeleteBucketLifecycle | DeleteBucketReplication
+    | DeleteBucketTagging | DeleteBucketWebsite | GetBucketAccelerateConfiguration | GetBucketAcl
     | GetBucketAnalyticsConfiguration | GetBucketCors | GetBucketEncryption
-    | GetBucketIntelligentTieringConfiguration | GetBucketInventoryConfiguration | GetBucketLogging
-    | GetBucketMetricsConfiguration | GetBucketNotificationConfiguration | GetBucketOwnershipControls
-    | GetBucketReplication | GetBucketRequestPayment | GetBucketTagging | GetBucketVersioning
-    | GetBucketWebsite | GetObjectAcl | GetObjectLockConfiguration | ListBucketAnalyticsConfigurations
+    | GetBucketIntelligentTieringConfiguration | GetBucketInventoryConfiguration
+    | GetBucketLifecycleConfiguration | GetBucketLogging | GetBucketMetricsConfiguration
+    | GetBucketNotificationConfiguration | GetBucketOwnershipControls | GetBucketReplication
+    | GetBucketRequestPayment | GetBucketTagging | GetBucketVersioning | GetBucketWebsite | GetObjectAcl
+    | GetObjectLockConfiguration | ListBucketAnalyticsConfigurations
     | ListBucketIntelligentTieringConfigurations | ListBucketInventoryConfigurations
     | ListBucketMetricsConfigurations | ListObjectVersions | PutBucketAccelerateConfiguration
-    | PutBucketAcl | PutBucketCors | PutBucketLogging | PutBucketNotificationConfiguration
-    | PutBucketOwnershipControls | PutBucketRequestPayment | PutBucketTagging | PutObjectAcl
+    | PutBucketAcl | PutBucketCors | PutBucketLifecycleConfiguration | PutBucketLogging
+    | PutBucketNotificationConfiguration | PutBucketOwnershipControls | PutBucketRequestPayment
+    | PutBucketTagging | PutObjectAcl
 )

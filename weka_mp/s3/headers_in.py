@@ -111,6 +111,10 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-storage-class": _storage_class,
     "x-amz-bucket-object-lock-enabled": _only("false"),
     "x-amz-bucket-namespace": _only("global"),
+    # Of transitions, which rules cannot ask for.
+    "x-amz-transition-default-minimum-object-size": _only(
+        "all_storage_classes_128K", "varies_by_storage_class"
+    ),
     "x-amz-skip-destination-validation": _only("true", "false"),  # there are no destinations
     "x-amz-bypass-governance-retention": _only("true", "false"),  # there is no retention to bypass
     "x-amz-server-side-encryption-bucket-key-enabled": _only("false"),

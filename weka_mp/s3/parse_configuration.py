@@ -8,6 +8,7 @@ from typing import Final, cast
 from weka_mp.s3 import bucket_operations as op
 from weka_mp.s3 import configuration_bodies as bodies
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
+from weka_mp.s3.lifecycle_xml import lifecycle_rules
 from weka_mp.s3.operations import Operation
 from weka_mp.s3.parameters import (
     bucket_of,
@@ -58,6 +59,13 @@ def _put_bucket_tagging(request: S3Request, address: Address, body: bytes | None
     return op.PutBucketTagging(bucket_of(address), bucket_tags(body))
 
 
+def _put_bucket_lifecycle(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutBucketLifecycleConfiguration:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutBucketLifecycleConfiguration(bucket_of(address), lifecycle_rules(body))
+
+
 def _grants(request: S3Request, operation: str, body: bytes | None) -> tuple[op.AclGrant, ...] | None:
     """Canned ACLs that give something away were refused with the other headers."""
     refuse_conditions(request.headers, *CONDITIONS)
@@ -92,6 +100,7 @@ def _list_object_versions(request: S3Request, address: Address, body: bytes | No
 
 
 _ASKING: Final[tuple[type[op.OfBucket], ...]] = (
+    op.GetBucketLifecycleConfiguration,
     op.GetBucketAccelerateConfiguration, op.GetBucketAcl, op.GetBucketAnalyticsConfiguration,
     op.GetBucketCors, op.GetBucketEncryption, op.GetBucketIntelligentTieringConfiguration,
     op.GetBucketInventoryConfiguration, op.GetBucketLogging, op.GetBucketMetricsConfiguration,
@@ -102,6 +111,7 @@ _ASKING: Final[tuple[type[op.OfBucket], ...]] = (
     op.ListBucketInventoryConfigurations, op.ListBucketMetricsConfigurations,
 )  # fmt: skip
 _REMOVING: Final[tuple[type[op.OfBucket], ...]] = (
+    op.DeleteBucketLifecycle,
     op.DeleteBucketCors, op.DeleteBucketEncryption, op.DeleteBucketReplication, op.DeleteBucketTagging,
     op.DeleteBucketWebsite,
 )  # fmt: skip
@@ -120,6 +130,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),
     "PutBucketCors": _put_cors,
     "PutBucketTagging": _put_bucket_tagging,
+    "PutBucketLifecycleConfiguration": _put_bucket_lifecycle,
     "PutBucketAcl": _put_bucket_acl,
     "GetObjectAcl": _get_object_acl,
     "PutObjectAcl": _put_object_acl,

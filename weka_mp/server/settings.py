@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.gateway.posix_users import NOBODY
+from weka_mp.lifecycle import DAY_NS
 from weka_mp.server.limits import Limits
 from weka_mp.tls import TlsSettings
 
@@ -36,6 +37,7 @@ class ServerSettings:
     trusted_proxies: CIDRs of proxies whose word for whom they speak counts.
     identity_keys: path of the file that opens the secrets of users; None: there is nobody but root.
     posix_permissions: whether modes bind S3 users in buckets of which nothing else was set.
+    day_ns:       what stands for a day in lifecycle rules.
     anonymous:    uid and gid of what anonymous requests make; (0, 0): whoever the worker runs as.
     """
 
@@ -52,3 +54,4 @@ class ServerSettings:
     tls: TlsSettings | None = None
     trusted_proxies: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    day_ns: int = DAY_NS

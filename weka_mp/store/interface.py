@@ -103,6 +103,9 @@ class Store(Protocol):
 
     # names
     def attr(self, fd: Fd) -> Attr: ...
+    def appeared_ns(self, fd: Fd) -> int:
+        """When the inode was made, in ns since the epoch; where that is not known, when it last changed."""
+
     def attr_at(self, at: Fd, name: bytes) -> Attr:
         """lstat of one name."""
 

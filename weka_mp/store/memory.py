@@ -202,6 +202,10 @@ class MemoryStore:
         with self._changed:
             return self._inode(fd).attr()
 
+    def appeared_ns(self, fd: Fd) -> int:
+        with self._changed:
+            return self._inode(fd).birth_ns
+
     def attr_at(self, at: Fd, name: bytes) -> Attr:
         with self._changed:
             return self._child(self._directory(at), checked_name(name)).attr()

@@ -76,6 +76,7 @@ class Inode:
     atime_ns: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
+    birth_ns: int = 0
     opens: int = 0
     writers: int = 0
     unnamed: bool = False
@@ -152,7 +153,8 @@ class Inodes:
         self._generation += 1
         now = self.now()
         inode = Inode(
-            number, mode, self._generation, uid=uid, gid=gid, atime_ns=now, mtime_ns=now, ctime_ns=now
+            number, mode, self._generation, uid=uid, gid=gid, atime_ns=now, mtime_ns=now, ctime_ns=now,
+            birth_ns=now,
         )
         self.live[number] = inode
         return inode

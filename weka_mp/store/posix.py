@@ -188,6 +188,13 @@ class PosixStore:
             fail(error)
 
     @uninterrupted
+    def appeared_ns(self, fd: Fd) -> int:
+        try:
+            return syscalls.birth_ns(fd) or os.fstat(fd).st_ctime_ns
+        except OSError as error:
+            fail(error)
+
+    @uninterrupted
     def attr_at(self, at: Fd, name: bytes) -> Attr:
         try:
             return _attr(os.stat(name, dir_fd=at, follow_symlinks=False))

@@ -2,7 +2,7 @@
 released.
 
 openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), faccessat2(2), setfsuid(2), setgroups(2)
-of one thread, syncfs(2).
+of one thread, statx(2), syncfs(2).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "RESOLVE_BENEATH",
     "RESOLVE_NO_MAGICLINKS",
     "RESOLVE_NO_SYMLINKS",
+    "birth_ns",
     "check_access",
     "file_handle",
     "fs_identity",
@@ -37,12 +38,16 @@ RESOLVE_BENEATH = 0x08
 
 _SYS_OPENAT2 = 437  # the same on every architecture
 _SYS_FACCESSAT2 = 439  # the same, too
+_SYS_STATX = {"x86_64": 332, "aarch64": 291}.get(platform.machine(), 0)
 _SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}.get(platform.machine(), 0)
 _AT_EMPTY_PATH = 0x1000
 _AT_EACCESS = 0x200
 _NO_ID = 2**32 - 1
 _MAX_HANDLE = 128  # MAX_HANDLE_SZ of the kernel
 _HANDLE_HEADER = struct.Struct("Ii")
+_STATX_BTIME = 0x800
+_STATX_BYTES = 256
+_STATX_MASK, _STATX_BORN = struct.Struct("I"), struct.Struct("qI")  # at 0, and at 80 (linux/stat.h)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -101,6 +106,19 @@ def file_handle(fd: int) -> bytes:
         raise _raise()
     size, kind = _HANDLE_HEADER.unpack_from(buffer, 0)
     return struct.pack("i", kind) + buffer.raw[_HANDLE_HEADER.size : _HANDLE_HEADER.size + size]
+
+
+def birth_ns(fd: int) -> int:
+    """statx(2): when the inode behind `fd` was made, in ns since the epoch; 0 where nobody knows."""
+    if not _SYS_STATX:
+        return 0
+    buffer = ctypes.create_string_buffer(_STATX_BYTES)
+    if _syscall(_SYS_STATX, _AT(fd), b"", _AT(_AT_EMPTY_PATH), _AT(_STATX_BTIME), buffer) != 0:
+        raise _raise()
+    if not _STATX_MASK.unpack_from(buffer, 0)[0] & _STATX_BTIME:
+        return 0
+    seconds, nanoseconds = _STATX_BORN.unpack_from(buffer, 80)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def open_by_handle(mount_fd: int, handle: bytes, flags: int) -> int:

@@ -1,7 +1,7 @@
 """The child kind ``background``:
 
-gives files their MD5 ETags, ships audit events, expires uploads, sweeps leftovers and dead keys; yields to
-all else.
+gives files their MD5 ETags, follows the lifecycle rules of buckets, ships audit events, expires uploads,
+sweeps leftovers and dead keys; yields to all else.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from prometheus_client import Counter, Gauge
 from weka_mp.errors import UNWRITABLE, BucketMissing, NamespaceError
 from weka_mp.identity.errors import IdentityError
 from weka_mp.namespace import FillReport, Namespace
+from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise.auditing import ship
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of, sweep_identities
+from weka_mp.supervise.lifecycle import Lifecycle
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
 
@@ -67,6 +69,10 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             nursery.start_soon(filler.follow_hints)
             nursery.start_soon(_sweep_for_ever, namespace, link.stop.is_set)
             nursery.start_soon(ship, namespace, plan, link)
+            invalidator = Invalidator(plan["mount_sockets"])
+            await nursery.start(invalidator.run)
+            day_ns = plan["lifecycle_day_seconds"] * _SECOND
+            nursery.start_soon(Lifecycle(namespace, invalidator, day_ns, link.stop.is_set).run)
             await link.ready()
             await link.stop.wait()
             nursery.cancel_scope.cancel()

@@ -75,6 +75,7 @@ def worker_specs(
             "file_size": config.audit_file_size,
             "file_keep": config.audit_file_keep,
         },
+        "lifecycle_day_seconds": config.lifecycle_day_seconds,
     }
     return [
         _spec(config, places, f"worker-{index}", "worker", plan, fds=fds, grace=_WORKER_GRACE)
@@ -152,10 +153,13 @@ def doors(
 def background_spec(
     config: Config, places: Places, webhook_tls: Mapping[str, object]
 ) -> ChildSpec:
-    """The process that fills ETags, ships audit events and sweeps leftovers. webhook_tls: how it speaks to
-    receivers, as `supervise.auditing` writes it.
+    """The process that fills ETags, follows lifecycle rules, ships audit events and sweeps leftovers.
+    webhook_tls: how it speaks to receivers, as `supervise.auditing` writes it.
     """
-    plan: dict[str, object] = {"spool": places.spool, "webhook_tls": webhook_tls}
+    plan: dict[str, object] = {
+        "spool": places.spool, "webhook_tls": webhook_tls, "mount_sockets": places.mount_sockets,
+        "lifecycle_day_seconds": config.lifecycle_day_seconds,
+    }
     return _spec(config, places, "background", "background", plan, grace=_BACKGROUND_GRACE)
 
 

@@ -80,6 +80,7 @@ def _settings(plan: dict[str, Any]) -> ServerSettings:
         trusted_proxies=tuple(plan["trusted_proxies"]),
         limits=_limits(plan["limits"]),
         posix_permissions=plan["posix_permissions"],
+        day_ns=plan["lifecycle_day_seconds"] * 1_000_000_000,
         # Who is not root can give nothing to others.
         anonymous=NOBODY if os.geteuid() == 0 else (0, 0),
     )

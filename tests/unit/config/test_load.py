@@ -42,6 +42,7 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "body_timeout": ("1", "2", 3, (1, 2, 3)),
     "send_timeout": ("1", "2", 3, (1, 2, 3)),
     "min_rate": ("1", "2KiB", "3kB", (1, 2048, 3000)),
+    "lifecycle_day_seconds": ("1", "2", 3, (1, 2, 3)),
     "audit_spool": ("1MiB", "2MiB", 3_000_000, (2**20, 2**21, 3_000_000)),
     "audit_file": ("/f", "/v", "/t", ("/f", "/v", "/t")),
     "audit_file_size": ("0", "1MiB", 77, (0, 2**20, 77)),

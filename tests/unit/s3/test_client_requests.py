@@ -73,6 +73,10 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "PutObjectAcl": ("put_object_acl", {"Key": KEY, "ACL": "bucket-owner-full-control"}),
     "ListObjectVersions": (
         "list_object_versions", {"Prefix": KEY, "KeyMarker": KEY, "VersionIdMarker": "null"}),
+    "GetBucketLifecycleConfiguration": ("get_bucket_lifecycle_configuration", {}),
+    "PutBucketLifecycleConfiguration": ("put_bucket_lifecycle_configuration", {"LifecycleConfiguration": {
+        "Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "p"}, "Expiration": {"Days": 1}}]}}),
+    "DeleteBucketLifecycle": ("delete_bucket_lifecycle", {}),
     "GetBucketTagging": ("get_bucket_tagging", {}),
     "PutBucketTagging": ("put_bucket_tagging", {"Tagging": {"TagSet": [{"Key": "k /ä", "Value": "v"}]}}),
     "DeleteBucketTagging": ("delete_bucket_tagging", {}),

@@ -19,7 +19,7 @@ from weka_mp.s3.routing import route
 FOLDER = Path(__file__).parents[2] / "wire_cases"
 FILES = (
     "buckets", "configuration", "listings", "objects", "copies", "renames", "attributes", "delete_objects",
-    "multipart", "tagging",
+    "multipart", "tagging", "lifecycle",
 )  # fmt: skip
 CASES = [
     pytest.param(case, id=f"{name}: {case['name']}")

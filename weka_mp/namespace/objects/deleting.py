@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from weka_mp.errors import NamespaceError, NotFound
+from weka_mp.errors import NamespaceError, NotFound, PreconditionFailed
 from weka_mp.namespace.context import Context, Parent
 from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.names.keys import EntryPath, entry_path
@@ -13,11 +13,15 @@ from weka_mp.namespace.objects.directory_objects import remove_directory_object
 from weka_mp.namespace.objects.entries import examined, unwritten
 from weka_mp.namespace.objects.naming import check_conditions
 from weka_mp.namespace.objects.pruning import prune
-from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, Deleted, ObjectInfo, WriteConditions
 from weka_mp.store.crashpoints import CrashPoint, reach
-from weka_mp.values import BucketName, Change, Fd
+from weka_mp.values import Attr, BucketName, Change, Fd
 
-__all__ = ["delete_object", "delete_objects"]
+__all__ = ["Judge", "delete_object", "delete_objects"]
+
+Judge = Callable[[ObjectInfo, Fd, Attr], bool]
+"""Asked under the lock of the entry whether this object is to go: what it is, a descriptor of it, and what
+stands under its name (a symbolic link, maybe)."""
 
 
 def delete_object(
@@ -32,17 +36,21 @@ def delete_object(
 
 
 def delete_objects(
-    context: Context, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
+    context: Context, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]],
+    judge: Judge | None = None,
 ) -> tuple[list[Deleted | NamespaceError], Changes]:
     """Each on its own, the disk once for all of them. One outcome for each entry, in order, and what the
     mounts must hear of.
+
+    judge: only files of which it says so go, and none that somebody has open for writing: PreconditionFailed
+    and Conflict are the outcomes of the others.
     """
     outcomes: list[Deleted | NamespaceError] = []
     changes: list[Change] = []
     with context.effects() as effects, context.bucket(bucket) as bucket_fd:
         for key, conditions in entries:
             try:
-                done = _delete(context, bucket_fd, key, conditions or UNCONDITIONAL, effects)
+                done = _delete(context, bucket_fd, key, conditions or UNCONDITIONAL, effects, judge)
             except NamespaceError as error:
                 outcomes.append(error)
             else:
@@ -55,7 +63,8 @@ def delete_objects(
 
 
 def _delete(
-    context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, effects: Effects
+    context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, effects: Effects,
+    judge: Judge | None,
 ) -> Deleted:
     path = entry_path(key)
     changes: Changes = ()
@@ -63,7 +72,7 @@ def _delete(
         parent = context.find_parent(bucket, path)
         if parent is not None:
             try:
-                changes = _remove(context, parent, path, key, conditions, effects)
+                changes = _remove(context, parent, path, key, conditions, effects, judge)
             finally:
                 context.store.close(parent.fd)
     if parent is None:
@@ -82,10 +91,11 @@ def _remove(
     key: bytes,
     conditions: WriteConditions,
     effects: Effects,
+    judge: Judge | None,
 ) -> Changes:
     remove = remove_directory_object if path.is_directory else _remove_file
     with context.locks.hold([(parent.ino, path.name)]):
-        changes = remove(context, parent, path.name, key, conditions, effects)
+        changes = remove(context, parent, path.name, key, conditions, effects, judge)
     effects.add(parent.fd)
     return changes
 
@@ -105,10 +115,11 @@ def _announce_absence(context: Context, bucket: Fd, path: EntryPath, effects: Ef
 
 
 def _remove_file(
-    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects
+    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects,
+    judge: Judge | None,
 ) -> Changes:
     store = context.store
-    if not conditions.any:
+    if not conditions.any and judge is None:
         # No look at the content is needed: whatever S3 could see there goes.
         try:
             attr = store.attr_at(parent.fd, name)
@@ -122,7 +133,10 @@ def _remove_file(
         check_conditions(conditions, present)
         if found is None or present is None:
             return ()
-        change = effects.tell(Change(parent.ino, name, found.ino))
-        with unwritten(context, fd, present, pinned=conditions.pins):
+        change = Change(parent.ino, name, found.ino)
+        with unwritten(context, fd, present, pinned=conditions.pins or judge is not None):
+            if judge is not None and not judge(present, fd, found):
+                raise PreconditionFailed("judge")
+            effects.tell(change)
             store.unlink(parent.fd, name)
         return (change,)

@@ -8,10 +8,19 @@ first.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from weka_mp.errors import KeyConflict, Loop, NamespaceError, NotDirectory, NotEmpty, NotFound
+from weka_mp.errors import (
+    KeyConflict,
+    Loop,
+    NamespaceError,
+    NotDirectory,
+    NotEmpty,
+    NotFound,
+    PreconditionFailed,
+)
 from weka_mp.namespace.context import Context, Parent, Vanished
 from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.names.keys import BODY_NAME
@@ -27,8 +36,8 @@ from weka_mp.namespace.records.attribute import (
     write_record,
 )
 from weka_mp.namespace.records.directories import clear_implicit, is_implicit, set_implicit
-from weka_mp.namespace.values import WriteConditions
-from weka_mp.values import Change, Fd, InodeNo, Stamp
+from weka_mp.namespace.values import ObjectInfo, WriteConditions
+from weka_mp.values import Attr, Change, Fd, InodeNo, Stamp
 
 __all__ = ["DirectoryPut", "place_directory", "remove_directory_object"]
 
@@ -104,9 +113,10 @@ def _place_body(context: Context, directory: Parent, put: DirectoryPut) -> None:
 
 
 def remove_directory_object(
-    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects
+    context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects,
+    judge: Callable[[ObjectInfo, Fd, Attr], bool] | None = None,
 ) -> Changes:
-    """The record and the body go; the directory too when nothing else is in it."""
+    """The record and the body go; the directory too when nothing else is in it. judge: see `deleting`."""
     store = context.store
     try:
         directory = store.open_dir(parent.fd, name)
@@ -120,6 +130,10 @@ def remove_directory_object(
         record = read_record(store, directory)
         present = directory_object(store, directory, key)
         check_conditions(conditions, present)
+        if judge is not None and (
+            present is None or not judge(present, directory, store.attr(directory))
+        ):
+            raise PreconditionFailed("judge")
         if record is None and is_implicit(store, directory):
             with suppress(NotEmpty, NotFound):  # what a deletion left that did not come to its end
                 remove_empty(context, parent.fd, name, directory)

@@ -94,6 +94,10 @@ class OpenObject:
         """
         return not self.in_tick or self.info.etag_is_true or only_grew(self.context.store, self.fd, False)
 
+    def appeared_ns(self) -> int:
+        """When its inode was made (see `Store.appeared_ns`)."""
+        return self.context.store.appeared_ns(self.fd)
+
     def close(self) -> None:
         self.context.store.close(self.fd)
 

@@ -1,0 +1,60 @@
+"""Lifecycle rules in a running service whose days last two seconds: in both views, and over a death."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.service import Bucket, Service, running
+from tests.system.waiting import wait_until
+
+pytestmark = [pytest.mark.mount, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    options = ("--workers", "1", "--attr-timeout", "3600", "--lifecycle-day-seconds", "2")
+    with running(tmp_path_factory.mktemp("service"), *options) as started:
+        yield started
+
+
+def seen(path: Path) -> bool:
+    """As the kernel has it: an entry that it keeps for an hour is found unless it was told."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def test_rules_are_followed_in_both_views_and_over_a_death(service: Service) -> None:
+    bucket: Bucket = service.make_bucket()
+    for number in range(30):
+        bucket.put(f"tmp/{number}", b"x")
+    bucket.put("stays", b"x")
+    (bucket.path / "tmp" / "posix").write_bytes(b"x")
+    os.utime(bucket.path / "tmp" / "posix", (1, 1))
+    held = open(bucket.path / "tmp" / "held", "wb")  # noqa: SIM115 - over the whole test
+    held.write(b"x")
+    held.flush()
+    assert len(os.listdir(bucket.path / "tmp")) == 32
+    assert all(seen(bucket.path / "tmp" / str(number)) for number in range(30))
+    service.s3.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration={"Rules": [
+        {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}]})
+    (background,) = service.children("background")
+    os.kill(background, signal.SIGKILL)
+    wait_until("all but the open one go", 30, lambda: bucket.keys() == ["stays", "tmp/held"])
+    assert os.listdir(bucket.path / "tmp") == ["held"]
+    assert not any(seen(bucket.path / "tmp" / str(number)) for number in (*range(30), "posix"))
+    assert bucket.get("tmp/held") == b"x"
+    held.close()
+    wait_until("the closed one goes", 30, lambda: bucket.keys() == ["stays"])
+    assert not seen(bucket.path / "tmp" / "held")
+    removed = [line for line in service.log.read_text().splitlines() if "removed an object" in line]
+    assert len(removed) >= 32
+    assert bucket.name in removed[0]
+    service.s3.delete_bucket_lifecycle(Bucket=bucket.name)

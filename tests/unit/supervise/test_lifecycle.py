@@ -1,0 +1,150 @@
+"""When rules are followed: after each midnight, when they change, and from where the last process died."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.namespace.kit import BUCKET, FixedClock, keys, memory_store, put
+from weka_mp.errors import IoFailure
+from weka_mp.lifecycle import DAY_NS, Rule, encode
+from weka_mp.namespace import BucketSettings, Namespace
+from weka_mp.namespace.upkeep import expiring
+from weka_mp.server.invalidator import Invalidator
+from weka_mp.supervise import lifecycle
+from weka_mp.supervise.lifecycle import Lifecycle
+from weka_mp.values import BucketName, Change
+
+OTHER = BucketName("other")
+
+
+class Told(Invalidator):
+    """Notes what the mounts are told. fails_at: the publication before which the process dies."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.changes: list[Change] = []
+        self.dies_after = 1 << 30
+
+    async def publish(self, changes: object) -> None:
+        assert isinstance(changes, tuple)
+        self.changes += changes
+        self.dies_after -= 1
+        if self.dies_after < 0:
+            raise KeyboardInterrupt  # what a death looks like from within
+
+
+class Ground:
+    def __init__(self) -> None:
+        self.clock = FixedClock()
+        self.memory = memory_store(self.clock)
+        self.namespace = Namespace.open(self.memory, clock=self.clock)
+        self.told = Told()
+        self.stopped = False
+        for name in (BUCKET, OTHER):
+            self.namespace.create_bucket(name)
+
+    def rule(self, bucket: BucketName, **said: object) -> None:
+        kept = encode([Rule("r", enabled=True, **said)])  # type: ignore[arg-type]
+        self.namespace.change_bucket_settings(bucket, lambda _: BucketSettings(lifecycle=kept))
+
+    async def run(self) -> bool:
+        """In a process of its own."""
+        work = Lifecycle(self.namespace, self.told, DAY_NS, lambda: self.stopped)
+        return await work.run_if_due()
+
+
+@pytest.fixture
+def ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
+    monkeypatch.setattr(lifecycle, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(lifecycle, "_LONGEST_REST", 0.0)
+    monkeypatch.setattr(expiring, "_PAGE", 3)
+    made = Ground()
+    yield made
+    made.namespace.close()
+
+
+async def test_a_run_comes_after_each_midnight_and_when_rules_change(ground: Ground) -> None:
+    assert not await ground.run()  # no rules, nothing to write down
+    put(ground.namespace, b"k", b"x")
+    ground.rule(BUCKET, days=1)
+    assert await ground.run()
+    assert not await ground.run()
+    ground.clock.advance(DAY_NS)
+    assert await ground.run()
+    assert not await ground.run()
+    assert keys(ground.namespace) == [b"k"]
+    ground.rule(BUCKET, date_s=0)
+    assert await ground.run()
+    assert keys(ground.namespace) == []
+    assert [change.name for change in ground.told.changes] == [b"k"]
+
+
+async def test_only_buckets_with_rules_are_walked(ground: Ground) -> None:
+    for bucket in (BUCKET, OTHER):
+        put(ground.namespace, b"k", b"x", bucket=bucket)
+    ground.rule(OTHER, date_s=0)
+    before = lifecycle.OBJECTS.labels("looked")._value.get()
+    assert await ground.run()
+    assert lifecycle.OBJECTS.labels("looked")._value.get() - before == 1
+    assert (keys(ground.namespace), keys(ground.namespace, OTHER)) == ([b"k"], [])
+
+
+async def test_who_is_started_again_goes_on_where_the_dead_one_was(ground: Ground) -> None:
+    for bucket in (BUCKET, OTHER):
+        ground.rule(bucket, tags=(("go", "1"),), date_s=0)
+        for number in range(10):
+            put(ground.namespace, b"%d" % number, b"x", bucket=bucket, tags={"go": "1"})
+    ground.told.dies_after = 2  # in the midst of the first bucket, with two pages noted
+    with pytest.raises(KeyboardInterrupt):
+        await ground.run()
+    assert len(keys(ground.namespace)) == 1
+    put(ground.namespace, b"0", b"put again", tags={"go": "1"})
+    ground.told.dies_after = 1 << 30
+    before = lifecycle.OBJECTS.labels("looked")._value.get()
+    assert await ground.run()
+    # The first page is not looked at again: what was put there since waits for the next run.
+    assert keys(ground.namespace) == [b"0"]
+    assert keys(ground.namespace, OTHER) == []
+    assert lifecycle.OBJECTS.labels("looked")._value.get() - before < 16
+    assert not await ground.run()
+
+
+async def test_other_rules_begin_anew_and_a_damaged_record_hinders_nothing(ground: Ground) -> None:
+    put(ground.namespace, b"k", b"x")
+    ground.rule(BUCKET, date_s=0)
+    for damaged in (b"{", b"[]", b'{"run": 5}', b'{"run": {"began_ns": 1, "root": "zz"}}', b"\xff"):
+        ground.namespace.write_setting(b"lifecycle", damaged)
+        put(ground.namespace, b"k", b"x")
+        assert await ground.run()
+        assert keys(ground.namespace) == []
+
+
+async def test_a_bucket_that_fails_holds_up_no_other(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bucket in (BUCKET, OTHER):
+        ground.rule(bucket, date_s=0)
+        put(ground.namespace, b"k", b"x", bucket=bucket)
+    whole = Namespace.expire_objects
+
+    def failing(self: Namespace, bucket: BucketName, *arguments: object) -> object:
+        if bucket == BUCKET:
+            raise IoFailure("scripted")
+        return whole(self, bucket, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Namespace, "expire_objects", failing)
+    assert await ground.run()
+    assert (keys(ground.namespace), keys(ground.namespace, OTHER)) == ([b"k"], [])
+
+
+async def test_who_is_to_stop_stops_and_goes_on_later(ground: Ground) -> None:
+    ground.rule(BUCKET, date_s=0)
+    put(ground.namespace, b"k", b"x")
+    ground.stopped = True
+    assert await ground.run()
+    assert keys(ground.namespace) == [b"k"]
+    ground.stopped = False
+    assert await ground.run()
+    assert keys(ground.namespace) == []

@@ -1,0 +1,128 @@
+"""Objects whose time has come by a rule of their bucket's lifecycle: found page by page, removed one by one.
+
+A page is a listing's, so it costs what a listing costs, and where one ended is where the next begins, whoever
+asks for it. What looks due is judged again under the lock of its entry, with the object that stands there
+then: what somebody put or wrote meanwhile, or has open for writing, stays. An object is there since its last
+modification, or since its inode was made if that was later: a tree that was copied here with its old times is
+as young as the copy (decision record 011).
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from weka_mp.errors import Conflict, NamespaceError, PreconditionFailed
+from weka_mp.lifecycle import Rule, expiry_of
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.effects import Changes
+from weka_mp.namespace.objects.deleting import delete_objects
+from weka_mp.namespace.objects.listing import Lister
+from weka_mp.namespace.values import ObjectInfo, ObjectSummary
+from weka_mp.values import Attr, BucketName, Fd
+
+__all__ = ["START", "Cursor", "ExpiredPage", "expire_page", "roots_of"]
+
+_PAGE: Final = 200  # keys: what one step looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a walk is: keys that begin with `root`, behind `after`."""
+
+    root: bytes = b""
+    after: bytes = b""
+
+
+START: Final = Cursor()
+
+
+@dataclass(slots=True)
+class ExpiredPage:
+    """What one step did. following: None: the bucket is done. expired: keys with the id of the rule.
+
+    kept: looked due and was not, or somebody was writing. failed: with what the store said.
+    """
+
+    following: Cursor | None = None
+    looked: int = 0
+    expired: list[tuple[bytes, str]] = field(default_factory=list)
+    kept: int = 0
+    failed: list[tuple[bytes, NamespaceError]] = field(default_factory=list)
+    changes: Changes = ()
+
+
+def roots_of(rules: Iterable[Rule]) -> list[bytes]:
+    """The prefixes that rules which expire objects are about, sorted; none lies below another."""
+    wanted = {
+        (rule.prefix or "").encode()
+        for rule in rules
+        if rule.enabled and (rule.days is not None or rule.date_s is not None)
+    }
+    return sorted(
+        root for root in wanted if not any(root != other and root.startswith(other) for other in wanted)
+    )
+
+
+def expire_page(
+    context: Context, lister: Lister, bucket: BucketName, cursor: Cursor,
+    rules_now: Callable[[], Sequence[Rule]], day_ns: int,
+) -> ExpiredPage:
+    """Look at the next keys and remove those whose time has come. rules_now: the bucket's at that moment.
+
+    Raises BucketMissing, and what the store says of the directories.
+    """
+    rules = rules_now()
+    done = ExpiredPage()
+    root = next((root for root in roots_of(rules) if root >= cursor.root), None)
+    if root is None:
+        return done
+    after = cursor.after if root == cursor.root else b""
+    page = lister.page(bucket, prefix=root, delimiter=b"", after=after, limit=_PAGE)
+    rows = [row for row in page.items if isinstance(row, ObjectSummary)]
+    done.looked = len(rows)
+    now_ns = context.clock.now_ns()
+    due = [row.key for row in rows if _looks_due(rules, row, now_ns, day_ns)]
+    if due:
+        _remove(context, bucket, due, rules_now, day_ns, done)
+    if page.next_after is not None:
+        done.following = Cursor(root, page.next_after)
+    elif root != roots_of(rules)[-1]:
+        done.following = Cursor(next(other for other in roots_of(rules) if other > root))
+    return done
+
+
+def _looks_due(rules: Sequence[Rule], row: ObjectSummary, now_ns: int, day_ns: int) -> bool:
+    """Whether it may be due, as far as a listing tells: tags and when it came here are looked at later."""
+    expiry = expiry_of(rules, row.key, row.size, None, row.mtime_ns, day_ns)
+    return expiry is not None and expiry.at_ns <= now_ns
+
+
+def _remove(
+    context: Context, bucket: BucketName, keys: Sequence[bytes], rules_now: Callable[[], Sequence[Rule]],
+    day_ns: int, done: ExpiredPage,
+) -> None:
+    by_rule: dict[bytes, str] = {}
+
+    def judge(present: ObjectInfo, fd: Fd, found: Attr) -> bool:
+        if not present.etag_is_stable:
+            return False  # somebody writes
+        since_ns = max(present.mtime_ns, context.store.appeared_ns(fd))
+        if stat.S_ISLNK(found.mode):
+            since_ns = max(since_ns, found.mtime_ns, found.ctime_ns)
+        expiry = expiry_of(rules_now(), present.key, present.size, present.tags, since_ns, day_ns)
+        if expiry is None or expiry.at_ns > context.clock.now_ns():
+            return False
+        by_rule[present.key] = expiry.rule.id
+        return True
+
+    outcomes, done.changes = delete_objects(context, bucket, [(key, None) for key in keys], judge)
+    for key, outcome in zip(keys, outcomes, strict=True):
+        if isinstance(outcome, PreconditionFailed | Conflict):
+            done.kept += 1
+        elif isinstance(outcome, NamespaceError):
+            done.failed.append((key, outcome))
+        elif outcome.existed:
+            done.expired.append((key, by_rule.get(key, "")))

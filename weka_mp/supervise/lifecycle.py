@@ -1,0 +1,208 @@
+"""What the rules of buckets ask for, done in the background: after each midnight, and when rules change.
+
+A run goes through the buckets that have rules, in the order of their names, page by page. After each page it
+sleeps as long as that took, so that it takes half of a processor's idle time at most. Where it is stands in
+the record ``lifecycle`` of the control area: what dies and is started again goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import trio
+from prometheus_client import Counter, Gauge
+
+from weka_mp.errors import BucketMissing, NamespaceError
+from weka_mp.namespace import Namespace
+from weka_mp.namespace.upkeep.expiring import START, Cursor, ExpiredPage
+from weka_mp.server.invalidator import Invalidator
+from weka_mp.values import BucketName
+
+__all__ = ["Lifecycle"]
+
+log = logging.getLogger(__name__)
+
+OBJECTS: Final = Counter("weka_mp_lifecycle_objects", "Objects that rules were asked about", ["outcome"])
+UPLOADS: Final = Counter("weka_mp_lifecycle_uploads_aborted", "Uploads in parts that rules aborted")
+RUN_SECONDS: Final = Gauge("weka_mp_lifecycle_run_seconds", "Duration of the last whole run")
+
+_RECORD: Final = b"lifecycle"
+_LOOK_EVERY: Final = 60.0  # seconds: whether a run is due
+_LOOKS_A_DAY: Final = 8  # at least, where a day is short
+_SAVE_EVERY: Final = 5.0  # seconds: what is looked at twice after a death
+_LONGEST_REST: Final = 1.0
+_SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The record. began_ns: when the last whole run began; rules: the digest of those that it followed.
+
+    run_ns, bucket, cursor: a run under way (0: there is none), and where it is.
+    """
+
+    began_ns: int = 0
+    rules: str = ""
+    run_ns: int = 0
+    run_rules: str = ""
+    bucket: str = ""
+    cursor: Cursor = START
+
+    def encode(self) -> bytes:
+        fields: dict[str, Any] = {"began_ns": self.began_ns, "rules": self.rules}
+        if self.run_ns:
+            fields["run"] = {
+                "began_ns": self.run_ns, "rules": self.run_rules, "bucket": self.bucket,
+                "root": self.cursor.root.hex(), "after": self.cursor.after.hex(),
+            }
+        return json.dumps(fields, sort_keys=True).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> _State:
+        """A record that cannot be read is none: the next run begins at the beginning."""
+        try:
+            fields = json.loads(data or b"{}")
+            run = fields.get("run") or {}
+            cursor = Cursor(bytes.fromhex(run.get("root", "")), bytes.fromhex(run.get("after", "")))
+            return cls(
+                int(fields.get("began_ns", 0)), str(fields.get("rules", "")), int(run.get("began_ns", 0)),
+                str(run.get("rules", "")), str(run.get("bucket", "")), cursor,
+            )
+        except (ValueError, TypeError, AttributeError):
+            log.warning("the record of the lifecycle cannot be read: all buckets are looked at again")
+            return cls()
+
+
+class Lifecycle:
+    """`run` it; one in a store. day_ns: what stands for a day."""
+
+    def __init__(
+        self, namespace: Namespace, invalidator: Invalidator, day_ns: int, stopping: Callable[[], bool]
+    ) -> None:
+        self._namespace = namespace
+        self._invalidator = invalidator
+        self._day_ns = day_ns
+        self._stopping = stopping
+        self._saved = 0.0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = min(_LOOK_EVERY, self._day_ns / _SECOND / _LOOKS_A_DAY)
+        while True:
+            try:
+                await self.run_if_due()
+            except NamespaceError as error:
+                log.error("the rules of buckets cannot be followed now: %s", error)
+            await trio.sleep(pause)
+
+    async def run_if_due(self) -> bool:
+        """Whether there was something to do. Raises NamespaceError."""
+        with_rules = await trio.to_thread.run_sync(self._buckets)
+        if not with_rules:
+            return False
+        digest = _digest(with_rules)
+        state = _State.decode(await trio.to_thread.run_sync(self._namespace.read_setting, _RECORD))
+        now_ns = self._namespace.clock.now_ns()
+        done_today = state.began_ns // self._day_ns == now_ns // self._day_ns and state.began_ns <= now_ns
+        if not state.run_ns and done_today and state.rules == digest:
+            return False
+        if not state.run_ns or state.run_rules != digest:
+            state = _State(state.began_ns, state.rules, now_ns, digest)
+        await self._follow(state, with_rules)
+        return True
+
+    def _buckets(self) -> dict[BucketName, str]:
+        """Name and rules of those that have rules, in order."""
+        found: dict[BucketName, str] = {}
+        for bucket in self._namespace.list_buckets():
+            try:
+                rules = self._namespace.bucket_settings(bucket.name).lifecycle
+            except BucketMissing:
+                continue
+            except NamespaceError as error:
+                log.error("nothing expires in %s, whose settings cannot be read: %s", bucket.name, error)
+                continue
+            if rules is not None:
+                found[bucket.name] = rules
+        return found
+
+    async def _follow(self, state: _State, with_rules: Mapping[BucketName, str]) -> None:
+        begun, totals = time.monotonic(), ExpiredPage()
+        aborted = 0
+        for bucket in with_rules:
+            if bucket < state.bucket or self._stopping():
+                continue
+            cursor = state.cursor if bucket == state.bucket else START
+            try:
+                aborted += await trio.to_thread.run_sync(
+                    self._namespace.abort_due_uploads, bucket, self._day_ns
+                )
+                await self._follow_bucket(state, bucket, cursor, totals)
+            except BucketMissing:
+                continue  # deleted meanwhile
+            except NamespaceError as error:
+                await self._invalidator.publish(error.changes)
+                log.error("the rules of %s cannot be followed to their end: %s", bucket, error)
+        if self._stopping():
+            return
+        await self._save(_State(state.run_ns, state.run_rules), at_once=True)
+        UPLOADS.inc(aborted)
+        RUN_SECONDS.set(time.monotonic() - begun)
+        log.info("followed the rules of buckets", extra={"fields": {
+            "buckets": len(with_rules), "looked": totals.looked, "expired": len(totals.expired),
+            "kept": totals.kept, "failed": len(totals.failed), "uploads_aborted": aborted,
+        }})
+
+    async def _follow_bucket(
+        self, state: _State, bucket: BucketName, cursor: Cursor | None, totals: ExpiredPage
+    ) -> None:
+        while cursor is not None and not self._stopping():
+            begun = time.monotonic()
+            page = await trio.to_thread.run_sync(
+                self._namespace.expire_objects, bucket, cursor, self._day_ns
+            )
+            await self._invalidator.publish(page.changes)
+            _count(bucket, page, totals)
+            cursor = page.following
+            if cursor is not None:
+                await self._save(_State(
+                    state.began_ns, state.rules, state.run_ns, state.run_rules, bucket, cursor
+                ))
+                await trio.sleep(min(_LONGEST_REST, time.monotonic() - begun))
+
+    async def _save(self, state: _State, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not at_once and now - self._saved < _SAVE_EVERY:
+            return
+        self._saved = now
+        await trio.to_thread.run_sync(self._namespace.write_setting, _RECORD, state.encode())
+
+
+def _digest(with_rules: Mapping[BucketName, str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(with_rules.items())).encode()).hexdigest()
+
+
+def _count(bucket: BucketName, page: ExpiredPage, totals: ExpiredPage) -> None:
+    """Into the log, the metrics and the totals. Who removed an object stands in the log with its rule."""
+    for key, rule in page.expired:
+        shown = key.decode("utf-8", "backslashreplace")
+        log.info("a rule of its bucket removed an object", extra={"fields": {
+            "bucket": bucket, "key": shown, "rule": rule,
+        }})
+    for key, error in page.failed:
+        log.error("%s/%r expired and cannot be removed: %s", bucket, key, error)
+    for outcome, number in (
+        ("looked", page.looked), ("expired", len(page.expired)), ("kept", page.kept),
+        ("failed", len(page.failed)),
+    ):
+        OBJECTS.labels(outcome).inc(number)
+    totals.looked += page.looked
+    totals.kept += page.kept
+    totals.expired += [(b"", "")] * len(page.expired)
+    totals.failed += page.failed
