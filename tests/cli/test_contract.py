@@ -81,7 +81,7 @@ NO_TABLE = {
                      "s3 cluster remove", "s3 cluster containers", "s3 log-level get", "s3 log-level set"),
                     "why it is not here"),
     "s3 policy attach": "a sentence", "s3 policy detach": "a sentence",
-    "s3 bucket posix": "a word",
+    "s3 bucket posix": "a word", "s3 bucket lifecycle-rule add": "the id of the rule",
 }  # fmt: skip
 """Commands that print something which is neither a table nor a record, and what."""
 
@@ -91,6 +91,7 @@ SILENT = {
     "s3 cluster audit-webhook enable", "s3 cluster audit-webhook disable",
     "s3 policy remove", "s3 service-account remove", "s3 bucket create", "s3 bucket destroy",
     "s3 bucket policy set", "s3 bucket policy set-custom", "s3 bucket policy unset",
+    "s3 bucket lifecycle-rule remove", "s3 bucket lifecycle-rule reset",
     "security lockout-config set", "security lockout-config reset", "security tls set",
     "security tls unset",
 }  # fmt: skip
