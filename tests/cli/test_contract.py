@@ -90,6 +90,7 @@ SILENT = {
     "user passwd", "user delete", "user logout", "user revoke-tokens", "s3 policy create", "s3 policy add",
     "s3 cluster audit-webhook enable", "s3 cluster audit-webhook disable",
     "s3 policy remove", "s3 service-account remove", "s3 bucket create", "s3 bucket destroy",
+    "s3 bucket quota set", "s3 bucket quota unset",
     "s3 bucket policy set", "s3 bucket policy set-custom", "s3 bucket policy unset",
     "s3 bucket lifecycle-rule remove", "s3 bucket lifecycle-rule reset",
     "security lockout-config set", "security lockout-config reset", "security tls set",

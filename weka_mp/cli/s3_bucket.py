@@ -36,6 +36,7 @@ bucket.add_command(lifecycle_rule)
     "--policy", "canned", type=click.Choice(_NAMES), help="What everybody may do with it. [default: none]"
 )
 @click.option("--policy-json", "file", metavar="FILE", help="A custom policy, instead.")
+@click.option("--hard-quota", metavar="CAPACITY", help="How much it may hold, such as 100GB or 1TiB.")
 @click.option(
     "--existing-path", metavar="PATH",
     help="Make it of the directory that is there, with what is in it: NAME, at the root of the store.",
@@ -45,7 +46,8 @@ bucket.add_command(lifecycle_rule)
 )
 @where_options
 def create(
-    where: Where, name: str, canned: str | None, file: str | None, existing_path: str | None, fs_name: str
+    where: Where, name: str, canned: str | None, file: str | None, hard_quota: str | None,
+    existing_path: str | None, fs_name: str,
 ) -> None:
     """Make the bucket NAME. It belongs to the account of who makes it."""
     if canned is not None and file is not None:
@@ -55,6 +57,8 @@ def create(
         body["policy"] = canned
     if file is not None:
         body["policy_file_content"] = read_policy(file)
+    if hard_quota is not None:
+        body["hard_quota"] = hard_quota
     if existing_path is not None:
         body["existing_path"] = existing_path
     with session(where) as reached:
@@ -94,6 +98,31 @@ def posix(where: Where, name: str, word: str | None) -> None:
             click.echo(reached.ask("GET", path, missing=_MISSING)["posix_permissions"])
         else:
             reached.ask("PUT", path, {"posix_permissions": word}, missing=_MISSING)
+
+
+@bucket.group("quota")
+def quota() -> None:
+    """How much a bucket may hold, whichever door it comes through."""
+
+
+@quota.command("set")
+@click.argument("name", metavar="BUCKET")
+@click.argument("capacity", metavar="HARD-QUOTA")
+@where_options
+def set_quota(where: Where, name: str, capacity: str) -> None:
+    """Let BUCKET hold HARD-QUOTA, such as 100GB or 1TiB. The first time it must be empty."""
+    with session(where) as reached:
+        body = {"hard_quota": capacity}
+        reached.ask("PUT", place("s3", "buckets", name, "quota"), body, missing=_MISSING)
+
+
+@quota.command("unset")
+@click.argument("name", metavar="BUCKET")
+@where_options
+def unset_quota(where: Where, name: str) -> None:
+    """Let BUCKET hold as much as there is room for. A bucket without a quota is no error."""
+    with session(where) as reached:
+        reached.ask("DELETE", place("s3", "buckets", name, "quota"), missing=_MISSING)
 
 
 @bucket.group("policy")

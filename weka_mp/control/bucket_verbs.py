@@ -1,4 +1,4 @@
-"""Buckets and their policies, as the administration API has them.
+"""Buckets, their policies and quotas, as the administration API has them.
 
 Each takes the desk, who asks, the body's fields and what the path named; each returns what JSON carries.
 """
@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
+from weka_mp.control.capacities import parse_capacity
 from weka_mp.control.desk import Changed, Desk
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import is_in_sight
@@ -39,7 +40,7 @@ from weka_mp.values import BucketName
 
 __all__ = [
     "create_bucket", "destroy_bucket", "list_buckets", "policy_name", "policy_text", "posix_permissions",
-    "seen", "set_policy", "set_policy_text", "set_posix_permissions",
+    "seen", "set_policy", "set_policy_text", "set_posix_permissions", "set_quota", "unset_quota",
 ]  # fmt: skip
 
 _NAMES: Final = (NONE, *BUCKET_POLICIES)
@@ -48,15 +49,24 @@ _New = tuple[Grants, tuple[tuple[str, str], ...]]
 
 
 def list_buckets(desk: Desk, caller: Caller, fields: Fields) -> Any:
-    """Those of the accounts in sight. `hard`, `used`: None, since buckets have no quotas."""
+    """Those of the accounts in sight. `hard`, `used`: bytes; None for a bucket without a quota, of which
+    nobody keeps count.
+    """
     return [
-        {
-            "name": bucket.name, "hard": None, "used": None, "path": f"/{bucket.name}",
-            "source": bucket.source, "versioning": "off", "object-lock": "off",
-        }
+        _row(desk, bucket)
         for bucket in desk.namespace.list_buckets()
         if is_in_sight(caller, _owner(desk, bucket))
-    ]  # fmt: skip
+    ]
+
+
+def _row(desk: Desk, bucket: BucketInfo) -> dict[str, object]:
+    quota = None
+    with suppress(BucketMissing):  # removed meanwhile
+        quota = desk.namespace.quotas.find(bucket.name)
+    return {
+        "name": bucket.name, "hard": quota and quota.limit, "used": None if quota is None else quota.used,
+        "path": f"/{bucket.name}", "source": bucket.source, "versioning": "off", "object-lock": "off",
+    }  # fmt: skip
 
 
 def create_bucket(desk: Desk, caller: Caller, fields: Fields) -> Any:
@@ -64,19 +74,35 @@ def create_bucket(desk: Desk, caller: Caller, fields: Fields) -> Any:
     name = BucketName(fields.text("bucket_name"))
     policy = _asked_policy(desk, name, fields)
     existing = fields.text_or_none("existing_path")
+    quota = _capacity(fields) if fields.given("hard_quota") else None
+    if quota is not None and existing is not None:
+        _require_empty(desk, name)
     try:
         changes = _make(desk, caller, name, existing)
     except InvalidName as error:
         raise InvalidInput(f"{name!r}: {error}") from error
-    if policy is not None:
+    if policy is not None or quota is not None:
         try:
-            _put(desk, name, policy)
+            if quota is not None:
+                _limit(desk, name, quota)
+            if policy is not None:
+                _put(desk, name, policy)
         except BaseException:
             with suppress(NamespaceError):
                 if existing is None:
                     desk.namespace.delete_bucket(name)
             raise
     return Changed({"bucket_name": name}, changes)
+
+
+def _require_empty(desk: Desk, name: BucketName) -> None:
+    """What is there is not counted: an existing path that holds something gets no quota. Raises InUse."""
+    try:
+        found = desk.namespace.list_objects(name, limit=1).items
+    except BucketMissing:
+        return  # what is wrong with it is said by who makes a bucket of it
+    if found:
+        raise _in_use(name)
 
 
 def _asked_policy(desk: Desk, name: BucketName, fields: Fields) -> _New | None:
@@ -128,6 +154,46 @@ def destroy_bucket(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> A
     except BucketMissing as error:
         raise _missing(bucket) from error
     return Changed({"bucket_name": name}, changes)
+
+
+# ---- quotas
+def set_quota(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """The first of an empty bucket; any of one that has one."""
+    name = seen(desk, caller, bucket)
+    limit = _capacity(fields)
+    _limit(desk, name, limit)
+    return {"bucket_name": name, "hard_quota": limit}
+
+
+def unset_quota(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """A bucket without one is no error."""
+    name = seen(desk, caller, bucket)
+    try:
+        desk.namespace.quotas.unset(name)
+    except NotSupported:
+        return {"bucket_name": name}  # where there can be none there is none
+    except BucketMissing as error:
+        raise _missing(bucket) from error
+    return {"bucket_name": name}
+
+
+def _capacity(fields: Fields) -> int:
+    return parse_capacity(fields.text("hard_quota"))
+
+
+def _limit(desk: Desk, name: BucketName, limit: int) -> None:
+    try:
+        desk.namespace.quotas.set(name, limit)
+    except BucketNotEmpty as error:
+        raise _in_use(name) from error
+    except NotSupported as error:
+        raise InvalidInput(f"the bucket {name} can have no quota. {error}") from error
+    except BucketMissing as error:
+        raise _missing(name) from error
+
+
+def _in_use(name: BucketName) -> InUse:
+    return InUse(f"the bucket {name} holds objects: a first quota can only be set on an empty one")
 
 
 # ---- policies

@@ -43,6 +43,8 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("POST", "/s3/policies/detach"): "S3DetachIAMPolicyEvent",
     ("POST", "/s3/buckets"): "S3CreateBucketEvent",
     ("DELETE", "/s3/buckets/{bucket}"): "S3DestroyBucketEvent",
+    ("PUT", "/s3/buckets/{bucket}/quota"): "S3SetBucketQuotaEvent",
+    ("DELETE", "/s3/buckets/{bucket}/quota"): "S3SetBucketQuotaEvent",
     ("PUT", "/s3/buckets/{bucket}/policy"): "S3SetBucketPolicyEvent",
     ("PUT", "/s3/buckets/{bucket}/policyJson"): "S3SetBucketPolicyEvent",
     ("PUT", "/s3/buckets/{bucket}/posixPermissions"): "S3SetBucketOptionEvent",

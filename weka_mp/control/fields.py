@@ -27,6 +27,10 @@ class Fields:
             raise InvalidInput(f"the field {name} is missing")
         return found
 
+    def given(self, name: str) -> bool:
+        """Whether it is there, and not null."""
+        return self._body.get(name) is not None
+
     def text_or_none(self, name: str) -> str | None:
         """None where it is absent or null. Raises InvalidInput."""
         value = self._body.get(name)

@@ -123,10 +123,16 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute("GET", "/s3/buckets", Verb.LIST_BUCKETS, bucket_verbs.list_buckets),
     IdentityRoute(
         "POST", "/s3/buckets", Verb.CHANGE_BUCKETS, bucket_verbs.create_bucket,
-        ("bucket_name", "policy", _DOCUMENT, "existing_path"), _ADDED,
+        ("bucket_name", "policy", _DOCUMENT, "existing_path", "hard_quota"), _ADDED,
     ),
     IdentityRoute(
         "DELETE", "/s3/buckets/{bucket}", Verb.CHANGE_BUCKETS, bucket_verbs.destroy_bucket, ("unlink",)
+    ),
+    IdentityRoute(
+        "PUT", "/s3/buckets/{bucket}/quota", Verb.CHANGE_BUCKETS, bucket_verbs.set_quota, ("hard_quota",)
+    ),
+    IdentityRoute(
+        "DELETE", "/s3/buckets/{bucket}/quota", Verb.CHANGE_BUCKETS, bucket_verbs.unset_quota
     ),
     IdentityRoute("GET", "/s3/buckets/{bucket}/policy", Verb.LIST_BUCKETS, bucket_verbs.policy_name),
     IdentityRoute(

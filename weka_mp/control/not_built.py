@@ -21,8 +21,6 @@ NOT_BUILT: Final[Mapping[tuple[str, str], str]] = {
     ("DELETE", "/s3/containers"): _ALONE,
     ("GET", "/s3/debug"): _LOGS,
     ("POST", "/s3/debug"): _LOGS,
-    ("PUT", "/s3/buckets/{bucket}/quota"): "buckets have no quotas yet",
-    ("DELETE", "/s3/buckets/{bucket}/quota"): "buckets have no quotas yet",
 }
 """(method, path behind ``/api/v2``) → why. Who builds one takes its row away."""
 

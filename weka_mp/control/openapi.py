@@ -23,9 +23,8 @@ _SECRET: Final[Mapping[str, Any]] = {"type": "string", "format": "password", "wr
 FIELD_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     **dict.fromkeys((
         "access_key", "account", "bucket_name", "category_list", "certificate", "display_name", "email",
-        "endpoint",
-        "exclude_type_list", "existing_path", "policy_name", "prefix", "role", "sort_order", "type_list",
-        "user_name", "username",
+        "endpoint", "exclude_type_list", "existing_path", "hard_quota", "policy_name", "prefix", "role",
+        "sort_order", "type_list", "user_name", "username",
     ), _TEXT),
     **dict.fromkeys(("auth_token", "password", "private_key", "refresh_token", "secret_key"), _SECRET),
     **dict.fromkeys((

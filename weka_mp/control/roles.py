@@ -29,7 +29,7 @@ class Verb(enum.Enum):
     LIST_POLICIES = "see policies"
     CHANGE_POLICIES = "add, remove, attach or detach policies"
     LIST_BUCKETS = "list buckets and see their policies"
-    CHANGE_BUCKETS = "make or remove buckets, or set their policies"
+    CHANGE_BUCKETS = "make or remove buckets, or set their policies and quotas"
     EXPLAIN = "ask why somebody may do something"
     LIST_LIFECYCLE = "see the lifecycle rules of buckets"
     CHANGE_LIFECYCLE = "change the lifecycle rules of buckets"

@@ -79,6 +79,7 @@ _ALL: Final = (
     EventType("S3AddUserToGroupEvent", "S3", "A user joined a group."),
     EventType("S3RemoveUserFromGroupEvent", "S3", "A user left a group."),
     EventType("S3SetBucketPublicAccessBlockEvent", "S3", "The public access block of a bucket was changed."),
+    EventType("S3SetBucketQuotaEvent", "S3", "The quota of a bucket was set or removed."),
     EventType("S3SetBucketTagsEvent", "S3", "The tags of a bucket were changed."),
     EventType("S3SetBucketOptionEvent", "S3", "An option of a bucket was changed."),
     EventType("UserUpdated", "User", "A user got another name, path or tags."),

@@ -140,10 +140,18 @@ def _change(item: object) -> Change:
 class Invalidation:
     """Answers the verbs of the mount's socket. Used on the trio thread only."""
 
-    def __init__(self, nodes: Nodes, notifier: Notifier, figures: Callable[[], dict[str, int]]) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        notifier: Notifier,
+        figures: Callable[[], dict[str, int]],
+        removed: Callable[[int], None],
+    ) -> None:
+        """removed: is told the numbers of inodes that lost a name."""
         self._nodes = nodes
         self._notifier = notifier
         self._figures = figures
+        self._removed = removed
         self._pending: dict[object, float] = {}  # since when, in the order of arrival
         self._changes = self._skipped = self._overdue = 0
 
@@ -204,7 +212,7 @@ class Invalidation:
         for change in changes:
             inodes = tuple(self._nodes.known(change.old)) if change.old is not None else ()
             for number in inodes:
-                self._nodes.hold_removed(number)
+                self._removed(number)
             directories = self._nodes.known(change.parent)
             if not directories and not inodes:
                 self._skipped += 1

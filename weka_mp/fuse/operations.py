@@ -202,7 +202,9 @@ class Operations(pyfuse3.Operations):
     async def link(
         self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
-        return self._reply(self._tree.link(inode, new_parent_inode, new_name))
+        call = functools.partial(self._tree.link, inode, new_parent_inode, new_name)
+        await _patiently(call)
+        return self._reply(self._tree.referred(inode))
 
     # ---- taking away and moving
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:

@@ -19,7 +19,7 @@ from weka_mp.ipc.known_inodes import KnownInodes, table_path
 from weka_mp.ipc.peers import serve_unix
 from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.tree.facade import Tree
-from weka_mp.namespace.tree.open_files import FileRules, OnDirty
+from weka_mp.namespace.tree.file_rules import FileRules, OnDirty
 from weka_mp.offload import run_blocking
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class _Mount:
                 limit=max(files - descriptors - _OTHER_FILES, 16),
                 shared=plan.shared,
                 durable=namespace.context.durability is Durability.COMMIT,
+                quotas=namespace.context.quotas,
             ),
             on_dirty=on_dirty,
             descriptors=descriptors,
@@ -146,7 +147,9 @@ class _Mount:
         # Requests wait in the kernel: it has learned of no inode yet.
         self._known.publish(table_path(plan.socket_path))
         notifier = Notifier(session)
-        self._invalidation = Invalidation(self._tree.nodes, notifier, self._tree.figures)
+        self._invalidation = Invalidation(
+            self._tree.nodes, notifier, self._tree.figures, self._tree.removed_elsewhere
+        )
         try:
             async with trio.open_nursery() as nursery:
                 # Invalidations are taken before the kernel can have cached anything.

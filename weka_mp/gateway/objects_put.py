@@ -80,7 +80,8 @@ class ObjectUpload:
         self._context = context
         self._operation = operation
         self._session = context.namespace.begin_put(
-            operation.bucket, operation.key, size_hint=_reserved(size), uid=principal.uid, gid=principal.gid
+            operation.bucket, operation.key, size_hint=_reserved(size), size=size, uid=principal.uid,
+            gid=principal.gid,
         )
         self.unfinished = True
         self.write = self._session.write

@@ -24,6 +24,7 @@ from weka_mp.namespace.effects import Changes, Durability, Effects, Settled
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.names.keys import EntryPath
 from weka_mp.namespace.names.longnames import LongNames
+from weka_mp.namespace.quotas.book import Quotas
 from weka_mp.namespace.records.directories import age_of, is_young, set_implicit
 from weka_mp.store.interface import FsIdentity, Store
 from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
@@ -65,6 +66,7 @@ class Context:
     spool: Fd
     renames: Fd
     settled: Settled
+    quotas: Quotas
     judged: FsIdentity | None = None
 
     def open_bucket(self, bucket: BucketName) -> Fd:

@@ -40,6 +40,7 @@ _DIRECTORIES = (
     b"moving",
     b"overflow",
     b"broken",
+    b"quotas",
 )
 _LOCKS = b"locks"
 _FORMAT_FILE = b"format"
@@ -135,11 +136,12 @@ class ControlArea:
     moving: Fd
     overflow: Fd
     broken: Fd
+    quotas: Fd
 
     def of_single_files(self) -> tuple[tuple[bytes, Fd], ...]:
         """The directories that `ControlFiles` writes into, by their names below ``.weka``."""
-        names = (b"buckets", b"longnames", b"renames", b"overflow", b"broken")
-        opened = (self.buckets, self.longnames, self.renames, self.overflow, self.broken)
+        names = (b"buckets", b"longnames", b"renames", b"overflow", b"broken", b"quotas")
+        opened = (self.buckets, self.longnames, self.renames, self.overflow, self.broken, self.quotas)
         return ((b"", self.root), *zip(names, opened, strict=True))
 
     def descriptors(self) -> Sequence[Fd]:
@@ -155,6 +157,7 @@ class ControlArea:
             self.moving,
             self.overflow,
             self.broken,
+            self.quotas,
         )
 
 
@@ -203,6 +206,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             opened[b"moving"],
             opened[b"overflow"],
             opened[b"broken"],
+            opened[b"quotas"],
         )
 
 

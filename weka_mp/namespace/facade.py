@@ -23,6 +23,7 @@ from weka_mp.lifecycle import Rule, decode
 from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
 from weka_mp.namespace.buckets.judging import Judging
+from weka_mp.namespace.buckets.quota_setting import BucketQuotas
 from weka_mp.namespace.buckets.settings import BucketSettings, SettingsRecords
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
@@ -39,6 +40,7 @@ from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS, RenameNotes
 from weka_mp.namespace.objects.renaming import RenameRequest
 from weka_mp.namespace.obstacles import Need, Obstacle, find_obstacle
+from weka_mp.namespace.quotas.book import Quotas
 from weka_mp.namespace.upkeep import expiring, filling, sweeping
 from weka_mp.namespace.upkeep.checking import Check, Repairs
 from weka_mp.namespace.upkeep.expiring import Cursor, ExpiredPage
@@ -84,7 +86,8 @@ class Namespace:
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._access = AccessRecords(context, registry)
         self._bucket_settings = SettingsRecords(context, registry)
-        self._buckets = Buckets(context, self._lister, registry, self._access, self._bucket_settings)
+        self.quotas = BucketQuotas(context, self._bucket_settings, self._lister, self._uploads.parts_of)
+        self._buckets = Buckets(context, self._lister, registry, self._access, self.quotas.forget_bucket)
         self._settings = ControlFiles(context.store, area.root, context.random)
         self._tokens = Tokens(context.store, context.locks, notes)
         self._judging: Judging | None = None
@@ -108,6 +111,8 @@ class Namespace:
         area = open_control(store, clock, random)
         with _closing(store, area) as undo:
             renames = ControlFiles(store, area.renames, random)
+            quotas = Quotas(store, area.quotas, ControlFiles(store, area.quotas, random))
+            undo.callback(quotas.close)
             notes = RenameNotes(store, clock, durability, renames, area.moving)
             context = Context(
                 store,
@@ -120,6 +125,7 @@ class Namespace:
                 area.spool,
                 area.renames,
                 Settled(),
+                quotas,
             )
             namespace = cls(context, area, notes)
             if sweep:
@@ -131,7 +137,8 @@ class Namespace:
         """Give back the control area's descriptors; the store stays its maker's."""
         self._access.close()
         self._bucket_settings.close()
-        _closing(self.store, self._area).close()
+        with _closing(self.store, self._area):
+            self.context.quotas.close()
 
     def __enter__(self) -> Namespace:
         return self
@@ -268,12 +275,14 @@ class Namespace:
             return found.info
 
     def begin_put(
-        self, bucket: BucketName, key: bytes, *, size_hint: int | None = None, uid: int = 0, gid: int = 0
+        self, bucket: BucketName, key: bytes, *, size_hint: int | None = None, size: int | None = None,
+        uid: int = 0, gid: int = 0,
     ) -> PutSession:
-        """`size_hint` in bytes reserves space. Raises BucketMissing, InvalidName, NoSpace."""
+        """See `weka_mp.namespace.objects.publishing.begin_put`."""
         context = self._of(bucket)
         uid, gid = self._owner(context, uid, gid)
-        return publishing.begin_put(context, bucket, key, size_hint=size_hint, uid=uid, gid=gid)
+        target = publishing.Target(bucket, key, uid, gid)
+        return publishing.begin_put(context, target, size_hint=size_hint, size=size)
 
     def delete_object(
         self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None
@@ -332,7 +341,8 @@ class Namespace:
             uid, gid = self._owner(context, new.uid, new.gid)
             new = replace(new, uid=uid, gid=gid)
             # Told now, and not first after all parts; the completion is judged again.
-            publishing.begin_put(context, bucket, key, size_hint=None, uid=uid, gid=gid).abort()
+            target = publishing.Target(bucket, key, uid, gid)
+            publishing.begin_put(context, target, size_hint=None, size=None).abort()
         return self._uploads.create(bucket, key, new)
 
     def upload_info(self, bucket: BucketName, key: bytes, upload_id: str) -> UploadInfo:

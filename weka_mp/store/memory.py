@@ -208,7 +208,10 @@ class MemoryStore:
 
     def attr_at(self, at: Fd, name: bytes) -> Attr:
         with self._changed:
-            return self._child(self._directory(at), checked_name(name)).attr()
+            directory = self._directory(at)
+            if name == b"..":
+                return (directory.parent or directory).attr()
+            return self._child(directory, checked_name(name)).attr()
 
     def entries(self, directory: Fd) -> list[DirEntry]:
         with self._changed:

@@ -36,12 +36,15 @@ log = logging.getLogger(__name__)
 
 FILES: Final = Counter("weka_mp_fill_files", "Files that the ETag filler looked at", ["outcome"])
 SCAN_SECONDS: Final = Gauge("weka_mp_fill_scan_seconds", "Duration of the last scan for files without ETag")
+RECOUNTED: Final = Counter("weka_mp_quota_recounts", "Recounts of buckets with a quota")
 SWEPT: Final = Counter("weka_mp_swept", "Leftovers removed", ["kind"])
 
 _SECOND: Final = 1_000_000_000
 _SHORTEST_PAUSE: Final = 5.0  # seconds between two scans
 _HINTED_PAUSE: Final = 1.0  # from a mount's hint that a file needs an ETag to the attempt
 _SWEEP_EVERY: Final = 3600.0  # seconds
+_RECOUNT_EVERY: Final = 3600.0  # seconds
+_LOOK_EVERY: Final = 5.0  # seconds, from one look at what recounts are wanted to the next
 _LEFTOVER_AGE: Final = 24 * 3600 * _SECOND  # older than any request can be under way
 _UPLOAD_AGE: Final = 7 * 24 * 3600 * _SECOND
 _ANSWER_AGE: Final = 24 * 3600 * _SECOND  # a completion is repeated by a client that still waits for it
@@ -73,6 +76,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             await nursery.start(invalidator.run)
             day_ns = plan["lifecycle_day_seconds"] * _SECOND
             nursery.start_soon(Lifecycle(namespace, invalidator, day_ns, link.stop.is_set).run)
+            nursery.start_soon(_keep_quotas_for_ever, namespace, link.stop.is_set)
             await link.ready()
             await link.stop.wait()
             nursery.cancel_scope.cancel()
@@ -213,6 +217,27 @@ async def _sweep_for_ever(namespace: Namespace, stopping: Callable[[], bool]) ->
         except IdentityError as error:
             log.error("dead access keys cannot be removed: %s", error)
         await trio.sleep(_SWEEP_EVERY)
+
+
+async def _keep_quotas_for_ever(namespace: Namespace, stopping: Callable[[], bool]) -> None:
+    """Recount every bucket with a quota at the start, since nobody knows how the last run ended, and every
+    hour; one that was found wanting at the next look.
+    """
+    all_at = time.monotonic()
+    while True:
+        begun = time.monotonic()
+        everything = begun >= all_at
+        try:
+            work = partial(namespace.quotas.maintain, all_of_them=everything, stop=stopping)
+            RECOUNTED.inc(await trio.to_thread.run_sync(work))
+        except UNWRITABLE as error:
+            log.warning("quotas cannot be kept now: %s", error)
+        except NamespaceError as error:
+            log.error("quotas cannot be kept: %s", error)
+        seconds = time.monotonic() - begun
+        if everything:
+            all_at = time.monotonic() + max(_RECOUNT_EVERY, 20 * seconds)
+        await trio.sleep(max(_LOOK_EVERY, 10 * seconds))
 
 
 def sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:

@@ -12,7 +12,9 @@ import pytest
 from tests.unit.control.test_desk import ROOT, Office
 from tests.unit.namespace.kit import FixedClock, memory_store, put
 from weka_mp.clock import SeededRandom
-from weka_mp.errors import BucketMissing
+from weka_mp.control.capacities import parse_capacity
+from weka_mp.errors import BucketMissing, QuotaExceeded
+from weka_mp.identity.errors import InvalidInput
 from weka_mp.namespace import BucketAccess, Namespace, PublicAccessBlock
 from weka_mp.policy.canned import bucket_policy_text
 from weka_mp.store.memory import MemoryStore
@@ -166,8 +168,9 @@ def test_a_bucket_whose_policy_is_refused_is_not_made(office: Office, namespace:
     assert refused(office, "POST", "/s3/buckets", body) == (400, "MalformedPolicy")
     both: dict[str, object] = {**body, "policy_file_content": statement("photos"), "policy": "public"}
     assert refused(office, "POST", "/s3/buckets", both) == (400, "InvalidInput")
-    quota: dict[str, object] = {"bucket_name": "photos", "hard_quota": "1MB"}
-    assert refused(office, "POST", "/s3/buckets", quota) == (400, "InvalidInput")  # nothing is ignored
+    for wrong in ({"hard_quota": "1 mile"}, {"hard_quota": "0B"}, {"soft_quota": "1MB"}):  # none is ignored
+        made: dict[str, object] = {"bucket_name": "photos", **wrong}
+        assert refused(office, "POST", "/s3/buckets", made) == (400, "InvalidInput")
     assert namespace.list_buckets() == []
     office.root("POST", "/s3/buckets", {"bucket_name": "photos", "policy_file_content": statement("photos")})
 
@@ -215,3 +218,64 @@ def test_an_orgadmin_has_the_buckets_of_its_account(office: Office, namespace: N
     assert namespace.bucket_access(PHOTOS) == BucketAccess()
     names = [row["name"] for row in office.root("GET", "/s3/buckets")]
     assert names == ["left", "photos", "theirs"]  # root sees all, and what an account left
+
+
+def test_a_quota_is_set_changed_shown_and_unset(office: Office, namespace: Namespace) -> None:
+    office.root("POST", "/s3/buckets", {"bucket_name": "photos", "hard_quota": "1KB"})
+    put(namespace, b"k", b"x" * 600, bucket=PHOTOS)
+    (row,) = office.root("GET", "/s3/buckets")
+    assert (row["hard"], row["used"]) == (1000, 600)
+    with pytest.raises(QuotaExceeded):
+        put(namespace, b"l", b"x" * 401, bucket=PHOTOS)
+    there = "/s3/buckets/photos/quota"
+    assert office.root("PUT", there, {"hard_quota": "1KiB"}) == {"bucket_name": "photos", "hard_quota": 1024}
+    put(namespace, b"l", b"x" * 424, bucket=PHOTOS)
+    office.root("PUT", there, {"hard_quota": "5b"})  # below what is used
+    assert [(row["hard"], row["used"]) for row in office.root("GET", "/s3/buckets")] == [(5, 1024)]
+    for _ in range(2):  # one without a quota is no error
+        assert office.root("DELETE", there) == {"bucket_name": "photos"}
+    assert [(row["hard"], row["used"]) for row in office.root("GET", "/s3/buckets")] == [(None, None)]
+    put(namespace, b"l", b"x" * 5000, bucket=PHOTOS)
+    assert refused(office, "PUT", there, {"hard_quota": "1TB"}) == (409, "InUse")  # not the first, not empty
+    for none in ("PUT", "DELETE"):
+        body: dict[str, object] = {"hard_quota": "1TB"} if none == "PUT" else {}
+        assert refused(office, none, "/s3/buckets/nothing/quota", body) == (404, "NoSuchEntity")
+
+
+def test_an_existing_path_that_holds_something_gets_no_quota(office: Office, namespace: Namespace) -> None:
+    office.root("POST", "/s3/buckets", {"bucket_name": "photos"})
+    put(namespace, b"k", b"x", bucket=PHOTOS)
+    namespace.unlink_bucket(PHOTOS)
+    body: dict[str, object] = {"bucket_name": "photos", "existing_path": "photos", "hard_quota": "1MB"}
+    assert refused(office, "POST", "/s3/buckets", body) == (409, "InUse")
+    with pytest.raises(BucketMissing):
+        namespace.head_bucket(PHOTOS)
+    office.root("POST", "/s3/buckets", {**body, "hard_quota": None})
+    namespace.delete_object(PHOTOS, b"k")
+    namespace.unlink_bucket(PHOTOS)
+    office.root("POST", "/s3/buckets", body)
+    assert [row["hard"] for row in office.root("GET", "/s3/buckets")] == [1_000_000]
+
+
+def test_without_handles_a_bucket_with_a_quota_is_not_made(tmp_path: Path) -> None:
+    with Namespace.open(memory_store(file_handles=False)) as namespace:
+        office = Office(namespace, tmp_path, FixedClock())
+        body: dict[str, object] = {"bucket_name": "photos", "hard_quota": "1MB"}
+        assert refused(office, "POST", "/s3/buckets", body) == (400, "InvalidInput")
+        assert namespace.list_buckets() == []
+        office.desk.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1B", 1), ("1KB", 1000), ("1kib", 1024), ("20 GiB", 20 << 30), ("1.5TB", 1_500_000_000_000),
+     ("1EB", 10**18), ("1EiB", 1 << 60), ("0.5KiB", 512)],
+)  # fmt: skip
+def test_capacities(text: str, size: int) -> None:
+    assert parse_capacity(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "1", "B", "-1B", "0B", "0.5B", "9EiB", "1ZB", "1,5GB", "\u0661B"])
+def test_what_is_no_capacity(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_capacity(text)

@@ -91,6 +91,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
         "POST /s3/policies/detach": {"user_name": "victim"},
         "POST /s3/buckets": {"bucket_name": f"new-{next(_numbers)}"},
+        "PUT /s3/buckets/{bucket}/quota": {"hard_quota": "1GB"},
         "PUT /s3/buckets/{bucket}/policy": {"bucket_policy": "download"},
         "POST /s3/explain": {"user": "victim", "action": "s3:GetObject", "resource": "victims/k"},
         "POST /s3/buckets/{bucket}/lifecycle/rules": {"expiry_days": 7},

@@ -49,7 +49,7 @@ class _Rig:
         self.directory = self.know(folder / "d")
         self.kernel = _Kernel()
         self.notifier = Notifier(self.kernel)
-        self.invalidation = Invalidation(self.nodes, self.notifier, dict)
+        self.invalidation = Invalidation(self.nodes, self.notifier, dict, self.nodes.hold_removed)
 
     def know(self, path: Path) -> int:
         fd = (

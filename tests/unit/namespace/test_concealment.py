@@ -82,7 +82,7 @@ def test_every_file_of_the_control_area_has_the_mark(folder: Path) -> None:
     kinds = {path.relative_to(folder / ".weka").parts[0] for path in found}
     assert kinds == {
         "format", "locks", "buckets", "longnames", "renames", "overflow", "broken", "uploads", "completed",
-        "handles", "reexports",
+        "handles", "quotas", "reexports",
     }
     names = {path.name.partition("-")[0] for path in found if "uploads" in path.parts}
     assert names >= {"info", "slot", "data", "claim", "body", "part"}

@@ -31,8 +31,8 @@ from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.records.attribute import WRITER_XATTR, read_record
 from weka_mp.namespace.records.directories import is_implicit, set_implicit
 from weka_mp.namespace.tree.facade import EXCHANGE, NOREPLACE, AttrChange, Caller, Tree
+from weka_mp.namespace.tree.file_rules import FileRules
 from weka_mp.namespace.tree.nodes import ROOT
-from weka_mp.namespace.tree.open_files import FileRules
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import Fd
 

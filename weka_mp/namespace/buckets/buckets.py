@@ -30,7 +30,6 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
 from weka_mp.namespace.buckets.access import NO_ACCESS, AccessRecords, BucketAccess
-from weka_mp.namespace.buckets.settings import SettingsRecords
 from weka_mp.namespace.context import DIRECTORY_MODE, Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Changes, Effects
@@ -57,13 +56,13 @@ class Buckets:
         lister: Lister,
         registry: ControlFiles,
         access: AccessRecords,
-        settings: SettingsRecords,
+        forget_settings: Callable[[int], None],
     ) -> None:
         self._context = context
         self._lister = lister
         self._registry = registry
         self._access = access
-        self._settings = settings
+        self._forget_settings = forget_settings
 
     def list(self) -> list[BucketInfo]:
         """All buckets by name."""
@@ -189,7 +188,7 @@ class Buckets:
             # Not before: a power cut must not bring the bucket back without what is known of it.
             self._registry.remove(b"%d" % ino)
             self._access.forget(name, handle)
-            self._settings.forget(identity)
+            self._forget_settings(identity)
             forget(identity)
         return (change,)
 
@@ -200,7 +199,7 @@ class Buckets:
         with self._context.bucket(name) as fd:
             self._access.change(name, _unlinked)
             identity = bucket_identity(self._context.store, fd)
-            self._settings.forget(identity)
+            self._forget_settings(identity)
             forget(identity)
 
     def adopt(
@@ -279,7 +278,7 @@ def _remove_directory(
                 if directory_object(store, directory, name) is not None:
                     raise NotEmpty(subject=name)
                 effects.tell(Change(ino, name, store.attr(directory).ino))
-                remove_empty(context, holder, name, directory)
+                remove_empty(context, top, holder, name, directory)
             finally:
                 store.close(directory)
     finally:

@@ -11,7 +11,7 @@ from weka_mp.errors import BucketMissing, ObjectChanged
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.objects.amending import amend_object
-from weka_mp.namespace.objects.publishing import PutSession, begin_put
+from weka_mp.namespace.objects.publishing import PutSession, Target, begin_put
 from weka_mp.namespace.objects.reading import OpenObject, open_object
 from weka_mp.namespace.records.attribute import Record
 from weka_mp.namespace.values import (
@@ -93,10 +93,8 @@ def _copy_once(context: Context, request: CopyRequest, identity: int, opening: C
         request.source_check(source.info)
         if _stays_where_it_is(request, source.info):
             return _rewrite_record(context, request, source)
-        with begin_put(
-            context, request.bucket, request.key, size_hint=source.size, uid=request.uid, gid=request.gid,
-            identity=identity,
-        ) as session:
+        target = Target(request.bucket, request.key, request.uid, request.gid, identity)
+        with begin_put(context, target, size_hint=source.size, size=source.size) as session:
             context.store.copy(source.fd, 0, session.fd, 0, source.size)
             if not source.still_same() or context.store.attr(session.fd).size != source.size:
                 raise ObjectChanged(subject=request.source_key)

@@ -127,16 +127,19 @@ def _remove_file(
             return ()
         if stat.S_ISREG(attr.mode):
             change = effects.tell(Change(parent.ino, name, attr.ino))
-            store.unlink(parent.fd, name)
+            with context.quotas.removing(context.quotas.of(parent.bucket), parent.fd, name):
+                store.unlink(parent.fd, name)
             return (change,)
     with examined(context, parent, name, key) as (found, present, fd):
         check_conditions(conditions, present)
         if found is None or present is None:
             return ()
         change = Change(parent.ino, name, found.ino)
+        ledger = context.quotas.of(parent.bucket)
         with unwritten(context, fd, present, pinned=conditions.pins or judge is not None):
             if judge is not None and not judge(present, fd, found):
                 raise PreconditionFailed("judge")
             effects.tell(change)
-            store.unlink(parent.fd, name)
+            with context.quotas.removing(ledger, parent.fd, name):
+                store.unlink(parent.fd, name)
         return (change,)

@@ -27,6 +27,7 @@ from weka_mp.namespace.names.keys import BODY_NAME
 from weka_mp.namespace.objects.naming import Staged, check_conditions, discard_name, replace_entry
 from weka_mp.namespace.objects.pruning import remove_empty
 from weka_mp.namespace.objects.reading import directory_object
+from weka_mp.namespace.quotas.funds import Funds
 from weka_mp.namespace.records.attribute import (
     DIRECTORY_KEPT,
     DIRECTORY_MADE,
@@ -53,6 +54,7 @@ class DirectoryPut:
     staged: Staged
     record: Record
     conditions: WriteConditions
+    funds: Funds
 
 
 def place_directory(
@@ -85,7 +87,7 @@ def place_directory(
     except NamespaceError:
         if made is not None and read_record(store, directory) is None:
             with suppress(NotEmpty, NotFound):
-                remove_empty(context, parent.fd, name, directory)
+                remove_empty(context, parent.bucket, parent.fd, name, directory)
         raise
     finally:
         store.close(directory)
@@ -109,7 +111,9 @@ def _place_body(context: Context, directory: Parent, put: DirectoryPut) -> None:
             if put.staged.name:
                 discard_name(context, put.staged.directory, put.staged.name)
             return
-    replace_entry(context, directory, BODY_NAME, put.staged)
+    entry = directory.fd, BODY_NAME
+    with context.quotas.placing(directory.bucket, put.staged.fd, entry, put.funds, over=True):
+        replace_entry(context, directory, BODY_NAME, put.staged)
 
 
 def remove_directory_object(
@@ -136,7 +140,7 @@ def remove_directory_object(
             raise PreconditionFailed("judge")
         if record is None and is_implicit(store, directory):
             with suppress(NotEmpty, NotFound):  # what a deletion left that did not come to its end
-                remove_empty(context, parent.fd, name, directory)
+                remove_empty(context, parent.bucket, parent.fd, name, directory)
         if record is None or (present is None and not record.directory):
             return ()
         # A record whose body is missing (a power cut may leave that) is no object, and goes all the same.
@@ -145,7 +149,8 @@ def remove_directory_object(
             set_implicit(store, directory)  # if keys below it remain, it goes with the last of them
         store.remove_xattr(directory, RECORD_XATTR)
         effects.add(directory)
-        with suppress(NotFound):
+        ledger = context.quotas.of(parent.bucket)
+        with suppress(NotFound), context.quotas.removing(ledger, directory, BODY_NAME):
             store.unlink(directory, BODY_NAME)
         if made_by_key:
             with suppress(NotEmpty):

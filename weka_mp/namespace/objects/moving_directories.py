@@ -93,7 +93,8 @@ def move_directory(
     gone = effects.tell(Change(move.holder.ino, move.name, attr.ino))
     come = effects.tell(Change(parent.ino, move.new_name, old.ino if old else None))
     free = old is None and store.primitives.rename_noreplace
-    with spelt():
+    source, target = (move.holder.fd, move.name), (parent.fd, move.new_name)
+    with spelt(), context.quotas.moving(context.quotas.of(parent.bucket), source, target):
         store.rename(move.holder.fd, move.name, parent.fd, move.new_name, RENAME_NOREPLACE if free else 0)
     return gone, come
 
@@ -141,7 +142,8 @@ def _make_way(context: Context, move: DirectoryMove, parent: Parent) -> Attr | N
         if has_body or any(visible(name) for name in names):
             raise KeyConflict("the new prefix is in use", subject=move.new_prefix)
         if BODY_NAME in names:  # of a directory object that is one no more, or that had bytes once
-            with suppress(NotFound):
+            ledger = context.quotas.of(parent.bucket)
+            with suppress(NotFound), context.quotas.removing(ledger, target, BODY_NAME):
                 store.unlink(target, BODY_NAME)
     finally:
         store.close(target)

@@ -47,7 +47,7 @@ def _prune_one(
                 if not is_implicit(store, directory) or directory_object(store, directory, name) is not None:
                     return None
                 change = effects.tell(Change(ino, name, store.attr(directory).ino))
-                remove_empty(context, holder, name, directory)
+                remove_empty(context, bucket, holder, name, directory)
             finally:
                 store.close(directory)
         effects.add(holder)
@@ -58,7 +58,7 @@ def _prune_one(
         store.close(holder)
 
 
-def remove_empty(context: Context, holder: Fd, name: bytes, directory: Fd) -> None:
+def remove_empty(context: Context, bucket: Fd, holder: Fd, name: bytes, directory: Fd) -> None:
     """rmdir; the body of a directory object that is one no more does not keep it. Raises NotEmpty."""
     try:
         context.store.rmdir(holder, name)
@@ -69,6 +69,7 @@ def remove_empty(context: Context, holder: Fd, name: bytes, directory: Fd) -> No
             raise NotEmpty(subject=name) from None
         if [entry.name for entry in context.store.entries(directory)] != [BODY_NAME]:
             raise
-        with suppress(NotFound):
+        ledger = context.quotas.of(bucket)
+        with suppress(NotFound), context.quotas.removing(ledger, directory, BODY_NAME):
             context.store.unlink(directory, BODY_NAME)
         context.store.rmdir(holder, name)

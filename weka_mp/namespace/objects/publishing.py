@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -28,7 +28,7 @@ from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.concealment import create_concealed, is_concealed, reveal
 from weka_mp.namespace.context import FILE_MODE, Context, Parent, Vanished
 from weka_mp.namespace.effects import Changes, Durability, Effects
-from weka_mp.namespace.names.keys import EntryPath, entry_path
+from weka_mp.namespace.names.keys import BODY_NAME, EntryPath, entry_path
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.directory_objects import DirectoryPut, place_directory
 from weka_mp.namespace.objects.entries import examined, refuse_special, unwritten
@@ -40,6 +40,7 @@ from weka_mp.namespace.objects.naming import (
     replace_entry,
 )
 from weka_mp.namespace.objects.pruning import prune
+from weka_mp.namespace.quotas.funds import Funds, no_funds
 from weka_mp.namespace.records.attribute import Record, overwrite_record
 from weka_mp.namespace.records.etags import EtagState
 from weka_mp.namespace.values import UNCONDITIONAL, NewObject, Published, WriteConditions
@@ -78,8 +79,9 @@ class Target:
 class PutSession:
     """One object being written. Used by one thread at a time; aborts unless it was published."""
 
-    def __init__(self, context: Context, target: Target, staged: Staged) -> None:
+    def __init__(self, context: Context, target: Target, staged: Staged, funds: Funds) -> None:
         self.fd = staged.fd
+        self._funds = funds
         self._context = context
         self._target = target
         self._staged = staged
@@ -87,7 +89,8 @@ class PutSession:
         self._open = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append to what was written so far."""
+        """Append to what was written so far. Raises QuotaExceeded, NoSpace."""
+        self._funds.cover(self._offset + len(data))
         self._context.store.write(self.fd, data, self._offset)
         self._offset += len(data)
 
@@ -96,15 +99,16 @@ class PutSession:
         afterwards.
 
         Raises PreconditionFailed, NotFound (If-Match on nothing), Conflict, KeyConflict, BucketMissing,
-        NoSpace.
+        NoSpace, QuotaExceeded.
         """
         reach(CrashPoint.STAGED_DATA)
-        published = publish_file(self._context, self._target, self._staged, new, conditions)
+        published = publish_file(self._context, self._target, self._staged, new, conditions, self._funds)
         self.abort()  # only gives the descriptor back: the name is there
         return published
 
     def abort(self) -> None:
         """Give everything back; what was not published is gone. May be called again."""
+        self._funds.release()
         if self._open:
             self._open = False
             if self._staged.name:  # used up when it was published, and gone then
@@ -121,24 +125,35 @@ class PutSession:
 
 
 def begin_put(
-    context: Context, bucket: BucketName, key: bytes, *, size_hint: int | None, uid: int, gid: int,
-    identity: int | None = None,
+    context: Context, target: Target, *, size_hint: int | None, size: int | None
 ) -> PutSession:
-    """Open a nameless file on the bucket's side. identity: see Target. Raises BucketMissing, InvalidName,
-    KeyConflict, NoSpace.
+    """Open a nameless file on the bucket's side. size: bytes that will come, where that
+    is known: there must be room for them in the bucket's quota; size_hint: it is worth reserving them on the
+    disk, too. Raises BucketMissing, InvalidName, KeyConflict, NoSpace, QuotaExceeded.
     """
-    staged = _stage_for(context, bucket, entry_path(key))
-    session = PutSession(context, Target(bucket, key, uid, gid, identity), staged)
+    path = entry_path(target.key)
+    funds = _funds_for(context, target.bucket, path)
+    staged = _stage_for(context, target.bucket, path)
+    session = PutSession(context, target, staged, funds)
     try:
+        funds.cover(size or 0)
         reach(CrashPoint.STAGED_EMPTY)
-        if (uid, gid) != (0, 0):
-            context.store.chown(staged.fd, uid, gid)
+        if (target.uid, target.gid) != (0, 0):
+            context.store.chown(staged.fd, target.uid, target.gid)
         if size_hint:
             context.store.allocate(staged.fd, size_hint)
     except BaseException:
         session.abort()
         raise
     return session
+
+
+def _funds_for(context: Context, bucket: BucketName, path: EntryPath) -> Funds:
+    if not context.quotas.ledgers():
+        return no_funds()
+    joined = path.joined + b"/" + BODY_NAME if path.is_directory else path.joined
+    with context.bucket(bucket) as fd:
+        return context.quotas.funds(fd, joined)
 
 
 def _stage_for(context: Context, bucket: BucketName, path: EntryPath) -> Staged:
@@ -173,9 +188,17 @@ def stage(context: Context, directory: Fd) -> Staged:
 
 
 def publish_file(
-    context: Context, target: Target, staged: Staged, new: NewObject, conditions: WriteConditions
+    context: Context,
+    target: Target,
+    staged: Staged,
+    new: NewObject,
+    conditions: WriteConditions,
+    funds: Funds,
 ) -> Published:
-    """Record, sync, name: see the module. The descriptor stays the caller's, a staged name is used up."""
+    """Record, sync, name: see the module. The descriptor stays the caller's, a staged name is used up.
+
+    funds: what was held for it of the bucket's quota. Raises QuotaExceeded when that is not enough.
+    """
     path, fd = entry_path(target.key), staged.fd
     for component in path.long_components:
         context.long_names.keep(component)
@@ -190,7 +213,7 @@ def publish_file(
         if context.durability is Durability.COMMIT:
             context.store.sync_file(fd)
         reach(CrashPoint.FILE_SYNCED)
-        naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, effects, over)
+        naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, effects, over, funds)
         changes = _name_it(naming)
         reach(CrashPoint.PUBLISHED)
         effects.flush()
@@ -304,6 +327,7 @@ class _Naming:
     conditions: WriteConditions
     effects: Effects
     over: bool
+    funds: Funds
 
 
 def _name_it(naming: _Naming) -> Changes:
@@ -343,7 +367,9 @@ def _place(naming: _Naming, parent: Parent) -> Changes:
     context, target, name = naming.context, naming.target, naming.path.name
     if not naming.path.is_directory:
         return _place_file(naming, parent)
-    put = DirectoryPut(target.uid, target.gid, naming.staged, naming.record, naming.conditions)
+    put = DirectoryPut(
+        target.uid, target.gid, naming.staged, naming.record, naming.conditions, naming.funds
+    )
     return place_directory(context, parent, name, put, naming.effects)
 
 
@@ -374,11 +400,19 @@ def _place_unconditionally(naming: _Naming, parent: Parent) -> Changes:
 
 def _create(naming: _Naming, parent: Parent) -> Changes:
     change = naming.effects.tell(Change(parent.ino, naming.path.name, None))
-    create_entry(naming.context, parent, naming.path.name, naming.staged)
+    with _counted(naming, parent, over=False):
+        create_entry(naming.context, parent, naming.path.name, naming.staged)
     return (change,)
 
 
 def _replace(naming: _Naming, parent: Parent, old: Attr) -> Changes:
     change = naming.effects.tell(Change(parent.ino, naming.path.name, old.ino))
-    replace_entry(naming.context, parent, naming.path.name, naming.staged)
+    with _counted(naming, parent, over=True):
+        replace_entry(naming.context, parent, naming.path.name, naming.staged)
     return (change,)
+
+
+def _counted(naming: _Naming, parent: Parent, *, over: bool) -> AbstractContextManager[None]:
+    """The block gives the name: see `Quotas.placing`."""
+    entry = parent.fd, naming.path.name
+    return naming.context.quotas.placing(naming.bucket, naming.staged.fd, entry, naming.funds, over=over)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 from weka_mp.errors import (
@@ -242,7 +242,7 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> C
         gone = rename.effects.tell(Change(holder.ino, rename.source.name, moving.ino))
         come = rename.effects.tell(Change(parent.ino, name, old.ino if old else None))
         if old is None:
-            with rename.attempt.moving(parent.ino, name):
+            with rename.attempt.moving(parent.ino, name), _counted(rename, holder, parent):
                 _create(rename, holder, parent)
             return gone, come
         refuse_special(old, present, name)
@@ -250,6 +250,7 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> C
             unwritten(context, fd, present, pinned=request.conditions.pins),
             rename.attempt.moving(parent.ino, name),
             spelt(),
+            _counted(rename, holder, parent),
         ):
             if (old.dev, old.ino) == (moving.dev, moving.ino):
                 # Two names of one inode: rename(2) would leave both.
@@ -257,6 +258,13 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> C
             else:
                 context.store.rename(holder.fd, rename.source.name, parent.fd, name)
         return gone, come
+
+
+def _counted(rename: _Rename, holder: Parent, parent: Parent) -> AbstractContextManager[None]:
+    """The block renames the file: see `Quotas.moving`."""
+    quotas = rename.context.quotas
+    source, target = (holder.fd, rename.source.name), (parent.fd, rename.target.name)
+    return quotas.moving(quotas.of(rename.bucket), source, target)
 
 
 def _create(rename: _Rename, holder: Parent, parent: Parent) -> None:

@@ -17,7 +17,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
 from weka_mp.clock import Clock
 from weka_mp.errors import (
@@ -34,15 +33,19 @@ from weka_mp.errors import (
 )
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.names.keys import creatable, visible
+from weka_mp.namespace.quotas.ledger import Ledger
 from weka_mp.namespace.records.directories import take_over
 from weka_mp.namespace.records.etags import retimed
+from weka_mp.namespace.tree.file_rules import FileRules, OnDirty
+from weka_mp.namespace.tree.node_quotas import NodeQuotas
 from weka_mp.namespace.tree.node_xattrs import NodeXattrs
 from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.namespace.tree.open_directories import OpenDirectories
-from weka_mp.namespace.tree.open_files import FileRules, OnDirty, OpenFile, OpenFiles
+from weka_mp.namespace.tree.open_files import OpenFile, OpenFiles
+from weka_mp.namespace.tree.requests import AttrChange, Caller, Entry
 from weka_mp.namespace.tree.still_buckets import End, still
 from weka_mp.store.interface import StatVfs, Store
-from weka_mp.values import Attr, Fd
+from weka_mp.values import Fd
 
 __all__ = ["EXCHANGE", "NOREPLACE", "AttrChange", "Caller", "Entry", "Tree"]
 
@@ -53,35 +56,6 @@ _PERMISSIONS = 0o7777
 _ORDINARY = FileRules()
 _REPEATED = 1024  # renames that the kernel was asked to repeat and may never
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: file-system uid and gid and supplementary groups."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A node with its attributes as they are now."""
-
-    number: int
-    generation: int
-    attr: Attr
-
-
-@dataclass(frozen=True, slots=True)
-class AttrChange:
-    """What is to change of an inode's attributes; None leaves it. Times in nanoseconds."""
-
-    mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    atime_ns: int | None = None
-    mtime_ns: int | None = None
 
 
 class Tree:
@@ -103,7 +77,8 @@ class Tree:
         self._locks = locks
         self._repeated: set[tuple[int, bytes, int, bytes]] = set()
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
-        self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty)
+        self.quotas = NodeQuotas(store, self.nodes, rules.quotas)
+        self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty, self.quotas)
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 
@@ -320,13 +295,17 @@ class Tree:
             parent, name, stat.S_IFLNK, caller, lambda at: self._store.symlink(target, at, name)
         )
 
-    def link(self, number: int, parent: int, name: bytes) -> Entry:
-        """link(2): one more name for an inode."""
+    def link(self, number: int, parent: int, name: bytes, *, wait: bool = False) -> None:
+        """link(2): one more name for an inode, which `referred` counts.
+
+        Raises CrossDevice between buckets of which one has a quota.
+        """
         self._check_creatable(name)
-        with self._reached(number) as fd, self.nodes.borrow(parent) as directory:
-            self._store.link(fd, directory, name)
+        ledger = self.quotas.of_link(number, parent, wait=wait)
+        with self.files.descriptor(number) as fd, self.nodes.borrow(parent) as directory:
+            with self.quotas.linking(ledger, fd, wait=wait):
+                self._store.link(fd, directory, name)
             take_over(self._store, directory)
-        return self._counted(self.attributes(number))
 
     # ---- taking away and moving
     @contextmanager
@@ -343,8 +322,16 @@ class Tree:
 
     def unlink(self, parent: int, name: bytes, *, wait: bool = False) -> None:
         """unlink(2). The inode stays reachable while it is open or known to the kernel."""
-        with self._taken(parent, name, wait) as directory:
+        with (
+            self._taken(parent, name, wait) as directory,
+            self.quotas.removing(self.quotas.of_directory(parent), directory, name, wait=wait),
+        ):
             self._store.unlink(directory, name)
+
+    def removed_elsewhere(self, number: int) -> None:
+        """Another door took away a name of this inode."""
+        self.nodes.hold_removed(number)
+        self.files.lost_a_name(number)
 
     def remove_directory(self, parent: int, name: bytes, *, wait: bool = False) -> None:
         """rmdir(2). Hidden names (a directory object's body) do not keep a directory."""
@@ -352,7 +339,7 @@ class Tree:
             try:
                 self._store.rmdir(directory, name)
             except NotEmpty:
-                self._remove_hidden(directory, name)
+                self._remove_hidden(directory, name, self.quotas.of_entry(parent, name), wait)
                 self._store.rmdir(directory, name)
 
     @contextmanager
@@ -374,12 +361,14 @@ class Tree:
         kept = False
         try:
             attr = self._store.attr(fd)
+            if attr.nlink == 0 and self.quotas.any():
+                self.files.lost_a_name(self.nodes.number_behind(fd))
             kept = (attr.nlink == 0 or stat.S_ISDIR(attr.mode)) and self.nodes.orphaned(fd)
         finally:
             if not kept:
                 self._store.close(fd)
 
-    def _remove_hidden(self, parent: Fd, name: bytes) -> None:
+    def _remove_hidden(self, parent: Fd, name: bytes, ledger: Ledger | None, wait: bool) -> None:
         directory = self._store.open_dir(parent, name)
         try:
             names = [entry.name for entry in self._store.entries(directory)]
@@ -387,7 +376,8 @@ class Tree:
                 raise NotEmpty(subject=name)
             for inner in names:
                 try:
-                    self._store.unlink(directory, inner)
+                    with self.quotas.removing(ledger, directory, inner, wait=wait):
+                        self._store.unlink(directory, inner)
                 except IsDirectory:
                     raise NotEmpty(subject=name) from None
         finally:
@@ -409,6 +399,7 @@ class Tree:
         self._check_creatable(to_name)
         if flags == EXCHANGE:
             self._check_creatable(name)
+        ledger = self.quotas.of_rename((parent, name), (to_parent, to_name), exchange=flags == EXCHANGE)
         with (
             self.nodes.borrow(parent) as source,
             self.nodes.borrow(to_parent) as target,
@@ -423,7 +414,7 @@ class Tree:
                     if replaced is not None and flags == EXCHANGE:
                         told = told and self.nodes.told_as(replaced, to_parent, to_name)
                     self._have_it_repeated((parent, name, to_parent, to_name), told)
-                    self._rename(source, name, target, to_name, flags)
+                    self._rename((source, name), (target, to_name), flags, ledger, wait)
                     self._renamed(moving, to_parent, to_name)
                     if replaced is not None and flags == EXCHANGE:
                         self._renamed(replaced, parent, name)
@@ -464,14 +455,23 @@ class Tree:
         except NotFound:
             return None
 
-    def _rename(self, source: Fd, name: bytes, target: Fd, to_name: bytes, flags: int) -> None:
+    def _rename(
+        self,
+        source: tuple[Fd, bytes],
+        target: tuple[Fd, bytes],
+        flags: int,
+        ledger: Ledger | None,
+        wait: bool,
+    ) -> None:
         try:
-            self._store.rename(source, name, target, to_name, flags)
+            with self.quotas.moving(ledger, source, target, wait=wait):
+                self._store.rename(*source, *target, flags)
         except NotEmpty:
             if flags:
                 raise
-            self._remove_hidden(target, to_name)
-            self._store.rename(source, name, target, to_name, flags)
+            self._remove_hidden(*target, ledger, wait)
+            with self.quotas.moving(ledger, source, target, wait=wait):
+                self._store.rename(*source, *target, flags)
 
     # ---- durability
     def sync(self, handle: int, *, data_only: bool) -> Callable[[], None]:

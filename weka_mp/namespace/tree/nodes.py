@@ -96,7 +96,8 @@ class Nodes:
         """The number of the inode with these attributes, whether it is known or not."""
         return self._numbers.of(attr.dev, attr.ino)
 
-    def _number_behind(self, fd: Fd) -> int:
+    def number_behind(self, fd: Fd) -> int:
+        """The number of the inode behind a descriptor, whether it is known or not."""
         attr = self._store.attr(fd)
         return self._numbers.of(attr.dev, attr.ino, self._identity(fd, attr))
 
@@ -211,7 +212,7 @@ class Nodes:
             return False
         try:
             told = self._entries.get((parent, name))
-            return told is not None and told == self._number_behind(fd) and self.told_as(fd, parent, name)
+            return told is not None and told == self.number_behind(fd) and self.told_as(fd, parent, name)
         finally:
             self._store.close(fd)
 
@@ -395,7 +396,7 @@ class Nodes:
 
         True: the kernel still refers to it and `fd` is ours now.
         """
-        number = self._number_behind(fd)
+        number = self.number_behind(fd)
         with self._lock:
             node = self._nodes.get(number)
             if node is None or node.lookups == 0 or node.pin is not None:
@@ -406,7 +407,7 @@ class Nodes:
 
     def moved(self, fd: Fd, parent: int, name: bytes) -> None:
         """A rename gave the inode behind `fd` this name."""
-        number = self._number_behind(fd)
+        number = self.number_behind(fd)
         with self._lock:
             node = self._nodes.get(number)
             if node is not None and number != ROOT:

@@ -25,13 +25,13 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from weka_mp.clock import Clock
 from weka_mp.errors import IsDirectory, NamespaceError, OutOfResources, Stale, WouldBlock
 from weka_mp.namespace.locks import EntryLocks
+from weka_mp.namespace.quotas.ledger import Ledger
 from weka_mp.namespace.records.etags import (
     adopt_hash,
     has_durable_overwriter,
@@ -39,29 +39,16 @@ from weka_mp.namespace.records.etags import (
     mark_writer,
     sync_overwriter,
 )
+from weka_mp.namespace.tree.file_rules import FileRules, OnDirty, privileges_kept
+from weka_mp.namespace.tree.node_quotas import Holding, Known, NodeQuotas
 from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.namespace.tree.write_hash import WriteHash
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd
 
-__all__ = ["FileRules", "OnDirty", "OpenFile", "OpenFiles", "privileges_kept"]
-
-OnDirty = Callable[[bytes], None]
-"""Takes the path below the store's root of a file whose last writer closed and whose ETag is not known.
-
-For the background filler.
-"""
+__all__ = ["OpenFile", "OpenFiles"]
 
 _log = logging.getLogger(__name__)
-
-
-def privileges_kept(mode: int) -> int:
-    """`mode` after a write by somebody without CAP_FSETID: no set-uid, and no set-gid on group executables.
-
-    The kernel's rule for local file systems (setattr_should_drop_suidgid); through FUSE it is ours to keep.
-    """
-    kept = mode & ~stat.S_ISUID
-    return kept & ~stat.S_ISGID if mode & stat.S_IXGRP else kept
 
 
 class OpenFile:
@@ -97,35 +84,20 @@ class OpenFile:
 class _Inode:
     """What is open of one inode.
 
-    `dirty`: written since its ETag was last recorded or handed to the filler.
+    `dirty`: written since its ETag was last recorded or handed to the filler. `quota`: whose it counts for.
     """
 
-    __slots__ = ("dirty", "files", "hash")
+    __slots__ = ("dirty", "files", "hash", "holding", "quota")
 
     def __init__(self) -> None:
+        self.quota: Known | None = None
+        self.holding = Holding()
         self.files: list[OpenFile] = []
         self.hash: WriteHash | None = None
         self.dirty = False
 
     def writers(self) -> int:
         return sum(1 for file in self.files if file.writable and not file.rested)
-
-
-@dataclass(frozen=True, slots=True)
-class FileRules:
-    """What holds for every open file of a mount. `overrides`: the process may open files whatever their mode
-    says. `limit`: how many may be open at once, so that descriptors are left for everything else.
-
-    `shared`: other mounts of the store write, too. One of their writes may fall between our own write and the
-    looks at size and mtime around it, and one of their callers may set an mtime back: so nothing is hashed on
-    the way (the filler reads the file instead), and no page that the kernel cached is taken for true at the
-    next open. `durable`: what is shown has to be true after a power cut, too.
-    """
-
-    overrides: bool = True
-    limit: int | None = None
-    shared: bool = False
-    durable: bool = True
 
 
 class OpenFiles:
@@ -139,7 +111,9 @@ class OpenFiles:
         clock: Clock,
         rules: FileRules,
         on_dirty: OnDirty | None,
+        quotas: NodeQuotas,
     ) -> None:
+        self._quotas = quotas
         self._rules = rules
         self._store = store
         self._locks = locks
@@ -162,7 +136,8 @@ class OpenFiles:
         fd = self._open_inode(number, access, wait)
         try:
             if truncate and access != os.O_RDONLY:
-                self._cut(fd, 0, uid, wait=wait)
+                inode = self._inodes.get(number)
+                self._cut(fd, 0, uid, quota=self._quota(number, inode or _Inode(), wait=wait), wait=wait)
             attr = self._store.attr(fd)
             if not stat.S_ISREG(attr.mode):
                 raise IsDirectory("not a regular file")
@@ -170,6 +145,8 @@ class OpenFiles:
             self._store.close(fd)
             raise
         file = self.register(number, fd, access, uid, attr)
+        if attr.nlink == 0:
+            self.lost_a_name(number)
         if truncate:
             self._truncated(number, attr)
         node = self._nodes.get(number)
@@ -239,10 +216,36 @@ class OpenFiles:
         return self._store.read(self.get(handle).fd, size, offset)
 
     def write(self, handle: int, data: bytes, offset: int, *, wait: bool) -> int:
-        """Write all of it; the number of bytes. Raises WouldBlock when a lease stands against it."""
+        """Write all of it; the number of bytes. Raises WouldBlock when a lease stands against it,
+        QuotaExceeded.
+        """
         file = self.get(handle)
         with self._awake(file, wait):
-            return self._write(file, data, offset, wait)
+            ledger, holding = self._quota(file.number, self._inodes[file.number], wait=wait)
+            if ledger is None:
+                return self._write(file, data, offset, wait)
+            end = offset + len(data)
+            with self._quotas.resizing(
+                ledger, file.fd, lambda attr: max(attr.size, end), holding, wait=wait
+            ):
+                return self._write(file, data, offset, wait)
+
+    def _quota(self, number: int, inode: _Inode, *, wait: bool) -> tuple[Ledger | None, Holding]:
+        """The account that its bytes are counted in."""
+        inode.quota = known = self._quotas.of_open_file(number, inode.quota, wait=wait)
+        return None if known is None else known.ledger, inode.holding
+
+    def lost_a_name(self, number: int) -> None:
+        """If that was the last one, what is open of it goes on using its bucket's quota."""
+        inode = self._inodes.get(number)
+        if inode is None or not self._quotas.any():
+            return
+        ledger, holding = self._quota(number, inode, wait=True)
+        file = self.any_open(number)
+        if ledger is not None and file is not None:
+            attr = self._store.attr(file.fd)
+            if attr.nlink == 0:
+                holding.lost_its_name(ledger, attr)
 
     def _write(self, file: OpenFile, data: bytes, offset: int, wait: bool) -> int:
         inode = self._inodes[file.number]
@@ -292,12 +295,14 @@ class OpenFiles:
         file = self._files.get(handle) if handle is not None else None
         if file is not None and file.writable:
             with self._awake(file, wait):
-                self._cut(file.fd, size, uid, told=not file.unseen, wait=wait)
+                quota = self._quota(number, self._inodes[number], wait=wait)
+                self._cut(file.fd, size, uid, told=not file.unseen, quota=quota, wait=wait)
                 self._truncated(number, self._store.attr(file.fd))
             return
         fd = self._open_inode(number, os.O_WRONLY, wait)
         try:
-            self._cut(fd, size, uid, wait=wait)
+            quota = self._quota(number, self._inodes.get(number) or _Inode(), wait=wait)
+            self._cut(fd, size, uid, quota=quota, wait=wait)
             attr = self._store.attr(fd)
         finally:
             self._store.close(fd)
@@ -306,7 +311,14 @@ class OpenFiles:
         if inode is None or inode.writers() == 0:  # no close will come that settles it
             self._report_dirty(number)
 
-    def _cut(self, fd: Fd, size: int, uid: int, *, told: bool = True, wait: bool) -> None:
+    def _cut(
+        self, fd: Fd, size: int, uid: int, *, told: bool = True, quota: tuple[Ledger | None, Holding],
+        wait: bool,
+    ) -> None:
+        with self._quotas.resizing(quota[0], fd, lambda attr: size, quota[1], wait=wait):
+            self._cut_it(fd, size, uid, told=told, wait=wait)
+
+    def _cut_it(self, fd: Fd, size: int, uid: int, *, told: bool, wait: bool) -> None:
         before = self._store.attr(fd)
         if size < before.size:
             # A file system clears what is left of the last block, in place, before it shortens the file: the
@@ -404,12 +416,21 @@ class OpenFiles:
             except NamespaceError as error:
                 _log.debug("a closed file cannot be read: %s", error)
         self._store.close(file.fd)
+        self._let_go(inode)
         if reading is not None:
             try:
                 if inode.writers() == 0:
                     self._settle(file.number, inode, reading)
             finally:
                 self._store.close(reading)
+
+    def _let_go(self, inode: _Inode) -> None:
+        """What the inode still used without a name, if nobody has it open any more."""
+        if not inode.files:
+            try:
+                inode.holding.release()
+            except NamespaceError as error:
+                _log.warning("what a removed file used is counted until this process ends: %s", error)
 
     def _settle(self, number: int, inode: _Inode, reading: Fd) -> None:
         """Nobody of ours can write now: record the hash, or tell the filler that there is work."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 
 import msgpack
@@ -188,18 +188,63 @@ class UploadArea:
         gone = b".gone-" + self.context.random.token(8).encode()
         with self.ending(upload_id):
             # Completed while we waited, and its worker died before it could put it aside?
-            upload, _ = self.open(bucket, key, upload_id)
-            upload.close()
-            self._move(upload_id.encode(), self._uploads, gone)
+            upload, info = self.open(bucket, key, upload_id)
+            try:
+                with self._given_back(upload, info.bucket):
+                    self._move(upload_id.encode(), self._uploads, gone)
+            finally:
+                upload.close()
         if self.context.durability is Durability.COMMIT:
             self.context.store.sync_dir(self._uploads)
         self._erase(self._uploads, gone)
 
     def _discard(self, upload_id: bytes) -> None:
         gone = b".gone-" + self.context.random.token(8).encode()
+        identity = self._identity(upload_id) if self.context.quotas.ledgers() else None
         with self.ending(upload_id.decode("ascii", "replace")):
-            self._move(upload_id, self._uploads, gone)
+            if identity is None:
+                self._move(upload_id, self._uploads, gone)
+            else:
+                upload = self._opened(upload_id.decode("ascii", "replace"))
+                try:
+                    with self._given_back(upload, identity.bucket):
+                        self._move(upload_id, self._uploads, gone)
+                finally:
+                    upload.close()
         self._erase(self._uploads, gone)
+
+    @contextmanager
+    def _given_back(self, upload: Upload, bucket: int) -> Iterator[None]:
+        """The block ends the upload: its parts use nothing of the bucket's quota any more."""
+        quotas = self.context.quotas
+        ledger = quotas.of_identity(bucket)
+        if ledger is None:
+            yield
+            return
+        with upload.still(), quotas.window(ledger, [0]):
+            parts = upload.part_sizes()
+            yield
+            if recorded(upload) is not None:  # its object may be there, and have freed them
+                ledger.want_recount()
+            else:
+                ledger.book(used=-sum(parts.values()), notes=dict.fromkeys(parts, 0))
+
+    def parts_of(self, bucket: int) -> dict[int, int]:
+        """What the parts of all uploads into the bucket use of its quota (`Upload.part_sizes`)."""
+        found: dict[int, int] = {}
+        for upload_id, identity in self.identities(self.live()):
+            if identity.bucket != bucket:
+                continue
+            try:
+                upload = self._opened(upload_id.decode("ascii", "replace"))
+            except UploadMissing:
+                continue  # ended meanwhile
+            try:
+                with upload.still():
+                    found.update(upload.part_sizes() if upload.present() else {})
+            finally:
+                upload.close()
+        return found
 
     def _move(self, upload_id: bytes, target: Fd, name: bytes) -> None:
         try:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from weka_mp.errors import (
@@ -33,11 +33,12 @@ from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.naming import Staged, check_conditions, reaffirm
 from weka_mp.namespace.objects.publishing import Target, publish_file
+from weka_mp.namespace.quotas.funds import Funds, no_funds
 from weka_mp.namespace.records.attribute import PartChecksums, PartSizes
 from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.namespace.uploads.assembling import assembled
 from weka_mp.namespace.uploads.completions import Completion, fingerprint, was_published
-from weka_mp.namespace.uploads.upload import DATA, RESULT, PartSession, StoredPart, Upload
+from weka_mp.namespace.uploads.upload import DATA, RESULT, PartFunds, PartSession, StoredPart, Upload
 from weka_mp.namespace.values import (
     UNCONDITIONAL,
     CompletedPart,
@@ -94,17 +95,33 @@ class CompletionRequest:
 def begin_part(
     area: UploadArea, bucket: BucketName, key: bytes, upload_id: str, number: int, size: int
 ) -> PartSession:
-    """`size` in bytes as the client declared it. Raises UploadMissing, BucketMissing, NoSpace."""
-    upload, _ = area.open(bucket, key, upload_id)
+    """`size` in bytes as the client declared it. Raises UploadMissing, BucketMissing, NoSpace,
+    QuotaExceeded.
+    """
+    upload, info = area.open(bucket, key, upload_id)
     try:
         with upload.under_way():
-            return _opened(upload, number, size)
+            paid = PartFunds(info.bucket, _funds(upload, info.bucket, number))
+            try:
+                paid.funds.cover(size)
+                return _opened(upload, number, size, paid)
+            except BaseException:
+                paid.funds.release()
+                raise
     except BaseException:
         upload.close()
         raise
 
 
-def _opened(upload: Upload, number: int, size: int) -> PartSession:
+def _funds(upload: Upload, bucket: int, number: int) -> Funds:
+    ledger = upload.context.quotas.of_identity(bucket)
+    if ledger is None:
+        return no_funds()
+    former = upload.part(number)
+    return Funds(ledger, former.size if former is not None else 0)
+
+
+def _opened(upload: Upload, number: int, size: int, paid: PartFunds) -> PartSession:
     store = upload.context.store
     slot_size = upload.slot_size(size) if size else 0
     fits = size and size <= slot_size and upload.part(number) is None
@@ -114,10 +131,10 @@ def _opened(upload: Upload, number: int, size: int) -> PartSession:
             upload.release(number)
         else:
             fd = create_concealed(store, upload.fd, DATA, os.O_RDWR, FILE_MODE)
-            return PartSession(upload, number, fd, DATA, (number - 1) * slot_size, slot=True)
+            return PartSession(upload, number, fd, DATA, (number - 1) * slot_size, slot=True, paid=paid)
     file = b"body-%d-%s" % (number, upload.context.random.token(8).encode())
     fd = create_concealed(store, upload.fd, file, os.O_RDWR | os.O_EXCL, FILE_MODE)
-    return PartSession(upload, number, fd, file, 0, slot=False)
+    return PartSession(upload, number, fd, file, 0, slot=False, paid=paid)
 
 
 def complete(area: UploadArea, request: CompletionRequest) -> CompletedUpload:
@@ -230,8 +247,9 @@ def _publish(
             size,
             staged.name if staged.directory == upload.fd else b"",
         )
-        with area.ending(request.upload_id):
-            published = _name(placing, upload, completion, target, staged, new, request.conditions)
+        with area.ending(request.upload_id), _freed_parts(upload, info.bucket) as funds:
+            place = _Place(placing, target, request.conditions, funds)
+            published = _name(place, upload, completion, staged, new)
             for change in published.changes:
                 effects.tell(change)
             reach(CrashPoint.UPLOAD_REMOVED)
@@ -252,14 +270,29 @@ def _check_beforehand(context: Context, request: CompletionRequest) -> None:
     check_conditions(request.conditions, None)
 
 
+@contextmanager
+def _freed_parts(upload: Upload, bucket: int) -> Iterator[Funds]:
+    """What all parts use of the bucket's quota ends with the object that is made of them."""
+    ledger = upload.context.quotas.of_identity(bucket)
+    if ledger is None:
+        yield no_funds()
+        return
+    with upload.still():
+        yield Funds(ledger, freed=upload.part_sizes())
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the object goes, for whom, on what conditions, and what is held for it of the bucket's quota."""
+
+    context: Context
+    target: Target
+    conditions: WriteConditions
+    funds: Funds
+
+
 def _name(
-    context: Context,
-    upload: Upload,
-    completion: Completion,
-    target: Target,
-    staged: Staged,
-    new: NewObject,
-    conditions: WriteConditions,
+    place: _Place, upload: Upload, completion: Completion, staged: Staged, new: NewObject
 ) -> Published:
     """Record the answer, then give the object its name."""
     if not upload.present():  # aborted while the parts were put together
@@ -267,13 +300,13 @@ def _name(
     try:
         upload.files.write(RESULT, completion.encode())
         reach(CrashPoint.RESULT_RECORDED)
-        return publish_file(context, target, staged, new, conditions)
+        return publish_file(place.context, place.target, staged, new, place.conditions, place.funds)
     except NamespaceError:
         with suppress(NamespaceError):
-            if not was_published(upload.context, target.bucket, upload, completion, died=False):
+            if not was_published(upload.context, place.target.bucket, upload, completion, died=False):
                 upload.files.remove(RESULT)
                 if staged.directory == upload.fd:  # it has its object record by now
-                    conceal(context.store, staged.fd)
+                    conceal(upload.context.store, staged.fd)
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,12 +18,14 @@ from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.objects.naming import discard_name
+from weka_mp.namespace.quotas.funds import Funds
+from weka_mp.namespace.quotas.keys import key_of_part
 from weka_mp.namespace.records.attribute import ContentHeaders
 from weka_mp.namespace.values import NewUpload, UploadInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Fd
 
-__all__ = ["ASSEMBLED", "DATA", "INFO", "RESULT", "PartSession", "StoredPart", "Upload"]
+__all__ = ["ASSEMBLED", "DATA", "INFO", "RESULT", "PartFunds", "PartSession", "StoredPart", "Upload"]
 
 INFO, DATA, ASSEMBLED, RESULT = b"info", b"data", b"object", b"result"
 _SLOT_SIZE, _SEALED, _PART = b"slot-size", b"sealed", b"part-"
@@ -140,6 +142,16 @@ class Upload:
         except NotFound:
             return False
 
+    def part_sizes(self) -> dict[int, int]:
+        """Bytes of each part that is on record, as recounts of a quota count them (`key_of_part`)."""
+        found = ((number, self.part(number)) for number in self.part_numbers())
+        return {key_of_part(self.upload_id, number): part.size for number, part in found if part is not None}
+
+    def still(self) -> AbstractContextManager[None]:
+        """Within it no part is entered, and the upload does not end: what its parts use is one number."""
+        home = self.context.store.attr(self._home).ino
+        return self.context.locks.hold([(home, b"parts/" + self.upload_id.encode())])
+
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """Within it the files of an upload that ends meanwhile are not just missing: raises UploadMissing."""
@@ -154,11 +166,22 @@ class Upload:
         self.context.store.close(self.fd)
 
 
+@dataclass(frozen=True, slots=True)
+class PartFunds:
+    """What a part on its way in holds of the quota of the bucket with this identity."""
+
+    bucket: int
+    funds: Funds
+
+
 class PartSession:
     """One part being written; nothing of it counts before `commit`. Used by one thread at a time."""
 
-    def __init__(self, upload: Upload, number: int, fd: Fd, file: bytes, base: int, slot: bool) -> None:
+    def __init__(
+        self, upload: Upload, number: int, fd: Fd, file: bytes, base: int, *, slot: bool, paid: PartFunds
+    ) -> None:
         self.fd = fd
+        self._paid = paid
         self.base = base
         self._upload = upload
         self._number = number
@@ -168,7 +191,8 @@ class PartSession:
         self._open = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append to what was written so far."""
+        """Append to what was written so far. Raises QuotaExceeded, NoSpace."""
+        self._paid.funds.cover(self._written + len(data))
         self._upload.context.store.write(self.fd, data, self.base + self._written)
         self._written += len(data)
 
@@ -186,7 +210,9 @@ class PartSession:
         return self._upload.context.store.read(self.fd, wanted, self.base + offset) if wanted > 0 else b""
 
     def commit(self, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
-        """Make it part `number`, durably. Raises UploadMissing when the upload ended meanwhile."""
+        """Make it part `number`, durably. Raises UploadMissing when the upload ended meanwhile,
+        QuotaExceeded.
+        """
         context = self._upload.context
         reach(CrashPoint.PART_WRITTEN)
         with self._upload.under_way():
@@ -195,6 +221,20 @@ class PartSession:
     def _record(self, context: Context, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
         if context.durability is Durability.COMMIT:
             context.store.sync_file(self.fd)
+        ledger = context.quotas.of_identity(self._paid.bucket)
+        if ledger is None:
+            return self._enter(context, md5, checksums)
+        with self._upload.still(), context.quotas.window(ledger, [self._number]):
+            former = self._upload.part(self._number)
+            before = former.size if former is not None else 0
+            most = max(0, self._written - before)
+            with context.quotas.spending(ledger, most, self._paid.funds) as spent:
+                part = self._enter(context, md5, checksums)
+                key = key_of_part(self._upload.upload_id, self._number)
+                spent.really(part.size - before, {key: part.size})
+        return part
+
+    def _enter(self, context: Context, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
         if not self._upload.present():
             raise UploadMissing(subject=self._upload.upload_id)
         former = self._upload.part(self._number)
@@ -214,6 +254,7 @@ class PartSession:
 
     def abort(self) -> None:
         """Give everything back. May be called again, and after `commit`."""
+        self._paid.funds.release()
         if not self._open:
             return
         # Not there any more: the whole upload was aborted meanwhile.
