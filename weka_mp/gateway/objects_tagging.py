@@ -18,9 +18,9 @@ _SEEING: Final = op.GetObjectTagging.permission
 
 
 def get_object_tagging(context: Context, operation: op.GetObjectTagging) -> Reply:
-    """All tags; an empty set for an object without. Raises NamespaceError."""
+    """All tags by their keys; an empty set for an object without. Raises NamespaceError."""
     info = context.namespace.head_object(operation.bucket, operation.key)
-    return xml_reply(tagging(info.tags.items()))
+    return xml_reply(tagging(sorted(info.tags.items())))
 
 
 def put_object_tagging(context: Context, operation: op.PutObjectTagging) -> Reply:
