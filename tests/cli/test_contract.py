@@ -78,7 +78,7 @@ NO_TABLE = {
     "completion": "a script", "s3 policy show": "a policy", "s3 bucket policy get-json": "a policy",
     "security tls download": "a certificate", "user generate-token": "a token",
     **dict.fromkeys(("s3 cluster create", "s3 cluster add", "s3 cluster update", "s3 cluster destroy",
-                     "s3 cluster remove", "s3 cluster containers", "s3 log-level get", "s3 log-level set"),
+                     "s3 cluster remove", "s3 cluster containers"),
                     "why it is not here"),
     "s3 policy attach": "a sentence", "s3 policy detach": "a sentence",
     "s3 bucket posix": "a word", "s3 bucket lifecycle-rule add": "the id of the rule",
@@ -88,7 +88,7 @@ NO_TABLE = {
 SILENT = {
     "nfs export remove", "smb share remove", "smb user add", "smb user remove", "user add", "user update",
     "user passwd", "user delete", "user logout", "user revoke-tokens", "s3 policy create", "s3 policy add",
-    "s3 cluster audit-webhook enable", "s3 cluster audit-webhook disable",
+    "s3 log-level set", "s3 cluster audit-webhook enable", "s3 cluster audit-webhook disable",
     "s3 policy remove", "s3 service-account remove", "s3 bucket create", "s3 bucket destroy",
     "s3 bucket quota set", "s3 bucket quota unset",
     "s3 bucket policy set", "s3 bucket policy set-custom", "s3 bucket policy unset",

@@ -212,7 +212,13 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert workers == json.loads(ok("s3", "cluster", "status", "-J"))
     assert [worker["status"] for worker in workers] in ([], ["Online"])
     assert "weka-mp serve" in refused("s3", "cluster", "create", "default", ".config_fs", "--port", "9000")
-    assert "--log-level" in refused("s3", "log-level", "get")
+    if workers:
+        ok("s3", "log-level", "set", "DEBUG")
+        assert json.loads(ok("s3", "log-level", "get", "-J")) == [{"level": "debug"}]
+        ok("s3", "log-level", "set", "info")
+    else:
+        assert "--log-level" in refused("s3", "log-level", "get")
+        assert "--log-level" in refused("s3", "log-level", "set", "debug")
     refused("events", "--type", "Nothing")
     return {"made": made["Secret-Key"], "temporary": keys_of(temporary)["Secret-Key"], "token": token}
 
@@ -256,7 +262,13 @@ OPTIONS = {
     "user whoami": WHERE | TABLE,
     "user revoke-tokens": WHERE,
     "user generate-token": WHERE | {"--access-token-timeout"},
-    "s3 bucket create": WHERE | {"--policy", "--policy-json", "--existing-path", "--fs-name"},
+    "s3 bucket create": WHERE | {"--policy", "--policy-json", "--existing-path", "--fs-name", "--hard-quota"},
+    "s3 bucket quota set": WHERE,
+    "s3 bucket quota unset": WHERE,
+    "s3 bucket lifecycle-rule add": WHERE | {"--prefix", "--tags"},
+    "s3 bucket lifecycle-rule list": WHERE | TABLE,
+    "s3 bucket lifecycle-rule remove": WHERE,
+    "s3 bucket lifecycle-rule reset": WHERE,
     "s3 bucket list": WHERE | TABLE,
     "s3 bucket destroy": WHERE | {"--unlink"},
     "s3 explain": WHERE | TABLE | {"--encoded", "--source-ip", "--secure", "--condition"},
@@ -272,8 +284,8 @@ OPTIONS = {
     "s3 cluster audit-webhook show": WHERE | TABLE,
     **{f"s3 cluster {name}": set() for name in (
         "create", "add", "update", "destroy", "remove", "containers")},
-    "s3 log-level get": set(),
-    "s3 log-level set": set(),
+    "s3 log-level get": WHERE | TABLE,
+    "s3 log-level set": WHERE,
     "user login": WHERE | TABLE | {"--path"},
     "user logout": {"--path"},
     "s3 policy list": WHERE | TABLE | {"--users"},

@@ -8,6 +8,7 @@ from weka_mp.cli.administration import Where, place, session, where_options
 from weka_mp.cli.refusals import Refusal
 from weka_mp.cli.secret_input import read_secret
 from weka_mp.cli.tables import TableOptions, print_table, table_options
+from weka_mp.control.cluster_verbs import LOG_LEVELS
 from weka_mp.control.not_built import NOT_BUILT
 
 __all__ = ["cluster", "log_level"]
@@ -80,7 +81,25 @@ def show(where: Where, table: TableOptions) -> None:
 
 @click.group("log-level")
 def log_level() -> None:
-    """How much the service logs: an option of its start."""
+    """How much the running service logs, until it stops: its option --log-level is for its start."""
+
+
+@log_level.command("get")
+@where_options
+@table_options
+def get_level(where: Where, table: TableOptions) -> None:
+    """Show the least severe level that is logged now."""
+    with session(where) as reached:
+        print_table(("level",), [reached.ask("GET", place("s3", "debug"))], table)
+
+
+@log_level.command("set")
+@click.argument("level", type=click.Choice(LOG_LEVELS, case_sensitive=False))
+@where_options
+def set_level(level: str, where: Where) -> None:
+    """Log this level and what is more severe, in every process of the service."""
+    with session(where) as reached:
+        reached.ask("POST", place("s3", "debug"), {"level": level.lower()})
 
 
 def _refused(name: str, method: str, path: str) -> click.Command:
@@ -100,5 +119,3 @@ for _name, _method, _path in (
     ("destroy", "DELETE", "/s3"), ("remove", "DELETE", "/s3"), ("containers", "POST", "/s3/containers"),
 ):  # fmt: skip
     cluster.add_command(_refused(_name, _method, _path))
-for _name, _method in (("get", "GET"), ("set", "POST")):
-    log_level.add_command(_refused(_name, _method, "/s3/debug"))

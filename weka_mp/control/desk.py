@@ -75,13 +75,15 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """content: `data`, or `error` (a line for people) and `code` (the error's name). changes: what the mounts
-    must forget before it is given. retold: what other processes of a service are to be told before that.
+    must forget before it is given. retold: what other processes of a service are to be told before that, and
+    retold_with: the argument.
     """
 
     status: HTTPStatus
     content: Mapping[str, object] = field(repr=False)
     changes: Changes = ()
     retold: str | None = None
+    retold_with: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Changed:
     data: Any
     changes: Changes = ()
     retold: str | None = None
+    retold_with: object = None
 
 
 @dataclass(frozen=True, slots=True)

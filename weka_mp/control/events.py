@@ -35,6 +35,7 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("DELETE", "/lockoutConfig"): "LockoutConfigUpdated",
     ("PUT", "/tls"): "TLSSet",
     ("DELETE", "/tls"): "TLSUnset",
+    ("POST", "/s3/debug"): "S3ClusterUpdated",
     ("POST", "/s3/auditWebhook/enable"): "S3AuditWebhookEnabledEvent",
     ("POST", "/s3/auditWebhook/disable"): "S3AuditWebhookDisabledEvent",
     ("POST", "/s3/policies"): "S3CreateIAMPolicyEvent",

@@ -98,6 +98,8 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute("GET", "/events/describe", Verb.LIST_EVENTS, events.list_types),
     IdentityRoute("GET", "/s3", Verb.SHOW_CLUSTER, cluster_verbs.show_cluster),
     IdentityRoute("GET", "/s3/containersAreReady", Verb.SHOW_CLUSTER, cluster_verbs.are_ready),
+    IdentityRoute("GET", "/s3/debug", Verb.SHOW_CLUSTER, cluster_verbs.show_log_level),
+    IdentityRoute("POST", "/s3/debug", Verb.CHANGE_LOG, cluster_verbs.set_log_level, ("level",)),
     IdentityRoute("GET", "/s3/auditWebhook", Verb.SHOW_AUDIT, audit_verbs.show_webhook),
     IdentityRoute(
         "POST", "/s3/auditWebhook/enable", Verb.CHANGE_AUDIT, audit_verbs.enable_webhook,
@@ -224,4 +226,5 @@ def answer(desk: Desk, question: Question, route: IdentityRoute, named: Mapping[
         return failure(error)
     changed = found if isinstance(found, Changed) else Changed(found)
     events.tell(desk, question, route.path, caller, named, changed.data)
-    return Answer(route.status, {"data": changed.data}, changed.changes, changed.retold)
+    content = {"data": changed.data}
+    return Answer(route.status, content, changed.changes, changed.retold, changed.retold_with)

@@ -11,7 +11,6 @@ __all__ = ["NOT_BUILT", "refusal"]
 _PREFIX: Final = "/api/v2"
 _OPTIONS: Final = "what it says is said by the options of `weka-mp serve`, and lasts as long as the service"
 _ALONE: Final = "there are no containers beside the one service"
-_LOGS: Final = "the level of the log is the option --log-level of `weka-mp serve`"
 
 NOT_BUILT: Final[Mapping[tuple[str, str], str]] = {
     ("POST", "/s3"): _OPTIONS,
@@ -19,8 +18,6 @@ NOT_BUILT: Final[Mapping[tuple[str, str], str]] = {
     ("DELETE", "/s3"): _OPTIONS,
     ("POST", "/s3/containers"): _ALONE,
     ("DELETE", "/s3/containers"): _ALONE,
-    ("GET", "/s3/debug"): _LOGS,
-    ("POST", "/s3/debug"): _LOGS,
 }
 """(method, path behind ``/api/v2``) → why. Who builds one takes its row away."""
 

@@ -40,6 +40,7 @@ class Verb(enum.Enum):
     CHANGE_TLS = "change the certificate of TLS"
     LIST_EVENTS = "list events"
     SHOW_CLUSTER = "see how S3 is served"
+    CHANGE_LOG = "change how much is logged"
     SHOW_AUDIT = "see the audit webhook"
     CHANGE_AUDIT = "change the audit webhook"
 
@@ -70,6 +71,7 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_TLS: _CLUSTER,
     Verb.LIST_EVENTS: _LOOKERS,
     Verb.SHOW_CLUSTER: _LOOKERS,
+    Verb.CHANGE_LOG: _CLUSTER,
     Verb.SHOW_AUDIT: _LOOKERS,
     Verb.CHANGE_AUDIT: _CLUSTER,
 }

@@ -14,9 +14,15 @@ from types import TracebackType
 
 from weka_mp.observe.records import formatter, from_line, to_line
 
-__all__ = ["LogSink", "PipeHandler", "configure_child", "configure_main"]
+__all__ = [
+    "LOG_LEVEL", "LogSink", "PipeHandler", "configure_child", "configure_main", "current_level",
+    "set_level",
+]  # fmt: skip
 
 log = logging.getLogger("weka_mp")
+
+LOG_LEVEL = "log-level"
+"""What every process of a service answers to, with a level: log records of it and more severe ones."""
 
 _STDERR = 2
 
@@ -90,13 +96,23 @@ def configure_main(
     return LogSink(handler)
 
 
+def set_level(level: str) -> None:
+    """Log records of this level and more severe ones from now on."""
+    log.setLevel(level.upper())
+
+
+def current_level() -> str:
+    """The least severe level that is logged, in lower case."""
+    return logging.getLevelName(log.getEffectiveLevel()).lower()
+
+
 def _install(handler: logging.Handler, level: str) -> None:
     root = logging.getLogger()
     for former in list(root.handlers):
         root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)  # libraries
-    log.setLevel(level.upper())
+    set_level(level)
     logging.raiseExceptions = False  # a full disk under the log must not end a request
     logging.logThreads = logging.logMultiprocessing = False  # no record of ours names them
     sys.excepthook = _uncaught

@@ -23,7 +23,7 @@ import trio
 from weka_mp import kernels
 from weka_mp.errors import NamespaceError
 from weka_mp.ipc.peers import Handler, Peer, PeerGone
-from weka_mp.observe.logs import configure_child
+from weka_mp.observe.logs import LOG_LEVEL, configure_child, set_level
 from weka_mp.observe.metrics import snapshot
 from weka_mp.supervise import record_metrics
 from weka_mp.supervise.thread_link import LinkThread
@@ -89,7 +89,7 @@ def main() -> int:
     record_metrics.register()
     module = importlib.import_module(KINDS[kind])
     if hasattr(module, "main_blocking"):
-        link = LinkThread(plan["control_fd"], {"metrics": _metrics})
+        link = LinkThread(plan["control_fd"], {"metrics": _metrics, LOG_LEVEL: _log_level})
         link.start()
         try:
             status: int = module.main_blocking(plan, link)
@@ -102,7 +102,7 @@ def main() -> int:
 async def _serve(run: Main, plan: dict[str, Any]) -> int:
     sock = trio.socket.fromfd(plan["control_fd"], trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     os.close(plan["control_fd"])
-    peer = Peer(trio.SocketStream(sock), {"metrics": _metrics, "alive": _alive})
+    peer = Peer(trio.SocketStream(sock), {"metrics": _metrics, "alive": _alive, LOG_LEVEL: _log_level})
     link = ChildLink(peer)
     status = 0
     async with trio.open_nursery() as nursery:
@@ -136,6 +136,11 @@ def _reason(error: Exception) -> str:
 
 async def _metrics(args: object) -> object:
     return snapshot()
+
+
+async def _log_level(args: object) -> object:
+    set_level(str(args))
+    return None
 
 
 async def _alive(args: object) -> object:

@@ -82,6 +82,7 @@ class Keeper:
         self.restarts = 0
         self.child: Child | None = None
         self.ready = False
+        self.changed: dict[str, object] = {}  # of the plan, for successors
         self._ready_event = trio.Event()
         self._ended_event = trio.Event()
         self._relay = relay
@@ -146,7 +147,7 @@ class Keeper:
             child = start_child(
                 self.spec.module,
                 self.spec.kind,
-                self.spec.plan,
+                {**self.spec.plan, **self.changed},
                 handlers={**self.spec.handlers, **self._own_handlers(was_ready)},
                 pass_fds=self.spec.pass_fds,
             )

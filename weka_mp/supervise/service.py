@@ -18,6 +18,7 @@ from weka_mp.errors import NamespaceError, NotSupported
 from weka_mp.identity.errors import IdentityError
 from weka_mp.ipc.peers import CallTimeout, PeerGone, RemoteFailure
 from weka_mp.namespace import Namespace
+from weka_mp.observe.logs import LOG_LEVEL, current_level, set_level
 from weka_mp.observe.metrics import exposition, snapshot
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise import mounts
@@ -132,6 +133,7 @@ class RunningService:
         return {
             "version": weka_mp.__version__,
             "pid": os.getpid(),
+            "log_level": current_level(),
             "store": views.store,
             "store_id": self._namespace.store_id,
             "s3": None if views.s3 is None else f"{views.scheme}://{views.s3}",
@@ -183,22 +185,27 @@ class RunningService:
         found = await trio.to_thread.run_sync(answer)
         await self._invalidator.publish(found.changes)
         if found.retold is not None:
-            await self._tell_all(found.retold)
+            await self._tell_all(found.retold, found.retold_with)
         return found
 
-    async def _tell_all(self, verb: str) -> None:
+    async def _tell_all(self, verb: str, args: object) -> None:
         """Have every process that knows the verb look at what was changed. One that does not answer finds out
         by itself; one that dies, at its next start.
         """
+        everybody = verb == LOG_LEVEL
+        if everybody:
+            set_level(str(args))
+            for keeper in self._keepers:
+                keeper.changed["log_level"] = args
 
         async def tell(keeper: Keeper) -> None:
             if keeper.peer is not None:
                 with suppress(PeerGone, CallTimeout, RemoteFailure):
-                    await keeper.peer.call(verb, timeout=_TELL_SECONDS)
+                    await keeper.peer.call(verb, args, timeout=_TELL_SECONDS)
 
         async with trio.open_nursery() as nursery:
             for keeper in self._keepers:
-                if keeper.spec.kind in _AUDITING:
+                if everybody or keeper.spec.kind in _AUDITING:
                     nursery.start_soon(tell, keeper)
 
     def start_fill(self, bucket: BucketName, prefix: bytes) -> int:

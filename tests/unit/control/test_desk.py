@@ -40,6 +40,7 @@ class Office:
     def __init__(self, namespace: Namespace, folder: Path, clock: FixedClock) -> None:
         self.clock = clock
         self.desk: Desk = open_desk(namespace, "/nowhere", str(folder / "state"), ROOT)
+        self.desk.service = lambda: {"log_level": "info"}  # as if it ran
 
     def ask(
         self, method: str, path: str, body: dict[str, object] | None = None, *, token: str = "",
@@ -86,6 +87,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "PUT /login/password": {"password": PASSWORD},
         "PUT /lockoutConfig": {"failed_attempts": 6},
         "PUT /tls": {"certificate": GIVEN.pem, "private_key": key_pem(GIVEN.key)},
+        "POST /s3/debug": {"level": "debug"},
         "POST /s3/auditWebhook/enable": {"endpoint": "https://h.example/", "auth_token": "T"},
         "POST /s3/policies": {"policy_name": "new", "policy_file_content": POLICY},
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
@@ -101,6 +103,16 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
     }
     path = path.replace("{bucket}", "victims")
     return path.replace("{key}", "AKIA" + "A" * 16), bodies.get(f"{route.method} {route.path}", {})
+
+
+def test_the_level_of_the_log_is_that_of_a_running_service(office: Office) -> None:
+    assert office.root("GET", "/s3/debug") == {"level": "info"}
+    done = office.ask("POST", "/s3/debug", {"level": "DEBUG"}, trusted=True)
+    assert (done.status, done.retold, done.retold_with) == (200, "log-level", "debug")
+    assert office.ask("POST", "/s3/debug", {"level": "loud"}, trusted=True).status == 400
+    office.desk.service = None
+    for method, body in (("GET", {}), ("POST", {"level": "debug"})):
+        assert office.ask(method, "/s3/debug", body, trusted=True).status == 404
 
 
 @pytest.mark.parametrize("role", list(Role))

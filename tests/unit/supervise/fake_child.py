@@ -7,6 +7,7 @@ from typing import Any
 
 import trio
 
+from weka_mp.observe.logs import current_level
 from weka_mp.supervise import child
 
 
@@ -24,7 +25,11 @@ async def main(plan: dict[str, Any], link: child.ChildLink) -> None:
     async def repeat(args: object) -> object:
         return [plan["mode"], args, os.getppid(), os.environ.get("WEKA_MP_ROOT_SECRET_KEY"), os.getcwd()]
 
+    async def level(args: object) -> object:
+        return current_level()
+
     link.answer("repeat", repeat)
+    link.answer("level", level)
     await link.ready()
     if mode == "stubborn":
         await trio.sleep_forever()

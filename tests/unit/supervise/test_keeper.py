@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from weka_mp.ipc.peers import CallTimeout, Peer, RemoteFailure
+from weka_mp.observe.logs import LOG_LEVEL
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed, ask_link
 
 ROOT = Path(__file__).parents[3]
@@ -76,6 +77,24 @@ async def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
             assert (await peer.call("repeat", 2))[1] == 2  # type: ignore[index]
             assert bench.keeper.restarts == expected
         await bench.keeper.stop()
+
+
+async def test_the_level_of_the_log_changes_in_the_child_and_in_its_successor(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "good")
+    keeper = bench.keeper
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keeper.run)
+        former, peer = keeper.child, await keeper.wait_ready()
+        assert former is not None
+        assert await peer.call("level") == "info"
+        await peer.call(LOG_LEVEL, "debug")
+        assert await peer.call("level") == "debug"
+        keeper.changed["log_level"] = "error"
+        former.signal(signal.SIGKILL)
+        while keeper.child is former:
+            await trio.sleep(0.01)
+        assert await (await keeper.wait_ready()).call("level") == "error"
+        await keeper.stop()
 
 
 async def test_what_an_ended_child_left_is_cleared_before_its_successor_starts(tmp_path: Path) -> None:
