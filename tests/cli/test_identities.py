@@ -333,7 +333,7 @@ def test_the_commands_have_exactly_these_options_and_say_what_they_do() -> None:
 
 
 def test_a_password_that_is_not_in_the_environment_is_read(terminal: Terminal) -> None:
-    terminal.ok("user", "add", "ann", "s3", typed=f"{PASSWORD}\n")
+    terminal.ok("user", "add", "ann", "S3", typed=f"{PASSWORD}\n")
     who = ("user", "whoami", "--no-header", "-o", "username")
     assert terminal.ok(*who, typed=f"{PASSWORD}\n", WEKA_MP_USERNAME="ann").strip() == "ann"
     assert "Password of ann: an empty" in terminal.refused(*who, WEKA_MP_USERNAME="ann")

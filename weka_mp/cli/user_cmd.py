@@ -19,7 +19,7 @@ _COLUMNS = (
     "username", "role", "account", "posix_uid", "posix_gid", "posix_groups", "s3_policy", "iam_policies",
 )
 _MISSING = "weka-mp user list shows who there is"
-_role = click.Choice([role.value for role in Role])
+_role = click.Choice([role.value for role in Role], case_sensitive=False)
 _uid = click.option("--posix-uid", type=int, metavar="UID", help="Owner of what an s3 user makes.")
 _gid = click.option("--posix-gid", type=int, metavar="GID", help="Its group.")
 
