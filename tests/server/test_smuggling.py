@@ -123,7 +123,9 @@ def test_a_method_without_a_body_may_have_one_and_what_follows_is_the_next(endpo
         with endpoint.connect() as sock:
             buffer = bytearray()
             sock.sendall(start + hidden + signed("GET", "/bucket/none"))
-            assert read_answer(sock, buffer, head_only=method == b"HEAD").status == 403
+            # A browser's question without an origin is none.
+            refusal = 400 if method == b"OPTIONS" else 403
+            assert read_answer(sock, buffer, head_only=method == b"HEAD").status == refusal
             assert read_answer(sock, buffer).code == "NoSuchKey"
     assert stored() == []
 
