@@ -35,6 +35,7 @@ class AuditFile:
         self._keep = keep
         self._fd: int | None = None
         self._resting_until = 0.0  # in monotonic seconds, after a failure
+        self._unrotated_until = 0.0  # the same of a rotation that failed
         self._untold = 0
         self.written = 0
         self.dropped = 0
@@ -80,9 +81,21 @@ class AuditFile:
         if written < len(line):
             os.write(self._fd, b"\n")  # a disk that is full: the next line begins anew
             raise OSError("the disk is full")
-        if self._max_size and os.lseek(self._fd, 0, os.SEEK_CUR) >= self._max_size:
-            self._rotate()
+        if self._max_size and time.monotonic() >= self._unrotated_until:
+            self._rotate_when_large()
         return True
+
+    def _rotate_when_large(self) -> None:
+        """A file that cannot be rotated goes on being written: no event is worth less than its size."""
+        assert self._fd is not None
+        try:
+            if os.lseek(self._fd, 0, os.SEEK_CUR) >= self._max_size:
+                self._rotate()
+                self._unrotated_until = 0.0
+        except OSError as error:
+            if not self._unrotated_until:
+                log.error("%s cannot be rotated and grows: %s", self._path, error)
+            self._unrotated_until = time.monotonic() + _RETRY_SECONDS
 
     def _rotate(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

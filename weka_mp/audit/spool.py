@@ -123,7 +123,10 @@ class SpoolWriter:
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         name = f"{self._clock.now_ns():020d}-{self._random.token(4)}{suffix}"
         staged = os.path.join(self._directory, STAGED_PREFIX + name)
-        fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        if suffix == EVENTS_SUFFIX:
+            flags |= os.O_APPEND  # a line stands behind the last whole one, also after half a one was cut off
+        fd = os.open(staged, flags, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.rename(staged, os.path.join(self._directory, name))

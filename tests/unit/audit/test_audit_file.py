@@ -93,6 +93,24 @@ def test_a_disk_that_is_full(
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
+def test_regression_a_file_that_cannot_be_rotated_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its directory may not be the service's to change."""
+    path = tmp_path / "audit"
+    (tmp_path / "audit.lock").mkdir()
+    file = AuditFile(str(path), max_size=6, keep=1)
+    assert all(file.append(b"%d\n" % number) for number in range(10, 20))
+    assert (file.written, file.dropped) == (10, 0)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    (tmp_path / "audit.lock").rmdir()
+    file._unrotated_until = 1e-9
+    assert file.append(b"20\n")
+    assert file.append(b"21\n")
+    file.close()
+    assert (lines(tmp_path / "audit.1"), lines(path)) == ([*range(10, 21)], [21])
+
+
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     """Whoever may write the directory must not have us write elsewhere."""
     target = tmp_path / "passwd"

@@ -250,6 +250,22 @@ def test_a_disk_that_is_full(make: Make, spool: Path, monkeypatch: pytest.Monkey
     writer.close()
 
 
+def test_regression_the_line_after_half_a_line_stands_where_that_began(
+    make: Make, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking half a line back moves the end of the file; the writer has to follow it."""
+    writer = make()
+    writer.append(line(1))
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: write(fd, data[: len(data) // 2]))
+        assert not writer.append(line(2))
+    assert writer.append(line(3))
+    assert drain(SpoolReader(str(spool))) == [1, 3]
+    assert (writer.written, writer.dropped) == (2, 1)
+    writer.close()
+
+
 WRITER = """
 import sys
 from tests.unit.audit.kit import DEPLOYMENT, call

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -242,6 +245,67 @@ def test_a_file_without_a_name_counts_until_it_is_closed(doors: Doors, door: str
     assert doors.used() == 30 == doors.truth()
     doors.close_file(handle)
     assert doors.used() == 0 == doors.truth()
+
+
+def test_regression_a_cut_before_the_mount_knows_that_the_name_is_gone(doors: Doors) -> None:
+    """What was replaced over S3 is held as it was before the cut, and given back as it is after it."""
+    for name in ("a", "other"):
+        doors.write(f"bucket/{name}", 40)
+    kept, handle = doors.open("bucket/other"), doors.open("bucket/a")
+    doors.unlink("bucket/other")
+    doors.namespace.delete_object(BUCKET, b"a")
+    number = doors.tree.files.get(handle).number
+    doors.tree.resize(number, 10, handle, ME, wait=True)
+    assert doors.used() == 50 == doors.truth()
+    doors.tree.removed_elsewhere(number)
+    assert doors.used() == 50
+    doors.close_file(handle)
+    assert doors.used() == 40 == doors.truth()
+    doors.close_file(kept)
+    assert doors.used() == 0
+
+
+def test_regression_two_that_learn_at_once_that_a_name_is_gone_count_it_once(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that writes, and the loop that hears it from S3."""
+    doors.write("bucket/a", 40)
+    handle = doors.open("bucket/a")
+    number = doors.tree.files.get(handle).number
+    doors.namespace.delete_object(BUCKET, b"a")
+    both, book = threading.Barrier(2), ledger_file.Ledger.book
+
+    def slow(ledger: ledger_file.Ledger, **change: Any) -> None:
+        if change.get("held") == 40:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.2)
+        book(ledger, **change)
+
+    monkeypatch.setattr(ledger_file.Ledger, "book", slow)
+    in_threads(
+        lambda: doors.tree.removed_elsewhere(number), lambda: doors.write_at(handle, 40, 5)
+    )
+    assert doors.used() == 45 == doors.truth()
+    doors.close_file(handle)
+    assert doors.used() == 0
+
+
+@pytest.mark.parametrize("size", [10, 60])
+def test_regression_a_file_that_nobody_has_open_holds_nothing_when_it_is_cut(doors: Doors, size: int) -> None:
+    """One without a name that is reached by a descriptor of O_PATH."""
+    for name in ("a", "other"):
+        doors.write(f"bucket/{name}", 40)
+    handle = doors.open("bucket/other")
+    doors.unlink("bucket/other")
+    number = doors.number("bucket/a")
+    doors.unlink("bucket/a")
+    doors.tree.resize(number, size, None, ME, wait=True)
+    assert doors.used() == 40 == doors.truth()
+    again, _ = doors.tree.files.open(number, os.O_RDWR, 0, truncate=True, wait=True)
+    assert doors.used() == 40 == doors.truth()
+    doors.close_file(again.handle)
+    doors.close_file(handle)
+    assert doors.used() == 0
 
 
 def test_another_open_of_it_keeps_it_counted(doors: Doors) -> None:

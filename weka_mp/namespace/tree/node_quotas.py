@@ -8,6 +8,7 @@ in the buckets with quotas, which a caller that may not wait is spared.
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
@@ -38,25 +39,39 @@ class _Found(Exception):
 
 
 class Holding:
-    """What the open files of one inode use when it has no name any more: counted until they are closed."""
+    """What the open files of one inode use when it has no name any more: counted until they are closed.
 
-    __slots__ = ("amount", "ledger")
+    Thread-safe: that a name is gone is learned by who writes and by who is told of it, in no order. So what
+    is told here is how large the file is, and never by how much it grew.
+    """
+
+    __slots__ = ("_lock", "amount", "ledger")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.ledger: Ledger | None = None
         self.amount = 0
 
     def lost_its_name(self, ledger: Ledger, attr: Attr) -> None:
         """Once: whoever took the name away gave back what it used."""
-        if self.ledger is None:
-            ledger.book(held=attr.size, forced=True)
-            self.ledger, self.amount = ledger, attr.size
+        with self._lock:
+            if self.ledger is None:
+                ledger.book(held=attr.size, forced=True)
+                self.ledger, self.amount = ledger, attr.size
+
+    def becomes(self, size: int, *, forced: bool) -> None:
+        """It has lost its name, and is to be so large. Raises QuotaExceeded unless it is `forced`."""
+        with self._lock:
+            if self.ledger is not None and size != self.amount:
+                self.ledger.book(held=size - self.amount, forced=forced)
+                self.amount = size
 
     def release(self) -> None:
         """The last of them was closed."""
-        if self.ledger is not None:
-            ledger, self.ledger = self.ledger, None
-            ledger.book(held=-self.amount)
+        with self._lock:
+            if self.ledger is not None:
+                ledger, self.ledger = self.ledger, None
+                ledger.book(held=-self.amount)
 
 
 def _same(before: Ledger | None, after: Ledger | None) -> Ledger | None:
@@ -232,24 +247,21 @@ class NodeQuotas:
             size = wanted(before)
             growth = size - before.size
             if growth > 0:
-                self._book(ledger, before, growth, holding)
+                self._book(ledger, before, size, holding, booked=before.size)
             try:
                 yield
             finally:
                 # What came of it, should it have failed half-way.
-                booked = max(growth, 0)
-                after = self._store.attr(fd)
-                change = after.size - before.size - booked
-                if change:
-                    self._book(ledger, after, change, holding, forced=True)
+                after, booked = self._store.attr(fd), max(before.size, size)
+                if after.size != booked:
+                    self._book(ledger, after, after.size, holding, booked=booked, forced=True)
 
     def _book(
-        self, ledger: Ledger, attr: Attr, growth: int, holding: Holding, *, forced: bool = False
+        self, ledger: Ledger, attr: Attr, size: int, holding: Holding, *, booked: int, forced: bool = False
     ) -> None:
+        """Count `size` bytes instead of `booked`; attr: as it is now."""
         if attr.nlink:
-            size = attr.size if forced else attr.size + growth
-            ledger.book(used=growth, forced=forced, notes={key_of_file(attr): size})
+            ledger.book(used=size - booked, forced=forced, notes={key_of_file(attr): size})
             return
         holding.lost_its_name(ledger, attr)
-        ledger.book(held=growth, forced=forced)
-        holding.amount += growth
+        holding.becomes(size, forced=forced)

@@ -136,8 +136,7 @@ class OpenFiles:
         fd = self._open_inode(number, access, wait)
         try:
             if truncate and access != os.O_RDONLY:
-                inode = self._inodes.get(number)
-                self._cut(fd, 0, uid, quota=self._quota(number, inode or _Inode(), wait=wait), wait=wait)
+                self._cut(number, fd, 0, uid, wait=wait)
             attr = self._store.attr(fd)
             if not stat.S_ISREG(attr.mode):
                 raise IsDirectory("not a regular file")
@@ -295,14 +294,12 @@ class OpenFiles:
         file = self._files.get(handle) if handle is not None else None
         if file is not None and file.writable:
             with self._awake(file, wait):
-                quota = self._quota(number, self._inodes[number], wait=wait)
-                self._cut(file.fd, size, uid, told=not file.unseen, quota=quota, wait=wait)
+                self._cut(number, file.fd, size, uid, told=not file.unseen, wait=wait)
                 self._truncated(number, self._store.attr(file.fd))
             return
         fd = self._open_inode(number, os.O_WRONLY, wait)
         try:
-            quota = self._quota(number, self._inodes.get(number) or _Inode(), wait=wait)
-            self._cut(fd, size, uid, quota=quota, wait=wait)
+            self._cut(number, fd, size, uid, wait=wait)
             attr = self._store.attr(fd)
         finally:
             self._store.close(fd)
@@ -312,11 +309,15 @@ class OpenFiles:
             self._report_dirty(number)
 
     def _cut(
-        self, fd: Fd, size: int, uid: int, *, told: bool = True, quota: tuple[Ledger | None, Holding],
-        wait: bool,
+        self, number: int, fd: Fd, size: int, uid: int, *, told: bool = True, wait: bool
     ) -> None:
-        with self._quotas.resizing(quota[0], fd, lambda attr: size, quota[1], wait=wait):
-            self._cut_it(fd, size, uid, told=told, wait=wait)
+        inode = self._inodes.get(number) or _Inode()
+        ledger, holding = self._quota(number, inode, wait=wait)
+        try:
+            with self._quotas.resizing(ledger, fd, lambda attr: size, holding, wait=wait):
+                self._cut_it(fd, size, uid, told=told, wait=wait)
+        finally:
+            self._let_go(inode)  # reached without an open file: nobody would give back what it holds
 
     def _cut_it(self, fd: Fd, size: int, uid: int, *, told: bool, wait: bool) -> None:
         before = self._store.attr(fd)
