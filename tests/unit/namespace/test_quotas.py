@@ -16,12 +16,14 @@ from weka_mp.errors import (
     BucketNotEmpty,
     CrossDevice,
     NamespaceError,
+    NoSpace,
     NotSupported,
     OutOfResources,
     QuotaExceeded,
     StoreUnusable,
 )
 from weka_mp.namespace import CopyRequest, Namespace, NewObject, RenameRequest
+from weka_mp.namespace.objects import publishing
 from weka_mp.namespace.quotas import ledger as ledger_file
 from weka_mp.namespace.tree.facade import EXCHANGE
 from weka_mp.namespace.upkeep import recounting
@@ -305,6 +307,65 @@ def test_regression_a_file_that_nobody_has_open_holds_nothing_when_it_is_cut(doo
     assert doors.used() == 40 == doors.truth()
     doors.close_file(again.handle)
     doors.close_file(handle)
+    assert doors.used() == 0
+
+
+def test_regression_a_first_quota_waits_for_who_is_giving_a_name(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knew of no quota and counts nothing: so it has to be seen before the bucket is taken for empty."""
+    naming, go_on, create = threading.Event(), threading.Event(), publishing.create_entry
+
+    def slow(*arguments: Any) -> None:
+        naming.set()
+        assert go_on.wait(30)
+        create(*arguments)
+
+    monkeypatch.setattr(publishing, "create_entry", slow)
+    outcomes: list[object] = []
+
+    def set_it() -> None:
+        assert naming.wait(30)
+        try:
+            outcomes.append(doors.namespace.quotas.set(OTHER, 100))
+        except NamespaceError as error:
+            outcomes.append(error)
+
+    def release() -> None:
+        setting.join(0.3)  # it ended by then where it waited for nobody
+        go_on.set()
+
+    setting, releasing = threading.Thread(target=set_it), threading.Thread(target=release)
+    setting.start()
+    releasing.start()
+    doors.put("a", 60, OTHER)
+    setting.join()
+    releasing.join()
+    assert [type(outcome) for outcome in outcomes] == [BucketNotEmpty]
+    assert doors.namespace.quotas.find(OTHER) is None
+
+
+@pytest.mark.parametrize("door", ["mount", "s3"])
+def test_regression_a_full_disk_ends_a_recount_and_no_deletion(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    """Notes take room, and deleting is what makes some."""
+    doors.write("bucket/a", 60)
+    ledger = next(iter(doors.namespace.context.quotas.ledgers().values()))
+    ledger.begin_recount(7)
+    write = MemoryStore.write
+
+    def full(store: MemoryStore, fd: Any, data: bytes, offset: int) -> None:
+        if len(data) < ledger_file.PAGE_BYTES:
+            raise NoSpace("the disk is full")
+        write(store, fd, data, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryStore, "write", full)
+        (doors.unlink if door == "mount" else doors.delete)("bucket/a" if door == "mount" else "a")
+    assert doors.used() == 0 == doors.truth()
+    assert not ledger.is_recounting(7)
+    assert doors.namespace.quotas.maintain(all_of_them=False) == 1
     assert doors.used() == 0
 
 

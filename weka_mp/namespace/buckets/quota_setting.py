@@ -88,6 +88,8 @@ class BucketQuotas:
         identity = bucket_identity(self._context.store, fd)
         ledger = self._context.quotas.add(identity, limit)
         try:
+            with self._context.locks.hold_trees([self._context.store.attr(fd).ino]):
+                pass  # who was giving a name and knew of no quota has given it
             # Looked at when it is accounted for: what comes now is counted, or was there.
             if self._lister.has_keys(fd):
                 raise BucketNotEmpty(subject=bucket)

@@ -165,16 +165,21 @@ class Ledger:
             return True
 
     def _note(self, account: Account, notes: Notes) -> None:
-        if account.notes >= _MOST_NOTES:
-            account.recount, account.wanted = 0, 1
-            return
+        """Where it cannot be kept the recount ends, and not what is booked: it is done already, maybe."""
         data = b"".join(_NOTE.pack(key, size) for key, size in notes.items())
-        fd = self._store.open_file(self._directory, self._notes_name(), os.O_WRONLY)
         try:
-            self._store.write(fd, data, account.notes)
-        finally:
-            self._store.close(fd)
-        account.notes += len(data)
+            if account.notes >= _MOST_NOTES:
+                raise OutOfResources("more changed meanwhile than a recount can follow")
+            fd = self._store.open_file(self._directory, self._notes_name(), os.O_WRONLY)
+            try:
+                self._store.write(fd, data, account.notes)
+            finally:
+                self._store.close(fd)
+        except NamespaceError as error:
+            _log.warning("a recount of a quota ends without a result: %s", error)
+            account.recount, account.wanted = 0, 1
+        else:
+            account.notes += len(data)
 
     def _notes_file(self, flags: int) -> None:
         self._store.close(create_concealed(self._store, self._directory, self._notes_name(), flags))
