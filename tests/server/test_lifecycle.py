@@ -97,6 +97,18 @@ def test_every_answer_about_an_object_tells_its_end(client, bucket, tmp_path: Pa
     assert told(client.head_object(Bucket=bucket, Key="tmp/k")) is None
 
 
+def test_regression_an_end_beyond_all_dates_is_not_told(client, bucket):
+    """AWS allows so many days; no date of HTTP has five digits for its year."""
+    most = 2**31 - 1
+    put(client, [{"ID": "never", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": most},
+                  "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": most}}])
+    assert told(client.put_object(Bucket=bucket, Key="k", Body=b"body")) is None
+    assert told(client.get_object(Bucket=bucket, Key="k")) is None
+    begun = client.create_multipart_upload(Bucket=bucket, Key="u")
+    assert "AbortDate" not in begun
+    assert "AbortDate" not in client.list_parts(Bucket=bucket, Key="u", UploadId=begun["UploadId"])
+
+
 def test_who_may_not_set_rules_cannot(office):
     root = office.endpoint.client()
     root.create_bucket(Bucket="bucket")

@@ -28,6 +28,9 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _SECOND: Final = 1_000_000_000
+_END_OF_DATES_NS: Final = 253_402_300_800 * _SECOND
+"""The year 10000, which no date of HTTP can name (RFC 9110, 5.6.7): rules may count days far beyond it."""
+
 _ID_BYTES: Final = 16
 
 
@@ -101,7 +104,7 @@ def _shown(
     context: Context, rules: tuple[Rule, ...], key: bytes, size: int, tags: Mapping[str, str], since_ns: int
 ) -> Fields:
     expiry = expiry_of(rules, key, size, tags, since_ns, context.site.day_ns)
-    if expiry is None:
+    if expiry is None or expiry.at_ns >= _END_OF_DATES_NS:
         return ()
     date = format_http_date(expiry.at_ns // _SECOND)
     return (("x-amz-expiration", f'expiry-date="{date}", rule-id="{quote(expiry.rule.id, safe="")}"'),)
@@ -111,7 +114,7 @@ def abort_fields(context: Context, bucket: BucketName, key: bytes, initiated_ns:
     """When an upload in parts will be aborted, and by which rule."""
     rules = _rules(context, bucket)
     expiry = abort_of(rules, key, initiated_ns, context.site.day_ns) if rules else None
-    if expiry is None:
+    if expiry is None or expiry.at_ns >= _END_OF_DATES_NS:
         return ()
     date = format_http_date(expiry.at_ns // _SECOND)
     return (("x-amz-abort-date", date), ("x-amz-abort-rule-id", quote(expiry.rule.id, safe="")))
