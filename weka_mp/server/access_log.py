@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.gateway.access import Refusal
 
 __all__ = ["RequestRecord", "write"]
@@ -86,21 +87,29 @@ def _refused(refusals: Sequence[Refusal], remote: str) -> dict[str, object]:
     }
     if first.statement is not None:
         fields["statement"] = first.statement
-    if first.resource != "-":
-        fields["explain"] = _command(first, remote)
+    command = _command(first, remote)
+    if command is not None:
+        fields["explain"] = command
     if len(refusals) > 1:
         fields["refusals"] = len(refusals)
     return fields
 
 
-def _command(refusal: Refusal, remote: str) -> str:
+def _command(refusal: Refusal, remote: str) -> str | None:
     """To be pasted into a shell. A key stands percent-encoded where a shell or a terminal could take it for
-    anything else; nothing of it is secret: access keys are in every pre-signed URL.
+    anything else; nothing of it is secret: access keys are in every pre-signed URL. None: there is nothing to
+    be asked, also of what no bucket can be called.
+
+    No word may need quotes: a log line escapes them once more, so that what is copied from it would be
+    quoted otherwise than was meant.
     """
+    if refusal.resource == "-" or not (refusal.bucket is None or is_bucket_name(refusal.bucket)):
+        return None
     place = (refusal.bucket or "") + ("/" if refusal.key else "")
     key = (refusal.key or b"").decode("latin-1")
     encoded = not _PLAIN.fullmatch(key)
-    place += quote(refusal.key or b"", safe="/") if encoded else key
+    place += quote(refusal.key or b"", safe="/").replace("~", "%7E") if encoded else key
     who = refusal.access_key or "anonymous"
     words = ["weka-mp", "s3", "explain", who, refusal.action, *filter(None, [place])]
-    return shlex.join([*words, "--source-ip", remote, *(["--encoded"] if encoded else [])])
+    words += ["--source-ip", remote, *(["--encoded"] if encoded else [])]
+    return " ".join(words) if all(word == shlex.quote(word) for word in words) else None
