@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -68,6 +69,14 @@ class Context:
     settled: Settled
     quotas: Quotas
     judged: FsIdentity | None = None
+
+    def is_kept_from(self, holder: Attr, entry: Attr) -> bool:
+        """Whether the sticky bit of a directory keeps whom modes bind from an entry of it (inode(7)).
+
+        For what must be known before it is tried: the kernel decides when a name is removed.
+        """
+        who = self.judged
+        return bool(holder.mode & stat.S_ISVTX and who and who.uid not in (holder.uid, entry.uid))
 
     def open_bucket(self, bucket: BucketName) -> Fd:
         """The bucket's directory. Raises BucketMissing."""

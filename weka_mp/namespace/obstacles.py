@@ -138,13 +138,8 @@ def _at_the_end(
     found = way.lacks(holder, walked, os.W_OK)
     if found is None and entry is not None and need is Need.PUT:
         found = way.lacks(entry, path, os.W_OK)
-    if found is None and entry is not None and _keeps(user, way, holder, entry):
-        found = way.obstacle(holder, walked, "the sticky bit lets owners alone replace or remove")
+    if found is None and entry is not None:
+        holds, held = user.store.attr(holder), user.store.attr(entry)
+        if user.is_kept_from(holds, held):
+            found = way.obstacle(holder, walked, "the sticky bit lets owners alone replace or remove")
     return found
-
-
-def _keeps(user: Context, way: _Way, holder: Fd, entry: Fd) -> bool:
-    """Whether the sticky bit of the directory keeps the user from the entry (inode(7), S_ISVTX)."""
-    directory, owned = user.store.attr(holder), user.store.attr(entry)
-    who = user.judged
-    return bool(directory.mode & stat.S_ISVTX and who and who.uid not in (directory.uid, owned.uid))

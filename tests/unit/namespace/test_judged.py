@@ -537,6 +537,38 @@ def test_an_upload_in_parts_is_judged_when_it_is_completed(
         ann.complete_upload(_upload(ann, b"d/k", (b"other",)))
 
 
+@pytest.mark.parametrize("ordinary", [True, False])
+def test_regression_who_completes_an_upload_owns_the_object(
+    root: Path, namespace: Namespace, ann: Namespace, bob: Namespace, ordinary: bool
+) -> None:
+    """Parts go by policies, so anybody could have put bytes under the name of who began the upload, or of
+    root, who begins as uid 0.
+    """
+    os.mkdir(root / BUCKET / "o")
+    (root / BUCKET / "o").chmod(0o777)
+    key = b"o/k" if ordinary else b"o/new/"
+    for beginner in (ann, namespace):
+        bob.complete_upload(_upload(beginner, key, (b"bob's",)))
+        for made in (root / BUCKET).joinpath("o").iterdir():
+            assert (made.stat().st_uid, made.stat().st_gid) == (BOB.uid, BOB.gid)
+        bob.delete_object(BUCKET, key)
+
+
+@pytest.mark.parametrize("sticky", ["holder", "directory"])
+def test_regression_a_refused_deletion_of_a_directory_object_leaves_it(
+    root: Path, namespace: Namespace, ann: Namespace, bob: Namespace, sticky: str
+) -> None:
+    (root / BUCKET).chmod(0o777)
+    put(bob, b"d/", b"body")
+    own(root, "d", BOB.uid, BOB.gid, 0o1777 if sticky == "directory" else 0o777)
+    (root / BUCKET).chmod(0o1777 if sticky == "holder" else 0o777)
+    with pytest.raises(REFUSED):
+        ann.delete_object(BUCKET, b"d/")
+    assert read(bob, b"d/") == b"body"
+    bob.delete_object(BUCKET, b"d/")
+    assert not (root / BUCKET / "d").exists()
+
+
 def test_uploads_into_closed_directories_are_not_listed(
     root: Path, namespace: Namespace, ann: Namespace
 ) -> None:

@@ -19,6 +19,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotEmpty,
     NotFound,
+    PermissionRefused,
     PreconditionFailed,
 )
 from weka_mp.namespace.context import Context, Parent, Vanished
@@ -116,6 +117,16 @@ def _place_body(context: Context, directory: Parent, put: DirectoryPut) -> None:
         replace_entry(context, directory, BODY_NAME, put.staged)
 
 
+def _refuse_kept(context: Context, holder: Fd, directory: Fd) -> None:
+    """The record goes first, so what the sticky bit forbids is refused before. Raises PermissionRefused."""
+    attr = context.store.attr(directory)
+    kept = context.is_kept_from(context.store.attr(holder), attr)
+    with suppress(NotFound):
+        kept = kept or context.is_kept_from(attr, context.store.attr_at(directory, BODY_NAME))
+    if kept:
+        raise PermissionRefused("the sticky bit lets owners alone remove it")
+
+
 def remove_directory_object(
     context: Context, parent: Parent, name: bytes, key: bytes, conditions: WriteConditions, effects: Effects,
     judge: Callable[[ObjectInfo, Fd, Attr], bool] | None = None,
@@ -130,6 +141,7 @@ def remove_directory_object(
     try:
         store.check_access(directory, _CHANGE)
         store.check_access(parent.fd, _CHANGE)
+        _refuse_kept(context, parent.fd, directory)
         change = effects.tell(Change(parent.ino, name, store.attr(directory).ino))
         record = read_record(store, directory)
         present = directory_object(store, directory, key)

@@ -234,7 +234,9 @@ def _publish(
         part_sizes=PartSizes.of([part.size for part in stored]),
         part_checksums=_part_checksums(info.new.checksum_algorithm, stored),
     )
-    target = Target(request.bucket, request.key, info.new.uid, info.new.gid, info.bucket)
+    who = placing.judged  # whoever gives the object its name has judged what is in it: it is theirs
+    uid, gid = (info.new.uid, info.new.gid) if who is None else (who.uid, who.gid)
+    target = Target(request.bucket, request.key, uid, gid, info.bucket)
     with assembled(area.context, upload, stored, target) as staged:
         size = area.context.store.attr(staged.fd).size
         completion = Completion(
