@@ -143,6 +143,27 @@ def test_no_other_action_is_a_way_to_more(office: Office, granted: str) -> None:
         assert failure(call, **arguments) == DENIED
 
 
+def test_regression_who_renames_must_have_the_new_name_granted_too(office: Office) -> None:
+    """As in AWS: a bucket's policy names users by their ARN, `user/admins/*`, say, and whoever could move a
+    user there, or give it the name of another, would have what was granted to that one.
+    """
+    allowed = [MINE + "user/temp/*", MINE + "user/mine/*", MINE + "group/temp/*"]
+    iam = person(office, "renamer", may(["iam:UpdateUser", "iam:UpdateGroup"], allowed))
+    root = office.service("iam")
+    root.create_user(UserName="one", Path="/temp/")
+    root.create_group(GroupName="two", Path="/temp/")
+    assert failure(iam.update_user, UserName="one", NewPath="/admins/") == DENIED
+    assert failure(iam.update_user, UserName="one", NewPath="/") == DENIED
+    assert failure(iam.update_group, GroupName="two", NewPath="/admins/", NewGroupName="boss") == DENIED
+    assert root.get_user(UserName="one")["User"]["Path"] == "/temp/"
+    iam.update_user(UserName="one", NewUserName="uno")
+    iam.update_user(UserName="uno", NewPath="/mine/", NewUserName="eins")
+    iam.update_group(GroupName="two", NewGroupName="due")
+    assert root.get_user(UserName="eins")["User"]["Path"] == "/mine/"
+    assert root.get_group(GroupName="due")["Group"]["Path"] == "/temp/"
+    assert failure(iam.update_user, UserName="none", NewUserName="other") == DENIED
+
+
 def test_conditions(office: Office) -> None:
     attach = may("iam:AttachUserPolicy", Condition={"ArnEquals": {
         "iam:PolicyARN": "arn:aws:iam::aws:policy/readonly"}})

@@ -6,7 +6,8 @@ change an administrator's keys would be one. STS is for every lasting key, unles
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Final
 
 from weka_mp.control.roles import Verb, check_verb
@@ -42,11 +43,11 @@ def check_rights(call: Call, api: str, verb: Verb | None, known: Collection[str]
         if decision.why is Why.EXPLICIT_DENY:
             raise _refused(call, action, call.who.arn)
     elif action in IAM_ACTIONS:
-        resource = _resource(call, known)
-        decision = _decided(call, action, resource, context)
-        own = action in _OWN and resource == call.who.arn and decision.why is not Why.EXPLICIT_DENY
-        if not decision.allowed and not own:
-            raise _refused(call, action, resource)
+        for resource in (_resource(call, known), *_becomes(call, known)):
+            decision = _decided(call, action, resource, context)
+            own = action in _OWN and resource == call.who.arn and decision.why is not Why.EXPLICIT_DENY
+            if not decision.allowed and not own:
+                raise _refused(call, action, resource)
 
 
 def _decided(call: Call, action: str, resource: str, context: Context) -> Decision:
@@ -85,6 +86,21 @@ def _resource(call: Call, known: Collection[str]) -> str:
         name = parameters.text_or_none("PolicyName") or ""
         return entity_arn(number, "policy", _qualified(call, name))
     return f"arn:aws:iam::{number}:{_LISTED.get(parameters.action, '*')}"
+
+
+def _becomes(call: Call, known: Collection[str]) -> Iterator[str]:
+    """What a user or group that is to be renamed or moved will be: that must be granted, too (IAM API,
+    UpdateUser, UpdateGroup: "appropriate permissions on both the source object and the target object").
+    """
+    parameters = call.parameters
+    for kind, find in (("User", call.user), ("Group", lambda _: call.group())):
+        if f"New{kind}Name" not in known:
+            continue
+        name, path = parameters.text_or_none(f"New{kind}Name"), parameters.text_or_none("NewPath")
+        with suppress(NoSuchEntity):  # the operation says so
+            old = find(parameters.text_or_none(f"{kind}Name") or "")
+            path = old.path if path is None else path
+            yield entity_arn(call.who.account_number, kind.lower(), f"{path[1:]}{name or old.name}")
 
 
 def _qualified(call: Call, name: str) -> str:
