@@ -39,9 +39,10 @@ __all__ = ["Asked", "Step", "actions_named", "explain", "find_principal"]
 _NEEDS: Final[Mapping[str, Need]] = {
     **dict.fromkeys((
         "s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging", "s3:GetObjectVersion",
-        "s3:GetObjectVersionAttributes", "s3:GetObjectVersionTagging",
+        "s3:GetObjectVersionAttributes", "s3:GetObjectVersionTagging", "s3:GetObjectAcl",
+        "s3:GetObjectVersionAcl", "s3:PutObjectAcl", "s3:PutObjectVersionAcl",
     ), Need.READ),
-    "s3:ListBucket": Need.LIST,
+    **dict.fromkeys(("s3:ListBucket", "s3:ListBucketVersions"), Need.LIST),
     "s3:PutObject": Need.PUT,
     **dict.fromkeys(("s3:DeleteObject", "s3:DeleteObjectVersion"), Need.REMOVE),
     **dict.fromkeys((
@@ -50,6 +51,9 @@ _NEEDS: Final[Mapping[str, Need]] = {
     ), Need.AMEND),
 }  # fmt: skip
 """Action → what it does to the key where modes bind who asks; those that are not here are not bound."""
+
+_UNBOUND: Final = frozenset({"HeadBucket", "UploadPart", "UploadPartCopy"})
+"""Operations that modes do not bind, though they do others that need the same action."""
 
 _ANONYMOUS: Final = "anonymous"
 _PREFIX: Final = "s3:"
@@ -217,7 +221,7 @@ def _of_statement(question: Question, source: Source, policy: Policy, statement:
 
 
 def _of_modes(site: Site, principal: Principal, asked: Asked, action: str) -> Iterator[Step]:
-    need = _NEEDS.get(action)
+    need = None if asked.operation in _UNBOUND else _NEEDS.get(action)
     if need is None or asked.bucket is None or (asked.key is None and need is not Need.LIST):
         return
     namespace = site.namespace_of(principal)

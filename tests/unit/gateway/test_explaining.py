@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.gateway.principals import Principal
 from weka_mp.namespace import Durability, Namespace
 from weka_mp.namespace.obstacles import Need
+from weka_mp.observe.records import formatter
 from weka_mp.policy import condition_keys
 from weka_mp.policy import principals as language
 from weka_mp.policy.decision import Decision, Source, Why, decide
@@ -242,3 +245,52 @@ def test_the_log_has_a_command_that_can_be_pasted(key: bytes) -> None:
     rest = words[5].removeprefix("bucket/")
     assert (unquote_to_bytes(rest) if words[8:] == ["--encoded"] else rest.encode()) == key
     assert json.dumps(fields)
+
+
+@pytest.mark.parametrize("bucket", [
+    "a'$(touch pwned)'b", "a'`touch pwned`'b", "a\nb;touch pwned", "$(touch pwned)",
+])  # fmt: skip
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_regression_a_log_line_has_no_command_that_a_client_wrote(
+    bucket: str, form: str, tmp_path: Path
+) -> None:
+    """Within the line quotes are escaped once more, so quoting for a shell protects nothing: whoever sends
+    a request, without any key, would have had words run by who pastes what the log says.
+    """
+    refusal = Refusal(
+        "anonymous", "s3:GetObject", "arn:x", "why", None, None, BucketName(bucket), ObjectKey(b"~")
+    )
+    entry = logging.LogRecord("weka_mp.access", logging.INFO, "", 0, "GET", None, None)
+    entry.fields = _fields(RequestRecord("ID", "192.0.2.7", refusals=[refusal]))
+    assert "explain" not in entry.fields
+    named = replace(refusal, bucket=BucketName("bucket"))
+    entry.fields = _fields(RequestRecord("ID", "192.0.2.7", refusals=[named]))
+    command = entry.fields["explain"]
+    assert command in formatter(form, "s3").format(entry)  # as it is: nothing of it is escaped
+    pasted = command.replace("weka-mp s3 explain", "printf '%s\\n'")
+    done = subprocess.run(["sh", "-c", pasted], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == shlex.split(command)[3:]
+    assert not list(tmp_path.iterdir())
+
+
+# ---- operations that need the same action, and what modes say of them
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as others")
+@pytest.mark.parametrize(("word", "key", "answer"), [
+    ("HeadBucket", None, "allowed"), ("ListObjectsV2", None, "refused"),
+    ("ListObjectVersions", None, "refused"), ("GetObjectAcl", b"k", "refused"),
+    ("PutObjectAcl", b"k", "refused"), ("UploadPart", b"k", "allowed"),
+    ("UploadPartCopy", b"k", "allowed"), ("CompleteMultipartUpload", b"k", "refused"),
+])  # fmt: skip
+def test_regression_operations_are_bound_as_the_endpoint_binds_them(
+    namespace: Namespace, tmp_path: Path, word: str, key: bytes | None, answer: str
+) -> None:
+    put(namespace, b"k")
+    (tmp_path / "store" / BUCKET / "k").chmod(0o600)
+    (tmp_path / "store" / BUCKET).chmod(0o711)
+    asks = language.Principal(case_files.HOME, BOTH["root"].id, "x")
+    document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    policies = tuple(case_files.policies([document], Kind.IDENTITY))
+    who = Principal(BOTH["root"].id, "x", False, uid=1001, gid=2001, asks=asks, policies=policies)
+    site = Site(namespace, "us-east-1", BOTH["root"].id, None, PosixUsers(namespace, by_default=True))
+    asked = Asked(*actions_named(word), BUCKET, None if key is None else ObjectKey(key))
+    assert explain(site, who, asked, 0.0)[-1].answer == answer
