@@ -87,16 +87,18 @@ class Step:
 
 
 def actions_named(word: str) -> tuple[str, tuple[str, ...]]:
-    """The operation and the actions that are meant: ``s3:GetObject``, ``getobject``, or an operation of the
-    API, ``HeadObject``. Raises ValueError.
+    """The operation and the actions that are meant: ``s3:GetObject``, or an operation of the API,
+    ``HeadObject``, with all that it needs. Where no operation has the name, ``s3:`` may be left out. Raises
+    ValueError.
     """
     stem = word.removeprefix(_PREFIX)
+    operation = {name.lower(): name for name in REQUIRED}.get(stem.lower())
+    asked = operation is not None and bool(REQUIRED[operation])
     by_name = {name.lower(): name for name in ACTIONS}
     action = by_name.get(_PREFIX + stem.lower())
-    if action is not None:
+    if action is not None and not (asked and stem == word):
         return action.removeprefix(_PREFIX), (action,)
-    operation = {name.lower(): name for name in REQUIRED}.get(stem.lower())
-    if operation is None or not REQUIRED[operation]:
+    if operation is None or not asked:
         raise ValueError(f"{word!r} is no action and no operation of S3 that policies decide over")
     return operation, REQUIRED[operation]
 

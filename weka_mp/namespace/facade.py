@@ -342,7 +342,7 @@ class Namespace:
             new = replace(new, uid=uid, gid=gid)
             # Told now, and not first after all parts; the completion is judged again.
             target = publishing.Target(bucket, key, uid, gid)
-            publishing.begin_put(context, target, size_hint=None, size=None).abort()
+            publishing.try_put(context, target)
         return self._uploads.create(bucket, key, new)
 
     def upload_info(self, bucket: BucketName, key: bytes, upload_id: str) -> UploadInfo:

@@ -102,9 +102,10 @@ def find_obstacle(
     """
     if need is Need.LIST:
         parents, name = tuple(part for part in directory_of(key)[1].split(b"/") if part), b""
+        own = False
     else:
         path = entry_path(key)
-        parents, name = path.parents, path.name
+        parents, name, own = path.parents, path.name, path.is_directory
     with ExitStack() as stack:
         way = _Way(service, user, stack)
         here, walked = service.store.root(), b""
@@ -119,12 +120,13 @@ def find_obstacle(
             here, walked = below, walked + b"/" + part if walked else part
             if (found := way.lacks(here, walked, os.X_OK)) is not None:
                 return found
-        return _at_the_end(way, user, here, walked, b"" if missing else name, need, missing)
+        return _at_the_end(way, user, here, walked, b"" if missing else name, need, missing, own)
 
 
 def _at_the_end(
-    way: _Way, user: Context, holder: Fd, walked: bytes, name: bytes, need: Need, missing: bool
+    way: _Way, user: Context, holder: Fd, walked: bytes, name: bytes, need: Need, missing: bool, own: bool
 ) -> Obstacle | None:
+    """own: the key is that of a directory, in which its record and its body change."""
     if need is Need.LIST:
         return None if missing else way.lacks(holder, walked, os.R_OK)
     entry = way.entry(holder, name) if name else None
@@ -136,8 +138,8 @@ def _at_the_end(
     if need is Need.REMOVE and entry is None:
         return None
     found = way.lacks(holder, walked, os.W_OK)
-    if found is None and entry is not None and need is Need.PUT:
-        found = way.lacks(entry, path, os.W_OK)
+    if found is None and entry is not None and (own or need is Need.PUT):
+        found = way.lacks(entry, path, os.W_OK, *([os.X_OK] if own else []))
     if found is None and entry is not None:
         holds, held = user.store.attr(holder), user.store.attr(entry)
         if user.is_kept_from(holds, held):

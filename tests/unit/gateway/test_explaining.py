@@ -173,7 +173,9 @@ def test_what_a_condition_looked_at_is_told(namespace: Namespace) -> None:
 @pytest.mark.parametrize(("word", "actions"), [
     ("s3:GetObject", ("s3:GetObject",)), ("getobject", ("s3:GetObject",)),
     ("HeadObject", ("s3:GetObject",)), ("ListObjectsV2", ("s3:ListBucket",)),
-    ("GetObjectAttributes", ("s3:GetObjectAttributes",)), ("S3:", None), ("Fly", None),
+    ("GetObjectAttributes", ("s3:GetObjectAttributes", "s3:GetObject")),  # as the endpoint asks
+    ("s3:GetObjectAttributes", ("s3:GetObjectAttributes",)), ("listbucket", ("s3:ListBucket",)),
+    ("S3:", None), ("Fly", None),
     ("CreateSession", None),
 ])  # fmt: skip
 def test_what_is_asked_for(word: str, actions: tuple[str, ...] | None) -> None:
@@ -207,6 +209,27 @@ def test_modes_are_explained_as_the_kernel_decides(namespace: Namespace, tmp_pat
             else:
                 assert obstacle is None, (key, need, str(obstacle))
     assert refused
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as others")
+@pytest.mark.parametrize("mode", [0o700, 0o722, 0o755, 0o777])
+@pytest.mark.parametrize("need", [Need.READ, Need.PUT, Need.REMOVE])
+def test_regression_directory_objects_are_explained_as_they_are_decided(
+    namespace: Namespace, tmp_path: Path, mode: int, need: Need
+) -> None:
+    put(namespace, b"d/", b"body")
+    (tmp_path / "store" / BUCKET).chmod(0o777)
+    (tmp_path / "store" / BUCKET / "d").chmod(mode)
+    seen = namespace.judged_as(ANN, by_default=True)
+    obstacle = seen.obstacle(BUCKET, b"d/", need)
+    calls = {Need.READ: seen.head_object, Need.PUT: lambda _, key: put(seen, key, b"new"),
+             Need.REMOVE: seen.delete_object}
+    try:
+        calls[need](BUCKET, b"d/")  # type: ignore[operator]
+    except (AccessDenied, PermissionRefused):
+        assert obstacle is not None
+    else:
+        assert obstacle is None, str(obstacle)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as others")

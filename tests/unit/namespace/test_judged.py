@@ -414,6 +414,17 @@ def test_a_listing_of_a_bucket_that_cannot_be_read_is_refused(
     assert keys(ann, prefix=b"open/") == [b"open/k"]  # as ls bucket/open
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o744])
+def test_regression_a_listing_of_a_bucket_that_cannot_be_searched_is_refused(
+    root: Path, namespace: Namespace, ann: Namespace, mode: int
+) -> None:
+    """It was an empty one, with which a client that mirrors deletes everything on its side."""
+    put(namespace, b"open/k")
+    (root / BUCKET).chmod(mode)
+    with pytest.raises(AccessDenied):
+        keys(ann)
+
+
 def test_what_a_user_makes_is_its_own(root: Path, namespace: Namespace, ann: Namespace) -> None:
     put(ann, b"x/y/z")
     put(ann, b"folder/")
@@ -532,9 +543,12 @@ def test_an_upload_in_parts_is_judged_when_it_is_completed(
     assert read(bob, b"d/k") == b"whole"
     made = os.stat(root / BUCKET / "d/k")
     assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (ANN.uid, ANN.gid, 0o644)
+    begun = _upload(ann, b"d/k", (b"other",))
     own(root, "d/k", 0, 0, 0o600)
     with pytest.raises(AccessDenied):  # may replace the name, may not put bytes into another's file
-        ann.complete_upload(_upload(ann, b"d/k", (b"other",)))
+        ann.complete_upload(begun)
+    with pytest.raises(AccessDenied):  # which is told before the parts come
+        ann.create_upload(BUCKET, b"d/k", NewUpload())
 
 
 @pytest.mark.parametrize("ordinary", [True, False])

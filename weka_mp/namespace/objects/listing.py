@@ -239,7 +239,9 @@ class Lister:
         store = self._context.store
         try:
             directory = store.open_dir(query.bucket, path)
-        except _GONE:
+        except _GONE as error:
+            if isinstance(error, AccessDenied) and not path:
+                raise
             return
         try:
             if not path:

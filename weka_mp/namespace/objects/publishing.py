@@ -54,6 +54,7 @@ __all__ = [
     "begin_put",
     "publish_file",
     "stage",
+    "try_put",
 ]
 
 _MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
@@ -146,6 +147,17 @@ def begin_put(
         session.abort()
         raise
     return session
+
+
+def try_put(context: Context, target: Target) -> None:
+    """Raises what a put would raise now of who may make, or replace, what is there; nothing is changed."""
+    begin_put(context, target, size_hint=None, size=None).abort()
+    with context.bucket(target.bucket) as bucket, suppress(*_MISSING):
+        old = context.store.open_path(bucket, entry_path(target.key).joined)
+        try:
+            context.store.check_access(old, os.W_OK)
+        finally:
+            context.store.close(old)
 
 
 def _funds_for(context: Context, bucket: BucketName, path: EntryPath) -> Funds:
