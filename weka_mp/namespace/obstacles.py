@@ -120,15 +120,17 @@ def find_obstacle(
             here, walked = below, walked + b"/" + part if walked else part
             if (found := way.lacks(here, walked, os.X_OK)) is not None:
                 return found
-        return _at_the_end(way, user, here, walked, b"" if missing else name, need, missing, own)
+        if need is Need.LIST and missing:
+            return None
+        return _at_the_end(way, user, here, walked, b"" if missing else name, need, own)
 
 
 def _at_the_end(
-    way: _Way, user: Context, holder: Fd, walked: bytes, name: bytes, need: Need, missing: bool, own: bool
+    way: _Way, user: Context, holder: Fd, walked: bytes, name: bytes, need: Need, own: bool
 ) -> Obstacle | None:
     """own: the key is that of a directory, in which its record and its body change."""
     if need is Need.LIST:
-        return None if missing else way.lacks(holder, walked, os.R_OK)
+        return way.lacks(holder, walked, os.R_OK)
     entry = way.entry(holder, name) if name else None
     path = walked + b"/" + name
     if need is Need.READ:

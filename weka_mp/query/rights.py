@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Final
 
 from weka_mp.control.roles import Verb, check_verb
@@ -43,7 +44,7 @@ def check_rights(call: Call, api: str, verb: Verb | None, known: Collection[str]
         if decision.why is Why.EXPLICIT_DENY:
             raise _refused(call, action, call.who.arn)
     elif action in IAM_ACTIONS:
-        for resource in (_resource(call, known), *_becomes(call, known)):
+        for resource in chain((_resource(call, known),), _becomes(call, known)):
             decision = _decided(call, action, resource, context)
             own = action in _OWN and resource == call.who.arn and decision.why is not Why.EXPLICIT_DENY
             if not decision.allowed and not own:
