@@ -111,15 +111,16 @@ def test_a_large_object_is_copied_and_moved_from_bucket_to_bucket(bucket: Bucket
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_real_source_tree_of_10000_files(bucket: Bucket, tmp_path: Path) -> None:
-    """Files of the standard library and of what is installed beside it, 10,000 of them."""
+@pytest.mark.parametrize("files", [4_000, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_a_real_source_tree(bucket: Bucket, tmp_path: Path, files: int) -> None:
+    """Files of the standard library and of what is installed beside it."""
     tree = tmp_path / "tree"
     roots = [Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))]
     found = [
         (root, path) for root in roots for path in sorted(root.rglob("*"))
         if path.is_file() and not path.is_symlink() and path.stat().st_size < 8 * 2**20
     ]
-    for number, (root, path) in enumerate(itertools.islice(itertools.cycle(found), 10_000)):
+    for number, (root, path) in enumerate(itertools.islice(itertools.cycle(found), files)):
         copy = tree / f"round{number // len(found)}-{root.name}" / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
