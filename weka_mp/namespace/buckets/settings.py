@@ -91,7 +91,7 @@ class SettingsRecords:
         self._store = context.store
         self._registry = registry
         self._records = KeptRecords(context, registry, decode)
-        self._posix_seen: tuple[tuple[int, int], bool] | None = None
+        self._seen: dict[str, tuple[tuple[int, int], bool]] = {}
 
     def close(self) -> None:
         """Give back the descriptors."""
@@ -101,6 +101,8 @@ class SettingsRecords:
         """What is set now of the bucket of this directory; the same value as long as the record is the same.
         Raises StoreUnusable (damaged), NamespaceError.
         """
+        if not self._has("any", _is_record):
+            return NO_SETTINGS  # where nobody ever set anything, the question costs a look at one directory
         handle = bucket_handle(self._store, bucket)
         if not handle:
             return NO_SETTINGS
@@ -113,24 +115,32 @@ class SettingsRecords:
             return self.of_directory(fd)
 
     def any_posix(self) -> bool:
-        """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Looked at
-        anew when a record of any bucket changed. Raises NamespaceError.
+        """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Raises
+        NamespaceError.
+        """
+        return self._has("posix", self._is_posix)
+
+    def _has(self, what: str, is_one: Callable[[bytes], bool]) -> bool:
+        """Whether a record is one of these, by its name; looked at anew when a record of any bucket changed.
+
+        what: by which the answer is kept.
         """
         directory = self._registry.directory
         attr = self._store.attr(directory)
         stamp = (attr.mtime_ns, attr.ctime_ns)
-        seen = self._posix_seen
+        seen = self._seen.get(what)
         if seen is not None and seen[0] == stamp:
             return seen[1]
         asked_ns = self._context.clock.now_ns()
-        found = any(self._is_posix(entry.name) for entry in self._store.entries(directory))
+        found = any(is_one(entry.name) for entry in self._store.entries(directory))
         grain = self._store.primitives.change_grain_ns
         # A change so soon after the last one could have the same time.
-        self._posix_seen = (stamp, found) if grain == 0 or asked_ns - attr.mtime_ns > grain else None
+        if grain == 0 or asked_ns - attr.mtime_ns > grain:
+            self._seen[what] = stamp, found
         return found
 
     def _is_posix(self, name: bytes) -> bool:
-        if not name.endswith(_SUFFIX):
+        if not _is_record(name):
             return False
         try:
             read = self._records.read(name)
@@ -171,6 +181,10 @@ class SettingsRecords:
 
     def _name(self, bucket: Fd) -> bytes:
         return _name(bucket_identity(self._store, bucket))
+
+
+def _is_record(name: bytes) -> bool:
+    return name.endswith(_SUFFIX)
 
 
 def _name(identity: int) -> bytes:
