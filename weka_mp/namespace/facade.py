@@ -458,11 +458,12 @@ class Namespace:
         except (ValueError, TypeError) as error:
             raise StoreUnusable("the rules of a bucket's lifecycle cannot be read") from error
 
-    def expire_objects(self, bucket: BucketName, cursor: Cursor, day_ns: int) -> ExpiredPage:
+    def expire_objects(
+        self, bucket: BucketName, cursor: Cursor, day_ns: int, note: expiring.Note = expiring.no_note
+    ) -> ExpiredPage:
         """See `weka_mp.namespace.upkeep.expiring.expire_page`."""
-        return expiring.expire_page(
-            self.context, self._lister, bucket, cursor, lambda: self.lifecycle_rules(bucket), day_ns
-        )
+        where = self.context, self._lister, bucket, cursor
+        return expiring.expire_page(*where, lambda: self.lifecycle_rules(bucket), day_ns, note)
 
     def abort_due_uploads(self, bucket: BucketName, day_ns: int) -> int:
         """Abort the uploads that a rule of the bucket gave up. Returns how many. Raises BucketMissing."""

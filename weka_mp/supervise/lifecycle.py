@@ -11,8 +11,10 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -20,7 +22,7 @@ from prometheus_client import Counter, Gauge
 
 from weka_mp.errors import BucketMissing, NamespaceError
 from weka_mp.namespace import Namespace
-from weka_mp.namespace.upkeep.expiring import START, Cursor, ExpiredPage
+from weka_mp.namespace.upkeep.expiring import START, Cursor, ExpiredPage, told_again
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.values import BucketName
 
@@ -44,7 +46,8 @@ _SECOND: Final = 1_000_000_000
 class _State:
     """The record. began_ns: when the last whole run began; rules: the digest of those that it followed.
 
-    run_ns, bucket, cursor: a run under way (0: there is none), and where it is.
+    run_ns, bucket, cursor: a run under way (0: there is none), and where it is. removing: the keys of the
+    bucket that it was about to remove, of which the mounts may not have heard.
     """
 
     began_ns: int = 0
@@ -53,6 +56,7 @@ class _State:
     run_rules: str = ""
     bucket: str = ""
     cursor: Cursor = START
+    removing: tuple[bytes, ...] = ()
 
     def encode(self) -> bytes:
         fields: dict[str, Any] = {"began_ns": self.began_ns, "rules": self.rules}
@@ -60,6 +64,7 @@ class _State:
             fields["run"] = {
                 "began_ns": self.run_ns, "rules": self.run_rules, "bucket": self.bucket,
                 "root": self.cursor.root.hex(), "after": self.cursor.after.hex(),
+                "removing": [key.hex() for key in self.removing],
             }
         return json.dumps(fields, sort_keys=True).encode() + b"\n"
 
@@ -73,6 +78,7 @@ class _State:
             return cls(
                 int(fields.get("began_ns", 0)), str(fields.get("rules", "")), int(run.get("began_ns", 0)),
                 str(run.get("rules", "")), str(run.get("bucket", "")), cursor,
+                tuple(bytes.fromhex(key) for key in run.get("removing", ())),
             )
         except (ValueError, TypeError, AttributeError):
             log.warning("the record of the lifecycle cannot be read: all buckets are looked at again")
@@ -90,6 +96,7 @@ class Lifecycle:
         self._day_ns = day_ns
         self._stopping = stopping
         self._saved = 0.0
+        self._succeeded = False  # whether what the last process left was told
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -103,11 +110,13 @@ class Lifecycle:
 
     async def run_if_due(self) -> bool:
         """Whether there was something to do. Raises NamespaceError."""
+        if not self._succeeded:
+            await self._succeed()
         with_rules = await trio.to_thread.run_sync(self._buckets)
         if not with_rules:
             return False
         digest = _digest(with_rules)
-        state = _State.decode(await trio.to_thread.run_sync(self._namespace.read_setting, _RECORD))
+        state = await self._state()
         now_ns = self._namespace.clock.now_ns()
         done_today = state.began_ns // self._day_ns == now_ns // self._day_ns and state.began_ns <= now_ns
         if not state.run_ns and done_today and state.rules == digest:
@@ -116,6 +125,20 @@ class Lifecycle:
             state = _State(state.began_ns, state.rules, now_ns, digest)
         await self._follow(state, with_rules)
         return True
+
+    async def _state(self) -> _State:
+        return _State.decode(await trio.to_thread.run_sync(self._namespace.read_setting, _RECORD))
+
+    async def _succeed(self) -> None:
+        """Tell the mounts what the last process removed and may have died before it told them."""
+        state = await self._state()
+        if state.removing:
+            with suppress(BucketMissing):
+                await self._invalidator.publish(await trio.to_thread.run_sync(
+                    told_again, self._namespace.context, BucketName(state.bucket), state.removing
+                ))
+            await self._save(replace(state, removing=()), at_once=True)
+        self._succeeded = True
 
     def _buckets(self) -> dict[BucketName, str]:
         """Name and rules of those that have rules, in order."""
@@ -164,8 +187,9 @@ class Lifecycle:
     ) -> None:
         while cursor is not None and not self._stopping():
             begun = time.monotonic()
+            here = _State(state.began_ns, state.rules, state.run_ns, state.run_rules, bucket, cursor)
             page = await trio.to_thread.run_sync(
-                self._namespace.expire_objects, bucket, cursor, self._day_ns
+                self._namespace.expire_objects, bucket, cursor, self._day_ns, partial(self._note, here)
             )
             await self._invalidator.publish(page.changes)
             _count(bucket, page, totals)
@@ -175,6 +199,10 @@ class Lifecycle:
                     state.began_ns, state.rules, state.run_ns, state.run_rules, bucket, cursor
                 ))
                 await trio.sleep(min(_LONGEST_REST, time.monotonic() - begun))
+
+    def _note(self, here: _State, keys: Sequence[bytes]) -> None:
+        noted = replace(here, removing=tuple(keys))
+        self._namespace.write_setting(_RECORD, noted.encode())
 
     async def _save(self, state: _State, *, at_once: bool = False) -> None:
         now = time.monotonic()

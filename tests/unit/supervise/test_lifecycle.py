@@ -111,6 +111,32 @@ async def test_who_is_started_again_goes_on_where_the_dead_one_was(ground: Groun
     assert not await ground.run()
 
 
+@pytest.mark.parametrize("rules", ["as they were", "others", "none"])
+async def test_regression_who_dies_before_the_mounts_know_leaves_it_to_the_next(
+    ground: Ground, rules: str
+) -> None:
+    """Nobody repeats what no client has asked for: the kernel would show what is gone."""
+    ground.rule(BUCKET, tags=(("go", "1"),), date_s=0)
+    for number in range(4):
+        put(ground.namespace, b"d/%d" % number, b"x", tags={"go": "1"})
+    ground.told.dies_after = 0
+    with pytest.raises(KeyboardInterrupt):
+        await ground.run()
+    ground.told.dies_after, ground.told.changes = 1 << 30, []
+    put(ground.namespace, b"d/1", b"put again")
+    if rules == "none":
+        ground.namespace.change_bucket_settings(BUCKET, lambda _: BucketSettings())
+    elif rules == "others":
+        ground.rule(BUCKET, date_s=1 << 34)
+    await ground.run()
+    told = {change.name for change in ground.told.changes}
+    assert told >= {b"0", b"2"}
+    assert b"d/1" in keys(ground.namespace)
+    ground.told.changes = []
+    await ground.run()
+    assert ground.told.changes == []
+
+
 async def test_other_rules_begin_anew_and_a_damaged_record_hinders_nothing(ground: Ground) -> None:
     put(ground.namespace, b"k", b"x")
     ground.rule(BUCKET, date_s=0)

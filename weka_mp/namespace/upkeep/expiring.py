@@ -23,9 +23,18 @@ from weka_mp.namespace.objects.listing import Lister
 from weka_mp.namespace.values import ObjectInfo, ObjectSummary
 from weka_mp.values import Attr, BucketName, Fd
 
-__all__ = ["START", "Cursor", "ExpiredPage", "expire_page", "roots_of"]
+__all__ = [
+    "START", "Cursor", "ExpiredPage", "Note", "expire_page", "no_note", "roots_of", "told_again",
+]  # fmt: skip
+
+Note = Callable[[Sequence[bytes]], None]
+"""Told the keys that are about to be removed, before the first is."""
 
 _PAGE: Final = 200  # keys: what one step looks at
+
+
+def no_note(keys: Sequence[bytes]) -> None:
+    """Nobody would go on if this process died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,10 @@ def roots_of(rules: Iterable[Rule]) -> list[bytes]:
 
 def expire_page(
     context: Context, lister: Lister, bucket: BucketName, cursor: Cursor,
-    rules_now: Callable[[], Sequence[Rule]], day_ns: int,
+    rules_now: Callable[[], Sequence[Rule]], day_ns: int, note: Note = no_note,
 ) -> ExpiredPage:
     """Look at the next keys and remove those whose time has come. rules_now: the bucket's at that moment.
+    note: whoever dies before the mounts know of the changes finds there what to tell them (`told_again`).
 
     Raises BucketMissing, and what the store says of the directories.
     """
@@ -86,12 +96,21 @@ def expire_page(
     now_ns = context.clock.now_ns()
     due = [row.key for row in rows if _looks_due(rules, row, now_ns, day_ns)]
     if due:
+        note(due)
         _remove(context, bucket, due, rules_now, day_ns, done)
     if page.next_after is not None:
         done.following = Cursor(root, page.next_after)
     elif root != roots_of(rules)[-1]:
         done.following = Cursor(next(other for other in roots_of(rules) if other > root))
     return done
+
+
+def told_again(context: Context, bucket: BucketName, keys: Sequence[bytes]) -> Changes:
+    """What the mounts are to hear of these keys, which somebody removed who may have died before it told
+    them. Those that are there stay. Raises BucketMissing.
+    """
+    _, changes = delete_objects(context, bucket, [(key, None) for key in keys], lambda *_: False)
+    return changes
 
 
 def _looks_due(rules: Sequence[Rule], row: ObjectSummary, now_ns: int, day_ns: int) -> bool:
