@@ -142,7 +142,8 @@ def _at_the_end(
     found = way.lacks(holder, walked, os.W_OK)
     if found is None and entry is not None and (own or need is Need.PUT):
         found = way.lacks(entry, path, os.W_OK, *([os.X_OK] if own else []))
-    if found is None and entry is not None:
+    stays = own and need is Need.PUT  # a directory is not replaced
+    if found is None and entry is not None and not stays:
         holds, held = user.store.attr(holder), user.store.attr(entry)
         if user.is_kept_from(holds, held):
             found = way.obstacle(holder, walked, "the sticky bit lets owners alone replace or remove")

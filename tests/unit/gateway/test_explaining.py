@@ -218,7 +218,7 @@ def test_regression_directory_objects_are_explained_as_they_are_decided(
     namespace: Namespace, tmp_path: Path, mode: int, need: Need
 ) -> None:
     put(namespace, b"d/", b"body")
-    (tmp_path / "store" / BUCKET).chmod(0o777)
+    (tmp_path / "store" / BUCKET).chmod(0o777 if mode != 0o777 else 0o1777)
     (tmp_path / "store" / BUCKET / "d").chmod(mode)
     seen = namespace.judged_as(ANN, by_default=True)
     obstacle = seen.obstacle(BUCKET, b"d/", need)

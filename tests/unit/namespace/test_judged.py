@@ -18,6 +18,7 @@ import pytest
 
 from weka_mp.errors import AccessDenied, NamespaceError, NotFound, NotSupported, PermissionRefused
 from weka_mp.namespace import BucketSettings, Durability, Namespace
+from weka_mp.namespace.objects import publishing
 from weka_mp.namespace.objects.copying import CopyRequest
 from weka_mp.namespace.objects.renaming import RenameRequest
 from weka_mp.namespace.uploads.listing import UploadsQuery
@@ -32,6 +33,7 @@ from weka_mp.namespace.values import (
     WriteConditions,
 )
 from weka_mp.store import syscalls, thread_identity
+from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.interface import FsIdentity
 from weka_mp.store.judged import JudgedStore, judged
 from weka_mp.store.memory import MemoryStore
@@ -466,6 +468,24 @@ def test_what_became_closed_while_the_body_came_is_closed(
         put(ann, b"d/k", b"first")
     assert read(namespace, b"d/k") == b"first"
     assert os.listdir(root / ".weka" / "spool") == []
+
+
+def test_regression_what_appears_while_a_put_ends_is_not_replaced_unasked(
+    root: Path, ann: Namespace, bob: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / BUCKET).chmod(0o777)
+    reach, late = publishing.reach, []
+
+    def reached(point: CrashPoint) -> None:
+        if point is CrashPoint.FILE_SYNCED and not late:  # nothing stood there when it was looked at
+            late.append(point)
+            put(bob, b"k", b"bob's")
+        reach(point)
+
+    monkeypatch.setattr(publishing, "reach", reached)
+    with pytest.raises(AccessDenied):
+        put(ann, b"k", b"ann's")
+    assert late and read(bob, b"k") == b"bob's"
 
 
 def test_metadata_is_changed_by_who_may_write(root: Path, namespace: Namespace, ann: Namespace) -> None:

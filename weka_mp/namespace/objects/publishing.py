@@ -153,11 +153,16 @@ def try_put(context: Context, target: Target) -> None:
     """Raises what a put would raise now of who may make, or replace, what is there; nothing is changed."""
     begin_put(context, target, size_hint=None, size=None).abort()
     with context.bucket(target.bucket) as bucket, suppress(*_MISSING):
-        old = context.store.open_path(bucket, entry_path(target.key).joined)
-        try:
-            context.store.check_access(old, os.W_OK)
-        finally:
-            context.store.close(old)
+        _check_writable(context, bucket, entry_path(target.key).joined)
+
+
+def _check_writable(context: Context, at: Fd, path: bytes) -> None:
+    """Raises AccessDenied for what whom modes bind may not write; NotFound and its like."""
+    old = context.store.open_path(at, path)
+    try:
+        context.store.check_access(old, os.W_OK)
+    finally:
+        context.store.close(old)
 
 
 def _funds_for(context: Context, bucket: BucketName, path: EntryPath) -> Funds:
@@ -418,6 +423,10 @@ def _create(naming: _Naming, parent: Parent) -> Changes:
 
 
 def _replace(naming: _Naming, parent: Parent, old: Attr) -> Changes:
+    if naming.context.judged is not None:
+        # Once more, under the lock: another file may have come into its place since `_inherit`.
+        with suppress(NotFound):
+            _check_writable(naming.context, parent.fd, naming.path.name)
     change = naming.effects.tell(Change(parent.ino, naming.path.name, old.ino))
     with _counted(naming, parent, over=True):
         replace_entry(naming.context, parent, naming.path.name, naming.staged)
