@@ -156,9 +156,11 @@ class Exchange:
         """The audit, once, before the answer's last byte leaves: who has the answer has left a trace, however
         this process ends. sent: bytes of the answer's body; None: it does not leave as a whole.
         """
-        if self._told or not is_audited(self._service):
+        if self._told:
             return
-        self._told = True
+        self._told = True  # also where nobody wants it: it is turned on for what is answered later
+        if not is_audited(self._service):
+            return
         record, access = self.record, self._access
         if access is not None:
             record.user, record.account = access.principal.shown, access.principal.owner
