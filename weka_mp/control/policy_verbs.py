@@ -6,13 +6,14 @@ Each takes the desk, who asks, the body's fields and what the path named; each r
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from weka_mp.control.desk import Desk, Question
 from weka_mp.control.fields import Fields
 from weka_mp.control.roles import check_account, is_in_sight
+from weka_mp.gateway.sts_denials import denies_sts
 from weka_mp.identity import Caller, Role, ServiceAccount
-from weka_mp.identity.errors import InvalidInput, NoSuchEntity
+from weka_mp.identity.errors import InvalidInput, NoSuchEntity, NotAllowed
 from weka_mp.identity.issuing import HOUR_SECONDS
 from weka_mp.identity.policies import names_of_user, within_user
 
@@ -21,6 +22,8 @@ __all__ = [
     "list_service_accounts", "list_user_policies", "remove_policy", "remove_service_account", "show_policy",
     "show_service_account",
 ]  # fmt: skip
+
+_SECOND: Final = 1_000_000_000
 
 
 # ---- policies
@@ -144,6 +147,7 @@ def assume_role(desk: Desk, question: Question, fields: Fields) -> Any:
     seconds = fields.number_or_none("duration")
     policy = fields.document_or_none("policy_file_content")
     desk.logins.check_password(access_key, secret, question.source)
+    _check_not_denied(desk, access_key, question.source)
     issued = desk.issuer.assume_role(access_key, HOUR_SECONDS if seconds is None else seconds, policy)
     return {
         "access_key": issued.access_key,
@@ -151,3 +155,10 @@ def assume_role(desk: Desk, question: Question, fields: Fields) -> Any:
         "session_token": issued.token,
         "expiration": issued.expires_s,
     }
+
+
+def _check_not_denied(desk: Desk, name: str, source: str) -> None:
+    """As at the S3 endpoint: every user may, unless a policy denies it. Raises NotAllowed."""
+    now = desk.namespace.clock.now_ns() / _SECOND
+    if denies_sts(desk.identities, name, "AssumeRole", desk.serving.region, source, now):
+        raise NotAllowed(f"a policy of {name} denies sts:AssumeRole")

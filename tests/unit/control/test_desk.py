@@ -336,6 +336,24 @@ def test_temporary_credentials_of_the_api(office: Office) -> None:
     assert root.status == 200
 
 
+@pytest.mark.parametrize(("resource", "source", "status"), [
+    ("*", "10.0.0.1", 403), ("arn:aws:iam::*:user/ann", "10.0.0.1", 403),
+    ("arn:aws:iam::*:user/bob", "10.0.0.1", 200), ("*", "192.0.2.1", 200),
+])  # fmt: skip
+def test_regression_a_denial_of_sts_holds_for_the_api_too(
+    office: Office, resource: str, source: str, status: int
+) -> None:
+    office.add("ann", "s3")
+    document = json.dumps({"Version": "2012-10-17", "Statement": {
+        "Effect": "Deny", "Action": "sts:AssumeRole", "Resource": resource,
+        "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+    }})  # fmt: skip
+    office.root("POST", "/s3/policies", {"policy_name": "none", "policy_file_content": document})
+    office.root("POST", "/s3/policies/attach", {"policy_name": "none", "user_name": "ann"})
+    asked: dict[str, object] = {"access_key": "ann", "secret_key": PASSWORD}
+    assert office.ask("POST", "/s3/sts", asked, source=source).status == status
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "text"),
     [
