@@ -37,6 +37,7 @@ RUN_SECONDS: Final = Gauge("weka_mp_lifecycle_run_seconds", "Duration of the las
 _RECORD: Final = b"lifecycle"
 _LOOK_EVERY: Final = 60.0  # seconds: whether a run is due
 _LOOKS_A_DAY: Final = 8  # at least, where a day is short
+_RETRY_NS: Final = 300 * 1_000_000_000  # from the end of a run to the next try of the buckets that failed
 _SAVE_EVERY: Final = 5.0  # seconds: what is looked at twice after a death
 _LONGEST_REST: Final = 1.0
 _SECOND: Final = 1_000_000_000
@@ -96,6 +97,8 @@ class Lifecycle:
         self._day_ns = day_ns
         self._stopping = stopping
         self._saved = 0.0
+        self._failed: set[BucketName] = set()
+        self._retry_ns = 0
         self._succeeded = False  # whether what the last process left was told
 
     async def run(self) -> None:
@@ -120,10 +123,18 @@ class Lifecycle:
         now_ns = self._namespace.clock.now_ns()
         done_today = state.began_ns // self._day_ns == now_ns // self._day_ns and state.began_ns <= now_ns
         if not state.run_ns and done_today and state.rules == digest:
-            return False
+            return await self._try_again(state, with_rules, now_ns)
         if not state.run_ns or state.run_rules != digest:
             state = _State(state.began_ns, state.rules, now_ns, digest)
         await self._follow(state, with_rules)
+        return True
+
+    async def _try_again(self, done: _State, with_rules: Mapping[BucketName, str], now_ns: int) -> bool:
+        """The buckets in which the last run failed: they need not wait for the next day."""
+        failed = {bucket: rules for bucket, rules in with_rules.items() if bucket in self._failed}
+        if not failed or now_ns < self._retry_ns:
+            return False
+        await self._follow(_State(done.began_ns, done.rules, done.began_ns, done.rules), failed)
         return True
 
     async def _state(self) -> _State:
@@ -158,6 +169,7 @@ class Lifecycle:
     async def _follow(self, state: _State, with_rules: Mapping[BucketName, str]) -> None:
         begun, totals = time.monotonic(), ExpiredPage()
         aborted = 0
+        self._failed.clear()
         for bucket in with_rules:
             if bucket < state.bucket or self._stopping():
                 continue
@@ -166,14 +178,15 @@ class Lifecycle:
                 aborted += await trio.to_thread.run_sync(
                     self._namespace.abort_due_uploads, bucket, self._day_ns
                 )
+            except NamespaceError as error:  # it holds up no object
+                await self._note_failure(bucket, error)
+            try:
                 await self._follow_bucket(state, bucket, cursor, totals)
-            except BucketMissing:
-                continue  # deleted meanwhile
             except NamespaceError as error:
-                await self._invalidator.publish(error.changes)
-                log.error("the rules of %s cannot be followed to their end: %s", bucket, error)
+                await self._note_failure(bucket, error)
         if self._stopping():
             return
+        self._retry_ns = self._namespace.clock.now_ns() + min(_RETRY_NS, self._day_ns // _LOOKS_A_DAY)
         await self._save(_State(state.run_ns, state.run_rules), at_once=True)
         UPLOADS.inc(aborted)
         RUN_SECONDS.set(time.monotonic() - begun)
@@ -181,6 +194,13 @@ class Lifecycle:
             "buckets": len(with_rules), "looked": totals.looked, "expired": len(totals.expired),
             "kept": totals.kept, "failed": len(totals.failed), "uploads_aborted": aborted,
         }})
+
+    async def _note_failure(self, bucket: BucketName, error: NamespaceError) -> None:
+        if isinstance(error, BucketMissing):
+            return  # deleted meanwhile
+        await self._invalidator.publish(error.changes)
+        self._failed.add(bucket)
+        log.error("the rules of %s cannot be followed to their end: %s", bucket, error)
 
     async def _follow_bucket(
         self, state: _State, bucket: BucketName, cursor: Cursor | None, totals: ExpiredPage

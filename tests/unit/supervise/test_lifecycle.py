@@ -161,8 +161,31 @@ async def test_a_bucket_that_fails_holds_up_no_other(
         return whole(self, bucket, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Namespace, "expire_objects", failing)
-    assert await ground.run()
+    work = Lifecycle(ground.namespace, ground.told, DAY_NS, lambda: False)
+    assert await work.run_if_due()
     assert (keys(ground.namespace), keys(ground.namespace, OTHER)) == ([b"k"], [])
+    # It need not wait for the next day, nor does it keep the processor busy.
+    monkeypatch.setattr(Namespace, "expire_objects", whole)
+    assert not await work.run_if_due()
+    ground.clock.advance(lifecycle._RETRY_NS)
+    assert await work.run_if_due()
+    assert keys(ground.namespace) == []
+    ground.clock.advance(lifecycle._RETRY_NS)
+    assert not await work.run_if_due()
+
+
+async def test_uploads_that_cannot_be_aborted_hold_up_no_object(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.rule(BUCKET, date_s=0)
+    put(ground.namespace, b"k", b"x")
+
+    def failing(*_: object) -> int:
+        raise IoFailure("scripted")
+
+    monkeypatch.setattr(Namespace, "abort_due_uploads", failing)
+    assert await ground.run()
+    assert keys(ground.namespace) == []
 
 
 async def test_who_is_to_stop_stops_and_goes_on_later(ground: Ground) -> None:
