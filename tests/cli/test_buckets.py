@@ -36,8 +36,8 @@ def custom(bucket: str) -> dict[str, object]:
     }]}
 
 
-def walk_through(terminal: Terminal, store: Path) -> None:
-    """The documents' steps, one after another."""
+def _buckets_and_quotas(terminal: Terminal, store: Path) -> None:
+    """Making and listing, and what they may hold."""
     ok, refused = terminal.ok, terminal.refused
     assert ok("s3", "bucket", "create", "photos") == ""
     ok("s3", "bucket", "create", "films", "--policy", "download", "--fs-name", "default")
@@ -68,6 +68,10 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     assert "own.json" in wrong
     assert "Statement[0].Resource" in wrong
 
+
+def _rules(terminal: Terminal) -> None:
+    """Of the lifecycle."""
+    ok, refused = terminal.ok, terminal.refused
     rule = ("s3", "bucket", "lifecycle-rule")
     first = ok(*rule, "add", "photos", "30").strip()
     second = ok(*rule, "add", "photos", "7", "--prefix", "tmp/", "--tags", "a=1&b=2").strip()
@@ -81,6 +85,10 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     ok(*rule, "reset", "photos")
     assert ok(*rule, "list", "photos", "-f", "csv").count("\n") == 1
 
+
+def _policies(terminal: Terminal) -> None:
+    """Named ones and others."""
+    ok, refused = terminal.ok, terminal.refused
     get = ("s3", "bucket", "policy", "get")
     assert [ok(*get, name) for name in ("photos", "films", "own")] == ["none\n", "download\n", "custom\n"]
     for words, name in ((("photos", "public"), "public"), (("upload", "photos"), "upload")):
@@ -101,12 +109,23 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     assert ok(*get, "photos") == "none\n"
     assert "has no policy" in refused("s3", "bucket", "policy", "get-json", "photos")
     assert "weka-mp s3 bucket list" in refused(*get, "missing")
+
+
+def _modes(terminal: Terminal) -> None:
+    """Whether they bind S3 users."""
+    ok, refused = terminal.ok, terminal.refused
     posix = ("s3", "bucket", "posix")
     assert ok(*posix, "photos") == "default\n"
     for word in ("on", "off", "default"):
         ok(*posix, "photos", word)
         assert ok(*posix, "photos") == f"{word}\n"
     refused(*posix, "photos", "maybe", status=2)
+    assert "weka-mp s3 bucket list" in refused(*posix, "missing", "on")
+
+
+def _explanations(terminal: Terminal) -> None:
+    """Why somebody may do something."""
+    ok, refused = terminal.ok, terminal.refused
     ok("user", "add", "ann", "s3", "--posix-uid", "1001", typed="Correct-Horse-9\n")
     ok("s3", "policy", "attach", "readonly", "ann")
     why = ("s3", "explain", "ann")
@@ -124,8 +143,12 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     assert "KEY=VALUE" in refused(*why, "GetObject", "photos/k", "--condition", "colour=blue")
     assert "address" in refused(*why, "GetObject", "photos/k", "--source-ip", "here")
     ok("user", "delete", "ann")
-    assert "weka-mp s3 bucket list" in refused(*posix, "missing", "on")
 
+
+def _unlinking(terminal: Terminal, store: Path) -> None:
+    """The data stays, and is a bucket again."""
+    ok, refused = terminal.ok, terminal.refused
+    get = ("s3", "bucket", "policy", "get")
     (store / "photos" / "k").write_bytes(b"kept")
     assert "not empty" in refused("s3", "bucket", "destroy", "photos")
     ok("s3", "bucket", "policy", "set", "photos", "public")
@@ -143,6 +166,16 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     for name in ("films", "own", "public", "made"):
         ok("s3", "bucket", "destroy", name)
     assert ok("s3", "bucket", "list", "--no-header", "-o", "name").split() == ["photos"]
+
+
+def walk_through(terminal: Terminal, store: Path) -> None:
+    """The documents' steps, one after another."""
+    _buckets_and_quotas(terminal, store)
+    _rules(terminal)
+    _policies(terminal)
+    _modes(terminal)
+    _explanations(terminal)
+    _unlinking(terminal, store)
 
 
 def test_the_walk_through_on_a_stopped_store(terminal: Terminal, store: Path) -> None:

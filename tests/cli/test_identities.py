@@ -86,10 +86,12 @@ def keys_of(text: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.splitlines())
 
 
-def walk_through(terminal: Terminal) -> dict[str, str]:
-    """The documents' steps, one after another; the secrets that were made."""
+ANN = {"WEKA_MP_USERNAME": "ann", "WEKA_MP_PASSWORD": PASSWORD}
+
+
+def _users(terminal: Terminal) -> None:
+    """Adding, changing, listing."""
     ok, refused = terminal.ok, terminal.refused
-    ann = {"WEKA_MP_USERNAME": "ann", "WEKA_MP_PASSWORD": PASSWORD}
     assert ok("user", "add", "ann", "s3", "--posix-uid", "1000", typed=f"{PASSWORD}\n") == ""
     ok("user", "add", "eve", "readonly", "-", typed=f"{PASSWORD}\n")
     ok("user", "add", "max", "s3", PASSWORD, "--account", "acme", "--display-name", "Acme")
@@ -110,6 +112,10 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     refused("user", "add", "joe", "king", typed=PASSWORD, status=2)
     assert "weka-mp user list" in refused("user", "update", "nobody", "--role", "s3")
 
+
+def _policies(terminal: Terminal) -> None:
+    """Making, attaching, removing."""
+    ok, refused = terminal.ok, terminal.refused
     predefined = ok("s3", "policy", "list", "--no-header", "-o", "policy")
     assert predefined.split() == ["readonly", "writeonly", "readwrite"]
     assert json.loads(ok("s3", "policy", "show", "writeonly"))["Statement"][0]["Action"] == ["s3:PutObject"]
@@ -129,15 +135,24 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert "predefined" in refused("s3", "policy", "remove", "readonly")
     assert "weka-mp s3 policy list" in refused("s3", "policy", "show", "mine")
 
-    assert "WEKA_MP_USERNAME" in refused("s3", "service-account", "add")
-    made = keys_of(ok("s3", "service-account", "add", terminal.file("narrow.json", POLICY), **ann))
-    assert list(made) == ["Access-Key", "Secret-Key"]
-    assert ok("s3", "service-account", "list", "--no-header", **ann).split() == [made["Access-Key"]]
-    shown = json.loads(ok("s3", "service-account", "show", made["Access-Key"], "-J", **ann))[0]
-    assert (shown["parent_user"], shown["implied_policy"], shown["policy_content"]) == ("ann", False, POLICY)
-    ok("s3", "service-account", "remove", made["Access-Key"], **ann)
-    assert ok("s3", "service-account", "list", "--no-header", **ann) == ""
 
+def _service_accounts(terminal: Terminal) -> str:
+    """A secret that was made."""
+    ok, refused = terminal.ok, terminal.refused
+    assert "WEKA_MP_USERNAME" in refused("s3", "service-account", "add")
+    made = keys_of(ok("s3", "service-account", "add", terminal.file("narrow.json", POLICY), **ANN))
+    assert list(made) == ["Access-Key", "Secret-Key"]
+    assert ok("s3", "service-account", "list", "--no-header", **ANN).split() == [made["Access-Key"]]
+    shown = json.loads(ok("s3", "service-account", "show", made["Access-Key"], "-J", **ANN))[0]
+    assert (shown["parent_user"], shown["implied_policy"], shown["policy_content"]) == ("ann", False, POLICY)
+    ok("s3", "service-account", "remove", made["Access-Key"], **ANN)
+    assert ok("s3", "service-account", "list", "--no-header", **ANN) == ""
+    return made["Secret-Key"]
+
+
+def _temporary(terminal: Terminal) -> str:
+    """A secret that was made."""
+    ok, refused = terminal.ok, terminal.refused
     assume = ("s3", "sts", "assume-role", "--access-key", "ann", "--duration")
     temporary = ok(*assume, "900s", typed=f"{PASSWORD}\n")
     assert [line.partition(": ")[0] for line in temporary.splitlines()] == [
@@ -146,9 +161,14 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert "900 to" in refused(*assume, "14m", "--secret-key", PASSWORD)
     refused(*assume, "900", "--secret-key", PASSWORD, status=2)
     assert "check the name" in refused(*assume, "1w", "--secret-key", OTHER)
+    return keys_of(temporary)["Secret-Key"]
 
+
+def _tokens(terminal: Terminal) -> str:
+    """Who one is, and a token that was made."""
+    ok, refused = terminal.ok, terminal.refused
     assert ok("user", "whoami", "--no-header", "-o", "username,role").split() == ["root", "clusteradmin"]
-    assert ok("user", "whoami", "--no-header", "-o", "username", **ann).strip() == "ann"
+    assert ok("user", "whoami", "--no-header", "-o", "username", **ANN).strip() == "ann"
     assert "readonly, which may not" in refused(
         "user", "delete", "ann", WEKA_MP_USERNAME="eve", WEKA_MP_PASSWORD=PASSWORD
     )
@@ -161,7 +181,12 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert "name and the password" in refused(
         "user", "whoami", WEKA_MP_USERNAME="ann", WEKA_MP_PASSWORD=OTHER
     )
+    return token
 
+
+def _lock_outs_and_events(terminal: Terminal) -> None:
+    """The rule, and what was kept of all this."""
+    ok, refused = terminal.ok, terminal.refused
     ok("security", "lockout-config", "set", "--failed-attempts", "3", "--lockout-duration", "5m")
     rule = ("security", "lockout-config", "show", "-J")
     assert json.loads(ok(*rule)) == [{"failed_attempts": 3, "lockout_duration": 300}]
@@ -180,6 +205,11 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert "name=ann" in ok("events", "-F", "type=UserPasswordChangedByAnotherUser", "-o", "parameters")
     assert "S3AsssumeRoleEvent" in ok("events", "list-types", "--no-header", "-o", "type")
     refused("events", "--start-time", "yesterday", status=2)
+
+
+def _kept_logins(terminal: Terminal) -> None:
+    """A login for the commands after it."""
+    ok, refused = terminal.ok, terminal.refused
     who = ("user", "whoami", "--no-header", "-o", "username")
     pair = json.loads(ok("user", "login", "ann", "-J", typed=f"{PASSWORD}\n"))[0]
     assert ok(*who, WEKA_MP_TOKEN=pair["access_token"]).strip() == "ann"
@@ -208,6 +238,11 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
     assert ok(*who, WEKA_MP_TOKEN=other).strip() == "ann"
     refused("user", "login", "ann", "Wrong-Horse-1")
     assert ok("user") == ok("user", "list")
+
+
+def _cluster(terminal: Terminal) -> None:
+    """The service as a whole."""
+    ok, refused = terminal.ok, terminal.refused
     workers = json.loads(ok("s3", "cluster", "-J"))
     assert workers == json.loads(ok("s3", "cluster", "status", "-J"))
     assert [worker["status"] for worker in workers] in ([], ["Online"])
@@ -220,7 +255,17 @@ def walk_through(terminal: Terminal) -> dict[str, str]:
         assert "--log-level" in refused("s3", "log-level", "get")
         assert "--log-level" in refused("s3", "log-level", "set", "debug")
     refused("events", "--type", "Nothing")
-    return {"made": made["Secret-Key"], "temporary": keys_of(temporary)["Secret-Key"], "token": token}
+
+
+def walk_through(terminal: Terminal) -> dict[str, str]:
+    """The documents' steps, one after another; the secrets that were made."""
+    _users(terminal)
+    _policies(terminal)
+    made, temporary, token = _service_accounts(terminal), _temporary(terminal), _tokens(terminal)
+    _lock_outs_and_events(terminal)
+    _kept_logins(terminal)
+    _cluster(terminal)
+    return {"made": made, "temporary": temporary, "token": token}
 
 
 def test_the_walk_through_on_a_stopped_store(terminal: Terminal, store: Path) -> None:

@@ -55,6 +55,7 @@ def test_what_is_so_can_be_confirmed(client, bucket):
     client.delete_bucket_encryption(Bucket=bucket)
     client.delete_bucket_replication(Bucket=bucket)
     client.delete_bucket_website(Bucket=bucket)
+    test_what_every_bucket_is(client, bucket)
 
 
 @pytest.mark.parametrize(("call", "arguments"), [

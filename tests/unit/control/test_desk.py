@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from tests.unit.namespace.kit import FixedClock
 from tests.unit.tls.certificates import issue, key_pem
-from weka_mp.clock import SeededRandom
 from weka_mp.control.desk import Answer, Desk, Question
 from weka_mp.control.identity_routes import IDENTITY_ROUTES, IdentityRoute, answer, find
 from weka_mp.control.roles import MAY, Verb
@@ -66,15 +64,6 @@ class Office:
 
     def add(self, name: str, role: str, **more: object) -> None:
         self.root("POST", "/users", {"username": name, "role": role, "password": PASSWORD, **more})
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    clock = FixedClock()
-    with Namespace.open(MemoryStore(), clock=clock, random=SeededRandom(3)) as namespace:
-        made = Office(namespace, tmp_path, clock)
-        yield made
-        made.desk.close()
 
 
 def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:

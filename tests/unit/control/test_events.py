@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.control.test_desk import OTHER, PASSWORD, POLICY, Office, sample
-from tests.unit.namespace.kit import FixedClock
-from weka_mp.clock import SeededRandom
 from weka_mp.control.desk import Question
 from weka_mp.control.events import EVENTS, tell
 from weka_mp.control.identity_routes import IDENTITY_ROUTES
@@ -21,22 +17,10 @@ from weka_mp.gateway import standing
 from weka_mp.gateway.context import Context, Site
 from weka_mp.gateway.dispatch import _ANSWERS, dispatch
 from weka_mp.gateway.principals import Principal
-from weka_mp.namespace import Namespace
 from weka_mp.query import events as of_query
 from weka_mp.query.operations import APIS
 from weka_mp.s3 import operations as op
-from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    clock = FixedClock()
-    with Namespace.open(MemoryStore(), clock=clock, random=SeededRandom(3)) as namespace:
-        made = Office(namespace, tmp_path, clock)
-        yield made
-        made.desk.close()
-
 
 READING = ("Get", "List", "Head")
 
