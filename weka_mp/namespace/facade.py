@@ -447,8 +447,8 @@ class Namespace:
         return self._uploads.expire(before_ns)
 
     def lifecycle_rules(self, bucket: BucketName) -> tuple[Rule, ...]:
-        """Those of the bucket now. Raises BucketMissing, StoreUnusable (damaged)."""
-        return self.rules_of(self.bucket_settings(bucket).lifecycle)
+        """Those of the bucket now. Raises BucketMissing where any has settings, StoreUnusable (damaged)."""
+        return self.rules_of(self._bucket_settings.lifecycle(bucket))
 
     @staticmethod
     def rules_of(kept: str | None) -> tuple[Rule, ...]:

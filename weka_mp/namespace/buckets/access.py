@@ -100,7 +100,7 @@ class AccessRecords:
     def __init__(self, context: Context, registry: ControlFiles) -> None:
         self._context = context
         self._store = context.store
-        self._records = KeptRecords(context, registry, decode)
+        self._records = KeptRecords(context, registry, NO_ACCESS, encode, decode)
 
     def close(self) -> None:
         """Give back the descriptors."""
@@ -135,14 +135,7 @@ class AccessRecords:
             handle = bucket_handle(self._store, fd)
             if not handle:
                 raise NotSupported(_NO_HANDLES)
-            read = self._records.read(name)
-            before = read[1] if read is not None and read[0] == handle else NO_ACCESS
-            after = step(before)
-            if after == NO_ACCESS:
-                self._records.remove(name)
-            elif after != before:
-                self._records.write(name, encode(handle, after))
-            return after
+            return self._records.change(name, handle, step)
 
     def forget(self, bucket: BucketName, handle: bytes) -> None:
         """The directory of this handle is gone: nothing is said of it any more."""

@@ -48,17 +48,26 @@ class _Read(Generic[Content]):
 
     stamp: _Stamp
     fd: Fd
-    content: Content
+    content: tuple[bytes, Content]
 
 
 class KeptRecords(Generic[Content]):
-    """The records of one kind in one store. Thread-safe; several processes may have them open."""
+    """The records of one kind in one store, each about the directory of one file handle. Thread-safe; several
+    processes may have them open.
+    """
 
-    def __init__(self, context: Context, registry: ControlFiles, decode: Callable[[bytes], Content]) -> None:
-        """decode: raises StoreUnusable for what is damaged."""
+    def __init__(
+        self, context: Context, registry: ControlFiles, nothing: Content,
+        encode: Callable[[bytes, Content], bytes], decode: Callable[[bytes], tuple[bytes, Content]],
+    ) -> None:  # fmt: skip
+        """nothing: what holds without a record. decode: handle and content; raises StoreUnusable for what is
+        damaged.
+        """
         self._context = context
         self._store = context.store
         self._registry = registry
+        self._nothing = nothing
+        self._encode = encode
         self._decode = decode
         self._mutex = threading.Lock()
         self._kept: dict[bytes, _Read[Content]] = {}
@@ -78,9 +87,9 @@ class KeptRecords(Generic[Content]):
         """Whether there is a record, be it damaged."""
         return self._now(name) is not None
 
-    def read(self, name: bytes) -> Content | None:
-        """The record as it is now, the same value as long as it is the same; None: there is none. Raises
-        StoreUnusable (damaged).
+    def read(self, name: bytes) -> tuple[bytes, Content] | None:
+        """Handle and content as they are now, the same values as long as the record is the same; None: it
+        is not there. Raises StoreUnusable (damaged).
         """
         while (now := self._now(name)) is not None:
             kept = self._kept.get(name)
@@ -95,12 +104,25 @@ class KeptRecords(Generic[Content]):
                 self._let_go(name)
         return None
 
-    def write(self, name: bytes, data: bytes) -> None:
-        """Under `exclusive`. In force everywhere, and durable, when this returns."""
-        self._registry.write(name, data)
+    def of(self, name: bytes, handle: bytes) -> Content:
+        """What holds of the directory of this handle. Raises StoreUnusable (damaged)."""
+        read = self.read(name)
+        return self._nothing if read is None or read[0] != handle else read[1]
+
+    def change(self, name: bytes, handle: bytes, step: Callable[[Content], Content]) -> Content:
+        """Replace what holds by what `step` makes of it; that. Under `exclusive`; in force everywhere, and
+        durable, when this returns. Raises what `step` raises, StoreUnusable (damaged: nothing is written).
+        """
+        before = self.of(name, handle)
+        after = step(before)
+        if after == self._nothing:
+            self.remove(name)
+        elif after != before:
+            self._registry.write(name, self._encode(handle, after))
+        return after
 
     def remove(self, name: bytes) -> None:
-        """The same."""
+        """Under `exclusive`."""
         self._registry.remove(name)
 
     def _now(self, name: bytes) -> _Stamp | None:

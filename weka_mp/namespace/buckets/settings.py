@@ -90,7 +90,7 @@ class SettingsRecords:
         self._context = context
         self._store = context.store
         self._registry = registry
-        self._records = KeptRecords(context, registry, decode)
+        self._records = KeptRecords(context, registry, NO_SETTINGS, encode, decode)
         self._seen: dict[str, tuple[tuple[int, int], bool]] = {}
 
     def close(self) -> None:
@@ -106,13 +106,18 @@ class SettingsRecords:
         handle = bucket_handle(self._store, bucket)
         if not handle:
             return NO_SETTINGS
-        read = self._records.read(self._name(bucket))
-        return NO_SETTINGS if read is None or read[0] != handle else read[1]
+        return self._records.of(self._name(bucket), handle)
 
     def find(self, bucket: BucketName) -> BucketSettings:
         """The same by its name. Raises BucketMissing, StoreUnusable (damaged), NamespaceError."""
         with self._context.bucket(bucket) as fd:
             return self.of_directory(fd)
+
+    def lifecycle(self, bucket: BucketName) -> str | None:
+        """What is set of it, as `find` says, but where nothing is set of any bucket: None then, and nobody
+        asked whether there is this one.
+        """
+        return self.find(bucket).lifecycle if self._has("any", _is_record) else None
 
     def any_posix(self) -> bool:
         """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Raises
@@ -163,14 +168,7 @@ class SettingsRecords:
                 raise NotSupported(_NO_HANDLES)
             name = self._name(fd)
             with self._records.exclusive(name):
-                read = self._records.read(name)
-                before = read[1] if read is not None and read[0] == handle else NO_SETTINGS
-                after = step(before)
-                if after == NO_SETTINGS:
-                    self._records.remove(name)
-                elif after != before:
-                    self._records.write(name, encode(handle, after))
-                return after
+                return self._records.change(name, handle, step)
 
     def forget(self, identity: int) -> None:
         """The directory of this identity is gone, or is no bucket any more: nothing is set of it."""
