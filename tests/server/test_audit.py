@@ -225,6 +225,7 @@ def test_a_client_that_goes_away_within_the_answer(audited: Audited, client: Any
     wait_until("its event", 10, lambda: len(audited.events()) == before + 1)
     event = audited.last()
     assert (event["api"]["statusCode"], event["wekaInfo"]["complete"]) == (200, False)
+    assert 0 < event["wekaInfo"]["bytesSent"] < 30_000_000  # what the socket took before it was gone
 
 
 def test_nobody_who_wants_events_gets_none(tmp_path: Path) -> None:

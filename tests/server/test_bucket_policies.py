@@ -13,6 +13,7 @@ from tests.server.endpoint import ACCESS_KEY, Endpoint, running_endpoint
 from tests.server.identities import PASSWORD, Office, allowing, document, statement, two_objects
 from tests.server.raw_http import send, signed
 from tests.server.test_objects import failure
+from weka_mp.events import EventLog, Wanted
 from weka_mp.gateway.identities import canonical_id
 from weka_mp.identity import Role
 from weka_mp.identity.iam_changes import IamChanges
@@ -258,6 +259,16 @@ def test_across_accounts_both_must_allow(office, client, stranger):
     put(client, said("Deny", "s3:GetObject", "bucket/a/*", who=number(office, "other")),
         {**said("Allow", "s3:GetObject", "bucket/*"), "Sid": "2"})
     assert failure(stranger.get_object, Bucket="bucket", Key="a/k") == DENIED
+
+
+def test_regression_what_strangers_change_is_told_to_the_owners_account(office, client, stranger):
+    put(client, said("Allow", "s3:PutBucketCORS", "bucket", who=arn(office, "eve", "other")))
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}
+    stranger.put_bucket_cors(Bucket="bucket", CORSConfiguration={"CORSRules": [rule]})
+    for account in ("root", "other"):
+        event = EventLog(office.endpoint.namespace).read(Wanted(account=account))[-1]
+        assert (event.type.name, event.user, event.account) == ("S3SetBucketOptionEvent", "eve", "other")
+        assert event.owner == "root"
 
 
 def test_the_policy_is_the_owners_business_alone(office, client, stranger):

@@ -48,6 +48,7 @@ def test_a_browser_asks_before_it_sends(endpoint, client, bucket):
         refused = asked(endpoint, origin, method)
         assert (refused.status, refused.code) == (403, "AccessForbidden")
         assert "access-control-allow-origin" not in refused.headers
+        assert "Origin" in refused.headers["vary"]
     client.delete_bucket_cors(Bucket=bucket)
     assert asked(endpoint, SHOP, "PUT").status == 403
 
@@ -75,5 +76,8 @@ def test_every_answer_tells_the_page(endpoint, client, bucket):
         answer = send(endpoint, signed("GET", "/bucket/k", headers={"Origin": origin}))
         assert answer.status == 200
         assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["vary"] == (
+            "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
+        )
     plain = send(endpoint, signed("GET", "/bucket/k"))
     assert "vary" not in plain.headers

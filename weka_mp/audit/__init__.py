@@ -11,9 +11,10 @@ from weka_mp.audit.shipping import Shipper
 from weka_mp.audit.spool import SpoolWriter
 from weka_mp.audit.spool_reader import SpoolReader
 from weka_mp.audit.trail import Trail
+from weka_mp.audit.unsynced import sync_and_close
 from weka_mp.audit.webhook_record import AuditWebhook, AuditWebhookRecord
 
 __all__ = [
     "AuditFile", "AuditWebhook", "AuditWebhookRecord", "Call", "Deployment", "Shipper", "SpoolReader",
-    "SpoolWriter", "Trail",
+    "SpoolWriter", "Trail", "sync_and_close",
 ]

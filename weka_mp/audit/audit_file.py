@@ -13,6 +13,8 @@ import os
 import time
 from typing import Final
 
+from weka_mp.audit.unsynced import Unsynced, sync_and_close
+
 __all__ = ["AuditFile"]
 
 log = logging.getLogger(__name__)
@@ -28,8 +30,9 @@ class AuditFile:
     written, dropped: events so far.
     """
 
-    def __init__(self, path: str, *, max_size: int, keep: int) -> None:
-        """max_size: in bytes; 0: never rotated."""
+    def __init__(self, path: str, *, max_size: int, keep: int, synced: bool = False) -> None:
+        """max_size: in bytes; 0: never rotated. synced: somebody calls `unsynced` now and then."""
+        self._unsynced = Unsynced(wanted=synced)
         self._path = path
         self._max_size = max_size
         self._keep = keep
@@ -50,7 +53,7 @@ class AuditFile:
         try:
             done = self._append(line)
         except OSError as error:
-            self.close()
+            self._leave()
             self._resting_until = time.monotonic() + _RETRY_SECONDS
             if not self._untold:
                 log.error("%s cannot be written, audit events are dropped: %s", self._path, error)
@@ -65,10 +68,18 @@ class AuditFile:
             self._untold += 1
         return done
 
+    def unsynced(self) -> list[int]:
+        """Descriptors of what was written since, to be given to sync_and_close. Raises OSError."""
+        return self._unsynced.take(self._fd)
+
     def close(self) -> None:
         """Give back the descriptor."""
+        self._leave()
+        sync_and_close(self._unsynced.take(None))
+
+    def _leave(self) -> None:
         if self._fd is not None:
-            os.close(self._fd)
+            self._unsynced.leave(self._fd)
             self._fd = None
 
     def _append(self, line: bytes) -> bool:
@@ -78,6 +89,7 @@ class AuditFile:
             self.open()
         assert self._fd is not None
         written = os.write(self._fd, line)
+        self._unsynced.wrote()
         if written < len(line):
             os.write(self._fd, b"\n")  # a disk that is full: the next line begins anew
             raise OSError("the disk is full")
@@ -106,7 +118,7 @@ class AuditFile:
                 for number in range(self._keep - 1, 0, -1):
                     _rename(f"{self._path}.{number}", f"{self._path}.{number + 1}")
                 _rename(self._path, f"{self._path}.1")
-            self.close()
+            self._leave()
             self.open()
         finally:
             os.close(lock)

@@ -1,8 +1,8 @@
 """Events on their way, on this node's disk: what workers append.
 
 A spool is a directory of segments. Each has one writer, a process that holds a lock on it as long as it
-writes; what dies leaves its segment whole but for its last line. Nothing is synced: a process may be killed
-at any time without losing an event, the machine's power may take the last seconds' ones.
+writes; what dies leaves its segment whole but for its last line. A process may be killed at any
+time without losing an event; the machine's power may take those that were not synced yet (audit.unsynced).
 
 `<time in ns, 20 digits>-<8 hex>.events`: lines of JSON. `….dropped`: how many events found no room, 20
 digits; its writer holds a lock on it as well. docs/STORAGE_FORMAT.md describes both.
@@ -16,6 +16,7 @@ import os
 import time
 from typing import Final
 
+from weka_mp.audit.unsynced import Unsynced, sync_and_close
 from weka_mp.clock import Clock, RandomSource
 
 __all__ = ["DROPPED_SUFFIX", "EVENTS_SUFFIX", "STAGED_PREFIX", "SpoolWriter", "segment_bytes"]
@@ -44,7 +45,10 @@ class SpoolWriter:
     written, dropped: events so far.
     """
 
-    def __init__(self, directory: str, limit: int, clock: Clock, random: RandomSource) -> None:
+    def __init__(
+        self, directory: str, limit: int, clock: Clock, random: RandomSource, *, synced: bool = False
+    ) -> None:
+        """synced: somebody calls `unsynced` now and then."""
         self._directory = directory
         self._segment_bytes = segment_bytes(limit)
         self._most = max(1, limit // self._segment_bytes)
@@ -56,6 +60,7 @@ class SpoolWriter:
         self._full_until = 0.0  # in monotonic seconds: no room before
         self._counter: int | None = None  # descriptor of the file that tells of dropped events
         self._untold = 0  # dropped since the log was told
+        self._unsynced = Unsynced(wanted=synced)
         self.written = 0
         self.dropped = 0
 
@@ -75,9 +80,14 @@ class SpoolWriter:
             self._count_dropped()
         return kept
 
+    def unsynced(self) -> list[int]:
+        """Descriptors of what was written since, to be given to sync_and_close. Raises OSError."""
+        return self._unsynced.take(self._fd)
+
     def close(self) -> None:
         """Leave what was written to its reader."""
         self._leave_segment()
+        sync_and_close(self._unsynced.take(None))
         if self._counter is not None:
             os.close(self._counter)
             self._counter = None
@@ -93,6 +103,7 @@ class SpoolWriter:
             return False
         self._fd, self._name = self._created(EVENTS_SUFFIX)
         self._size = 0
+        self._unsynced.made_in(self._directory)
         if self._untold:
             log.warning("the audit spool has room again; %d events were dropped", self._untold)
             self._untold = 0
@@ -111,6 +122,7 @@ class SpoolWriter:
     def _write(self, line: bytes) -> bool:
         assert self._fd is not None
         written = os.write(self._fd, line)
+        self._unsynced.wrote()
         if written == len(line):
             self._size += written
             return True
@@ -137,7 +149,7 @@ class SpoolWriter:
 
     def _leave_segment(self) -> None:
         if self._fd is not None:
-            os.close(self._fd)  # and with it the lock: the reader may remove it once it was read
+            self._unsynced.leave(self._fd)  # and with it the lock: the reader may remove it once it was read
             self._fd = None
 
     def _count_dropped(self) -> None:

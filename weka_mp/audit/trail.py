@@ -52,6 +52,10 @@ class Trail(Collector):
         if self._shipped:
             self._spool.append(line)
 
+    def unsynced(self) -> list[int]:
+        """Descriptors of what was written since it was asked last, for sync_and_close. Raises OSError."""
+        return [*self._spool.unsynced(), *(self._file.unsynced() if self._file is not None else ())]
+
     def close(self) -> None:
         """Give back the descriptors."""
         self._spool.close()

@@ -100,6 +100,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         " admin socket only. A taken default address is passed over with a warning, a named one is an error.",
     ),
     Option(
+        "admin_names",
+        parse_domains,
+        (),
+        "(none)",
+        "NAME[,NAME...]",
+        "Names with a dot under which --admin may be asked in the clear, besides this machine's own and those"
+        " of --domain; other names are refused, so that no page in a browser can have its own lead here.",
+        types=(str, list),
+    ),
+    Option(
         "nfs",
         parse_fixed_address,
         Address("127.0.0.1", 2049),
@@ -331,6 +341,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "How many bytes of audit events may wait on this node for the webhook of weka-mp s3 cluster"
         " audit-webhook, about; at least 1MiB. Beyond it they are dropped, counted, and the webhook is told.",
         types=(int, str),
+    ),
+    Option(
+        "audit_sync",
+        parse_integer(0, 3600),
+        5,
+        "5",
+        "SECONDS",
+        "Sync what was written of the audit so often: a power cut takes the events of this long at most;"
+        " 0: leave it to the kernel.",
+        types=(int,),
     ),
     Option(
         "audit_file",

@@ -29,6 +29,7 @@ class Config:
     durability: str
     region: str
     domain: tuple[str, ...]
+    admin_names: tuple[str, ...]
     attr_timeout: float
     sigv2: bool
     posix_permissions: str
@@ -49,6 +50,7 @@ class Config:
     min_rate: int
     lifecycle_day_seconds: int
     audit_spool: int
+    audit_sync: int
     audit_file: str | None
     audit_file_size: int
     audit_file_keep: int

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from weka_mp.control.desk import Desk, Question
 from weka_mp.control.fields import Fields
-from weka_mp.events import CATEGORIES, TYPES, Event, Severity, Wanted, event_named
+from weka_mp.events import CATEGORIES, TYPES, By, Event, Severity, Wanted, event_named
 from weka_mp.events.types import told
 from weka_mp.identity import Caller, Role
 from weka_mp.identity.errors import InvalidInput
@@ -100,7 +100,7 @@ def tell(
         desk.events.now_ns(), event_named(name), caller.user, caller.account, question.source, "admin",
         told({key: value for key, value in about.items() if key in _TOLD}),
     )  # fmt: skip
-    desk.events.keep(event, by_administrator=caller.role in _ADMINISTRATORS)
+    desk.events.keep(event, By.ADMINISTRATOR if caller.role in _ADMINISTRATORS else By.OTHER)
 
 
 def _of_body(desk: Desk, question: Question) -> Caller:

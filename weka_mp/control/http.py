@@ -7,19 +7,22 @@ One request a connection, bodies by Content-Length only. RFC 9112 allows a serve
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["BadRequest", "Request", "RequestReader", "Response", "json_response"]
+__all__ = ["BadRequest", "Request", "RequestReader", "Response", "is_own_name", "json_response"]
 
 MAX_HEAD: Final = 16 * 1024  # bytes of request line and headers
 MAX_BODY: Final = 64 * 1024
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,16}) (/[!-~]{0,2048}) HTTP/1\.[01]")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*")
 
 
@@ -93,9 +96,13 @@ class _Head:
 
 
 class RequestReader:
-    """Collects the bytes of one request."""
+    """Collects the bytes of one request.
 
-    def __init__(self) -> None:
+    names: what callers may call us besides addresses and names without a dot; None: anything.
+    """
+
+    def __init__(self, names: Collection[str] | None = None) -> None:
+        self._names = names
         self._buffer = bytearray()
         self._head: _Head | None = None
 
@@ -126,6 +133,8 @@ class RequestReader:
         target = urlsplit(match[2].decode("ascii"))
         fields = [_field(line) for line in headers]
         _refuse_pages(fields)
+        if self._names is not None:
+            _refuse_other_hosts(fields, self._names)
         length, authorization = _content_length(fields), _authorization(fields)
         method, path = match[1].decode("ascii"), unquote(target.path)
         return _Head(method, path, target.query, authorization, end + 4, length)
@@ -145,6 +154,38 @@ def _refuse_pages(fields: list[tuple[bytes, bytes]]) -> None:
     origin = any(name == b"origin" for name, _ in fields)
     if origin or any(name == b"sec-fetch-site" and value != b"none" for name, value in fields):
         raise BadRequest(HTTPStatus.FORBIDDEN, "requests of pages in a browser are not served")
+
+
+def _refuse_other_hosts(fields: list[tuple[bytes, bytes]], names: Collection[str]) -> None:
+    """A page may have its own name lead to our address once it is loaded (DNS rebinding). To the browser we
+    are of its origin then, and it says nothing of a page; but it says which name it asked for.
+    """
+    hosts = [value for name, value in fields if name == b"host"]
+    if len(hosts) > 1:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "two Host headers")
+    if hosts and not is_own_name(hosts[0].decode("latin-1"), names):
+        raise BadRequest(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            "this service does not know that name as its own: ask it by its address, or start it with"
+            " --admin-names NAME",
+        )
+
+
+def is_own_name(host: str, names: Collection[str]) -> bool:
+    """Whether a Host header means us: an address, a name without a dot or below ``localhost`` (nobody else's
+    page can have such), or one of `names` (lower case).
+    """
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return not host
+    name = match[1].removesuffix(".")
+    if name.startswith("[") or "." not in name or name.endswith(".localhost") or name in names:
+        return True
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _authorization(fields: list[tuple[bytes, bytes]]) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -35,17 +35,21 @@ async def serve_admin(
     listeners: list[trio.SocketListener],
     certificates: Certificates | None = None,
     *,
+    names: Collection[str] = (),
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer on all listeners until cancelled; certificates: speak TLS on the network.
 
-    A unix socket's caller is trusted if it is root or of our uid.
+    A unix socket's caller is trusted if it is root or of our uid. names: what we may be called on the network
+    (control.http); over TLS the client has seen a certificate of the name.
     """
     async def serve_one(stream: trio.SocketStream) -> None:
         async with stream:
             try:
-                if certificates is None or stream.socket.family == socket.AF_UNIX:
+                if stream.socket.family == socket.AF_UNIX:
                     await _serve(service, stream, stream)
+                elif certificates is None:
+                    await _serve(service, stream, stream, names)
                 else:
                     await _serve_secured(service, stream, certificates)
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
@@ -98,11 +102,16 @@ async def _serve_secured(service: Service, plain: trio.SocketStream, certificate
         await _serve(service, stream, plain)
 
 
-async def _serve(service: Service, stream: trio.abc.Stream, connected: trio.SocketStream) -> None:
-    """stream: of requests and answers, over the socket of `connected`."""
+async def _serve(
+    service: Service,
+    stream: trio.abc.Stream,
+    connected: trio.SocketStream,
+    names: Collection[str] | None = None,
+) -> None:
+    """stream: of requests and answers, over the socket of `connected`. names: None: whatever it asks for."""
     try:
         with trio.fail_after(_REQUEST_SECONDS):
-            request = await _receive(stream)
+            request = await _receive(stream, names)
     except BadRequest as error:
         answer = json_response(error.status, {"error": str(error)}).encode()
     else:
@@ -121,8 +130,8 @@ async def _serve(service: Service, stream: trio.abc.Stream, connected: trio.Sock
             await stream.aclose()  # says close_notify; nothing of the one request was left unread
 
 
-async def _receive(stream: trio.abc.Stream) -> Request | None:
-    reader = RequestReader()
+async def _receive(stream: trio.abc.Stream, names: Collection[str] | None) -> Request | None:
+    reader = RequestReader(names)
     while data := await stream.receive_some(16 * 1024):
         request = reader.feed(bytes(data))
         if request is not None:

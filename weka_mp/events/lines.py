@@ -24,7 +24,10 @@ def encode_line(event: Event) -> bytes:
         event.time_ns, kind.name, kind.category, kind.severity.name, event.user, event.account, event.source,
         event.via, dict(event.parameters),
     )  # fmt: skip
-    text = json.dumps(dict(zip(_FIELDS, values, strict=True)), separators=(",", ":")).encode("ascii")
+    said = dict(zip(_FIELDS, values, strict=True))
+    if event.owner:
+        said["owner"] = event.owner
+    text = json.dumps(said, separators=(",", ":")).encode("ascii")
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
@@ -38,6 +41,6 @@ def decode_line(line: bytes) -> Event | None:
         time_ns, name, category, severity, user, account, source, via, about = (found[key] for key in _FIELDS)
         # One of a later version is shown as well as can be.
         kind = TYPES.get(name) or EventType(name, category, "", Severity[severity])
-        return Event(time_ns, kind, user, account, source, via, tuple(about.items()))
+        return Event(time_ns, kind, user, account, source, via, tuple(about.items()), found.get("owner", ""))
     except (ValueError, KeyError, AttributeError):
         return None

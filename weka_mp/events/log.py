@@ -1,7 +1,8 @@
 """Where events are kept: files of lines in ``.weka/events``, the oldest removed when there are too many.
 
-There are two rows of files. What administrators did must not be washed out by somebody else who does a
-harmless thing a million times, so what other users do is in files of its own, with a bound of their own.
+There are three rows of files. What administrators did must not be washed out by somebody else who does a
+harmless thing a million times, nor what users did who may administrate something: what other users do is in
+files of its own, with a bound of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 from weka_mp.errors import UNWRITABLE, Exists, NamespaceError, NotFound
 from weka_mp.events.lines import decode_line, encode_line
-from weka_mp.events.types import Event, Severity
+from weka_mp.events.types import By, Event, Severity
 from weka_mp.namespace import Namespace
 from weka_mp.namespace.concealment import create_concealed
 from weka_mp.values import Fd
@@ -30,7 +31,6 @@ FILES: Final = 16
 
 _DIRECTORY: Final = b"events"
 _LOCK: Final = b"log"
-_ROWS: Final = (b"admin-", b"other-")
 _DIGITS: Final = 16
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events: from `since_ns` to `until_ns`, both included, of `severity` and above; of these types
-    and categories, where some are named; of this account alone, unless it is None.
+    and categories, where some are named; of this account or about what is its own, unless it is None.
     """
 
     since_ns: int = 0
@@ -60,7 +60,7 @@ class Wanted:
             and (not self.types or kind.name in self.types)
             and kind.name not in self.without
             and (not self.categories or kind.category in self.categories)
-            and self.account in (None, event.account)
+            and self.account in (None, event.account, event.owner or event.account)
         )
 
 
@@ -77,13 +77,13 @@ class EventLog:
         """For an event that is about to be kept."""
         return self._clock.now_ns()
 
-    def keep(self, event: Event, *, by_administrator: bool) -> None:
+    def keep(self, event: Event, by: By) -> None:
         """Durably, when this returns. What the event tells is done already, so that where it cannot be kept
         the log says so, and nobody is refused. No lock of an entry may be held.
         """
         try:
             with self._directory(make=True) as directory:
-                self._append(directory, _ROWS[not by_administrator], encode_line(event))
+                self._append(directory, by.value, encode_line(event))
         except NamespaceError as error:
             _log.error("the event %s could not be kept: %s", event.type.name, error)
 
@@ -93,7 +93,7 @@ class EventLog:
         """
         try:
             with self._directory(make=False) as directory:
-                found = [event for row in _ROWS for event in self._newest(directory, row, wanted, most)]
+                found = [event for by in By for event in self._newest(directory, by.value, wanted, most)]
         except NotFound:
             return []  # nothing was ever kept
         found.sort(key=lambda event: event.time_ns)

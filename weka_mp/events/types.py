@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CATEGORIES", "TYPES", "Event", "EventType", "Severity", "event_named", "told"]
+__all__ = ["CATEGORIES", "TYPES", "By", "Event", "EventType", "Severity", "event_named", "told"]
 
 _MAX_VALUE: Final = 256  # characters of a parameter, before what is no printable one is spelt out
 _MAX_PARAMETERS: Final = 16
@@ -26,6 +26,14 @@ class Severity(enum.IntEnum):
     MINOR = 3
     MAJOR = 4
     CRITICAL = 5
+
+
+class By(enum.Enum):
+    """Whose deed an event is: of which row of files, each with a bound of its own."""
+
+    ADMINISTRATOR = b"admin-"
+    DELEGATE = b"rights-"  # a user whose policies let it administrate
+    OTHER = b"other-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ class Event:
 
     time_ns: when; user, account: who, empty: nobody who signed in; source: the client's address, or
     ``local``; via: the door (``admin``, ``s3``, ``iam``, ``sts``). parameters: names and words, no secrets;
-    what `told` made of them.
+    what `told` made of them. owner: the account that it was about, where that is another than `account`.
     """
 
     time_ns: int
@@ -116,6 +124,7 @@ class Event:
     source: str
     via: str
     parameters: tuple[tuple[str, str], ...] = ()
+    owner: str = ""
 
 
 def told(parameters: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -108,6 +108,13 @@ class Access:
             self._owners[bucket] = found
         return found
 
+    def owner_name(self, bucket: BucketName) -> str:
+        """The same account by its name, as records have it."""
+        found = self.owner_of(bucket)
+        return next(
+            (name for name, owner in self.principal.accounts.items() if owner.id == found.id), ROOT_NAME
+        )
+
     def is_own(self, name: str | None) -> bool:
         """Whether a bucket whose record names this account is the principal's own account's."""
         accounts = self.principal.accounts

@@ -10,6 +10,7 @@ from weka_mp.gateway.reply import Fields, Reply, xml_reply
 from weka_mp.namespace import Namespace
 from weka_mp.s3 import bucket_operations as op
 from weka_mp.s3.cors import (
+    VARY,
     CorsRule,
     answer_fields,
     dump_rules,
@@ -77,7 +78,7 @@ def answer_preflight(namespace: Namespace, bucket: BucketName, headers: Headers)
         raise S3Error("AccessForbidden", _OFF, details=details)
     fields = preflight_fields(rules, asked)
     if fields is None:
-        raise S3Error("AccessForbidden", _REFUSED, details=details)
+        raise S3Error("AccessForbidden", _REFUSED, details=details, headers=dict([VARY]))
     return Reply(200, fields)
 
 

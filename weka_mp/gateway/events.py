@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from weka_mp.events import Event, EventLog, event_named
+from weka_mp.events import By, Event, EventLog, event_named
 from weka_mp.events.types import told
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.reply import Reply
@@ -40,6 +40,15 @@ def tell(context: Context, operation: op.Operation, reply: Reply) -> None:
     about = {"bucket": getattr(operation, "bucket", None), "operation": type(operation).__name__}
     event = Event(
         log.now_ns(), event_named(name), who.user or ("root" if who.is_root else ""), who.owner or "",
-        "local" if sender is None else sender.remote, "s3", told(about),
+        "local" if sender is None else sender.remote, "s3", told(about), _owner(context, operation),
     )
-    log.keep(event, by_administrator=who.is_root)
+    log.keep(event, By.ADMINISTRATOR if who.is_root else By.OTHER)
+
+
+def _owner(context: Context, operation: op.Operation) -> str:
+    """The account that the bucket belongs to, or did; empty: the one of who asks."""
+    access, bucket = context.access, getattr(operation, "bucket", None)
+    if bucket is None or isinstance(operation, op.CreateBucket):
+        return ""
+    name = access.owner_name(bucket)
+    return "" if name == context.principal.owner else name

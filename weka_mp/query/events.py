@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from weka_mp.events import Event, event_named
+from weka_mp.events import By, Event, event_named
 from weka_mp.events.types import told
 from weka_mp.identity import Role
 from weka_mp.query.call import Call
@@ -66,7 +66,14 @@ def tell(call: Call, api: str, found: Record | None, source: str) -> None:
     about["AccessKeyId"] = about["AccessKeyId"] or _made_key(found)
     who, log = call.who, call.desk.events
     event = Event(log.now_ns(), event_named(name), who.user, who.account, source, api, told(about))
-    log.keep(event, by_administrator=who.role in _ADMINISTRATORS)
+    log.keep(event, _by(who.role, api))
+
+
+def _by(role: Role, api: str) -> By:
+    """STS is for everybody; what IAM changes, a policy let somebody change."""
+    if role in _ADMINISTRATORS:
+        return By.ADMINISTRATOR
+    return By.DELEGATE if api == "iam" else By.OTHER
 
 
 def _made_key(found: Record | None) -> object:

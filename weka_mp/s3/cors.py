@@ -8,6 +8,7 @@ OPTIONS object) and the CORS protocol of the Fetch standard.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,11 +18,15 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers
 
 __all__ = [
-    "CorsRule", "Preflight", "answer_fields", "dump_rules", "load_rules", "preflight", "preflight_fields",
+    "VARY", "CorsRule", "Preflight", "answer_fields", "dump_rules", "load_rules", "preflight",
+    "preflight_fields",
 ]  # fmt: skip
 
 METHODS: Final = ("GET", "PUT", "HEAD", "POST", "DELETE")
-_VARY: Final = ("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
+VARY: Final = ("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
+"""Goes with every answer of a bucket that has rules: what another page is told may be another thing."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # of headers' names (RFC 9110, 5.6.2), in lower case
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -44,6 +49,12 @@ class CorsRule:
         """The pattern that fits."""
         return next((pattern for pattern in self.origins if _fits(pattern, origin)), None)
 
+    def _lets_in(self, name: str) -> bool:
+        """Whether a header may be sent. What is no name of one is not: the answer repeats it."""
+        return _TOKEN.fullmatch(name) is not None and any(
+            _fits(pattern.lower(), name) for pattern in self.headers
+        )
+
     def _fields(self, origin: str, asked: Sequence[str]) -> Fields:
         everybody = self._origin(origin) == "*"
         fields = [
@@ -58,14 +69,14 @@ class CorsRule:
             fields.append(("Access-Control-Max-Age", str(self.max_age)))
         if not everybody:
             fields.append(("Access-Control-Allow-Credentials", "true"))
-        return (*fields, _VARY)
+        return (*fields, VARY)
 
     def allows(self, origin: str, method: str, asked: Sequence[str] = ()) -> bool:
         """asked: names of headers, in lower case."""
         return (
             self._origin(origin) is not None
             and method in self.methods
-            and all(any(_fits(pattern.lower(), name) for pattern in self.headers) for name in asked)
+            and all(self._lets_in(name) for name in asked)
         )
 
 
@@ -105,12 +116,14 @@ def preflight_fields(rules: Iterable[CorsRule], asked: Preflight) -> Fields | No
     return None
 
 
-def answer_fields(rules: Iterable[CorsRule], origin: str, method: str) -> Fields:
-    """What goes with the answer to a request from a page of this origin, be it an error."""
+def answer_fields(rules: Sequence[CorsRule], origin: str, method: str) -> Fields:
+    """What goes with the answer to a request from a page of this origin, be it an error. Where no rule
+    allows it, still that another page may be told otherwise: caches must not hand this answer to it.
+    """
     for rule in rules:
         if rule.allows(origin, method):
             return rule._fields(origin, ())
-    return ()
+    return (VARY,) if rules else ()
 
 
 # ---- as kept

@@ -26,7 +26,7 @@ class Audited:
     """Beside the record of a request. began_ns: when it came. request: None for what was none.
 
     where: of the request; None where it was not found out. sent: bytes of the answer's body; None: it does
-    not leave as a whole.
+    not leave as a whole, and the record says how many did.
     """
 
     began_ns: int
@@ -57,8 +57,8 @@ def tell(service: Service, wire: Wire, record: RequestRecord, about: Audited) ->
             server_ip=wire.local, request_headers=headers, query=() if request is None else request.query,
             response_headers=_answered(about), user_agent=agent, error=record.code or "",
             access_key=record.access_key or "", user=record.user or "", account=record.account or "",
-            received=record.received, sent=about.sent or 0, complete=about.sent is not None,
-            tls_version=about.tls_version or "",
+            received=record.received, sent=record.sent if about.sent is None else about.sent,
+            complete=about.sent is not None, tls_version=about.tls_version or "",
         )
     )
 

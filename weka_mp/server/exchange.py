@@ -438,10 +438,12 @@ class Exchange:
             return
         head = self._head_bytes(reply.status, reply.fields, reply.length)
         await self._wire.send(head, more=True)
-        await send_large(self._wire, store, reply, partial(self._tell, reply.length))
+        await send_large(self._wire, store, reply, partial(self._tell, reply.length), self._count)
         self._connection.sent_aside(reply.length)
         self._connection.send_end()
-        self.record.sent = reply.length
+
+    def _count(self, sent: int) -> None:
+        self.record.sent += sent
 
     async def refuse(self, error: S3Error) -> None:
         """Send an error, or give the connection up when an answer was begun. Raises PeerGone."""

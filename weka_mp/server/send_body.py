@@ -56,9 +56,11 @@ def read_small(store: Store, reply: ObjectReply) -> bytes:
 
 
 async def send_large(
-    wire: Wire, store: Store, reply: ObjectReply, before_last: Callable[[], None]
+    wire: Wire, store: Store, reply: ObjectReply, before_last: Callable[[], None],
+    count: Callable[[int], None],
 ) -> None:
-    """Send the body behind a head that was sent; `before_last` is called before its last byte leaves.
+    """Send the body behind a head that was sent; `before_last` is called before its last byte leaves, `count`
+    with the bytes that the socket took, maybe in a thread.
 
     Raises Truncated and PeerGone.
     """
@@ -66,11 +68,12 @@ async def send_large(
     fd = reply.opened.fd
     try:
         if isinstance(wire, SecureWire):
-            await _send_until(partial(_encrypt, wire, store, fd), wire, reply.start, end)
+            await _send_until(_counted(partial(_encrypt, wire, store, fd), count), wire, reply.start, end)
         elif can_transmit(store):
-            await _send_until(partial(transmit, fd, wire.socket.fileno()), wire, reply.start, end)
+            step = _counted(partial(transmit, fd, wire.socket.fileno()), count)
+            await _send_until(step, wire, reply.start, end)
         else:
-            await _copy_until(wire, store, fd, reply.start, end)
+            await _copy_until(wire, store, fd, reply.start, end, count)
         last = store.read(fd, 1, end)  # beside what has just been sent, so no disk is waited for
         unchanged = reply.opened.still_same()
     except NamespaceError as error:
@@ -79,6 +82,16 @@ async def send_large(
         raise Truncated("the object changed while it was sent")
     before_last()
     await wire.send(last)
+    count(1)
+
+
+def _counted(step: Step, count: Callable[[int], None]) -> Step:
+    def counted(offset: int, most: int) -> int:
+        sent = step(offset, most)
+        count(sent)
+        return sent
+
+    return counted
 
 
 async def _send_until(step: Step, wire: Wire, offset: int, end: int) -> None:
@@ -120,10 +133,13 @@ def _encrypt(wire: SecureWire, store: Store, fd: Fd, offset: int, size: int) -> 
     return len(data) - len(rest)
 
 
-async def _copy_until(wire: Wire, store: Store, fd: Fd, offset: int, end: int) -> None:
+async def _copy_until(
+    wire: Wire, store: Store, fd: Fd, offset: int, end: int, count: Callable[[int], None]
+) -> None:
     while offset < end:
         piece = await run_blocking(store.read, fd, min(_COPY_BYTES, end - offset), offset)
         if not piece:
             raise Truncated("the object became shorter while it was sent")
         await wire.send(piece)
+        count(len(piece))
         offset += len(piece)

@@ -17,6 +17,7 @@ from weka_mp.audit import (
     SpoolReader,
     SpoolWriter,
     Trail,
+    sync_and_close,
 )
 from weka_mp.config import Config
 from weka_mp.errors import NamespaceError
@@ -32,7 +33,7 @@ from weka_mp.webhooks import WebhookTls
 
 __all__ = [
     "VERB", "check_audit_file", "deployment_of", "follow", "open_trail", "plan_of_tls", "ship", "spool_in",
-    "webhook_tls",
+    "sync_often", "webhook_tls",
 ]
 
 log = logging.getLogger(__name__)
@@ -89,10 +90,10 @@ def _tls_of_plan(plan: Mapping[str, Any]) -> WebhookTls:
 def open_trail(namespace: Namespace, store: str, plan: Mapping[str, Any]) -> Trail:
     """A worker's. plan: its part about the audit."""
     random = namespace.context.random
-    file = None
+    file, synced = None, plan["sync"] > 0
     if plan["file"] is not None:
-        file = AuditFile(plan["file"], max_size=plan["file_size"], keep=plan["file_keep"])
-    spool = SpoolWriter(plan["spool"], plan["limit"], namespace.clock, random)
+        file = AuditFile(plan["file"], max_size=plan["file_size"], keep=plan["file_keep"], synced=synced)
+    spool = SpoolWriter(plan["spool"], plan["limit"], namespace.clock, random, synced=synced)
     record = AuditWebhookRecord(namespace, None, random)
     return Trail(deployment_of(namespace, store), spool, record.is_enabled, file)
 
@@ -120,6 +121,19 @@ async def follow(
         task_status.started()
         task_status = trio.TASK_STATUS_IGNORED
         await trio.sleep(_LOOK_SECONDS)
+
+
+async def sync_often(trail: Trail, seconds: int) -> None:
+    """See that a power cut takes the events of this long at most, until cancelled; 0: leave it to chance."""
+    while seconds:
+        await trio.sleep(seconds)
+        try:
+            written = trail.unsynced()
+        except OSError as error:
+            log.error("audit events may not outlive a power cut: %s", error)
+            continue
+        if written:
+            await run_blocking(sync_and_close, written)
 
 
 async def ship(namespace: Namespace, plan: Mapping[str, Any], link: ChildLink) -> None:

@@ -71,6 +71,7 @@ def worker_specs(
         "audit": {
             "spool": places.spool,
             "limit": config.audit_spool,
+            "sync": config.audit_sync,
             "file": None if config.audit_file is None else os.path.abspath(config.audit_file),
             "file_size": config.audit_file_size,
             "file_keep": config.audit_file_keep,

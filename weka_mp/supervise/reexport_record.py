@@ -13,7 +13,7 @@ from typing import Final
 
 from weka_mp.control.service import Kind
 from weka_mp.errors import InvalidArgument, NotFound
-from weka_mp.events import Event, EventLog, event_named
+from weka_mp.events import By, Event, EventLog, event_named
 from weka_mp.events.types import told
 from weka_mp.identity.naming import ROOT
 from weka_mp.namespace import Namespace
@@ -79,7 +79,7 @@ def _tell(namespace: Namespace, name: str, entry: Export | Share) -> None:
     log = EventLog(namespace)
     about = {key: value for key, value in asdict(entry).items() if key in _TOLD}
     event = Event(log.now_ns(), event_named(name), ROOT, ROOT, "local", "admin", told(about))
-    log.keep(event, by_administrator=True)
+    log.keep(event, By.ADMINISTRATOR)
 
 
 def check_service_user() -> None:

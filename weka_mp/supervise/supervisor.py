@@ -40,7 +40,7 @@ from weka_mp.supervise.readiness import s3_answers
 from weka_mp.supervise.reexports import Reexports
 from weka_mp.supervise.service import RunningService, Views, write_probe
 from weka_mp.supervise.stale_places import leave_word, remove_stale
-from weka_mp.supervise.tls import open_tls, tls_state
+from weka_mp.supervise.tls import OwnTls, admin_names, open_tls, tls_state
 from weka_mp.tls import Certificates, TlsSettings
 from weka_mp.webhooks import WebhookTls
 
@@ -75,6 +75,7 @@ class _Prepared:
     desk: LazyDesk
     invalidator: Invalidator
     certificates: Certificates | None
+    config: Config
 
     @property
     def keepers(self) -> list[Keeper]:
@@ -189,6 +190,7 @@ async def _prepare(
         desk=desk,
         invalidator=Invalidator(children.mount_sockets),
         certificates=certificates,
+        config=config,
     )
 
 
@@ -329,7 +331,11 @@ async def _run(
             await _start_all(prepared, nursery)
             nursery.start_soon(prepared.reexports.run)
             await nursery.start(prepared.invalidator.run)
-            await nursery.start(serve_admin, service, prepared.admin_listeners, prepared.certificates)
+            await nursery.start(partial(
+                serve_admin, service, prepared.admin_listeners, prepared.certificates,
+                names=admin_names(prepared.config),
+            ))  # fmt: skip
+            nursery.start_soon(OwnTls(prepared.config, prepared.views.tls, prepared.namespace.clock).keep)
             nursery.start_soon(fills.run)
             await _wait_for_views(prepared.views)
             await prepared.reexports.settled()

@@ -6,6 +6,9 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from typing import Final
+
+import trio
 
 from weka_mp.clock import Clock
 from weka_mp.config import Config
@@ -14,11 +17,12 @@ from weka_mp.supervise import checks
 from weka_mp.supervise.keeper import StartFailed
 from weka_mp.tls import Certificates, KeptCertificate, PlainHttp, TlsError, TlsSettings
 
-__all__ = ["open_tls", "tls_state"]
+__all__ = ["OwnTls", "admin_names", "open_tls", "tls_state"]
 
 log = logging.getLogger(__name__)
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})
+_LOOK_SECONDS: Final = 3600.0  # between two looks whether the own certificate is old
 
 
 def _settings(config: Config, store: str, state: str) -> TlsSettings | None:
@@ -51,6 +55,36 @@ def open_tls(
         return settings, Certificates(settings, clock, ask_clients=False)
     except TlsError as error:
         raise StartFailed(f"TLS: {error}") from error
+
+
+class OwnTls:
+    """Sees that a service that runs for years does not show a certificate of its own that has expired."""
+
+    def __init__(self, config: Config, settings: TlsSettings | None, clock: Clock) -> None:
+        self._names = tuple(_names(config))
+        self._settings = settings
+        self._clock = clock
+
+    async def keep(self) -> None:
+        """Until cancelled, or at once where there is none to be kept. Every process notices another file."""
+        if self._settings is None or self._settings.pairs:
+            return
+        kept = KeptCertificate(self._settings.directory, self._clock)
+        while True:
+            await trio.sleep(_LOOK_SECONDS)
+            try:
+                if await trio.to_thread.run_sync(kept.make_own, self._names):
+                    log.warning("the self-signed certificate was about to expire: there is a new one,"
+                                " of which clients have to be told (weka-mp security tls download)")
+            except TlsError as error:
+                log.error("the self-signed certificate cannot be renewed: %s", error)
+
+
+def admin_names(config: Config) -> frozenset[str]:
+    """What callers may call the administration's address, in lower case."""
+    named = () if config.admin is None else (config.admin.host,)
+    names = (socket.gethostname(), *named, *config.domain, *config.admin_names)
+    return frozenset(name.lower() for name in names)
 
 
 def tls_state(settings: TlsSettings | None, state: str, clock: Clock) -> TlsState:

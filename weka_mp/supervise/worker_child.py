@@ -15,7 +15,7 @@ from weka_mp.server.limits import Limits
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import NOBODY, RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
-from weka_mp.supervise.auditing import follow, open_trail
+from weka_mp.supervise.auditing import follow, open_trail, sync_often
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of
 from weka_mp.supervise.opening import open_namespace
@@ -46,6 +46,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
                 nursery.cancel_scope.cancel()
 
             await nursery.start(follow, trail, link)
+            nursery.start_soon(sync_often, trail, plan["audit"]["sync"])
             await nursery.start(serve)
             await link.ready()
         trail.close()

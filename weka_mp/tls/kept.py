@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,7 +17,7 @@ from weka_mp.clock import Clock
 from weka_mp.private_files import Exposed, create_private, read_private, remove_private, replace_private
 from weka_mp.tls.errors import TlsError
 from weka_mp.tls.pem import chain_text, check_pair, read_chain
-from weka_mp.tls.self_signed import make_self_signed
+from weka_mp.tls.self_signed import RENEWED_BEFORE, make_self_signed
 
 __all__ = ["GIVEN", "SELF_SIGNED", "KeptCertificate", "kept_path", "read_kept"]
 
@@ -63,17 +62,25 @@ class KeptCertificate:
             raise TlsError(f"{self._given}: {error.strerror}") from error
         return True
 
-    def make_own(self, names: Iterable[str]) -> None:
-        """See that there is a self-signed one that has not expired. Raises TlsError."""
-        with suppress(FileNotFoundError):
-            if self._chain(self._own)[0].not_valid_after_utc > self._now():
-                return
-            os.unlink(self._own)
+    def make_own(self, names: Iterable[str]) -> bool:
+        """See that there is a self-signed one that is good for a while; whether it replaces one. Raises
+        TlsError.
+        """
+        try:
+            expires = self._chain(self._own)[0].not_valid_after_utc
+        except FileNotFoundError:
+            expires = None
+        if expires is not None and expires > self._now() + RENEWED_BEFORE:
+            return False
         certificate, key = make_self_signed(names, self._now())
+        if expires is not None:
+            self._write(self._own, key + certificate)  # never is there none: handshakes go on meanwhile
+            return True
         try:
             create_private(self._own, key + certificate)  # another process that was first wins
         except OSError as error:
             raise TlsError(f"{self._own}: {error.strerror}") from error
+        return False
 
     def chain(self) -> str:
         """The certificates that count now, as PEM. Raises TlsError, FileNotFoundError (there are none)."""

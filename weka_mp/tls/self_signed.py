@@ -13,10 +13,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["LIFE", "make_self_signed"]
+__all__ = ["LIFE", "RENEWED_BEFORE", "make_self_signed"]
 
 LIFE: Final = timedelta(days=3650)
-"""Nobody renews what nobody asked for; it is replaced by `weka-mp security tls set`."""
+"""Clients have to be told of another one, so it is replaced as late as can be."""
+
+RENEWED_BEFORE: Final = timedelta(days=30)
+"""So long before it expires there is another one."""
 
 _BACKDATED: Final = timedelta(days=1)  # for clients whose clocks are behind
 _COMMON_NAME: Final = "weka_mp self-signed"

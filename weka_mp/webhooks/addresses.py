@@ -47,6 +47,7 @@ _REFUSED: Final = tuple(
 
 _NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 _COMPATIBLE: Final = ipaddress.ip_network("::/96")  # RFC 4291, 2.5.5.1; also :: and ::1
+_TRANSLATED: Final = ipaddress.ip_network("::ffff:0:0:0/96")  # RFC 2765, 2.1
 _ISATAP: Final = 0x5EFE  # RFC 5214, 6.1: …:0:5efe:a.b.c.d, or 200:5efe
 _LOW: Final = 0xFFFFFFFF
 
@@ -79,6 +80,8 @@ def _within(address: _Address) -> Iterator[_Address]:
     if address.teredo is not None:
         yield from address.teredo
     value = int(address)
-    embeds = any(address in network for network in _NAT64) or (address in _COMPATIBLE and value > 1)
+    embeds = any(address in network for network in (*_NAT64, _TRANSLATED)) or (
+        address in _COMPATIBLE and value > 1
+    )
     if embeds or (value >> 32) & 0xFDFFFFFF == _ISATAP:
         yield ipaddress.IPv4Address(value & _LOW)

@@ -56,6 +56,31 @@ def test_what_is_refused(data: bytes, status: int) -> None:
     assert refusal.value.status == status
 
 
+@pytest.mark.parametrize("host", [
+    "127.0.0.1", "127.0.0.1:14000", "10.1.2.3:80", "[::1]:14000", "[fe80::1]", "[::ffff:10.0.0.1]:1",
+    "localhost", "LOCALHOST:1", "x.localhost", "storage", "Storage.Example.", "storage.example:14000", "",
+])  # fmt: skip
+def test_who_asks_for_us_by_our_name_is_served(host: str) -> None:
+    request = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    found = RequestReader({"storage.example"}).feed(request)
+    assert found is not None
+    assert found.path == "/metrics"
+    assert RequestReader({"storage.example"}).feed(b"GET /metrics HTTP/1.0\r\n\r\n") is not None
+
+
+@pytest.mark.parametrize(("host", "status"), [
+    ("evil.example", 421), ("evil.example:14000", 421), ("storage.example.evil.example", 421),
+    ("localhost.evil", 421),
+    ("127.0.0.1.evil.example", 421), ("127.0.0.1:1:2", 421), ("a@127.0.0.1", 421), ("1.2.3.4.5", 421),
+    ("127.0.0.1\r\nHost: evil.example", 400),
+])  # fmt: skip
+def test_regression_a_page_whose_own_name_leads_here_is_refused(host: str, status: int) -> None:
+    """Its browser says nothing of a page: to it we are of its origin."""
+    with pytest.raises(BadRequest) as refusal:
+        RequestReader({"storage.example"}).feed(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert refusal.value.status == status
+
+
 @pytest.mark.parametrize(
     "body", [b"[1]", b"{", b"\xff", b"[" * 60_000, b'{"a": 1, "a": 2}', b'{"a": {"b": 1, "b": 1}}']
 )

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,10 @@ async def served(
     (tcp,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = tcp.socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
-        await nursery.start(server.serve_admin, service, [trio.SocketListener(unix), tcp], certificates)
+        await nursery.start(partial(
+            server.serve_admin, service, [trio.SocketListener(unix), tcp], certificates,
+            names=frozenset({"known.example"}),
+        ))  # fmt: skip
         yield path, port
         nursery.cancel_scope.cancel()
 
@@ -125,6 +129,25 @@ async def test_health_and_metrics_are_public_and_nothing_else(tmp_path: Path) ->
         assert (await ask(_get, port, "/api/v2/etag/fill", "POST"))[0] == 403
         assert (await ask(_get, port, "/nothing"))[0] == 404
         assert (await ask(_get, port, "/metrics", "DELETE"))[0] == 405
+
+
+def _status_of(where: tuple[str, int] | str, host: str) -> bytes:
+    kind = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET
+    with socket.socket(kind) as sock:
+        sock.settimeout(10)
+        sock.connect(where)
+        sock.sendall(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        return sock.makefile("rb").readline()
+
+
+async def test_regression_names_that_are_not_ours_are_refused_in_the_clear(tmp_path: Path) -> None:
+    """DNS rebinding; the socket, which no page reaches, asks for no name."""
+    async with served(FakeService(), tmp_path) as (path, port):
+        for where, host, status in (
+            (("127.0.0.1", port), "evil.example", b"421"), (("127.0.0.1", port), "known.example", b"200"),
+            (("127.0.0.1", port), f"127.0.0.1:{port}", b"200"), (path, "evil.example", b"200"),
+        ):
+            assert (await trio.to_thread.run_sync(_status_of, where, host)).split()[1] == status
 
 
 async def test_the_socket_serves_all_to_its_owner(tmp_path: Path) -> None:

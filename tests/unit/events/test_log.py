@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.namespace.kit import FixedClock
 from weka_mp.clock import SeededRandom
 from weka_mp.errors import NoSpace
-from weka_mp.events import CATEGORIES, TYPES, Event, EventLog, EventType, Severity, Wanted, event_named
+from weka_mp.events import CATEGORIES, TYPES, By, Event, EventLog, EventType, Severity, Wanted, event_named
 from weka_mp.events import log as log_module
 from weka_mp.events.lines import decode_line, encode_line
 from weka_mp.events.types import told
@@ -83,9 +84,9 @@ def test_nothing_was_ever_kept(namespace: Namespace) -> None:
 
 def test_what_is_kept_is_read_by_everybody_in_order_of_time(namespace: Namespace) -> None:
     one, two = EventLog(namespace), EventLog(namespace)
-    one.keep(event(3), by_administrator=True)
-    two.keep(event(1), by_administrator=False)
-    two.keep(event(2), by_administrator=True)
+    one.keep(event(3), By.ADMINISTRATOR)
+    two.keep(event(1), By.OTHER)
+    two.keep(event(2), By.ADMINISTRATOR)
     assert [found.time_ns for found in one.read(Wanted())] == [1, 2, 3]
     assert [found.time_ns for found in two.read(Wanted(), most=2)] == [2, 3]
     assert files(namespace) == [b"admin-0000000000000001", b"other-0000000000000001"]
@@ -98,9 +99,9 @@ def test_what_is_kept_is_read_by_everybody_in_order_of_time(namespace: Namespace
 
 def test_what_is_wanted(namespace: Namespace) -> None:
     log = EventLog(namespace)
-    log.keep(event(1), by_administrator=True)
-    log.keep(event(2, "UserCreated", "lab"), by_administrator=True)
-    log.keep(event(3, "TLSSet"), by_administrator=True)
+    log.keep(event(1), By.ADMINISTRATOR)
+    log.keep(event(2, "UserCreated", "lab"), By.ADMINISTRATOR)
+    log.keep(event(3, "TLSSet"), By.ADMINISTRATOR)
 
     def times(wanted: Wanted) -> list[int]:
         return [found.time_ns for found in log.read(wanted)]
@@ -121,7 +122,7 @@ def test_the_oldest_go_when_there_are_too_many(
     monkeypatch.setattr(log_module, "FILES", 3)
     log = EventLog(namespace)
     for number in range(30):
-        log.keep(event(number), by_administrator=True)
+        log.keep(event(number), By.ADMINISTRATOR)
     assert len(files(namespace)) == 3
     kept = [found.time_ns for found in log.read(Wanted())]
     assert kept == list(range(kept[0], 30))
@@ -134,29 +135,55 @@ def test_users_cannot_wash_out_what_administrators_did(
     monkeypatch.setattr(log_module, "FILE_BYTES", 400)
     monkeypatch.setattr(log_module, "FILES", 2)
     log = EventLog(namespace)
-    log.keep(event(1, "UserDeleted"), by_administrator=True)
+    log.keep(event(1, "UserDeleted"), By.ADMINISTRATOR)
     for number in range(2, 40):
-        log.keep(event(number, "S3AsssumeRoleEvent"), by_administrator=False)
+        log.keep(event(number, "S3AsssumeRoleEvent"), By.OTHER)
     found = log.read(Wanted())
     assert found[0] == event(1, "UserDeleted")
     assert len(found) < 20
 
 
+def test_regression_nor_what_users_did_who_may_administrate(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "FILE_BYTES", 400)
+    monkeypatch.setattr(log_module, "FILES", 2)
+    log = EventLog(namespace)
+    log.keep(event(1, "UserDeleted"), By.DELEGATE)
+    for number in range(2, 40):
+        log.keep(event(number, "S3AsssumeRoleEvent"), By.OTHER)
+    assert log.read(Wanted())[0] == event(1, "UserDeleted")
+    for number in range(40, 80):
+        log.keep(event(number, "UserCreated"), By.DELEGATE)
+    assert event(1, "UserDeleted") not in log.read(Wanted())  # bounded all the same
+    assert [one.time_ns for one in log.read(Wanted())] == sorted(one.time_ns for one in log.read(Wanted()))
+
+
+def test_regression_what_others_do_to_ones_own_is_shown_to_both(namespace: Namespace) -> None:
+    log = EventLog(namespace)
+    of_others = replace(event(1, account="lab"), owner="shop")
+    log.keep(of_others, By.OTHER)
+    log.keep(event(2, account="lab"), By.OTHER)
+    assert log.read(Wanted(account="shop")) == [of_others]
+    assert [one.time_ns for one in log.read(Wanted(account="lab"))] == [1, 2]
+    assert log.read(Wanted(account="else")) == log.read(Wanted(account="")) == []
+
+
 def test_a_torn_line_swallows_no_later_one(namespace: Namespace) -> None:
     log = EventLog(namespace)
-    log.keep(event(1), by_administrator=True)
+    log.keep(event(1), By.ADMINISTRATOR)
     name = files(namespace)[0]
     data = content(namespace, name)
     write(namespace, name, data[: len(data) // 2], len(data))  # a power cut within the second line
     assert [found.time_ns for found in log.read(Wanted())] == [1]
-    log.keep(event(3), by_administrator=True)
+    log.keep(event(3), By.ADMINISTRATOR)
     assert [found.time_ns for found in log.read(Wanted())] == [1, 3]
 
 
 def test_a_damaged_line_is_no_event(namespace: Namespace) -> None:
     log = EventLog(namespace)
     for number in (1, 2, 3):
-        log.keep(event(number), by_administrator=True)
+        log.keep(event(number), By.ADMINISTRATOR)
     name = files(namespace)[0]
     place = content(namespace, name).index(b"bucket-2")
     write(namespace, name, b"forged-2", place)
@@ -181,7 +208,7 @@ def test_writers_at_once_lose_nothing(namespace: Namespace, monkeypatch: pytest.
     def work(begin: int) -> None:
         log = EventLog(namespace)
         for number in range(begin, begin + 12):
-            log.keep(event(number), by_administrator=True)
+            log.keep(event(number), By.ADMINISTRATOR)
 
     threads = [threading.Thread(target=work, args=(begin,)) for begin in (0, 12, 24)]
     for thread in threads:
@@ -195,11 +222,11 @@ def test_a_full_disk_refuses_nobody_and_is_logged(caplog: pytest.LogCaptureFixtu
     store = FaultyStore(MemoryStore())
     with Namespace.open(store, clock=FixedClock(), random=SeededRandom(3)) as namespace:
         log = EventLog(namespace)
-        log.keep(event(1), by_administrator=True)
+        log.keep(event(1), By.ADMINISTRATOR)
         store.begin(Fault(NoSpace, 1, "write", Effect.HALF))
-        log.keep(event(2), by_administrator=True)
+        log.keep(event(2), By.ADMINISTRATOR)
         assert "S3CreateBucketEvent could not be kept" in caplog.text
-        log.keep(event(3), by_administrator=True)
+        log.keep(event(3), By.ADMINISTRATOR)
         assert [found.time_ns for found in log.read(Wanted())] == [1, 3]
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from weka_mp.s3.cors import CorsRule, answer_fields, dump_rules, load_rules, preflight, preflight_fields
+from weka_mp.s3.cors import (
+    VARY,
+    CorsRule,
+    answer_fields,
+    dump_rules,
+    load_rules,
+    preflight,
+    preflight_fields,
+)
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers
 
@@ -63,7 +71,15 @@ def test_the_first_rule_that_allows_it_counts() -> None:
     own = CorsRule(("https://own.example",), ("GET",))
     assert dict(answer_fields((own, ANY), "https://own.example", "GET"))["Access-Control-Allow-Origin"] != "*"
     assert dict(answer_fields((ANY, own), "https://own.example", "GET"))["Access-Control-Allow-Origin"] == "*"
-    assert answer_fields(RULES, "https://any.example", "DELETE") == ()
+    assert answer_fields(RULES, "https://any.example", "DELETE") == (VARY,)
+    assert answer_fields((), "https://any.example", "GET") == ()
+
+
+@pytest.mark.parametrize("name", ["a b", "x\ty", "<script>", "a:b", "a\"", "é", "x(y)"])
+def test_regression_what_is_no_name_of_a_header_is_not_repeated(name: str) -> None:
+    rule = CorsRule(("*",), ("PUT",), ("*",))
+    assert rule.allows("https://a", "PUT", ("x-amz-date", "!#$%&'*+.^_`|~0-9"))
+    assert not rule.allows("https://a", "PUT", ("x-amz-date", name))
 
 
 @pytest.mark.parametrize(("fields", "message"), [

@@ -116,3 +116,16 @@ def shown(port: int, name: str = "localhost") -> x509.Certificate:
     """The certificate that a new connection gets."""
     with connected(port, name=name) as secured:
         return x509.load_der_x509_certificate(secured.getpeercert(binary_form=True))
+
+
+class MovedClock:
+    """Says `now`, which a test moves."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def now_ns(self) -> int:
+        return int(self.now.timestamp()) * 1_000_000_000
+
+    def coarse_ns(self) -> int:
+        return self.now_ns()

@@ -10,12 +10,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
-from tests.unit.tls.certificates import issue, key_pem
+from tests.unit.tls.certificates import MovedClock, issue, key_pem
 from weka_mp.clock import SystemClock
-from weka_mp.tls import KeptCertificate, TlsError
+from weka_mp.tls import Certificates, KeptCertificate, TlsError, TlsSettings
 from weka_mp.tls.kept import GIVEN, SELF_SIGNED
 from weka_mp.tls.pem import described, names_of
-from weka_mp.tls.self_signed import LIFE, make_self_signed
+from weka_mp.tls.self_signed import LIFE, RENEWED_BEFORE, make_self_signed
 
 
 @pytest.fixture
@@ -44,6 +44,26 @@ def test_an_expired_one_of_its_own_is_made_anew(tmp_path: Path) -> None:
     kept = KeptCertificate(str(tmp_path / "state"), SystemClock())
     kept.make_own(["localhost"])
     assert kept.chain() != certificate
+
+
+def test_regression_one_of_its_own_is_replaced_before_it_expires(tmp_path: Path) -> None:
+    """While the service runs, and without a moment in which there is none."""
+    clock = MovedClock(datetime(2026, 1, 1, tzinfo=UTC))
+    kept = KeptCertificate(str(tmp_path / "state"), clock)
+    (tmp_path / "state").mkdir()
+    assert not kept.make_own(["localhost"])
+    former = kept.chain()
+    shown = Certificates(TlsSettings(str(tmp_path / "state")), clock, ask_clients=False)
+    first = shown.context()
+    clock.now = datetime(2026, 1, 1, tzinfo=UTC) + LIFE - RENEWED_BEFORE - timedelta(days=1)
+    assert not kept.make_own(["localhost"])
+    assert shown.context() is first
+    clock.now += timedelta(days=2)
+    assert kept.make_own(["localhost"])
+    assert kept.chain() != former
+    assert shown.context() is not first
+    assert (tmp_path / "state" / SELF_SIGNED).stat().st_mode & 0o777 == 0o600
+    assert not kept.make_own(["localhost"])
 
 
 def test_given_and_taken_back(kept: KeptCertificate, tmp_path: Path) -> None:
