@@ -13,6 +13,7 @@ from typing import Any
 
 import botocore.session
 
+from weka_mp.s3.encryption import ENCRYPTION_HEADERS
 from weka_mp.s3.headers_in import HONOURED, REFUSED
 from weka_mp.s3.operations import BUILT
 from weka_mp.s3.routing import CORS_PREFLIGHT, ROUTES, SYNONYMS, Scope
@@ -66,7 +67,8 @@ def _parameter_faults(model: Any) -> list[str]:
         shape = model.operation_model(name).input_shape
         for member in (shape.members if shape is not None else {}).values():
             place, wire = member.serialization.get("location"), member.serialization.get("name", "")
-            if place in ("header", "headers") and wire.lower() not in HONOURED | REFUSED.keys():
+            known = HONOURED | REFUSED.keys() | ENCRYPTION_HEADERS
+            if place in ("header", "headers") and wire.lower() not in known:
                 faults.append(f"{name}: header {wire} is neither honoured nor refused")
             if place == "querystring" and wire not in QUERY_HONOURED:
                 faults.append(f"{name}: query parameter {wire} is not honoured")

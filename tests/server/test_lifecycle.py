@@ -55,6 +55,8 @@ def test_rules_are_shown_as_they_were_put(client, bucket):
     assert all(names)
     colder = [{**RULES[0], "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}]
     assert failure(lambda: put(client, colder)) == ("NotImplemented", 501)
+    colder[0]["Transitions"] = [{"Date": datetime(2022, 9, 27, 1, tzinfo=UTC), "StorageClass": "GLACIER"}]
+    assert failure(lambda: put(client, colder)) == ("InvalidArgument", 400)
     gone = client.delete_bucket_lifecycle(Bucket=bucket)
     assert gone["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert failure(get, Bucket=bucket) == ("NoSuchLifecycleConfiguration", 404)

@@ -50,7 +50,7 @@ def get_bucket_policy(context: Context, operation: op.GetBucketPolicy) -> Reply:
     _at_home(context, operation.bucket, "GET")
     policy = grants_of(context.namespace, operation.bucket).policy
     if policy is None:
-        raise _no_policy(operation.bucket)
+        raise S3Error("NoSuchBucketPolicy", details={"BucketName": operation.bucket})
     return Reply(200, (("Content-Type", "application/json"),), policy.text.encode("utf-8"))
 
 
@@ -85,16 +85,11 @@ def delete_bucket_policy(context: Context, operation: op.DeleteBucketPolicy) -> 
 
 
 def get_bucket_policy_status(context: Context, operation: op.GetBucketPolicyStatus) -> Reply:
-    """Whether the policy is public. Raises S3Error NoSuchBucketPolicy; NamespaceError."""
+    """Whether the policy is public: where there is none nothing is (docs/decisions/013). Raises
+    NamespaceError.
+    """
     context.namespace.head_bucket(operation.bucket)
-    grants = grants_of(context.namespace, operation.bucket)
-    if grants.policy is None:
-        raise _no_policy(operation.bucket)
-    return xml_reply(xml_access.policy_status(grants.public))
-
-
-def _no_policy(bucket: BucketName) -> S3Error:
-    return S3Error("NoSuchBucketPolicy", details={"BucketName": bucket})
+    return xml_reply(xml_access.policy_status(grants_of(context.namespace, operation.bucket).public))
 
 
 def get_public_access_block(context: Context, operation: op.GetPublicAccessBlock) -> Reply:

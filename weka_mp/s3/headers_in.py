@@ -14,6 +14,7 @@ from typing import Final
 from weka_mp.digests import DIGEST_SIZES
 from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.dates import parse_http_date, parse_iso
+from weka_mp.s3.encryption import ENCRYPTION_HEADERS, refuse_encryption
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.operations import (
     NO_READ_CONDITIONS,
@@ -99,11 +100,6 @@ def _storage_class(header: str, value: str) -> None:
         raise S3Error("InvalidStorageClass", details={"StorageClassRequested": value})
 
 
-_SSE: Final = "x-amz-server-side-encryption"
-_SSE_CUSTOMER: Final = tuple(f"{_SSE}-customer-{part}" for part in ("algorithm", "key", "key-md5"))
-_COPY_SSE_CUSTOMER: Final = tuple(
-    f"x-amz-copy-source-server-side-encryption-customer-{part}" for part in ("algorithm", "key", "key-md5"))
-
 REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-acl": _acl,
     **dict.fromkeys((f"x-amz-grant-{right}" for right in _GRANTS), _grant),
@@ -117,11 +113,8 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     ),
     "x-amz-skip-destination-validation": _only("true", "false"),  # there are no destinations
     "x-amz-bypass-governance-retention": _only("true", "false"),  # there is no retention to bypass
-    "x-amz-server-side-encryption-bucket-key-enabled": _only("false"),
     **dict.fromkeys(
         (
-            _SSE, f"{_SSE}-aws-kms-key-id", f"{_SSE}-context", *_SSE_CUSTOMER,
-            *_COPY_SSE_CUSTOMER,
             "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
             "x-amz-object-lock-legal-hold", "x-amz-object-lock-event-hold",
             "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years",
@@ -131,7 +124,7 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
         _refuse,
     ),
 }
-"""Header -> rule that raises unless the value asks for nothing that is missing."""
+"""Header -> rule that raises unless the value asks for nothing that is missing; `encryption` has its own."""
 
 HONOURED: Final = frozenset({
     "cache-control", "content-disposition", "content-encoding", "content-language", "content-length",
@@ -178,6 +171,8 @@ def refuse_unbuilt(headers: Headers) -> None:
         rule = REFUSED.get(name)
         if rule is not None:
             rule(name, value)
+        elif name in ENCRYPTION_HEADERS:
+            refuse_encryption(headers)
 
 
 def refuse_misplaced(headers: Headers, operation: str) -> None:

@@ -77,10 +77,7 @@ def _rule(element: Element) -> Rule:
     fields = _fields(element, _RULE, "Transition", "NoncurrentVersionTransition")
     for name in ("Transition", "NoncurrentVersionTransition"):
         if name in fields:
-            raise S3Error(
-                "NotImplemented", f"Objects have one storage class here, so there is no {name}.",
-                details={"Element": name},
-            )
+            _refuse_transition(name, fields[name])
     status = text(fields["Status"]) if "Status" in fields else ""
     if status not in ("Enabled", "Disabled") or ("Prefix" in fields) == ("Filter" in fields):
         raise _malformed()
@@ -226,6 +223,21 @@ def _date(element: Element) -> int:
     if seconds % _DAY:
         raise S3Error("InvalidArgument", "'Date' must be at midnight GMT")
     return seconds
+
+
+def _refuse_transition(name: str, element: Element) -> None:
+    """Raises S3Error: what is wrong with it, else NotImplemented."""
+    fields = _fields(element, frozenset({
+        "Days", "Date", "NoncurrentDays", "NewerNoncurrentVersions", "StorageClass",
+    }))
+    if "StorageClass" not in fields:
+        raise _malformed()
+    if "Date" in fields:
+        _date(fields["Date"])
+    raise S3Error(
+        "NotImplemented", f"Objects have one storage class here, so there is no {name}.",
+        details={"Element": name},
+    )
 
 
 # ---- as it is shown

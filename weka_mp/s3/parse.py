@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from weka_mp.s3.encryption import REMEDIES
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import refuse_misplaced, refuse_unbuilt
 from weka_mp.s3.operations import Operation
@@ -43,8 +44,8 @@ def parse(request: S3Request, address: Address, name: OperationName, body: bytes
     """
     parser = PARSERS.get(name)
     if parser is None:
-        raise S3Error(
-            "NotImplemented", f"The operation {name} is not implemented.", details={"Operation": name})
+        message = f"The operation {name} is not implemented. {REMEDIES.get(name, '')}".rstrip()
+        raise S3Error("NotImplemented", message, details={"Operation": name})
     if name == "CreateBucket":
         check_bucket_name(bucket_of(address))
     elif address.bucket is not None:

@@ -111,7 +111,7 @@ def test_ten_thousand_parts_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("header", [
-    "x-amz-acl", "x-amz-server-side-encryption", "x-amz-object-lock-legal-hold",
+    "x-amz-acl", "x-amz-mfa", "x-amz-object-lock-legal-hold",
 ])
 @pytest.mark.parametrize(("method", "target"), [("PUT", "/bucket/key"), ("POST", "/bucket/key?uploads")])
 def test_nothing_is_accepted_and_ignored(header: str, method: str, target: str) -> None:
