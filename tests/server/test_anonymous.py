@@ -178,6 +178,27 @@ def test_who_may_not_list_is_not_told_what_is_missing(client, nobody):
     assert failure(nobody.get_object, Bucket="bucket", Key="missing") == ("NoSuchKey", 404)
 
 
+@pytest.mark.parametrize("effect", ["silent", "Deny"])
+def test_regression_who_may_list_learns_that_a_key_is_missing_which_it_may_not_read(
+    client, nobody, effect
+):
+    """S3 API, GetObject, «Permissions»: 404 depends on s3:ListBucket alone; clients that look whether they
+    wrote something already took 403 for a failure.
+    """
+    denial = [said("Deny", "s3:GetObject", "bucket/*")] if effect == "Deny" else []
+    put(client, said("Allow", ["s3:ListBucket", "s3:PutObject"], "bucket", "bucket/*"), *denial)
+    assert failure(nobody.get_object, Bucket="bucket", Key="missing") == ("NoSuchKey", 404)
+    assert failure(nobody.head_object, Bucket="bucket", Key="missing") == ("404", 404)
+    attributes = {"Bucket": "bucket", "ObjectAttributes": ["ETag"]}
+    assert failure(nobody.get_object_attributes, Key="missing", **attributes) == ("NoSuchKey", 404)
+    assert failure(nobody.get_object, Bucket="bucket", Key="a/k") == DENIED
+    assert failure(nobody.get_object_attributes, Key="a/k", **attributes) == DENIED
+    assert failure(nobody.get_object, Bucket="bucket", Key="a/k", VersionId="null") == DENIED
+    assert failure(nobody.get_object_tagging, Bucket="bucket", Key="missing") == DENIED
+    put(client, said("Allow", "s3:PutObject", "bucket/*"), *denial)
+    assert failure(nobody.get_object, Bucket="bucket", Key="missing") == DENIED
+
+
 def test_deletions_are_judged_entry_by_entry(client, nobody):
     client.put_object(Bucket="bucket", Key="b", Body=b"x")
     objects = {"Objects": [{"Key": "a/k"}, {"Key": "b"}]}

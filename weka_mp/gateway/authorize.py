@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from weka_mp.errors import NamespaceError, NotFound
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.principals import ANONYMOUS, Principal
 from weka_mp.gateway.requirements import (
@@ -34,6 +35,8 @@ _OWN: Final = "x-amz-expected-bucket-owner"
 _SOURCES: Final = "x-amz-source-expected-bucket-owner"
 _ACCOUNT_DIGITS: Final = 12  # of the short form of an account's id
 _LIST: Final = "s3:ListBucket"
+_READS: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes"})
+"""Of which S3 says that a missing key is 404 to who may list, and 403 to others («Permissions»)."""
 _PUBLIC_ACLS: Final = ("public-read", "public-read-write", "authenticated-read")
 _PUBLIC_GROUPS: Final = ("/groups/global/AllUsers", "/groups/global/AuthenticatedUsers")
 _GRANT: Final = "x-amz-grant-"
@@ -42,7 +45,8 @@ _GRANT: Final = "x-amz-grant-"
 def authorize(
     principal: Principal, operation: OperationName, address: Address, access: Access | None = None
 ) -> None:
-    """Return when the principal may do the operation there. Raises S3Error AccessDenied otherwise.
+    """Return when the principal may do the operation there. Raises S3Error AccessDenied otherwise; NotFound
+    for a missing key, where that may be told.
 
     access: of the request; without one, conditions find nothing to ask.
     """
@@ -56,9 +60,34 @@ def authorize(
     if operation in DECIDED_BY_BODY:
         access.require_conceivable(actions, address.bucket, address.key)
     else:
-        access.require(actions, address.bucket, address.key)
+        try:
+            access.require(actions, address.bucket, address.key)
+        except S3Error:
+            if operation in _READS:
+                _tell_missing(access, address)
+            raise
     if sender is not None and access.grants(address.bucket).block.block_public_acls:
         _refuse_public_acls(sender.request.headers)
+
+
+def _tell_missing(access: Access, address: Address) -> None:
+    """Who may list is told that a key is missing even where reading it would be refused: what is not there
+    has nothing to refuse. Raises NotFound; returns where there is something, or it is nobody's to know.
+    """
+    bucket, key, sender = address.bucket, address.key, access.sender
+    if access.site is None or bucket is None or key is None:
+        return
+    if sender is not None and sender.request.has_query("versionId"):
+        return
+    if not access.allows(_LIST, bucket, sought=key):
+        return
+    try:
+        access.site.namespace_of(access.principal).head_object(bucket, key)
+    except NotFound:
+        access.refusals.clear()
+        raise
+    except NamespaceError:
+        return
 
 
 def _refuse_public_acls(headers: Headers) -> None:
