@@ -54,7 +54,8 @@ class Parent:
 class Context:
     """The store and everything needed to work on it.
 
-    judged: whom the modes of files bind, by whom `store` is asked then; None: it is the service's.
+    judged: whom the modes of files bind, by whom `store` is asked then; None: it is the service's. service:
+    the service's store, then.
     """
 
     store: Store
@@ -69,6 +70,7 @@ class Context:
     settled: Settled
     quotas: Quotas
     judged: FsIdentity | None = None
+    service: Store | None = None
 
     def is_kept_from(self, holder: Attr, entry: Attr) -> bool:
         """Whether the sticky bit of a directory keeps whom modes bind from an entry of it (inode(7)).
@@ -212,8 +214,7 @@ class Context:
         try:
             fd = self.store.open_dir(at, name)
             try:
-                if (uid, gid) != (0, 0):
-                    self.store.chown(fd, uid, gid)
+                self.give(fd, uid, gid)
                 if implicit:
                     set_implicit(self.store, fd, self.clock.now_ns())
             finally:
@@ -223,6 +224,14 @@ class Context:
             with suppress(NotFound, NotEmpty):  # gone, or taken into use meanwhile
                 self.store.rmdir(at, name)
             raise
+
+    def give(self, fd: Fd, uid: int, gid: int) -> None:
+        """What was just made is this one's. What was made as whom modes bind is that one's already, and its
+        group may be that of a set-group-ID directory (inode(7)).
+        """
+        if (uid, gid) == (0, 0) or (self.judged is not None and self.store.attr(fd).uid == uid):
+            return
+        self.store.chown(fd, uid, gid)
 
     @contextmanager
     def effects(self) -> Iterator[Effects]:

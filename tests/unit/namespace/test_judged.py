@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 
-from weka_mp.errors import AccessDenied, NamespaceError, NotFound, NotSupported, PermissionRefused
+from weka_mp.errors import (
+    AccessDenied,
+    NamespaceError,
+    NameTooLong,
+    NotFound,
+    NotSupported,
+    PermissionRefused,
+)
 from weka_mp.namespace import BucketSettings, Durability, Namespace
 from weka_mp.namespace.objects import publishing
 from weka_mp.namespace.objects.copying import CopyRequest
@@ -451,6 +458,68 @@ def test_a_key_below_an_own_directory_of_a_bucket_that_is_not(
     with pytest.raises(AccessDenied):
         ann.rename_object(RenameRequest(BUCKET, b"home/ann/old/", b"stolen/"))
     assert keys(namespace) == [b"home/ann/old/deep/k"]
+
+
+def test_regression_in_a_set_group_id_directory_the_group_is_the_directorys(
+    root: Path, namespace: Namespace, ann: Namespace
+) -> None:
+    """As for whatever a process makes there: others of the group could not work on what S3 users made."""
+    (root / BUCKET / "team").mkdir()
+    own(root, "team", 0, 3001, 0o2775)
+    put(ann, b"team/k")
+    put(ann, b"team/x/y/k")
+    put(ann, b"team/folder/", b"body")
+    ann.copy_object(CopyRequest(BUCKET, b"team/k", BUCKET, b"team/copy"))
+    ann.complete_upload(_upload(ann, b"team/parts", (b"whole",)))
+    for path in ("k", "x", "x/y", "x/y/k", "folder", "copy", "parts"):
+        made = os.stat(root / BUCKET / "team" / path)
+        assert (made.st_uid, made.st_gid) == (ANN.uid, 3001), path
+        assert bool(made.st_mode & stat.S_ISGID) == stat.S_ISDIR(made.st_mode), path
+
+
+def test_regression_a_rename_needs_nothing_of_the_file_that_it_replaces(
+    root: Path, namespace: Namespace, ann: Namespace
+) -> None:
+    """rename(2) does not, either; a condition on it does."""
+    for key in (b"mine", b"mine too"):
+        put(ann, key, key)
+    put(namespace, b"taken")
+    own(root, "taken", 0, 0, 0o600)
+    if_there = WriteConditions(if_match="*")
+    with pytest.raises(AccessDenied):
+        ann.rename_object(RenameRequest(BUCKET, b"mine", b"taken", conditions=if_there))
+    ann.rename_object(RenameRequest(BUCKET, b"mine", b"taken"))
+    assert read(ann, b"taken") == b"mine"
+
+
+def test_regression_a_prefix_moves_with_what_its_mover_may_not_read(
+    root: Path, namespace: Namespace, ann: Namespace
+) -> None:
+    """The length of the keys below was looked at as the user, who need not be able to."""
+    for key in (b"d/open", b"d/closed/k", b"long/" + b"n" * 250 + b"/" + b"m" * 250 + b"/k"):
+        put(namespace, key)
+    for path in ("d", "long"):
+        own(root, path, ANN.uid, ANN.gid, 0o755)
+    put(ann, b"long/open")
+    own(root, "d/closed", 0, 0, 0o700)
+    own(root, "long/" + "n" * 250, 0, 0, 0o700)
+    ann.rename_object(RenameRequest(BUCKET, b"d/", b"longer/"))
+    assert keys(namespace, prefix=b"longer/") == [b"longer/closed/k", b"longer/open"]
+    with pytest.raises(NameTooLong):
+        ann.rename_object(RenameRequest(BUCKET, b"long/", b"/".join([b"p" * 250] * 3) + b"/"))
+
+
+def test_regression_a_refused_put_leaves_no_directories_behind(
+    root: Path, namespace: Namespace, ann: Namespace
+) -> None:
+    """Where the first one that was made lets nobody make the second."""
+    (root / BUCKET / "d").mkdir()
+    own(root, "d", ANN.uid, ANN.gid, 0o755)
+    closed = acl((1, 0, 0xFFFFFFFF), (4, 0, 0xFFFFFFFF), (32, 0, 0xFFFFFFFF))
+    os.setxattr(root / BUCKET / "d", "system.posix_acl_default", closed)
+    with pytest.raises(AccessDenied):
+        put(ann, b"d/x/y/k")
+    assert os.listdir(root / BUCKET / "d") == []
 
 
 def test_what_became_closed_while_the_body_came_is_closed(

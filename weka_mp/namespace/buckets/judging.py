@@ -37,7 +37,8 @@ class Judging:
         """Raises NotSupported: in this store nobody can be. ValueError: root is never bound."""
         if who.uid == 0:
             raise ValueError("modes do not bind root")
-        seen = replace(context, store=judged(context.store, who, own), judged=who)
+        service = context.store
+        seen = replace(context, store=judged(service, who, own), judged=who, service=service)
         return cls(seen, lister.seen_from(seen), settings, own, by_default)
 
     def binds(self, bucket: BucketName) -> bool:

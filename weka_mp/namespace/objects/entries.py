@@ -22,17 +22,17 @@ __all__ = ["examined", "refuse_special", "unwritten"]
 
 @contextmanager
 def examined(
-    context: Context, parent: Parent, name: bytes, key: bytes
+    context: Context, parent: Parent, name: bytes, key: bytes, *, look: bool = True
 ) -> Iterator[tuple[Attr | None, ObjectInfo | None, Fd]]:
     """What stands at an entry: its attributes (None: nothing), the object (None: nothing that S3 sees), its
-    descriptor.
+    descriptor. look: at the object at all, for which it must be readable to whom modes bind.
     """
     attr = _attr_of(context, parent, name)
     if attr is None:
         yield None, None, NOWHERE
         return
-    is_directory = stat.S_ISDIR(attr.mode)
-    found = None if is_directory else reading.open_below(context, parent.fd, name, parent.bucket, key)
+    none = stat.S_ISDIR(attr.mode) or not look
+    found = None if none else reading.open_below(context, parent.fd, name, parent.bucket, key)
     if found is None:
         yield attr, None, NOWHERE
         return

@@ -184,11 +184,12 @@ def _is_implicit_at(context: Context, parent: Parent, name: bytes) -> bool:
 def _refuse_long_keys(context: Context, directory: Fd, move: DirectoryMove) -> None:
     """A longer prefix makes keys longer, and one that nobody could ask for would be lost.
 
-    Only then the names below are looked at, each once, on a stack of their own.
+    Only then the names below are looked at, each once, on a stack of their own; by the service, since whoever
+    may move a directory need not be able to read all that lies in it.
     """
     if len(move.new_prefix) <= len(move.prefix):
         return
-    store, room = context.store, MAX_KEY_BYTES - len(move.new_prefix)
+    store, room = context.service or context.store, MAX_KEY_BYTES - len(move.new_prefix)
     long_name = context.long_names.component
     pending = [(b"", 0)]  # a directory's path below the moved one, and how long its keys are up to there
     while pending:

@@ -15,15 +15,23 @@ from weka_mp.values import Change, Fd
 
 __all__ = ["prune", "remove_empty"]
 
-_IN_THE_WAY = (NotEmpty, NotFound, NotDirectory, Loop, AccessDenied, PermissionRefused)
+_IN_THE_WAY = (NotEmpty, NotDirectory, Loop, PermissionRefused)
 """Also that whom modes bind may not remove the directory, as somebody's: then it stays."""
+
+_UNMET = (NotFound, AccessDenied)
+"""Gone already, never made because one above could not be entered, or not to be removed by whom modes bind:
+what is above may still be empty.
+"""
 
 
 def prune(context: Context, bucket: Fd, path: EntryPath, effects: Effects) -> Changes:
     """Remove the parents that are empty now and that no POSIX caller ever made its own, deepest first."""
     changes: list[Change] = []
     for depth in range(len(path.parents), 0, -1):
-        change = _prune_one(context, bucket, path.parents[: depth - 1], path.parents[depth - 1], effects)
+        try:
+            change = _prune_one(context, bucket, path.parents[: depth - 1], path.parents[depth - 1], effects)
+        except _UNMET:
+            continue
         if change is None:
             break
         changes.append(change)

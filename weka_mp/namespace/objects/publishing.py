@@ -139,8 +139,7 @@ def begin_put(
     try:
         funds.cover(size or 0)
         reach(CrashPoint.STAGED_EMPTY)
-        if (target.uid, target.gid) != (0, 0):
-            context.store.chown(staged.fd, target.uid, target.gid)
+        context.give(staged.fd, target.uid, target.gid)
         if size_hint:
             context.store.allocate(staged.fd, size_hint)
     except BaseException:

@@ -234,7 +234,8 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> C
     """Move the entry to where it belongs, if the conditions hold."""
     context, request = rename.context, rename.request
     name = rename.target.name
-    with examined(context, parent, name, request.key) as (old, present, fd):
+    look = request.conditions.any
+    with examined(context, parent, name, request.key, look=look) as (old, present, fd):
         try:
             check_conditions(request.conditions, present)
         except NotFound as error:

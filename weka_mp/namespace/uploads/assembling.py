@@ -8,6 +8,7 @@ than the control area (a bucket that is a mount point), one assembled on that si
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,9 +28,10 @@ __all__ = ["assembled"]
 
 @contextmanager
 def assembled(
-    context: Context, upload: Upload, parts: Sequence[StoredPart], target: Target
+    context: Context, upload: Upload, parts: Sequence[StoredPart], target: Target, *, judged: bool = False
 ) -> Iterator[Staged]:
     """The object-to-be, whole and on the disk; whatever was made for it and not published is gone afterwards.
+    judged: modes bind whose it will be, so that its group is the one that the directory gives.
 
     Raises BucketMissing, InvalidPart (replaced meanwhile, or the upload ended), NotFound (it ended), NoSpace.
     """
@@ -39,8 +41,7 @@ def assembled(
             context.store.truncate(staged.fd, sum(part.size for part in parts))
         else:
             _assemble(context, upload, parts, staged.fd)
-        if (target.uid, target.gid) != (0, 0):
-            context.store.chown(staged.fd, target.uid, target.gid)
+        context.give(staged.fd, target.uid, _group(context, target) if judged else target.gid)
         if staged.name != DATA and context.durability is Durability.COMMIT:
             context.store.sync_file(staged.fd)  # before any lock is taken: it may take long
             if staged.name == ASSEMBLED:
@@ -52,6 +53,17 @@ def assembled(
         if staged.name and staged.name != DATA:
             discard_name(context, staged.directory, staged.name)
         context.store.close(staged.fd)
+
+
+def _group(context: Context, target: Target) -> int:
+    """Of a file that is made for the target: a set-group-ID directory's is all that lies below (inode(7))."""
+    with context.bucket(target.bucket) as bucket:
+        nearest = _nearest(context, bucket, entry_path(target.key))
+        try:
+            attr = context.store.attr(nearest)
+            return attr.gid if attr.mode & stat.S_ISGID else target.gid
+        finally:
+            context.store.close(nearest)
 
 
 def _staged(context: Context, upload: Upload, parts: Sequence[StoredPart], target: Target) -> Staged:

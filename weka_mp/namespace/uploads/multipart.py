@@ -237,7 +237,7 @@ def _publish(
     who = placing.judged  # whoever gives the object its name has judged what is in it: it is theirs
     uid, gid = (info.new.uid, info.new.gid) if who is None else (who.uid, who.gid)
     target = Target(request.bucket, request.key, uid, gid, info.bucket)
-    with assembled(area.context, upload, stored, target) as staged:
+    with assembled(area.context, upload, stored, target, judged=who is not None) as staged:
         size = area.context.store.attr(staged.fd).size
         completion = Completion(
             info.bucket,
