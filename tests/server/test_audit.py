@@ -114,7 +114,7 @@ def test_a_large_object_is_told_before_its_last_byte(audited: Audited, client: A
          ("DeleteObject", "bucket", "x", 403, "InvalidAccessKeyId")),
         (b"GET /bucket/x HTTP/1.1\r\nHost: h\r\n\r\n", ("GetObject", "bucket", "x", 403, "AccessDenied")),
         (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", ("ListBuckets", "", "", 403, "AccessDenied")),
-        (signed("PUT", "/bucket?website"), ("PutBucketWebsite", "bucket", "", 501, "NotImplemented")),
+        (signed("PUT", "/bucket?replication"), ("PutBucketReplication", "bucket", "", 501, "NotImplemented")),
         (b"BREW /bucket/x HTTP/1.1\r\nHost: h\r\n\r\n", ("-", "bucket", "x", 405, "MethodNotAllowed")),
         (b"GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n", ("-", "", "", 400, "InvalidURI")),
         (b"nonsense\r\n\r\n", ("-", "", "", 400, "BadRequest")),

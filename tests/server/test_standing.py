@@ -9,7 +9,6 @@ from tests.server.test_objects import failure
 LACKING = {
     "get_bucket_encryption": "ServerSideEncryptionConfigurationNotFoundError",
     "get_bucket_replication": "ReplicationConfigurationNotFoundError",
-    "get_bucket_website": "NoSuchWebsiteConfiguration",
     "get_object_lock_configuration": "ObjectLockConfigurationNotFoundError",
 }
 ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
@@ -38,7 +37,7 @@ def test_what_every_bucket_is(client, bucket):
 
 
 def test_of_a_bucket_that_is_not_there(client):
-    for call in ("get_bucket_acl", "get_bucket_versioning", "delete_bucket_website", *LACKING):
+    for call in ("get_bucket_acl", "get_bucket_versioning", "delete_bucket_encryption", *LACKING):
         assert failure(getattr(client, call), Bucket="nobody") == ("NoSuchBucket", 404)
 
 
@@ -54,14 +53,12 @@ def test_what_is_so_can_be_confirmed(client, bucket):
     client.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=ENFORCED)
     client.delete_bucket_encryption(Bucket=bucket)
     client.delete_bucket_replication(Bucket=bucket)
-    client.delete_bucket_website(Bucket=bucket)
     test_what_every_bucket_is(client, bucket)
 
 
 @pytest.mark.parametrize(("call", "arguments"), [
     ("put_bucket_request_payment", {"RequestPaymentConfiguration": {"Payer": "Requester"}}),
     ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}}),
-    ("put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "i"}}}),
     ("put_bucket_logging", {"BucketLoggingStatus": {
         "LoggingEnabled": {"TargetBucket": "bucket", "TargetPrefix": ""}}}),
     ("put_bucket_ownership_controls", {

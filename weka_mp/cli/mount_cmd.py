@@ -16,7 +16,8 @@ from weka_mp.config.values import parse_path
 __all__ = ["command"]
 
 _OF_S3_OR_GIVEN = (
-    "store", "mount", "s3", "workers", "region", "domain", "sigv2", "posix_permissions", "tls_client_ca",
+    "store", "mount", "s3", "workers", "region", "domain", "website_domain", "sigv2", "posix_permissions",
+    "tls_client_ca",
     "trusted_proxy", "max_requests_per_user", "max_requests_per_address", "max_connections",
     "max_connections_per_address", "head_timeout", "idle_timeout", "body_timeout", "send_timeout", "min_rate",
     "audit_spool", "audit_file", "audit_file_size", "audit_file_keep", "webhook_ca",

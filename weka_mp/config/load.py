@@ -80,10 +80,15 @@ def load(
 
 
 def check_together(config: Config) -> None:
-    """What no option can tell alone: whatever speaks of TLS must count. Raises ConfigError."""
+    """What no option can tell alone: whatever speaks of TLS must count, and a host is of the API or of
+    websites. Raises ConfigError.
+    """
     certificates, keys = config.tls_cert, config.tls_key
     if keys and len(keys) != len(certificates):
         raise ConfigError(f"tls_key: {len(keys)} for {len(certificates)} of tls_cert: one for each, or none")
+    both = set(config.domain) & set(config.website_domain)
+    if both:
+        raise ConfigError(f"website_domain: {min(both)} is a domain of the S3 API, too (domain)")
     if config.tls == "off" and certificates:
         raise ConfigError("tls_cert: tls is off")
     if config.tls_client_ca is not None and not config.speaks_tls:

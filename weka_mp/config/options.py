@@ -160,6 +160,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         types=(str, list),
     ),
     Option(
+        "website_domain",
+        parse_domains,
+        (),
+        "(none)",
+        "D[,D...]",
+        "Domains under which BUCKET.DOMAIN is the website of a bucket.",
+        types=(str, list),
+    ),
+    Option(
         "attr_timeout",
         parse_seconds,
         1.0,

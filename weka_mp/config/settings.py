@@ -30,6 +30,7 @@ class Config:
     region: str
     domain: tuple[str, ...]
     admin_names: tuple[str, ...]
+    website_domain: tuple[str, ...]
     attr_timeout: float
     sigv2: bool
     posix_permissions: str

@@ -28,7 +28,7 @@ class Site:
     """What holds for the whole endpoint. account: the canonical user id of the account `root`.
 
     identities: who exists besides root; None: nobody. users: whom modes bind; None: nobody.
-    day_ns: what stands for a day in lifecycle rules.
+    day_ns: what stands for a day in lifecycle rules. has_websites: whether there is a website endpoint.
     """
 
     namespace: Namespace
@@ -37,6 +37,7 @@ class Site:
     identities: IdentityStore[Policy] | None = None
     users: PosixUsers | None = None
     day_ns: int = DAY_NS
+    has_websites: bool = False
 
     def namespace_of(self, principal: Principal) -> Namespace:
         """The store as the principal sees it. Raises NamespaceError."""

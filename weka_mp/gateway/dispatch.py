@@ -14,6 +14,7 @@ from weka_mp.gateway import (
     bucket_lifecycle,
     bucket_policy,
     bucket_tagging,
+    bucket_website,
     buckets,
     listing,
     multipart,
@@ -80,6 +81,9 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     bucket_operations.GetBucketCors: bucket_cors.get_bucket_cors,
     bucket_operations.PutBucketCors: bucket_cors.put_bucket_cors,
     bucket_operations.DeleteBucketCors: bucket_cors.delete_bucket_cors,
+    bucket_operations.GetBucketWebsite: bucket_website.get_bucket_website,
+    bucket_operations.PutBucketWebsite: bucket_website.put_bucket_website,
+    bucket_operations.DeleteBucketWebsite: bucket_website.delete_bucket_website,
     bucket_operations.ListObjectVersions: listing.list_object_versions,
 }
 

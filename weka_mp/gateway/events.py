@@ -22,6 +22,8 @@ EVENTS: Final[Mapping[type[op.Operation], str]] = {
     op.PutPublicAccessBlock: "S3SetBucketPublicAccessBlockEvent",
     bucket_operations.PutBucketCors: "S3SetBucketOptionEvent",
     bucket_operations.DeleteBucketCors: "S3SetBucketOptionEvent",
+    bucket_operations.PutBucketWebsite: "S3SetBucketOptionEvent",
+    bucket_operations.DeleteBucketWebsite: "S3SetBucketOptionEvent",
     bucket_operations.PutBucketLifecycleConfiguration: "S3AddBucketILMRuleEvent",
     bucket_operations.DeleteBucketLifecycle: "S3ResetBucketILMRuleEvent",
     bucket_operations.PutBucketTagging: "S3SetBucketTagsEvent",

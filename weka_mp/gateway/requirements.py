@@ -47,7 +47,6 @@ _UNBUILT: Final = """
     DeleteBucketOwnershipControls        PutBucketOwnershipControls
     PutBucketReplication                 PutReplicationConfiguration
     PutBucketVersioning                  PutBucketVersioning
-    PutBucketWebsite                     PutBucketWebsite
     GetObjectAnnotation                  GetObjectAnnotation
     ListObjectAnnotations                ListObjectAnnotations
     PutObjectAnnotation                  PutObjectAnnotation

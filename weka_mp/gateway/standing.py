@@ -1,5 +1,5 @@
 """What is so of every bucket of this service and can be asked for all the same: who owns and who pays, that
-nothing is replicated, logged, encrypted, accelerated or a website.
+nothing is replicated, logged, encrypted or accelerated.
 
 Clients look at these before they work (Terraform at all of them), and what is true is answered. A parser let
 through only what confirms it. Source: the S3 API reference, for buckets where none of it was ever set.
@@ -104,7 +104,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.ListBucketMetricsConfigurations: _says("ListMetricsConfigurationsResult", _ALL_OF_NONE),
     op.GetBucketEncryption: _lacks("ServerSideEncryptionConfigurationNotFoundError"),
     op.GetBucketReplication: _lacks("ReplicationConfigurationNotFoundError"),
-    op.GetBucketWebsite: _lacks("NoSuchWebsiteConfiguration"),
     op.GetObjectLockConfiguration: _lacks("ObjectLockConfigurationNotFoundError"),
     op.GetBucketAnalyticsConfiguration: _lacks("NoSuchConfiguration"),
     op.GetBucketIntelligentTieringConfiguration: _lacks("NoSuchConfiguration"),
@@ -112,7 +111,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.GetBucketMetricsConfiguration: _lacks("NoSuchConfiguration"),
     op.DeleteBucketEncryption: _stays(204),
     op.DeleteBucketReplication: _stays(204),
-    op.DeleteBucketWebsite: _stays(204),
     op.PutBucketAccelerateConfiguration: _stays(200),
     op.PutBucketLogging: _stays(200),
     op.PutBucketNotificationConfiguration: _stays(200),

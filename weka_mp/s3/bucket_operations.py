@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from weka_mp.lifecycle import Rule
 from weka_mp.s3.cors import CorsRule
+from weka_mp.s3.website import Website
 from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
@@ -27,7 +28,8 @@ __all__ = [
     "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations", "ListObjectVersions",
     "OfBucket", "OfObject", "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors",
     "PutBucketLifecycleConfiguration", "PutBucketLogging", "PutBucketNotificationConfiguration",
-    "PutBucketOwnershipControls", "PutBucketRequestPayment", "PutBucketTagging", "PutObjectAcl",
+    "PutBucketOwnershipControls", "PutBucketRequestPayment", "PutBucketTagging", "PutBucketWebsite",
+    "PutObjectAcl",
 ]
 
 
@@ -165,6 +167,14 @@ class DeleteBucketWebsite(OfBucket):
     """DELETE /bucket?website."""
 
     permission: ClassVar[str] = "s3:DeleteBucketWebsite"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketWebsite(OfBucket):
+    """PUT /bucket?website."""
+
+    permission: ClassVar[str] = "s3:PutBucketWebsite"
+    website: Website
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,5 +373,5 @@ BucketOperation = (
     | ListBucketMetricsConfigurations | ListObjectVersions | PutBucketAccelerateConfiguration
     | PutBucketAcl | PutBucketCors | PutBucketLifecycleConfiguration | PutBucketLogging
     | PutBucketNotificationConfiguration | PutBucketOwnershipControls | PutBucketRequestPayment
-    | PutBucketTagging | PutObjectAcl
+    | PutBucketTagging | PutBucketWebsite | PutObjectAcl
 )

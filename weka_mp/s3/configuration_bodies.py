@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 from weka_mp.s3.bucket_operations import AclGrant
 from weka_mp.s3.cors import METHODS, CorsRule
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.website_xml import MAX_BYTES as MAX_WEBSITE_BYTES
 from weka_mp.s3.xml_read import children, document, number, text
 
 __all__ = [
@@ -29,6 +30,7 @@ LIMITS: Final = {
     "PutBucketNotificationConfiguration": 256 * _KIB,
     "PutBucketOwnershipControls": 8 * _KIB,
     "PutBucketRequestPayment": 8 * _KIB,
+    "PutBucketWebsite": MAX_WEBSITE_BYTES,
 }
 """Operations of this module and the most bytes that their documents may have."""
 

@@ -21,6 +21,7 @@ from weka_mp.s3.parameters import (
 )
 from weka_mp.s3.request import Address, S3Request
 from weka_mp.s3.tags import bucket_tags
+from weka_mp.s3.website_xml import parse_website
 
 __all__ = ["CONFIGURATION_PARSERS"]
 
@@ -52,6 +53,11 @@ def _changing(kind: type[op.OfBucket], require: Callable[[bytes | None], None] |
 def _put_cors(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketCors:
     refuse_conditions(request.headers, *CONDITIONS)
     return op.PutBucketCors(bucket_of(address), bodies.cors_rules(body))
+
+
+def _put_bucket_website(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketWebsite:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutBucketWebsite(bucket_of(address), parse_website(body))
 
 
 def _put_bucket_tagging(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketTagging:
@@ -130,6 +136,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),
     "PutBucketCors": _put_cors,
     "PutBucketTagging": _put_bucket_tagging,
+    "PutBucketWebsite": _put_bucket_website,
     "PutBucketLifecycleConfiguration": _put_bucket_lifecycle,
     "PutBucketAcl": _put_bucket_acl,
     "GetObjectAcl": _get_object_acl,

@@ -18,7 +18,7 @@ from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
     "MAX_KEY_BYTES", "Address", "Headers", "S3Request", "address", "check_bucket_name", "decode_key",
-    "is_field_name", "require_bucket_name", "require_header",
+    "is_field_name", "require_bucket_name", "require_header", "website_bucket", "website_host",
 ]
 
 MAX_KEY_BYTES: Final = 1024  # bytes of UTF-8, S3's limit of a key
@@ -218,18 +218,40 @@ def _host_name(request: S3Request) -> str:
     return host.partition(":")[0].rstrip(".").lower()
 
 
+def _domain_of_host(host: str, domains: tuple[str, ...]) -> str | None:
+    """The longest of the domains that the host is, or lies in."""
+    fitting = (domain for domain in domains if host == domain or host.endswith("." + domain))
+    return max(fitting, key=len, default=None)
+
+
 def _bucket_of_host(host: str, domains: tuple[str, ...]) -> BucketName | None:
-    """The bucket in a Host of the form bucket.domain; the longest of the matching domains decides."""
-    best = -1
-    bucket = None
-    for domain in domains:
-        if len(domain) <= best:
-            continue
-        if host == domain:
-            best, bucket = len(domain), None
-        elif host.endswith("." + domain):
-            best, bucket = len(domain), host[: -len(domain) - 1]
+    """The bucket in a Host of the form bucket.domain."""
+    domain = _domain_of_host(host, domains)
+    bucket = "" if domain is None else host[: -len(domain) - 1]
     return BucketName(bucket) if bucket else None
+
+
+def website_bucket(
+    request: S3Request, websites: tuple[str, ...], domains: tuple[str, ...]
+) -> BucketName | None:
+    """The bucket whose website is asked for, empty where none is named; None: it is a request of the API.
+
+    websites, domains: lower-case host names of websites and of the endpoint; the longest that matches
+    decides what a Host is.
+    """
+    host = _host_name(request)
+    domain = _domain_of_host(host, websites)
+    if domain is None or len(domain) < len(_domain_of_host(host, domains) or ""):
+        return None
+    return BucketName(host[: -len(domain) - 1])
+
+
+def website_host(request: S3Request) -> str:
+    """Name and port under which a website was asked for, as a redirection may say them again."""
+    said = request.authority if request.authority is not None else request.headers.get("host") or ""
+    port = said.partition(":")[2]
+    name = _host_name(request)
+    return f"{name}:{port}" if port.isascii() and port.isdigit() and len(port) <= 5 else name
 
 
 def address(request: S3Request, domains: tuple[str, ...]) -> Address:

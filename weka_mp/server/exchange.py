@@ -7,7 +7,7 @@ when the mounts have forgotten what changed does the answer go out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -26,6 +26,7 @@ from weka_mp.gateway.post_object import FormCheck, FormUpload
 from weka_mp.gateway.question_context import Sender
 from weka_mp.gateway.reply import XML, Fields, ObjectReply, Reply
 from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
+from weka_mp.gateway.website import Visit
 from weka_mp.observe.records import REQUEST_ID
 from weka_mp.offload import run_blocking
 from weka_mp.s3 import operations as op
@@ -50,6 +51,7 @@ from weka_mp.server.receive_body import INLINE_BYTES, read_document, receive_int
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
 from weka_mp.server.service import ALSO_ACCEPTED, Service
+from weka_mp.server.website_visit import VISIT, answer_page, context_of, error_page, visit_of
 from weka_mp.server.wire import PeerGone, Wire
 from weka_mp.values import BucketName, Change, ObjectKey
 
@@ -78,6 +80,7 @@ class Exchange:
         self._key_sought_in: BucketName | None = None
         self._for_page: Fields = ()
         self._key_sought: ObjectKey | None = None
+        self._visit: Visit | None = None
         self._answered: Answered = ((), None)
         self._told = False  # the audit
 
@@ -178,6 +181,10 @@ class Exchange:
         request = self._head.request
         settings, pacing, origin = self._service.settings, self._service.pacing, self._origin
         pacing.check_address(origin.remote, trio.current_time())
+        self._visit = visit_of(request, settings, origin.secure)
+        if self._visit is not None:
+            await self._show(self._visit)
+            return
         self._address = where = address(request, settings.domains)
         self.record.bucket, self.record.key = where.bucket, where.key
         self._key_sought_in, self._key_sought = where.bucket, where.key
@@ -218,13 +225,26 @@ class Exchange:
         self._authorize_parsed(access, operation, request.headers)
         context = Context(self._service.site, access.principal, asked=access)
         if isinstance(operation, op.GetObject):
-            await self._send_object(context, operation)
+            await self._send_object(context, partial(get_object, context, operation))
         elif isinstance(operation, op.PutObject | op.UploadPart):
             await self._send(await self._upload(context, operation, authentication))
         elif type(operation) in PATIENT:
             await self._answer_patiently(context, operation)
         else:
             await self._send(await self._dispatch(context, operation))
+
+    async def _show(self, asked: Visit) -> None:
+        """A website's page. Raises S3Error, NamespaceError."""
+        record, now = self.record, self._started * _NANO
+        record.operation, record.bucket = VISIT, asked.bucket
+        self._key_sought_in = asked.bucket
+        self._address = Address(asked.bucket, ObjectKey(asked.path) or None, True)
+        record.key = self._key_sought = self._address.key
+        self._look_for_page(asked.bucket)
+        context = context_of(self._service, self._asking, asked, self._origin, now)
+        self._access = context.access
+        self._service.pacing.check_user(context.principal, trio.current_time())
+        await self._send_object(context, partial(answer_page, context, asked, record))
 
     def _look_for_page(self, bucket: BucketName) -> None:
         """What a browser is told with the answer, be it an error, of a page of another origin."""
@@ -412,10 +432,10 @@ class Exchange:
         self._answered = answered, length
         return self._connection.send_head(status, answered, length)
 
-    async def _send_object(self, context: Context, operation: op.GetObject) -> None:
+    async def _send_object(self, context: Context, opening: Callable[[], Reply | ObjectReply]) -> None:
         tick = context.namespace.store.primitives.change_grain_ns * _NANO
         for _ in range(_ATTEMPTS):
-            reply = get_object(context, operation)
+            reply = opening()
             if isinstance(reply, Reply):
                 await self._send(reply)
                 return
@@ -450,8 +470,10 @@ class Exchange:
         self.record.code = error.code
         if self._connection.reply_begun:
             raise Truncated(error.code)
-        body = self._error_document(error)
-        fields = (("Content-Type", "application/xml"), *error.headers.items())
+        body, kind = self._error_document(error), XML
+        if self._visit is not None:
+            body, kind = error_page(self._service, self.record, error)
+        fields = (*kind, *error.headers.items())
         length = len(body) if self._head.request.method != "HEAD" else None
         await self._send_whole(error.status, fields, body, length)
 

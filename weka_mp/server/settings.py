@@ -28,6 +28,7 @@ class ServerSettings:
     """Settings of one S3 worker.
 
     domains:      lower-case hosts under which BUCKET.DOMAIN addresses a bucket.
+    website_domains: lower-case hosts under which BUCKET.DOMAIN is a bucket's website.
     allow_sigv2:  whether version 2 signatures count in the Authorization header too.
     durable:      whether publishing waits for stable storage (--durability commit), so that it takes a
     thread.
@@ -44,6 +45,7 @@ class ServerSettings:
     region: str
     root: RootCredentials
     domains: tuple[str, ...] = ()
+    website_domains: tuple[str, ...] = ()
     allow_sigv2: bool = False
     durable: bool = True
     mount_sockets: str | None = None

@@ -54,7 +54,10 @@ async def run_worker(
     clock, random = clock or SystemClock(), random or SystemRandom()
     async with _identities(namespace, settings, random) as identities, trio.open_nursery() as nursery:
         users = PosixUsers(namespace, by_default=settings.posix_permissions, stranger=settings.anonymous)
-        site = Site(namespace, settings.region, settings.account, identities, users, settings.day_ns)
+        site = Site(
+            namespace, settings.region, settings.account, identities, users, settings.day_ns,
+            has_websites=bool(settings.website_domains),
+        )
         certificates = None
         if settings.tls is not None:
             certificates = Certificates(settings.tls, clock, ask_clients=True)

@@ -62,6 +62,7 @@ def worker_specs(
         "secret_key": root.secret_key,
         "region": config.region,
         "domains": list(config.domain),
+        "website_domains": list(config.website_domain),
         "sigv2": config.sigv2,
         "posix_permissions": config.posix_permissions == "on",
         "tls": None if tls is None else tls.plan(),

@@ -102,5 +102,5 @@ def _names(config: Config) -> Iterator[str]:
     own = socket.gethostname()
     if own.isascii() and own:
         yield own
-    for domain in config.domain:
+    for domain in (*config.domain, *config.website_domain):
         yield from (domain, f"*.{domain}")

@@ -74,6 +74,7 @@ def _settings(plan: dict[str, Any]) -> ServerSettings:
         region=plan["region"],
         root=RootCredentials(plan["access_key"], plan["secret_key"]),
         domains=tuple(plan["domains"]),
+        website_domains=tuple(plan["website_domains"]),
         allow_sigv2=plan["sigv2"],
         durable=plan["durability"] == "commit",
         mount_sockets=plan["mount_sockets"],

@@ -22,6 +22,7 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "durability": ("relaxed", "commit", "relaxed", ("relaxed", "commit", "relaxed")),
     "region": ("f-1", "v-1", "t-1", ("f-1", "v-1", "t-1")),
     "domain": ("f.a,f.b", "", ["t.a", "t.b"], (("f.a", "f.b"), (), ("t.a", "t.b"))),
+    "website_domain": ("w.a,w.b", "", ["w.c", "w.d"], (("w.a", "w.b"), (), ("w.c", "w.d"))),
     "attr_timeout": ("0", "1.5", 2, (0.0, 1.5, 2.0)),
     "sigv2": (True, "off", True, (True, False, True)),
     "posix_permissions": ("on", "off", "on", ("on", "off", "on")),

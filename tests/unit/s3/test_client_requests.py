@@ -53,6 +53,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "GetBucketVersioning": ("get_bucket_versioning", {}),
     "GetBucketWebsite": ("get_bucket_website", {}),
     "DeleteBucketWebsite": ("delete_bucket_website", {}),
+    "PutBucketWebsite": (
+        "put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "i.html"}}}),
     "GetObjectLockConfiguration": ("get_object_lock_configuration", {}),
     "ListBucketAnalyticsConfigurations": ("list_bucket_analytics_configurations", {}),
     "ListBucketIntelligentTieringConfigurations": ("list_bucket_intelligent_tiering_configurations", {}),

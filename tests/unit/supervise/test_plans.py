@@ -14,7 +14,7 @@ PLACES = Places("/store", "/run/x", 9, "/state/audit")
 
 
 def test_workers_share_the_sockets_and_get_the_keys() -> None:
-    config = load({"workers": "3", "domain": "a.b", "sigv2": True, "no_native": True,
+    config = load({"workers": "3", "domain": "a.b", "website_domain": "w.b", "sigv2": True, "no_native": True,
                    "max_connections": "7", "idle_timeout": "9", "min_rate": "0"}, {}).config
     with socket.create_server(("127.0.0.1", 0)) as sock:
         specs = worker_specs(config, PLACES, RootCredentials("AK", "SECRET", None), [sock])
@@ -23,6 +23,7 @@ def test_workers_share_the_sockets_and_get_the_keys() -> None:
             assert set(spec.pass_fds) == {sock.fileno(), 9} == set(spec.plan["inherited_fds"])  # type: ignore[call-overload]
             plan = json.loads(json.dumps(spec.plan))
             assert (plan["access_key"], plan["secret_key"]) == ("AK", "SECRET")
+            assert plan["website_domains"] == ["w.b"]
             assert plan["domains"] == ["a.b"] and plan["sigv2"] and plan["no_native"]
             assert Limits(**plan["limits"]) == Limits(connections=7, idle_seconds=9, bytes_per_second=0)
             assert plan["mount_sockets"] == "/run/x/mount-*.sock"

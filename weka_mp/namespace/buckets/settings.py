@@ -25,6 +25,7 @@ __all__ = ["NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode
 _MAGIC: Final = b"WKS1"
 _SUFFIX: Final = b".settings"
 _HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS = 1, 2, 3, 4, 5, 6
+_WEBSITE = 13
 _NO_HANDLES: Final = (
     "The file system of the bucket gives no file handles, without which a later directory could not be told "
     "from this bucket."
@@ -37,7 +38,8 @@ class BucketSettings:
 
     quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
     S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
-    they were put. lifecycle, cors: the rules of each, None: there are none.
+    they were put. lifecycle, cors: the rules of each, None: there are none. website: what it is as one,
+    None: it is none.
     """
 
     quota: int | None = None
@@ -45,6 +47,7 @@ class BucketSettings:
     tags: tuple[tuple[str, str], ...] = ()
     lifecycle: str | None = None
     cors: str | None = None
+    website: str | None = None
 
 
 NO_SETTINGS: Final = BucketSettings()
@@ -63,6 +66,8 @@ def encode(handle: bytes, settings: BucketSettings) -> bytes:
         fields[_LIFECYCLE] = settings.lifecycle
     if settings.cors is not None:
         fields[_CORS] = settings.cors
+    if settings.website is not None:
+        fields[_WEBSITE] = settings.website
     return seal(_MAGIC, bytes(msgpack.packb(fields)))
 
 
@@ -71,7 +76,7 @@ def decode(data: bytes) -> tuple[bytes, BucketSettings]:
     not understood must not be passed over.
     """
     fields = msgpack.unpackb(unseal(_MAGIC, data, "settings"), strict_map_key=False)
-    if not set(fields) <= {_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS}:
+    if not set(fields) <= {_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS, _WEBSITE}:
         raise StoreUnusable("the record of a bucket's settings was written by a later version")
     settings = BucketSettings(
         quota=fields.get(_QUOTA),
@@ -79,6 +84,7 @@ def decode(data: bytes) -> tuple[bytes, BucketSettings]:
         tags=tuple((key, value) for key, value in fields.get(_TAGS, ())),
         lifecycle=fields.get(_LIFECYCLE),
         cors=fields.get(_CORS),
+        website=fields.get(_WEBSITE),
     )
     return fields[_HANDLE], settings
 
