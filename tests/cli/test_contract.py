@@ -14,9 +14,9 @@ from weka_mp.cli.main import COMMANDS, cli
 from weka_mp.config import OPTIONS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "CONFIGURATION.md").read_text("utf-8")
-OF_S3_OR_GIVEN = {"--audit-spool", "--audit-file", "--audit-file-size", "--audit-file-keep", "--webhook-ca",
-                  "--store", "--mount", "--s3", "--workers", "--region", "--domain", "--website-domain",
-                  "--sigv2",
+OF_S3_OR_GIVEN = {"--audit-spool", "--audit-sync", "--audit-file", "--audit-file-size", "--audit-file-keep",
+                  "--webhook-ca", "--store", "--mount", "--s3", "--workers", "--region", "--domain",
+                  "--website-domain", "--sigv2",
                   "--posix-permissions",
                   "--max-connections", "--max-connections-per-address", "--head-timeout", "--idle-timeout",
                   "--body-timeout", "--send-timeout", "--min-rate", "--tls-client-ca",

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from tests.cli.live import KEYS, ROOT, Live, serving
 from weka_mp.cli.main import cli
-from weka_mp.cli.s3_credentials import seconds_of
+from weka_mp.cli.moments import seconds_of
 from weka_mp.cli.services import store_id_of
 from weka_mp.supervise.places import state_directory
 
@@ -116,7 +116,7 @@ def _users(terminal: Terminal) -> None:
 def _policies(terminal: Terminal) -> None:
     """Making, attaching, removing."""
     ok, refused = terminal.ok, terminal.refused
-    predefined = ok("s3", "policy", "list", "--no-header", "-o", "policy")
+    predefined = ok("s3", "policy", "list", "--no-header", "-o", "policy", "-F", "kind=predefined")
     assert predefined.split() == ["readonly", "writeonly", "readwrite"]
     assert json.loads(ok("s3", "policy", "show", "writeonly"))["Statement"][0]["Action"] == ["s3:PutObject"]
     ok("s3", "policy", "create", "mine", terminal.file("mine.json", POLICY))
@@ -172,7 +172,8 @@ def _tokens(terminal: Terminal) -> str:
     assert "readonly, which may not" in refused(
         "user", "delete", "ann", WEKA_MP_USERNAME="eve", WEKA_MP_PASSWORD=PASSWORD
     )
-    token = ok("user", "generate-token", WEKA_MP_USERNAME="eve", WEKA_MP_PASSWORD=PASSWORD).strip()
+    eve = {"WEKA_MP_USERNAME": "eve", "WEKA_MP_PASSWORD": PASSWORD}
+    token = ok("user", "generate-token", "--access-token-timeout", "2d", **eve).strip()
     assert ok("user", "whoami", "--no-header", "-o", "username", WEKA_MP_TOKEN=token).strip() == "eve"
     ok("user", "revoke-tokens", "eve")
     assert "log in anew" in refused("user", "whoami", WEKA_MP_TOKEN=token)
@@ -215,6 +216,9 @@ def _kept_logins(terminal: Terminal) -> None:
     assert ok(*who, WEKA_MP_TOKEN=pair["access_token"]).strip() == "ann"
     assert ok(*who).strip() == "root"  # nothing was kept
     kept = terminal.folder / "config" / "weka_mp" / "auth-token.json"
+    assert ok("user", "login", typed=f"ann\n{PASSWORD}\n") == f"logged in as ann: {kept}\n"  # both asked for
+    by_variables = {"WEKA_MP_USERNAME": "ann", "WEKA_MP_PASSWORD": PASSWORD}
+    assert ok("user", "login", **by_variables) == f"logged in as ann: {kept}\n"
     assert ok("user", "login", "ann", typed=f"{PASSWORD}\n") == f"logged in as ann: {kept}\n"
     assert kept.stat().st_mode & 0o077 == 0
     assert PASSWORD not in kept.read_text()

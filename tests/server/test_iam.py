@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.server.endpoint import ACCESS_KEY, SECRET_KEY
 from tests.server.identities import PASSWORD, Office, allowing, running_office
@@ -19,6 +20,7 @@ from weka_mp.control.roles import MAY
 from weka_mp.events import EventLog, Wanted
 from weka_mp.identity import Role
 from weka_mp.namespace import Namespace
+from weka_mp.policy.canned import AWS_POLICIES, IDENTITY_POLICIES
 from weka_mp.query.operations import APIS
 from weka_mp.store.posix import PosixStore
 
@@ -184,6 +186,60 @@ def test_both_lists_of_attached_policies_unite(office, iam):
     assert failure(iam.detach_user_policy, UserName="bob", PolicyArn=PREDEFINED + "writeonly") == MISSING
 
 
+def test_awss_own_policies_can_be_read_and_not_changed(unchanged):
+    iam = unchanged.service("iam")
+    for name in AWS_POLICIES:
+        arn = PREDEFINED + name
+        found = iam.get_policy(PolicyArn=arn)["Policy"]
+        assert (found["PolicyName"], found["Arn"], found["DefaultVersionId"]) == (name, arn, "v1")
+        version = iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
+        assert version["Document"]["Statement"][0]["Effect"] == "Allow"
+        assert failure(iam.delete_policy, PolicyArn=arn) == ("UnmodifiableEntity", 400)
+        text = json.dumps(version["Document"])
+        taken = failure(iam.create_policy, PolicyName=name, PolicyDocument=text)
+        assert taken == ("EntityAlreadyExists", 409)
+
+
+def can(call: Any, **parameters: Any) -> bool:
+    try:
+        call(**parameters)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied"
+        return False
+    return True
+
+
+def test_awss_own_policies_give_what_they_say(office, iam):
+    """attach-user-policy with the ARN that every guide of AWS has."""
+    office.endpoint.client().create_bucket(Bucket="guides")
+    ann, endpoint = office.user("ann-of-guides"), office.endpoint
+    her_iam = endpoint.client(service="iam", access_key="ann-of-guides", secret_key=PASSWORD)
+
+    def may() -> tuple[bool, bool, bool, bool]:
+        return (
+            can(ann.list_objects_v2, Bucket="guides"), can(ann.put_object, Bucket="guides", Key="k"),
+            can(her_iam.list_users),
+            can(her_iam.create_group, GroupName=f"g-{len(iam.list_groups()['Groups'])}"),
+        )
+
+    assert may() == (False, False, False, False)
+    for name, expected in (
+        ("AmazonS3ReadOnlyAccess", (True, False, False, False)),
+        ("AmazonS3FullAccess", (True, True, False, False)),
+        ("IAMReadOnlyAccess", (False, False, True, False)),
+        ("IAMFullAccess", (False, False, True, True)),
+        ("PowerUserAccess", (True, True, False, False)),
+        ("ReadOnlyAccess", (True, False, True, False)),
+        ("AdministratorAccess", (True, True, True, True)),
+    ):
+        iam.attach_user_policy(UserName="ann-of-guides", PolicyArn=PREDEFINED + name)
+        attached = iam.list_attached_user_policies(UserName="ann-of-guides")["AttachedPolicies"]
+        assert attached == [{"PolicyName": name, "PolicyArn": PREDEFINED + name}]
+        assert may() == expected, name
+        iam.detach_user_policy(UserName="ann-of-guides", PolicyArn=PREDEFINED + name)
+    assert may() == (False, False, False, False)
+
+
 def test_pages(office, iam):
     for number in range(7):
         iam.create_group(GroupName=f"g{number}")
@@ -195,7 +251,7 @@ def test_pages(office, iam):
     assert iam.list_groups(PathPrefix="/other/")["Groups"] == []
     assert failure(iam.list_groups, Marker="zz") == ("ValidationError", 400)
     names = [one["PolicyName"] for one in iam.list_policies(Scope="AWS")["Policies"]]
-    assert names == ["readonly", "readwrite", "writeonly"]
+    assert sorted(names) == sorted([*IDENTITY_POLICIES, *AWS_POLICIES])
     assert iam.list_policies(Scope="Local")["Policies"] == []
     assert iam.list_policies(OnlyAttached=True)["Policies"] == []
 

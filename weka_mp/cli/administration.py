@@ -83,7 +83,7 @@ def where_options(command: Command) -> Command:
         ),
         click.option(
             "-H", "--HOST", "host", metavar="HOST",
-            help="Ask the service at this address; https://HOST with TLS.",
+            help=f"Ask the service at this address, as {_USER} with {_PASSWORD}; https://HOST with TLS.",
         ),
         click.option("--store", metavar="STORE", help="The store. [WEKA_MP_STORE]"),
     ):

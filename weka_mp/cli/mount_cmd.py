@@ -20,7 +20,7 @@ _OF_S3_OR_GIVEN = (
     "tls_client_ca",
     "trusted_proxy", "max_requests_per_user", "max_requests_per_address", "max_connections",
     "max_connections_per_address", "head_timeout", "idle_timeout", "body_timeout", "send_timeout", "min_rate",
-    "audit_spool", "audit_file", "audit_file_size", "audit_file_keep", "webhook_ca",
+    "audit_spool", "audit_sync", "audit_file", "audit_file_size", "audit_file_keep", "webhook_ca",
 )
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
 from weka_mp.cli.administration import Where, place, session, where_options
+from weka_mp.cli.moments import duration
 from weka_mp.cli.policy_files import read_policy
 from weka_mp.cli.secret_input import read_secret
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 
-__all__ = ["seconds_of", "service_account", "sts"]
+__all__ = ["service_account", "sts"]
 
 _SHOWN = ("access_key", "parent_user", "implied_policy", "policy_content")
 _MISSING = "weka-mp s3 service-account list shows yours"
 _TITLES = (("Access-Key", "access_key"), ("Secret-Key", "secret_key"), ("Session-Token", "session_token"))
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 @click.group("service-account")
@@ -78,19 +77,12 @@ def sts() -> None:
     """Temporary credentials."""
 
 
-def _duration(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    try:
-        return seconds_of(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), context, parameter) from None
-
-
 @sts.command("assume-role")
 @click.option("--access-key", metavar="KEY", required=True, help="Of the S3 user whose rights they have.")
 @click.option("--secret-key", metavar="SECRET", help="Asked for, or read from standard input, when left out.")
 @click.option("--policy-file", metavar="FILE", help="A policy that narrows what they may do.")
 @click.option(
-    "--duration", metavar="TIME", required=True, callback=_duration, help="15m to 1w: 900s, 60m, 2d, 1w."
+    "--duration", metavar="TIME", required=True, callback=duration, help="15m to 1w: 900s, 60m, 2d, 1w."
 )
 @where_options
 @table_options
@@ -114,14 +106,6 @@ def _print_keys(issued: dict[str, Any], titles: tuple[tuple[str, str], ...], tab
         return
     for title, name in titles:
         click.echo(f"{title}: {issued[name]}")
-
-
-def seconds_of(text: str) -> int:
-    """``900s``, ``60m``, ``12h``, ``2d``, ``1w`` in seconds. Raises ValueError."""
-    match = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
-    if match is None:
-        raise ValueError(f"{text!r} is no time: a number and s, m, h, d or w, as in 900s, 60m, 2d, 1w")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def _policy_body(path: str | None) -> dict[str, Any]:

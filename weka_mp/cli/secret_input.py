@@ -1,4 +1,4 @@
-"""Reads a secret without its standing on a command line: asked for, or from standard input."""
+"""Reads a secret without its standing on a command line, or a name: asked for, or from standard input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from weka_mp.cli.refusals import Refusal
 
-__all__ = ["read_secret"]
+__all__ = ["read_line", "read_secret"]
 
 
 def read_secret(given: str | None, what: str, *, confirm: bool = False) -> str:
@@ -24,3 +24,13 @@ def read_secret(given: str | None, what: str, *, confirm: bool = False) -> str:
     if not secret:
         raise Refusal(f"{what}: an empty one is none; give it on standard input, or at the prompt")
     return secret
+
+
+def read_line(what: str) -> str:
+    """Something that may be seen: asked for at a terminal, else the next line of standard input. Raises
+    Refusal: an empty one.
+    """
+    line = click.prompt(what, err=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise Refusal(f"{what}: an empty one is none; give it on standard input, or at the prompt")
+    return str(line)

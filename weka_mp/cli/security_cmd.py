@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from weka_mp.cli.administration import Where, place, session, where_options
+from weka_mp.cli.moments import duration_or_seconds
 from weka_mp.cli.refusals import Refusal
-from weka_mp.cli.s3_credentials import seconds_of
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 
 __all__ = ["command"]
@@ -29,19 +29,11 @@ def lockout_config() -> None:
     """How many failed logins lock a user out, and for how long."""
 
 
-def _duration(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return int(value) if value.isascii() and value.isdigit() else seconds_of(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), context, parameter) from None
-
-
 @lockout_config.command("set")
 @click.option("--failed-attempts", type=int, metavar="N", help="So many failed logins; 1 to 1000.")
 @click.option(
-    "--lockout-duration", metavar="TIME", callback=_duration, help="Seconds, or 90s, 2m, 1h; a day at most."
+    "--lockout-duration", metavar="TIME", callback=duration_or_seconds,
+    help="Seconds, or 90s, 2m, 1h; a day at most.",
 )
 @where_options
 def set_(where: Where, **given: Any) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
 from weka_mp.cli import kept_login
 from weka_mp.cli.administration import Where, login_path, place, session, where_options, whereabouts
+from weka_mp.cli.moments import duration_or_seconds
 from weka_mp.cli.refusals import Refusal
-from weka_mp.cli.secret_input import read_secret
+from weka_mp.cli.secret_input import read_line, read_secret
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 from weka_mp.identity import Role
 
@@ -145,16 +147,22 @@ def revoke_tokens(where: Where, name: str | None) -> None:
 
 
 @command.command("login")
-@click.argument("name", metavar="USERNAME")
+@click.argument("name", metavar="[USERNAME]", required=False)
 @click.argument("password", metavar="[PASSWORD|-]", required=False)
 @click.option("--path", metavar="FILE", help="Where to keep it; WEKA_MP_TOKEN=/FILE names it to commands.")
 @where_options
 @table_options
-def login(where: Where, table: TableOptions, name: str, password: str | None, path: str | None) -> None:
+def login(
+    where: Where, table: TableOptions, name: str | None, password: str | None, path: str | None
+) -> None:
     """Log in: later commands to the same service or store act as USERNAME, until logout.
 
-    With -J the tokens are printed, and nothing is kept.
+    Without USERNAME it is who WEKA_MP_USERNAME and WEKA_MP_PASSWORD say, or is asked for. With -J the tokens
+    are printed, and nothing is kept.
     """
+    if name is None:
+        password = os.environ.get("WEKA_MP_PASSWORD")
+        name = os.environ.get("WEKA_MP_USERNAME") or read_line("Username")
     body = {"username": name, "password": read_secret(password, f"Password of {name}")}
     with session(where, anonymous=True) as reached:
         answer = reached.ask("POST", place("login"), body)
@@ -177,7 +185,8 @@ def logout(path: str | None) -> None:
 
 @command.command("generate-token")
 @click.option(
-    "--access-token-timeout", type=int, metavar="SECONDS", help="How long it lives. [default: 30 days]"
+    "--access-token-timeout", metavar="TIME", callback=duration_or_seconds,
+    help="How long it lives: 12h, 2d, 1w, or seconds. [default: 30d]",
 )
 @where_options
 def generate_token(where: Where, access_token_timeout: int | None) -> None:

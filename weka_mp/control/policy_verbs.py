@@ -16,6 +16,7 @@ from weka_mp.identity import Caller, Role, ServiceAccount
 from weka_mp.identity.errors import InvalidInput, NoSuchEntity, NotAllowed
 from weka_mp.identity.issuing import HOUR_SECONDS
 from weka_mp.identity.policies import names_of_user, within_user
+from weka_mp.policy.canned import AWS_POLICIES
 
 __all__ = [
     "add_policy", "add_service_account", "assume_role", "attach_policy", "detach_policy", "list_policies",
@@ -28,11 +29,14 @@ _SECOND: Final = 1_000_000_000
 
 # ---- policies
 def list_policies(desk: Desk, caller: Caller, fields: Fields) -> Any:
-    """The predefined ones first; those of the accounts in sight besides."""
+    """The predefined ones first, then AWS's; those of the accounts in sight besides."""
     custom = sorted(desk.identities.registry.policies.values(), key=lambda policy: policy.name)
     mine = [policy for policy in custom if is_in_sight(caller, policy.account)]
     return [
-        *({"policy": name, "kind": "predefined", "account": None} for name in desk.identities.predefined),
+        *(
+            {"policy": name, "kind": "aws" if name in AWS_POLICIES else "predefined", "account": None}
+            for name in desk.identities.predefined
+        ),
         *({"policy": policy.name, "kind": "custom", "account": policy.account} for policy in mine),
     ]
 

@@ -23,7 +23,7 @@ from weka_mp.identity.store import Credential
 from weka_mp.namespace import Namespace
 from weka_mp.policy import documents
 from weka_mp.policy import principals as language
-from weka_mp.policy.canned import IDENTITY_POLICIES
+from weka_mp.policy.canned import AWS_POLICIES, IDENTITY_POLICIES
 from weka_mp.policy.documents import Kind, Policy
 from weka_mp.policy.errors import MalformedPolicy
 from weka_mp.s3.credentials import SecretKey
@@ -49,7 +49,7 @@ def open_identities(
     """The identities of a store with the language of its policies. make_keys: not for whoever only asks.
     The caller closes them. Raises IdentityUnusable (no keys where they are wanted), NamespaceError.
     """
-    predefined = {name: policy.text for name, policy in IDENTITY_POLICIES.items()}
+    predefined = {name: policy.text for name, policy in {**IDENTITY_POLICIES, **AWS_POLICIES}.items()}
     return IdentityStore.open(
         namespace, keys, _parse, predefined=predefined, root=root, make_keys=make_keys
     )

@@ -256,7 +256,7 @@ class Administration(Generic[P]):
     # ---- what they share
     @property
     def _predefined(self) -> Collection[str]:
-        return self._identities.predefined.keys()
+        return self._identities.built_in.keys()
 
     def _change(self, step: Callable[[Registry], Registry]) -> Registry:
         return self._identities.change(step)

@@ -116,7 +116,7 @@ class IamChanges(Generic[P]):
     # ---- what they share
     @property
     def _predefined(self) -> Collection[str]:
-        return self._identities.predefined.keys()
+        return self._identities.built_in.keys()
 
     def _check(self, name: str, document: str) -> None:
         check_document(document)

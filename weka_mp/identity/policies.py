@@ -28,8 +28,18 @@ __all__ = [
     "remove",
     "replace_document",
     "set_tags",
+    "unshadowed",
     "within_user",
 ]
+
+
+def unshadowed(predefined: Mapping[str, str], registry: Registry) -> Mapping[str, str]:
+    """Those that count. A store may hold a custom policy of a name that was no predefined one when it was
+    made: who has that one attached must not get another's rights.
+    """
+    if predefined.keys().isdisjoint(registry.policies):
+        return predefined
+    return {name: text for name, text in predefined.items() if name not in registry.policies}
 
 
 def add(registry: Registry, policy: StoredPolicy, predefined: Collection[str]) -> Registry:
@@ -46,7 +56,7 @@ def replace_document(
     registry: Registry, name: str, document: str, now_ns: int, predefined: Collection[str]
 ) -> Registry:
     """The policy's next version. Raises NoSuchEntity, Unmodifiable, InvalidInput."""
-    _check_custom(name, predefined)
+    _check_custom(registry, name, predefined)
     old = registry.policy(name)
     new = replace(old, document=document, version=old.version + 1, changed_ns=now_ns)
     return registry.with_policy(new)
@@ -57,14 +67,14 @@ def set_tags(
     predefined: Collection[str],
 ) -> Registry:
     """step: makes the new ones of the old. Raises NoSuchEntity, Unmodifiable, InvalidInput."""
-    _check_custom(name, predefined)
+    _check_custom(registry, name, predefined)
     old = registry.policy(name)
     return registry.with_policy(replace(old, tags=step(old.tags)))
 
 
 def remove(registry: Registry, name: str, predefined: Collection[str]) -> Registry:
     """Raises NoSuchEntity, Unmodifiable, InUse while it is attached."""
-    _check_custom(name, predefined)
+    _check_custom(registry, name, predefined)
     registry.policy(name)
     attached = attached_to(registry, name)
     if attached:
@@ -172,6 +182,6 @@ def _check_exists(registry: Registry, name: str, predefined: Collection[str]) ->
         registry.policy(name)
 
 
-def _check_custom(name: str, predefined: Collection[str]) -> None:
-    if name in predefined:
+def _check_custom(registry: Registry, name: str, predefined: Collection[str]) -> None:
+    if name in predefined and name not in registry.policies:
         raise Unmodifiable(f"the policy {name} is predefined")

@@ -25,6 +25,7 @@ from weka_mp.identity.key_file import KeyFile
 from weka_mp.identity.model import PosixIdentity, Role
 from weka_mp.identity.parsed_policies import ParsedPolicies
 from weka_mp.identity.place import Place
+from weka_mp.identity.policies import unshadowed
 from weka_mp.identity.principal import (
     CredentialKind,
     PolicyParser,
@@ -70,7 +71,7 @@ class IdentityStore(Generic[P]):
         self.random: RandomSource = namespace.context.random
         self.keys = keys
         self.parse = parse
-        self.predefined = dict(predefined)
+        self.built_in = dict(predefined)
         self.root = root
         self.tokens = Tokens(keys, namespace.store_id, namespace.clock)
         self._place = Place(namespace)
@@ -115,6 +116,11 @@ class IdentityStore(Generic[P]):
     def snapshot(self) -> Snapshot[P]:
         """Now. Raises IdentityUnusable when the record is damaged."""
         return self._record.current()
+
+    @property
+    def predefined(self) -> Mapping[str, str]:
+        """Names and documents of what is always there. Raises IdentityUnusable."""
+        return unshadowed(self.built_in, self.registry)
 
     @property
     def registry(self) -> Registry:
@@ -250,7 +256,8 @@ class IdentityStore(Generic[P]):
         return self._place.sweep_staged()
 
     def _snapshot_of(self, registry: Registry) -> Snapshot[P]:
-        return Snapshot(registry, self.store_id, self.keys, self._parsed, self.predefined)
+        predefined = unshadowed(self.built_in, registry)
+        return Snapshot(registry, self.store_id, self.keys, self._parsed, predefined)
 
     def prepare_keys(self) -> None:
         """Before something is sealed: make the key file where there is none, and look whether it can be read.

@@ -6,13 +6,15 @@ What each allows is documented; of users' policies they cannot be changed or rem
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from weka_mp.policy.arns import bucket_arn, object_arn
 from weka_mp.policy.documents import Kind, Policy, parse
 
 __all__ = [
-    "BUCKET_POLICIES", "CUSTOM", "IDENTITY_POLICIES", "NONE", "bucket_policy_name", "bucket_policy_text",
+    "AWS_POLICIES", "BUCKET_POLICIES", "CUSTOM", "IDENTITY_POLICIES", "NONE", "bucket_policy_name",
+    "bucket_policy_text",
 ]  # fmt: skip
 
 _VERSION: Final = "2012-10-17"
@@ -23,12 +25,8 @@ _READONLY: Final = (
 )  # fmt: skip
 
 
-def _identity(name: str, *actions: str) -> Policy:
-    statement: dict[str, object] = {
-        "Effect": "Allow",
-        "Action": [f"s3:{action}" for action in actions],
-        "Resource": ["arn:aws:s3:::*"],
-    }
+def _identity(name: str, actions: Iterable[str], resource: str = "arn:aws:s3:::*") -> Policy:
+    statement: dict[str, object] = {"Effect": "Allow", "Action": list(actions), "Resource": [resource]}
     return parse(_text([statement]), Kind.IDENTITY, name=name)
 
 
@@ -39,12 +37,26 @@ def _text(statements: list[dict[str, object]]) -> str:
 IDENTITY_POLICIES: Final = {
     policy.name: policy
     for policy in (
-        _identity("readonly", *_READONLY),
-        _identity("writeonly", "PutObject"),
-        _identity("readwrite", "*"),
+        _identity("readonly", [f"s3:{action}" for action in _READONLY]),
+        _identity("writeonly", ["s3:PutObject"]),
+        _identity("readwrite", ["s3:*"]),
     )
 }
 """The built-in policies of users by name."""
+
+AWS_POLICIES: Final = {
+    name: _identity(name, actions, "*")
+    for name, actions in {
+        "AdministratorAccess": ("s3:*", "iam:*", "sts:*"),
+        "AmazonS3FullAccess": ("s3:*",),
+        "AmazonS3ReadOnlyAccess": ("s3:Get*", "s3:List*", "s3:Describe*"),
+        "IAMFullAccess": ("iam:*",),
+        "IAMReadOnlyAccess": ("iam:Get*", "iam:List*"),
+        "PowerUserAccess": ("s3:*", "sts:*"),
+        "ReadOnlyAccess": ("s3:Get*", "s3:List*", "s3:Describe*", "iam:Get*", "iam:List*"),
+    }.items()
+}
+"""AWS's own that have a meaning here, by name: what each gives there of the services that there are here."""
 
 NONE: Final = "none"
 CUSTOM: Final = "custom"

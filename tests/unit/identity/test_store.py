@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from weka_mp.identity import (
     PosixIdentity,
     Role,
 )
-from weka_mp.identity.errors import CredentialExpired, IdentityUnusable, NoSuchEntity
+from weka_mp.identity.errors import CredentialExpired, IdentityUnusable, NoSuchEntity, Unmodifiable
 from weka_mp.namespace import Namespace
 from weka_mp.store.memory import MemoryStore
 
@@ -231,3 +232,28 @@ def test_leftovers_of_the_dead_are_swept(bench: Bench) -> None:
         store.close(fd)
     assert bench.store.sweep() == 3
     assert bench.store.sweep() == 0
+
+
+def test_regression_a_custom_policy_keeps_a_name_that_is_predefined_later(bench: Bench) -> None:
+    """Else who has it attached would have another's rights after an upgrade."""
+    bench.add()
+    bench.admin.add_policy("ReadOnlyAccess", SOME_POLICY)
+    bench.admin.attach_by_cli("ReadOnlyAccess", "bob")
+    predefined = {**PREDEFINED, "ReadOnlyAccess": '{"all": 1}'}
+    later = IdentityStore.open(bench.namespace, bench.keys, parse, predefined=predefined, root=None)
+
+    def documents() -> list[str]:
+        return [policy.document for policy in later.principal_of_user("bob").policies]
+
+    with closing(later):
+        assert documents() == [SOME_POLICY]
+        assert set(later.predefined) == set(PREDEFINED)
+        admin = Administration(later)
+        admin.replace_policy("ReadOnlyAccess", '{"new": 1}')
+        assert documents() == ['{"new": 1}']
+        admin.detach_by_cli("bob")
+        admin.remove_policy("ReadOnlyAccess")
+        admin.attach_by_cli("ReadOnlyAccess", "bob")
+        assert documents() == ['{"all": 1}']
+        with pytest.raises(Unmodifiable):
+            admin.remove_policy("ReadOnlyAccess")

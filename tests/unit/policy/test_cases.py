@@ -16,8 +16,8 @@ CASES = case_files.load()
 
 def test_there_are_enough_cases_of_either_answer() -> None:
     answers = [case["allowed"] for case in CASES.values()]
-    assert len(answers) >= 400
-    assert min(answers.count(True), answers.count(False)) >= 150
+    assert len(answers) >= 1000
+    assert min(answers.count(True), answers.count(False)) >= 450
     assert all(case["reason"] for case in CASES.values())
 
 

@@ -57,7 +57,9 @@ def test_the_operators_are_listed() -> None:
 def test_the_named_policies_are_listed() -> None:
     rows = [row.split("|")[1] for row in _section("Named policies").splitlines() if row.startswith("| `")]
     named = {name for row in rows for name in _quoted(row)}
-    assert named == {*canned.IDENTITY_POLICIES, *canned.BUCKET_POLICIES, canned.NONE}
+    assert named == {
+        *canned.IDENTITY_POLICIES, *canned.AWS_POLICIES, *canned.BUCKET_POLICIES, canned.NONE,
+    }
 
 
 def test_every_operation_asks_for_an_action_that_exists() -> None:
