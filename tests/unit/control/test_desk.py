@@ -18,6 +18,7 @@ from weka_mp.control.identity_routes import IDENTITY_ROUTES, IdentityRoute, answ
 from weka_mp.control.roles import MAY, Verb
 from weka_mp.identity import Role, RootKeys
 from weka_mp.namespace import Namespace
+from weka_mp.policy.canned import AWS_POLICIES
 from weka_mp.store.memory import MemoryStore
 from weka_mp.supervise.identities import LazyDesk, open_desk
 
@@ -280,7 +281,9 @@ def test_nobody_but_a_clusteradmin_sees_other_accounts(office: Office, role: str
         return [row[field] for row in data]
 
     assert names("/users", "username") == ["looker", "theirs"]
-    assert names("/s3/policies", "policy") == ["readonly", "writeonly", "readwrite"]
+    policies = names("/s3/policies", "policy")
+    assert policies == ["readonly", "writeonly", "readwrite", *AWS_POLICIES]
+    assert set(names("/s3/policies", "kind")) == {"predefined", "aws"}
     assert names("/s3/userPolicies", "user_name") == ["theirs"]
     assert office.ask("GET", "/s3/policies/hidden", token=token).status == 404
 
