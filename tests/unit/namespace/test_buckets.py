@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import msgpack
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, posix_write, put, tree
@@ -19,7 +20,7 @@ from weka_mp.errors import (
 from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, WriteConditions
 from weka_mp.store.faulty import FaultyStore, Interference
 from weka_mp.store.memory import MemoryStore
-from weka_mp.values import BucketName
+from weka_mp.values import Attr, BucketName, Fd
 
 OTHER = BucketName("other")
 
@@ -91,6 +92,43 @@ def test_a_reused_inode_number_inherits_nothing() -> None:
                 break
         found = namespace.head_bucket(BucketName(name.decode()))
         assert (found.ino, found.owner, found.source) == (info.ino, None, "posix")
+
+
+def test_regression_whoever_looks_while_a_bucket_is_made_takes_it_from_nobody(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, unregistered = [], namespace._buckets._registered
+
+    def slow(fd: Fd, attr: Attr) -> dict[int, object] | None:
+        found = unregistered(fd, attr)
+        if not looked:  # not registered yet; it is when this is told
+            assert found is None
+            looked.append(attr.ino)
+            namespace._buckets._register(fd, attr, 1, "s3", "me")
+        return found
+
+    namespace.store.mkdir(namespace.store.root(), b"other", 0o755)
+    monkeypatch.setattr(namespace._buckets, "_registered", slow)
+    assert [namespace.head_bucket(OTHER).owner for _ in range(2)] == ["me", "me"]
+    assert looked
+
+
+def test_regression_a_deletion_forgets_no_bucket_that_got_its_inode_number(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, _ = namespace.create_bucket(OTHER, owner="me")
+    registry, remove = namespace._buckets._registry, namespace.store.rmdir
+    name = b"%d" % info.ino
+    of_next = msgpack.packb({1: 5, 2: "you", 3: "s3", 4: b"another handle"})
+
+    def reused(directory: Fd, entry: bytes) -> None:
+        remove(directory, entry)
+        if entry == b"other":
+            registry.write(name, of_next)
+
+    monkeypatch.setattr(namespace.store, "rmdir", reused)
+    namespace.delete_bucket(OTHER)
+    assert registry.read(name) == of_next
 
 
 def test_deletion_takes_empty_directories_and_nothing_else(any_namespace: Namespace) -> None:

@@ -94,10 +94,13 @@ class Buckets:
         return BucketInfo(name, known[_CREATED], known[_SOURCE], attr.ino, known.get(_OWNER))
 
     def _first_seen(self, fd: Fd, attr: Attr) -> dict[int, Any]:
-        """On a full or read-only store it cannot be kept, and is found anew with each look."""
+        """On a full or read-only store it cannot be kept, and is found anew with each look. Whoever is making it
+        over S3 says whose it is, before this or after.
+        """
         created_ns = min(attr.mtime_ns, attr.ctime_ns)
         try:
-            return self._register(fd, attr, created_ns, "posix", None)
+            with self._context.locks.hold_record(attr.ino):
+                return self._registered(fd, attr) or self._write(fd, attr, created_ns, "posix", None)
         except UNWRITABLE:
             return {_CREATED: created_ns, _OWNER: None, _SOURCE: "posix"}
 
@@ -111,6 +114,20 @@ class Buckets:
         )  # another directory had this inode number
 
     def _register(
+        self, fd: Fd, attr: Attr, created_ns: int, source: str, owner: str | None
+    ) -> dict[int, Any]:
+        with self._context.locks.hold_record(attr.ino):
+            return self._write(fd, attr, created_ns, source, owner)
+
+    def _forget(self, ino: InodeNo, handle: bytes) -> None:
+        """The directory of this handle is gone. Its inode number may be another bucket's by now."""
+        name = b"%d" % ino
+        with self._context.locks.hold_record(ino):
+            data = self._registry.read(name)
+            if data is not None and msgpack.unpackb(data, strict_map_key=False)[_HANDLE] == handle:
+                self._registry.remove(name)
+
+    def _write(
         self, fd: Fd, attr: Attr, created_ns: int, source: str, owner: str | None
     ) -> dict[int, Any]:
         handle = bucket_handle(self._context.store, fd)
@@ -186,7 +203,7 @@ class Buckets:
             effects.add(store.root())
             effects.flush()
             # Not before: a power cut must not bring the bucket back without what is known of it.
-            self._registry.remove(b"%d" % ino)
+            self._forget(ino, handle)
             self._access.forget(name, handle)
             self._forget_settings(identity)
             forget(identity)
