@@ -94,8 +94,9 @@ class Buckets:
         return BucketInfo(name, known[_CREATED], known[_SOURCE], attr.ino, known.get(_OWNER))
 
     def _first_seen(self, fd: Fd, attr: Attr) -> dict[int, Any]:
-        """On a full or read-only store it cannot be kept, and is found anew with each look. Whoever is making it
-        over S3 says whose it is, before this or after.
+        """On a full or read-only store it cannot be kept, and is found anew with each look.
+
+        Whose it is, is said by whoever makes it over S3, before this or after.
         """
         created_ns = min(attr.mtime_ns, attr.ctime_ns)
         try:
