@@ -19,6 +19,7 @@ __all__ = [
     "Busy",
     "Conflict",
     "CrossDevice",
+    "DeleteMarkerMet",
     "Exists",
     "FileTooLarge",
     "Interrupted",
@@ -51,6 +52,7 @@ __all__ = [
     "TokenReused",
     "TooManyLinks",
     "UploadMissing",
+    "VersionMissing",
     "WouldBlock",
 ]
 
@@ -212,6 +214,22 @@ class Conflict(NamespaceError):
 
 class ObjectChanged(NamespaceError):
     """The object changed while it was read or copied. Please try again."""
+
+
+class VersionMissing(NamespaceError):
+    """The key has no version of this id."""
+
+
+class DeleteMarkerMet(NamespaceError):
+    """What was asked for is a delete marker. `version`: its id as S3 shows it; `mtime_ns`: when it was made,
+    since the epoch; `named`: it was asked for by its id, else it is the latest of its key.
+    """
+
+    def __init__(self, version: str, mtime_ns: int, *, named: bool, subject: bytes | str = b"") -> None:
+        super().__init__("The key's version is a delete marker.", subject=subject)
+        self.version = version
+        self.mtime_ns = mtime_ns
+        self.named = named
 
 
 class UploadMissing(NamespaceError):

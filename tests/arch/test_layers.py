@@ -58,13 +58,14 @@ NAMESPACE_ROOMS: dict[str, set[str]] = {
     "names": set(),
     "records": {"names"},
     "quotas": {"names"},
-    "tree": {"names", "records", "quotas"},
-    "objects": {"names", "records", "quotas"},
-    "buckets": {"names", "records", "quotas", "objects", "upkeep"},
-    "uploads": {"names", "records", "quotas", "objects", "buckets"},
-    "upkeep": {"names", "records", "quotas", "objects"},
+    "versions": {"names", "records", "quotas"},
+    "tree": {"names", "records", "quotas", "versions"},
+    "objects": {"names", "records", "quotas", "versions"},
+    "buckets": {"names", "records", "quotas", "versions", "objects", "upkeep"},
+    "uploads": {"names", "records", "quotas", "versions", "objects", "buckets"},
+    "upkeep": {"names", "records", "quotas", "versions", "objects"},
 }
-"""Inside the namespace: room → the others it may use. What lies in none may use the first three."""
+"""Inside the namespace: room → the others it may use. What lies in none may use the first four."""
 
 TOP = {"cli", "__main__"}
 
@@ -142,9 +143,9 @@ def chance(source: Source) -> Iterator[str]:
 
 def namespace_arrows(source: Source) -> Iterator[str]:
     here = namespace_room(source.name)
-    if here is None or here == "facade":
+    if here in (None, "facade", "housekeeping"):
         return
-    allowed = NAMESPACE_ROOMS.get(here, {"names", "records", "quotas"})
+    allowed = NAMESPACE_ROOMS.get(here, {"names", "records", "quotas", "versions"})
     for line, name in source.imports():
         target = namespace_room(name)
         if target in set(NAMESPACE_ROOMS) - allowed - {here}:

@@ -12,7 +12,7 @@ from tests.powercut.workload import TOKEN, observed
 from tests.unit.namespace.kit import keys, tree
 from weka_mp.errors import NamespaceError, UploadMissing
 from weka_mp.identity.place import Place
-from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, RenameRequest
+from weka_mp.namespace import CompletedPart, CompletionRequest, Deletion, Namespace, RenameRequest
 from weka_mp.store.interface import Store
 
 __all__ = ["Broken", "judge"]
@@ -155,7 +155,7 @@ def _parts_are_whole(
 def _can_be_emptied(namespace: Namespace, store: Store, last: str) -> None:
     try:
         for bucket in namespace.list_buckets():
-            namespace.delete_objects(bucket.name, [(key, None) for key in keys(namespace, bucket.name)])
+            namespace.delete_objects(bucket.name, [Deletion(key) for key in keys(namespace, bucket.name)])
             namespace.delete_bucket(bucket.name)
         namespace.expire_uploads(1 << 62)
     except (NamespaceError, ValueError) as error:

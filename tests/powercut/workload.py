@@ -17,6 +17,7 @@ from weka_mp.namespace import (
     CompletionRequest,
     ContentHeaders,
     CopyRequest,
+    Deletion,
     Namespace,
     NewMetadata,
     NewObject,
@@ -110,7 +111,7 @@ class Workload:
     def delete(self, *keys: bytes, promised: bool = True) -> None:
         namespace = self.namespace if promised else self.dying
         with self.history.step(f"delete {keys!r}", {thing(key): None for key in keys}, promised=promised):
-            namespace.delete_objects(ALPHA, [(key, None) for key in keys])
+            namespace.delete_objects(ALPHA, [Deletion(key) for key in keys])
 
     def copy(self, source: bytes, target: bytes, value: Shown, replace: NewMetadata | None = None) -> None:
         with self.history.step(f"copy {source!r} to {target!r}", {thing(target): value}):

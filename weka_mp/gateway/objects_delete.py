@@ -11,11 +11,10 @@ from weka_mp.gateway.context import Context
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.objects_put import wanted_tag
 from weka_mp.gateway.reply import Reply, xml_reply
-from weka_mp.namespace.values import Deleted, WriteConditions
+from weka_mp.namespace.values import Deleted, Deletion, WriteConditions
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.errors import S3Error
-from weka_mp.values import ObjectKey
 
 __all__ = ["delete_object", "delete_objects"]
 
@@ -54,10 +53,10 @@ def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:
     return (delete,) if plain else (delete, "s3:GetObject")
 
 
-def _examined(entry: op.DeleteEntry) -> tuple[ObjectKey, WriteConditions | None]:
+def _examined(entry: op.DeleteEntry) -> Deletion:
     if entry.version not in (None, _NULL_VERSION):
         raise S3Error("NoSuchVersion")
-    return entry.key, _conditions(entry.etag, entry.size, entry.last_modified)
+    return Deletion(entry.key, _conditions(entry.etag, entry.size, entry.last_modified))
 
 
 def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteConditions | None:

@@ -29,6 +29,7 @@ from weka_mp.namespace.values import (
     CompletedPart,
     CompletedUpload,
     Deleted,
+    Deletion,
     ListPage,
     NewMetadata,
     NewObject,
@@ -38,6 +39,8 @@ from weka_mp.namespace.values import (
     Published,
     UploadInfo,
     UploadsPage,
+    VersionRow,
+    VersionsListing,
     WriteConditions,
 )
 
@@ -56,6 +59,7 @@ __all__ = [
     "ContentHeaders",
     "CopyRequest",
     "Deleted",
+    "Deletion",
     "Durability",
     "FillReport",
     "ListPage",
@@ -78,5 +82,7 @@ __all__ = [
     "UploadInfo",
     "UploadsPage",
     "UploadsQuery",
+    "VersionRow",
+    "VersionsListing",
     "WriteConditions",
 ]

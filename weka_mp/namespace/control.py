@@ -41,10 +41,12 @@ _DIRECTORIES = (
     b"overflow",
     b"broken",
     b"quotas",
+    b"versions",
 )
 _LOCKS = b"locks"
 _FORMAT_FILE = b"format"
-_BECOMING_OBJECTS = frozenset({b"spool", b"data", b"object"})  # the latter of uploads
+_BECOMING_OBJECTS = frozenset({b"spool", b"versions", b"data", b"object"})
+"""The latter two of uploads; what lies in `versions` is objects."""
 
 
 class ControlFiles:
@@ -137,6 +139,7 @@ class ControlArea:
     overflow: Fd
     broken: Fd
     quotas: Fd
+    versions: Fd
 
     def of_single_files(self) -> tuple[tuple[bytes, Fd], ...]:
         """The directories that `ControlFiles` writes into, by their names below ``.weka``."""
@@ -158,6 +161,7 @@ class ControlArea:
             self.overflow,
             self.broken,
             self.quotas,
+            self.versions,
         )
 
 
@@ -207,6 +211,7 @@ def open_control(store: Store, clock: Clock, random: RandomSource) -> ControlAre
             opened[b"overflow"],
             opened[b"broken"],
             opened[b"quotas"],
+            opened[b"versions"],
         )
 
 

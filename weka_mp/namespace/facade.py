@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -17,38 +17,42 @@ from weka_mp.errors import (
     NamespaceError,
     NotDirectory,
     NotFound,
-    StoreUnusable,
 )
-from weka_mp.lifecycle import Rule, decode
 from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
 from weka_mp.namespace.buckets.judging import Judging
 from weka_mp.namespace.buckets.quota_setting import BucketQuotas
 from weka_mp.namespace.buckets.settings import BucketSettings, SettingsRecords
 from weka_mp.namespace.context import Context
-from weka_mp.namespace.control import NEW_PREFIX, ControlArea, ControlFiles, open_control, remove_older
+from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.effects import Changes, Durability, Settled
+from weka_mp.namespace.housekeeping import Housekeeping
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.names.keys import entry_path
 from weka_mp.namespace.names.longnames import LongNames
-from weka_mp.namespace.objects import amending, copying, deleting, naming, publishing, reading, renaming
+from weka_mp.namespace.objects import (
+    amending,
+    copying,
+    deleting,
+    naming,
+    publishing,
+    reading,
+    renaming,
+    versions,
+)
 from weka_mp.namespace.objects.copying import CopyRequest
 from weka_mp.namespace.objects.idempotency import Tokens
 from weka_mp.namespace.objects.listing import Lister
 from weka_mp.namespace.objects.publishing import PutSession
 from weka_mp.namespace.objects.reading import OpenObject
-from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS, RenameNotes
+from weka_mp.namespace.objects.rename_notes import RenameNotes
 from weka_mp.namespace.objects.renaming import RenameRequest
+from weka_mp.namespace.objects.version_listing import VersionsQuery, list_versions
 from weka_mp.namespace.obstacles import Need, Obstacle, find_obstacle
 from weka_mp.namespace.quotas.book import Quotas
-from weka_mp.namespace.upkeep import expiring, filling, sweeping
-from weka_mp.namespace.upkeep.checking import Check, Repairs
-from weka_mp.namespace.upkeep.expiring import Cursor, ExpiredPage
-from weka_mp.namespace.upkeep.filling import FillReport
 from weka_mp.namespace.uploads import listing as upload_listing
 from weka_mp.namespace.uploads import multipart, part_copying
 from weka_mp.namespace.uploads.area import UploadArea
-from weka_mp.namespace.uploads.expiring import abort_due
 from weka_mp.namespace.uploads.listing import PartsPage, UploadsQuery
 from weka_mp.namespace.uploads.multipart import CompletionRequest, PartSession, StoredPart
 from weka_mp.namespace.uploads.part_copying import PartCopyRequest
@@ -56,14 +60,17 @@ from weka_mp.namespace.values import (
     BucketInfo,
     CompletedUpload,
     Deleted,
+    Deletion,
     ListPage,
     NewUpload,
     ObjectInfo,
     Published,
     UploadInfo,
     UploadsPage,
+    VersionsListing,
     WriteConditions,
 )
+from weka_mp.namespace.versions.histories import Histories
 from weka_mp.store.interface import FsIdentity, Store
 from weka_mp.store.judged import judging_refusal
 from weka_mp.values import BucketName, UploadId
@@ -71,7 +78,7 @@ from weka_mp.values import BucketName, UploadId
 __all__ = ["Namespace"]
 
 
-class Namespace:
+class Namespace(Housekeeping):
     """All operations on one store. Make it with `open`; close it, or use it as a context manager."""
 
     def __init__(self, context: Context, area: ControlArea, notes: RenameNotes) -> None:
@@ -86,6 +93,7 @@ class Namespace:
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._access = AccessRecords(context, registry)
         self._bucket_settings = SettingsRecords(context, registry)
+        context.histories.ask(lambda bucket: self._bucket_settings.of_directory(bucket).versioning)
         self.quotas = BucketQuotas(context, self._bucket_settings, self._lister, self._uploads.parts_of)
         self._buckets = Buckets(context, self._lister, registry, self._access, self.quotas.forget_bucket)
         self._settings = ControlFiles(context.store, area.root, context.random)
@@ -126,6 +134,7 @@ class Namespace:
                 area.renames,
                 Settled(),
                 quotas,
+                Histories(store, clock, random, area.versions),
             )
             namespace = cls(context, area, notes)
             if sweep:
@@ -262,16 +271,40 @@ class Namespace:
         self, name: BucketName, step: Callable[[BucketSettings], BucketSettings]
     ) -> BucketSettings:
         """Raises what `step` raises, BucketMissing, NotSupported, StoreUnusable (damaged)."""
-        return self._bucket_settings.change(name, step)
+
+        def checked(before: BucketSettings) -> BucketSettings:
+            after = step(before)
+            if after.versioning is not None and before.versioning is None:
+                versions.refuse_far(self.context, name)
+            return after
+
+        return self._bucket_settings.change(name, checked)
 
     # ---- objects
-    def open_object(self, bucket: BucketName, key: bytes) -> OpenObject:
-        """Raises BucketMissing, NotFound, InvalidName."""
-        return reading.open_object(self._of(bucket), bucket, key)
+    def versioning(self, bucket: BucketName) -> str | None:
+        """Whether the bucket has versions (see `weka_mp.namespace.versions.histories`). Raises BucketMissing,
+        StoreUnusable.
+        """
+        return self._bucket_settings.find(bucket).versioning
 
-    def head_object(self, bucket: BucketName, key: bytes) -> ObjectInfo:
-        """Raises BucketMissing, NotFound, InvalidName."""
-        with self.open_object(bucket, key) as found:
+    def open_object(self, bucket: BucketName, key: bytes, version: str | None = None) -> OpenObject:
+        """The current version, or the one of this id. Raises BucketMissing, NotFound, InvalidName,
+        VersionMissing, DeleteMarkerMet.
+        """
+        context = self._of(bucket)
+        if version is not None:
+            return versions.open_version(context, bucket, key, versions.parsed(version, key))
+        try:
+            return reading.open_object(context, bucket, key)
+        except NotFound as error:
+            marker = versions.latest_marker(context, bucket, key)
+            if marker is None:
+                raise
+            raise marker from error
+
+    def head_object(self, bucket: BucketName, key: bytes, version: str | None = None) -> ObjectInfo:
+        """Raises what `open_object` does."""
+        with self.open_object(bucket, key, version) as found:
             return found.info
 
     def begin_put(
@@ -285,18 +318,20 @@ class Namespace:
         return publishing.begin_put(context, target, size_hint=size_hint, size=size)
 
     def delete_object(
-        self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None
+        self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None, *,
+        version: str | None = None, owner: str | None = None,
     ) -> Deleted:
-        """A missing key is no error. Raises BucketMissing, PreconditionFailed, NotFound (If-Match on
-        nothing).
+        """A missing key, or version, is no error. owner: of the delete marker. Raises BucketMissing,
+        PreconditionFailed, NotFound (If-Match on nothing), VersionMissing (no id of a version).
         """
-        return deleting.delete_object(self._of(bucket), bucket, key, conditions)
+        deletion = Deletion(key, conditions, version)
+        return deleting.delete_object(self._of(bucket), bucket, deletion, owner)
 
     def delete_objects(
-        self, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]]
+        self, bucket: BucketName, entries: Sequence[Deletion], *, owner: str | None = None
     ) -> tuple[list[Deleted | NamespaceError], Changes]:
         """Each on its own; the disk is waited for once. Raises BucketMissing."""
-        return deleting.delete_objects(self._of(bucket), bucket, entries)
+        return deleting.delete_objects(self._of(bucket), bucket, entries, owner=owner)
 
     def copy_object(self, request: CopyRequest) -> Published:
         """See `weka_mp.namespace.objects.copying.copy_object`."""
@@ -305,11 +340,14 @@ class Namespace:
         asked = replace(request, uid=uid, gid=gid)
         return copying.copy_object(context, asked, self._of(request.source_bucket))
 
-    def tag_object(self, bucket: BucketName, key: bytes, tags: Mapping[str, str]) -> Changes:
+    def tag_object(
+        self, bucket: BucketName, key: bytes, tags: Mapping[str, str], version: str | None = None
+    ) -> Changes:
         """These are all its tags from now on; nothing else of it changes. Raises BucketMissing, NotFound,
-        NoSpace.
+        NoSpace, VersionMissing, DeleteMarkerMet.
         """
-        return amending.tag_object(self._of(bucket), bucket, key, tags)
+        wanted = None if version is None else versions.parsed(version, key)
+        return amending.tag_object(self._of(bucket), bucket, key, tags, wanted)
 
     def rename_object(self, request: RenameRequest) -> Changes:
         """See `weka_mp.namespace.objects.renaming.rename_object`. Blocks for the disk."""
@@ -332,6 +370,17 @@ class Namespace:
         """See `weka_mp.namespace.objects.listing.Lister.page`."""
         lister = self._lister_of(bucket)
         return lister.page(bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+
+    def list_versions(
+        self, bucket: BucketName, *, prefix: bytes = b"", delimiter: bytes = b"", after: bytes = b"",
+        after_version: str | None = None, limit: int = 1000,
+    ) -> VersionsListing:
+        """All versions and delete markers behind a key, or behind one of its versions. Raises BucketMissing,
+        VersionMissing (no id of a version).
+        """
+        version = None if after_version is None else versions.parsed(after_version, after)
+        query = VersionsQuery(prefix, delimiter, after, version, limit)
+        return list_versions(self._of(bucket), self._lister_of(bucket), bucket, query)
 
     # ---- multipart uploads
     def create_upload(self, bucket: BucketName, key: bytes, new: NewUpload) -> UploadId:
@@ -406,74 +455,6 @@ class Namespace:
             return False
         self.store.close(fd)
         return True
-
-    # ---- housekeeping
-    def fill(
-        self, bucket: BucketName, prefix: bytes = b"", *, stop: Callable[[], bool] = lambda: False
-    ) -> FillReport:
-        """Give files that POSIX wrote their MD5 ETags. Raises BucketMissing."""
-        return filling.fill_bucket(self.context, bucket, prefix, stop)
-
-    def fill_paths(self, paths: Iterable[bytes], *, stop: Callable[[], bool] = lambda: False) -> FillReport:
-        """The same for single files, by their paths relative to the store's root."""
-        return filling.fill_paths(self.context, paths, stop)
-
-    def sweep(self, before_ns: int) -> int:
-        """Remove what was staged before that time and never published. Returns how many files."""
-        sweeping.sweep_root(self.store, self.store.root(), before_ns)
-        area = self._area
-        self._tokens.notes.expire(self.clock.now_ns() - TOKEN_LIFE_NS)
-        staged = sum(
-            remove_older(self.store, directory, before_ns, NEW_PREFIX)
-            for _, directory in area.of_single_files()
-        )
-        return staged + remove_older(self.store, area.spool, before_ns)
-
-    def sweep_far_buckets(self, before_ns: int, *, stop: Callable[[], bool] = lambda: False) -> int:
-        """Remove what was staged before that time in buckets that are mount points. Returns how many."""
-        names = [info.name for info in self.list_buckets()]
-        return sweeping.sweep_far_buckets(self.context, names, before_ns, stop)
-
-    def sweep_overflow(self, *, stop: Callable[[], bool] = lambda: False) -> int:
-        """Remove overflow files that no record has named for long. Returns how many."""
-        return sweeping.sweep_overflow(self.context, stop)
-
-    def check(self, repairs: Repairs) -> Check:
-        """A check of every record and leftover; nothing happens before its `run`."""
-        return Check(self.context, self._area, repairs)
-
-    def expire_uploads(self, before_ns: int) -> int:
-        """Abort multipart uploads in which nothing happened since that time. Returns how many."""
-        return self._uploads.expire(before_ns)
-
-    def lifecycle_rules(self, bucket: BucketName) -> tuple[Rule, ...]:
-        """Those of the bucket now. Raises BucketMissing where any has settings, StoreUnusable (damaged)."""
-        return self.rules_of(self._bucket_settings.lifecycle(bucket))
-
-    @staticmethod
-    def rules_of(kept: str | None) -> tuple[Rule, ...]:
-        """Those that a bucket's settings keep. Raises StoreUnusable (no rules of this version)."""
-        try:
-            return () if kept is None else decode(kept)
-        except (ValueError, TypeError) as error:
-            raise StoreUnusable("the rules of a bucket's lifecycle cannot be read") from error
-
-    def expire_objects(
-        self, bucket: BucketName, cursor: Cursor, day_ns: int, note: expiring.Note = expiring.no_note
-    ) -> ExpiredPage:
-        """See `weka_mp.namespace.upkeep.expiring.expire_page`."""
-        where = self.context, self._lister, bucket, cursor
-        return expiring.expire_page(*where, lambda: self.lifecycle_rules(bucket), day_ns, note)
-
-    def abort_due_uploads(self, bucket: BucketName, day_ns: int) -> int:
-        """Abort the uploads that a rule of the bucket gave up. Returns how many. Raises BucketMissing."""
-        return abort_due(self._uploads, bucket, self.lifecycle_rules(bucket), day_ns)
-
-    def forget_completed(self, before_ns: int) -> int:
-        """Forget the answers of uploads that were completed before that time: a completion that is repeated
-        later finds no upload. Returns how many.
-        """
-        return self._uploads.forget_completed(before_ns)
 
 
 def _may_search(context: Context, bucket: BucketName, key: bytes) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "CompletedPart",
     "CompletedUpload",
     "Deleted",
+    "Deletion",
     "ListPage",
     "NewMetadata",
     "NewObject",
@@ -30,6 +31,8 @@ __all__ = [
     "Published",
     "UploadInfo",
     "UploadsPage",
+    "VersionRow",
+    "VersionsListing",
     "WriteConditions",
 ]
 
@@ -75,7 +78,9 @@ UNCONDITIONAL = WriteConditions()
 
 @dataclass(frozen=True, slots=True)
 class NewObject:
-    """What to record of a finished body. Either `md5` (16 bytes) or `etag` (multipart) is given."""
+    """What to record of a finished body. Either `md5` (16 bytes) or `etag` (multipart) is given. `version`:
+    the id that it gets in a bucket with versions, where that was said already; empty: a new one.
+    """
 
     md5: bytes | None = None
     etag: str | None = None
@@ -87,6 +92,7 @@ class NewObject:
     part_sizes: PartSizes | None = None
     part_checksums: PartChecksums | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    version: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class ObjectInfo:
     file's, or when S3 replaced the metadata after it.
 
     `etag_is_true` False: derived from the stamp (`etag_is_stable`) or a nonce while somebody writes.
+    `version`: its id as S3 shows it, None for the version ``null``.
     """
 
     key: bytes
@@ -122,6 +129,7 @@ class ObjectInfo:
     etag_is_stable: bool = True
     salt: bytes = b""
     part_checksums: PartChecksums | None = None
+    version: str | None = None
 
     @property
     def md5(self) -> bytes | None:
@@ -149,11 +157,26 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """One of several. `version`: as S3 shows it, the one that is to go for good; None: whatever is there now,
+    behind a delete marker where the bucket has versions.
+    """
+
+    key: bytes
+    conditions: WriteConditions | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
-    """A deletion; a key that was not there is no error."""
+    """A deletion; a key that was not there is no error. `version`: that was deleted, or of the delete marker
+    that was made, as S3 shows it; None in a bucket without versions. `marker`: it is one.
+    """
 
     existed: bool
     changes: tuple[Change, ...]
+    version: str | None = None
+    marker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +190,19 @@ class ObjectSummary:
     checksums: tuple[str, ...]
     checksum_type: str | None
     owner: str | None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version in a listing of them. `version`: as S3 shows it. `latest`: what the key leads to now.
+    `marker`: a delete marker, of which the summary says the time and the owner alone.
+    """
+
+    summary: ObjectSummary
+    version: str
+    latest: bool
+    marker: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +218,16 @@ class ListPage:
 
     items: tuple[ObjectSummary | CommonPrefix, ...]
     next_after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsListing:
+    """Versions in S3's order: by key, the newest first. `next_after`: key (or common prefix) and version
+    (None behind a prefix) to go on behind, None when there is nothing more.
+    """
+
+    items: tuple[VersionRow | CommonPrefix, ...]
+    next_after: tuple[bytes, str | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +280,7 @@ class CompletedUpload:
     size: int
     changes: tuple[Change, ...]
     repeated: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

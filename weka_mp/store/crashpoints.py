@@ -43,6 +43,9 @@ class CrashPoint(enum.IntEnum):
     RESULT_RECORDED = 30
     UPLOAD_RETIRED = 31
     PART_COPIED = 32
+    VERSION_KEPT = 33
+    MARKER_DUE = 34
+    VERSION_PROMOTED = 35
 
 
 _AT = os.environ.get("WEKA_MP_CRASH_AT", "")

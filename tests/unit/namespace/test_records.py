@@ -100,11 +100,11 @@ def test_regression_every_time_and_inode_number_of_a_file_can_be_recorded(time_n
 
 
 def test_fields_of_later_versions_are_kept() -> None:
-    data = b"WKO1" + msgpack.packb({11: "me", 12: "version", 99: [1, {"a": b"b"}]})
+    data = b"WKO1" + msgpack.packb({11: "me", 13: "until", 99: [1, {"a": b"b"}]})
     record = decode(data)
-    assert record.extra == {12: "version", 99: [1, {"a": b"b"}]}
+    assert record.extra == {13: "until", 99: [1, {"a": b"b"}]}
     assert encode(replace(record, owner="you")) == b"WKO1" + msgpack.packb(
-        {11: "you", 12: "version", 99: [1, {"a": b"b"}]}
+        {11: "you", 13: "until", 99: [1, {"a": b"b"}]}
     )
 
 

@@ -189,7 +189,7 @@ class Buckets:
             with context.bucket(name) as fd:
                 if self._access.find(name).unlinked:
                     raise BucketMissing(subject=name)
-                if self._lister.has_keys(fd):
+                if self._lister.has_keys(fd) or not context.histories.is_empty(fd):
                     raise BucketNotEmpty(subject=name)
                 ino, identity = store.attr(fd).ino, bucket_identity(store, fd)
                 handle = bucket_handle(store, fd)
@@ -207,6 +207,7 @@ class Buckets:
             self._forget(ino, handle)
             self._access.forget(name, handle)
             self._forget_settings(identity)
+            context.histories.forget(identity)
             forget(identity)
         return (change,)
 

@@ -24,8 +24,13 @@ __all__ = ["NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode
 
 _MAGIC: Final = b"WKS1"
 _SUFFIX: Final = b".settings"
-_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS = 1, 2, 3, 4, 5, 6
-_WEBSITE = 13
+_HANDLE: Final = 1
+_NUMBERS: Final = {
+    "quota": 2, "posix": 3, "tags": 4, "lifecycle": 5, "cors": 6, "versioning": 7, "website": 13,
+}  # fmt: skip
+"""Setting → number of its field."""
+
+_PAIRS: Final = "tags"
 _NO_HANDLES: Final = (
     "The file system of the bucket gives no file handles, without which a later directory could not be told "
     "from this bucket."
@@ -38,7 +43,8 @@ class BucketSettings:
 
     quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
     S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
-    they were put. lifecycle, cors: the rules of each, None: there are none. website: what it is as one,
+    they were put. lifecycle, cors: the rules of each, None: there are none. versioning: ENABLED or
+    SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. website: what it is as one,
     None: it is none.
     """
 
@@ -47,6 +53,7 @@ class BucketSettings:
     tags: tuple[tuple[str, str], ...] = ()
     lifecycle: str | None = None
     cors: str | None = None
+    versioning: str | None = None
     website: str | None = None
 
 
@@ -56,18 +63,10 @@ NO_SETTINGS: Final = BucketSettings()
 def encode(handle: bytes, settings: BucketSettings) -> bytes:
     """The record. What was never set has no field."""
     fields: dict[int, Any] = {_HANDLE: handle}
-    if settings.quota is not None:
-        fields[_QUOTA] = settings.quota
-    if settings.posix is not None:
-        fields[_POSIX] = settings.posix
-    if settings.tags:
-        fields[_TAGS] = [list(pair) for pair in settings.tags]
-    if settings.lifecycle is not None:
-        fields[_LIFECYCLE] = settings.lifecycle
-    if settings.cors is not None:
-        fields[_CORS] = settings.cors
-    if settings.website is not None:
-        fields[_WEBSITE] = settings.website
+    for name, number in _NUMBERS.items():
+        value = getattr(settings, name)
+        if value != getattr(NO_SETTINGS, name):
+            fields[number] = [list(pair) for pair in value] if name == _PAIRS else value
     return seal(_MAGIC, bytes(msgpack.packb(fields)))
 
 
@@ -76,17 +75,12 @@ def decode(data: bytes) -> tuple[bytes, BucketSettings]:
     not understood must not be passed over.
     """
     fields = msgpack.unpackb(unseal(_MAGIC, data, "settings"), strict_map_key=False)
-    if not set(fields) <= {_HANDLE, _QUOTA, _POSIX, _TAGS, _LIFECYCLE, _CORS, _WEBSITE}:
+    if not set(fields) <= {_HANDLE, *_NUMBERS.values()}:
         raise StoreUnusable("the record of a bucket's settings was written by a later version")
-    settings = BucketSettings(
-        quota=fields.get(_QUOTA),
-        posix=fields.get(_POSIX),
-        tags=tuple((key, value) for key, value in fields.get(_TAGS, ())),
-        lifecycle=fields.get(_LIFECYCLE),
-        cors=fields.get(_CORS),
-        website=fields.get(_WEBSITE),
-    )
-    return fields[_HANDLE], settings
+    found = {name: fields[number] for name, number in _NUMBERS.items() if number in fields}
+    if _PAIRS in found:
+        found[_PAIRS] = tuple((key, value) for key, value in found[_PAIRS])
+    return fields[_HANDLE], BucketSettings(**found)
 
 
 class SettingsRecords:

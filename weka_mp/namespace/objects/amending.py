@@ -19,6 +19,7 @@ from weka_mp.namespace.names.keys import BODY_NAME, entry_path
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.entries import examined
 from weka_mp.namespace.objects.naming import check_conditions
+from weka_mp.namespace.objects.versions import open_version
 from weka_mp.namespace.records.attribute import Record, amend_record, read_record
 from weka_mp.namespace.records.etags import settle
 from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, Published, WriteConditions
@@ -75,18 +76,40 @@ def _held(context: Context, bucket: BucketName, key: bytes) -> Iterator[Parent]:
             context.store.close(parent.fd)
 
 
-def tag_object(context: Context, bucket: BucketName, key: bytes, tags: Mapping[str, str]) -> Changes:
+def tag_object(
+    context: Context, bucket: BucketName, key: bytes, tags: Mapping[str, str], version: bytes | None = None
+) -> Changes:
     """Give an object these tags and no others; its bytes, times and ETag stay. On the disk when this returns.
+    version: None: the current one.
 
-    Raises BucketMissing, NotFound, NoSpace.
+    Raises BucketMissing, NotFound, NoSpace, VersionMissing, DeleteMarkerMet.
     """
 
     def tagged(record: Record, fd: Fd) -> Record:
         return replace(record, tags=tags)
 
+    if version is not None and _amend_noncurrent(context, bucket, key, version, tagged):
+        return ()
     if entry_path(key).is_directory:
         return _amend_directory(context, bucket, key, tagged)
     return amend_object(context, bucket, key, tagged, UNCONDITIONAL, None).changes
+
+
+def _amend_noncurrent(
+    context: Context, bucket: BucketName, key: bytes, version: bytes,
+    change: Callable[[Record, Fd], Record],
+) -> bool:
+    """The same for a version of this id; False where it is the current one."""
+    with open_version(context, bucket, key, version) as found, context.bucket(bucket) as fd:
+        with context.histories.opened(fd, entry_path(key)) as history:
+            kept = [] if history is None else context.histories.entries(history)
+        if not any(each.version == version for each in kept):
+            return False
+        context.store.check_access(found.fd, os.W_OK)
+        amend_record(context.store, context.locks, found.fd, lambda record: change(record, found.fd))
+        if context.durability is Durability.COMMIT:
+            context.store.sync_file(found.fd)
+    return True
 
 
 def _amend_directory(

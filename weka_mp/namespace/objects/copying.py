@@ -12,7 +12,8 @@ from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.objects.amending import amend_object
 from weka_mp.namespace.objects.publishing import PutSession, Target, begin_put
-from weka_mp.namespace.objects.reading import OpenObject, open_object
+from weka_mp.namespace.objects.reading import OpenObject
+from weka_mp.namespace.objects.versions import open_source
 from weka_mp.namespace.records.attribute import Record
 from weka_mp.namespace.values import (
     UNCONDITIONAL,
@@ -44,7 +45,8 @@ class ChunkDigest(Protocol):
 class CopyRequest:
     """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never inherits
     (S3 API). `source_check` raises what the caller wants raised about the source. `digest` makes an empty
-    checksum to compute and keep. `tags` None keeps the source's. `uid`, `gid`: who owns what is made.
+    checksum to compute and keep. `tags` None keeps the source's. `source_version`: as S3
+    shows it, None: the current one. `uid`, `gid`: who owns what is made.
     """
 
     source_bucket: BucketName
@@ -60,6 +62,7 @@ class CopyRequest:
     gid: int = 0
     digest: Callable[[], ChunkDigest] | None = None
     tags: Mapping[str, str] | None = None
+    source_version: str | None = None
 
 
 def copy_object(context: Context, request: CopyRequest, source: Context | None = None) -> Published:
@@ -89,9 +92,9 @@ def _identity(context: Context, bucket: BucketName) -> int:
 
 
 def _copy_once(context: Context, request: CopyRequest, identity: int, opening: Context) -> Published:
-    with open_object(opening, request.source_bucket, request.source_key) as source:
+    with open_source(opening, request.source_bucket, request.source_key, request.source_version) as source:
         request.source_check(source.info)
-        if _stays_where_it_is(request, source.info):
+        if _stays_where_it_is(context, request, source.info):
             return _rewrite_record(context, request, source)
         target = Target(request.bucket, request.key, request.uid, request.gid, identity)
         with begin_put(context, target, size_hint=source.size, size=source.size) as session:
@@ -101,12 +104,17 @@ def _copy_once(context: Context, request: CopyRequest, identity: int, opening: C
             return _publish(context, request, source, session)
 
 
-def _stays_where_it_is(request: CopyRequest, info: ObjectInfo) -> bool:
+def _stays_where_it_is(context: Context, request: CopyRequest, info: ObjectInfo) -> bool:
     """Whether only the record changes: an object onto itself, not a directory's, whose checksum has a record
-    to go into.
+    to go into; where there are versions the copy is a new one.
     """
     same = (request.source_bucket, request.source_key) == (request.bucket, request.key)
-    return same and not request.key.endswith(b"/") and (request.digest is None or info.etag_is_true)
+    if not same or request.source_version is not None:
+        return False
+    with context.bucket(request.bucket) as bucket:
+        if context.histories.state(bucket) is not None:
+            return False
+    return not request.key.endswith(b"/") and (request.digest is None or info.etag_is_true)
 
 
 def _publish(context: Context, request: CopyRequest, source: OpenObject, session: PutSession) -> Published:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from weka_mp.errors import NamespaceError, NotFound, PreconditionFailed
 from weka_mp.namespace.context import Context, Parent
@@ -11,9 +12,12 @@ from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.names.keys import EntryPath, entry_path
 from weka_mp.namespace.objects.directory_objects import remove_directory_object
 from weka_mp.namespace.objects.entries import examined, unwritten
-from weka_mp.namespace.objects.naming import check_conditions
+from weka_mp.namespace.objects.naming import NOWHERE, check_conditions
 from weka_mp.namespace.objects.pruning import prune
-from weka_mp.namespace.values import UNCONDITIONAL, Deleted, ObjectInfo, WriteConditions
+from weka_mp.namespace.objects.versions import delete_version, make_marker, parsed
+from weka_mp.namespace.values import UNCONDITIONAL, Deleted, Deletion, ObjectInfo, WriteConditions
+from weka_mp.namespace.versions.identifiers import shown
+from weka_mp.namespace.versions.keeping import Place, keeping
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
 
@@ -25,10 +29,10 @@ stands under its name (a symbolic link, maybe)."""
 
 
 def delete_object(
-    context: Context, bucket: BucketName, key: bytes, conditions: WriteConditions | None
+    context: Context, bucket: BucketName, deletion: Deletion, owner: str | None
 ) -> Deleted:
     """Raises BucketMissing, PreconditionFailed, NotFound (If-Match on nothing)."""
-    (outcome,), changes = delete_objects(context, bucket, [(key, conditions)])
+    (outcome,), changes = delete_objects(context, bucket, [deletion], owner=owner)
     if isinstance(outcome, NamespaceError):
         outcome.changes = changes
         raise outcome
@@ -36,21 +40,25 @@ def delete_object(
 
 
 def delete_objects(
-    context: Context, bucket: BucketName, entries: Sequence[tuple[bytes, WriteConditions | None]],
-    judge: Judge | None = None,
+    context: Context, bucket: BucketName, entries: Sequence[Deletion], judge: Judge | None = None,
+    owner: str | None = None,
 ) -> tuple[list[Deleted | NamespaceError], Changes]:
     """Each on its own, the disk once for all of them. One outcome for each entry, in order, and what the
     mounts must hear of.
 
     judge: only files of which it says so go, and none that somebody has open for writing: PreconditionFailed
-    and Conflict are the outcomes of the others.
+    and Conflict are the outcomes of the others. owner: of delete markers.
     """
     outcomes: list[Deleted | NamespaceError] = []
     changes: list[Change] = []
     with context.effects() as effects, context.bucket(bucket) as bucket_fd:
-        for key, conditions in entries:
+        for entry in entries:
             try:
-                done = _delete(context, bucket_fd, key, conditions or UNCONDITIONAL, effects, judge)
+                if entry.version is not None:
+                    version = parsed(entry.version, entry.key)
+                    done = delete_version(context, bucket_fd, entry.key, version, effects)
+                else:
+                    done = _delete(context, bucket_fd, entry, effects, judge, owner)
             except NamespaceError as error:
                 outcomes.append(error)
             else:
@@ -63,41 +71,70 @@ def delete_objects(
 
 
 def _delete(
-    context: Context, bucket: Fd, key: bytes, conditions: WriteConditions, effects: Effects,
-    judge: Judge | None,
+    context: Context, bucket: Fd, entry: Deletion, effects: Effects, judge: Judge | None, owner: str | None
 ) -> Deleted:
-    path = entry_path(key)
+    path = entry_path(entry.key)
+    conditions = entry.conditions or UNCONDITIONAL
+    removal = _Removal(context, bucket, path, entry.key, conditions, effects, judge, owner)
     changes: Changes = ()
-    with context.locks.share_tree(context.store.attr(bucket).ino, key):
+    with context.locks.share_tree(context.store.attr(bucket).ino, entry.key):
         parent = context.find_parent(bucket, path)
         if parent is not None:
             try:
-                changes = _remove(context, parent, path, key, conditions, effects, judge)
+                changes, marker = _remove(removal, parent)
             finally:
                 context.store.close(parent.fd)
     if parent is None:
-        check_conditions(conditions, None)
-        return Deleted(False, _announce_absence(context, bucket, path, effects))
+        check_conditions(removal.conditions, None)
+        marker = _mark(removal, NOWHERE) if judge is None else None
+        return removal.done(False, _announce_absence(context, bucket, path, effects), marker)
     if not changes:
-        return Deleted(False, (Change(parent.ino, path.name, None),))
+        return removal.done(False, (Change(parent.ino, path.name, None),), marker)
     reach(CrashPoint.UNLINKED)
-    return Deleted(True, changes + prune(context, bucket, path, effects))
+    return removal.done(True, changes + prune(context, bucket, path, effects), marker)
 
 
-def _remove(
-    context: Context,
-    parent: Parent,
-    path: EntryPath,
-    key: bytes,
-    conditions: WriteConditions,
-    effects: Effects,
-    judge: Judge | None,
-) -> Changes:
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """One object that is to go."""
+
+    context: Context
+    bucket: Fd
+    path: EntryPath
+    key: bytes
+    conditions: WriteConditions
+    effects: Effects
+    judge: Judge | None
+    owner: str | None
+
+    def done(self, existed: bool, changes: Changes, marker: bytes | None) -> Deleted:
+        """marker: the id of the delete marker, None where the bucket has no versions."""
+        if marker is None:
+            return Deleted(existed, changes)
+        return Deleted(existed, changes, shown(marker), marker=True)
+
+
+def _mark(removal: _Removal, holder: Fd) -> bytes | None:
+    """A delete marker on top of the key's versions, where its bucket has any."""
+    context = removal.context
+    if context.histories.state(removal.bucket) is None:
+        return None
+    place = Place(removal.bucket, removal.path, holder)
+    return make_marker(context, place, removal.effects, removal.owner)
+
+
+def _remove(removal: _Removal, parent: Parent) -> tuple[Changes, bytes | None]:
+    """The changes of names, and the delete marker's id, where one was made."""
+    context, path, effects = removal.context, removal.path, removal.effects
     remove = remove_directory_object if path.is_directory else _remove_file
     with context.locks.hold([(parent.ino, path.name)]):
-        changes = remove(context, parent, path.name, key, conditions, effects, judge)
+        with keeping(context, Place(removal.bucket, path, parent.fd), effects):
+            changes = remove(
+                context, parent, path.name, removal.key, removal.conditions, effects, removal.judge
+            )
+        marker = _mark(removal, parent.fd) if changes or removal.judge is None else None
     effects.add(parent.fd)
-    return changes
+    return changes, marker
 
 
 def _announce_absence(context: Context, bucket: Fd, path: EntryPath, effects: Effects) -> Changes:

@@ -27,7 +27,7 @@ from weka_mp.namespace.walking import kind_of
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, BucketName, Fd
 
-__all__ = ["Lister", "Row"]
+__all__ = ["Lister", "Row", "row_of"]
 
 _CACHED_NAMES = 1_000_000  # in all directories together: about 200 MB at worst
 _OPEN_LEVELS = 32  # descriptors that one walk keeps, however deep it is
@@ -208,6 +208,12 @@ class Lister:
         finally:
             walk.close()
             self._context.store.close(bucket_fd)
+
+    def keys(self, bucket: Fd, prefix: bytes, after: bytes) -> Generator[bytes, None, None]:
+        """Those behind `after` that begin with the prefix; any may be gone when it is looked at."""
+        for found in self._walk(_Query(bucket, prefix, b"", after)):
+            if not isinstance(found, CommonPrefix):
+                yield found.key
 
     def has_keys(self, bucket: Fd) -> bool:
         """Whether S3 sees any object in the bucket."""
@@ -394,7 +400,7 @@ class Lister:
         store = self._context.store
         if not found.name:
             info = reading.directory_object(store, found.directory, found.key)
-            return _row(info) if info else None
+            return row_of(info) if info else None
         try:
             opened = reading.open_below(self._context, found.directory, found.name, found.bucket, found.key)
         except AccessDenied:
@@ -404,7 +410,7 @@ class Lister:
         fd, attr = opened
         try:
             state = settle(store, self._context.locks, fd, attr, self._context.clock)
-            return _row_of(found.key, attr, state)
+            return _summary_of(found.key, attr, state)
         finally:
             store.close(fd)
 
@@ -421,18 +427,20 @@ def _sort_key(row: Row) -> bytes:
     return row.sort_key
 
 
-def _row_of(key: bytes, attr: Attr, state: EtagState) -> ObjectSummary:
+def _summary_of(key: bytes, attr: Attr, state: EtagState) -> ObjectSummary:
     """What `reading.describe` says, without working out the fields that no row shows: a listing has many."""
     record = state.record
     true = record if state.true else None
     return ObjectSummary(
         key, attr.size, reading.last_modified_ns(attr, record), state.etag,
         tuple(true.checksums) if true else (), true.checksum_type if true else None,
-        record.owner if record else None,
+        record.owner if record else None, (record.version.hex() or None) if record else None,
     )
 
 
-def _row(info: ObjectInfo) -> ObjectSummary:
+def row_of(info: ObjectInfo) -> ObjectSummary:
+    """As a listing shows it."""
     return ObjectSummary(
-        info.key, info.size, info.mtime_ns, info.etag, tuple(info.checksums), info.checksum_type, info.owner
+        info.key, info.size, info.mtime_ns, info.etag, tuple(info.checksums), info.checksum_type, info.owner,
+        info.version,
     )

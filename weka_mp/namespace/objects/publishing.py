@@ -44,6 +44,9 @@ from weka_mp.namespace.quotas.funds import Funds, no_funds
 from weka_mp.namespace.records.attribute import Record, overwrite_record
 from weka_mp.namespace.records.etags import EtagState
 from weka_mp.namespace.values import UNCONDITIONAL, NewObject, Published, WriteConditions
+from weka_mp.namespace.versions.histories import ENABLED, SUSPENDED
+from weka_mp.namespace.versions.identifiers import NULL, new_version
+from weka_mp.namespace.versions.keeping import Place, drop_null, keeping
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
 
@@ -169,7 +172,10 @@ def _funds_for(context: Context, bucket: BucketName, path: EntryPath) -> Funds:
         return no_funds()
     joined = path.joined + b"/" + BODY_NAME if path.is_directory else path.joined
     with context.bucket(bucket) as fd:
-        return context.quotas.funds(fd, joined)
+        funds = context.quotas.funds(fd, joined)
+        if context.histories.state(fd) is not None:
+            funds.credit = 0  # what will be replaced is kept
+        return funds
 
 
 def _stage_for(context: Context, bucket: BucketName, path: EntryPath) -> Staged:
@@ -219,18 +225,24 @@ def publish_file(
     for component in path.long_components:
         context.long_names.keep(component)
     attr = _set_times(context, fd)
-    record = _record_of(new, Stamp.of(attr))
-    overwrite_record(context.store, fd, record)
-    attr = reveal(context.store, fd, attr)
-    reach(CrashPoint.RECORD_WRITTEN)
     with context.effects() as effects, context.bucket(target.bucket) as bucket_fd:
-        _check_bucket(context, target, bucket_fd)
-        over = not path.is_directory and _inherit(context, bucket_fd, path, fd, attr)
-        if context.durability is Durability.COMMIT:
-            context.store.sync_file(fd)
-        reach(CrashPoint.FILE_SYNCED)
-        naming = _Naming(context, bucket_fd, path, target, staged, record, conditions, effects, over, funds)
-        changes = _name_it(naming)
+        changes = None
+        while changes is None:
+            versioning = context.histories.state(bucket_fd)
+            record = _record_of(new, Stamp.of(attr), _version_for(context, new, versioning))
+            overwrite_record(context.store, fd, record)
+            attr = reveal(context.store, fd, attr)
+            reach(CrashPoint.RECORD_WRITTEN)
+            _check_bucket(context, target, bucket_fd)
+            over = not path.is_directory and _inherit(context, bucket_fd, path, fd, attr)
+            if context.durability is Durability.COMMIT:
+                context.store.sync_file(fd)
+            reach(CrashPoint.FILE_SYNCED)
+            naming = _Naming(
+                context, bucket_fd, path, target, staged, record, conditions, effects, over, funds, versioning
+            )
+            with suppress(_OtherVersioning):
+                changes = _name_it(naming)
         reach(CrashPoint.PUBLISHED)
         effects.flush()
         reach(CrashPoint.DIRECTORY_SYNCED)
@@ -244,8 +256,15 @@ def _check_bucket(context: Context, target: Target, bucket: Fd) -> None:
         raise BucketMissing(subject=target.bucket)
 
 
-def _record_of(new: NewObject, stamp: Stamp) -> Record:
+def _version_for(context: Context, new: NewObject, versioning: str | None) -> bytes:
+    if versioning != ENABLED:
+        return NULL
+    return new.version or new_version(context.histories.clock.now_ns(), context.histories.random)
+
+
+def _record_of(new: NewObject, stamp: Stamp, version: bytes) -> Record:
     return Record(
+        version=version,
         stamp=stamp,
         etag=new.md5.hex() if new.md5 is not None else new.etag,
         checksums=new.checksums,
@@ -330,6 +349,10 @@ def _kept_mode(mode: int) -> int:
     return stat.S_IMODE(mode) & ~given
 
 
+class _OtherVersioning(Exception):
+    """The bucket's versioning was set anew since the record was written: it says which version this is."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Naming:
     """A publication whose file is finished and has no name yet. `over`: the name was taken a moment ago."""
@@ -344,6 +367,7 @@ class _Naming:
     effects: Effects
     over: bool
     funds: Funds
+    versioning: str | None
 
 
 def _name_it(naming: _Naming) -> Changes:
@@ -381,12 +405,23 @@ def _name_in_attempts(naming: _Naming) -> Changes:
 
 def _place(naming: _Naming, parent: Parent) -> Changes:
     context, target, name = naming.context, naming.target, naming.path.name
+    if context.histories.state(naming.bucket) != naming.versioning:
+        raise _OtherVersioning
     if not naming.path.is_directory:
-        return _place_file(naming, parent)
-    put = DirectoryPut(
-        target.uid, target.gid, naming.staged, naming.record, naming.conditions, naming.funds
-    )
-    return place_directory(context, parent, name, put, naming.effects)
+        changes = _place_file(naming, parent)
+    else:
+        put = DirectoryPut(
+            target.uid, target.gid, naming.staged, naming.record, naming.conditions, naming.funds
+        )
+        with keeping(context, _place_of(naming, parent), naming.effects):
+            changes = place_directory(context, parent, name, put, naming.effects)
+    if naming.versioning == SUSPENDED:
+        drop_null(context, _place_of(naming, parent), naming.effects)
+    return changes
+
+
+def _place_of(naming: _Naming, parent: Parent) -> Place:
+    return Place(naming.bucket, naming.path, parent.fd)
 
 
 def _place_file(naming: _Naming, parent: Parent) -> Changes:
@@ -427,7 +462,8 @@ def _replace(naming: _Naming, parent: Parent, old: Attr) -> Changes:
         with suppress(NotFound):
             _check_writable(naming.context, parent.fd, naming.path.name)
     change = naming.effects.tell(Change(parent.ino, naming.path.name, old.ino))
-    with _counted(naming, parent, over=True):
+    kept = keeping(naming.context, _place_of(naming, parent), naming.effects)
+    with kept, _counted(naming, parent, over=True):
         replace_entry(naming.context, parent, naming.path.name, naming.staged)
     return (change,)
 

@@ -154,6 +154,7 @@ def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
         etag_is_true=state.true,
         etag_is_stable=state.stable,
         salt=record.salt if record else b"",
+        version=(record.version.hex() or None) if record else None,
     )
 
 

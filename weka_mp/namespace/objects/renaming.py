@@ -30,7 +30,9 @@ from weka_mp.namespace.objects.moving_directories import DirectoryMove, HasKeys,
 from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.rename_notes import identity
+from weka_mp.namespace.objects.versions import make_marker
 from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
+from weka_mp.namespace.versions.keeping import Place, keeping
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
 
@@ -205,6 +207,10 @@ def _move_file(rename: _Rename) -> Changes:
                 raise NotSupported("a symbolic link cannot be renamed into another directory")
             with unwritten(context, fd, info, pinned=request.source_pinned):
                 changes = _replace(rename, holder, parent, attr)
+            if context.histories.state(rename.bucket) is not None:
+                # The object is under another key now; what this one had before it stays.
+                source = Place(rename.bucket, rename.source, holder.fd)
+                make_marker(context, source, rename.effects, None)
         reach(CrashPoint.RENAMED)
         rename.effects.add(parent.fd)
         rename.effects.add(holder.fd)
@@ -249,6 +255,7 @@ def _replace(rename: _Rename, holder: Parent, parent: Parent, moving: Attr) -> C
         refuse_special(old, present, name)
         with (
             unwritten(context, fd, present, pinned=request.conditions.pins),
+            keeping(context, Place(rename.bucket, rename.target, parent.fd), rename.effects),
             rename.attempt.moving(parent.ino, name),
             spelt(),
             _counted(rename, holder, parent),

@@ -32,12 +32,12 @@ __all__ = ["CHECKSUM_IDS", "decode", "encode"]
 
 _MAGIC = b"WKO1"
 _SIZE, _MTIME, _INO, _ETAG, _SALT, _CHECKSUMS, _CHECKSUM_TYPE = 1, 2, 3, 4, 5, 6, 7
-_HEADERS, _USER, _TAGS, _OWNER, _PARTS, _DIRECTORY = 8, 9, 10, 11, 15, 16
+_HEADERS, _USER, _TAGS, _OWNER, _VERSION, _PARTS, _DIRECTORY = 8, 9, 10, 11, 12, 15, 16
 _METADATA_FILE, _CONTENT_FILE, _MODIFIED, _PART_CHECKSUMS = 17, 18, 19, 20
 _TYPES: dict[int, type] = {
     **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY, _MODIFIED), int),
     **dict.fromkeys((_CHECKSUMS, _HEADERS, _USER, _TAGS), dict),
-    **dict.fromkeys((_SALT, _METADATA_FILE, _CONTENT_FILE), bytes),
+    **dict.fromkeys((_SALT, _VERSION, _METADATA_FILE, _CONTENT_FILE), bytes),
     _OWNER: str,
     _PARTS: list,
     _PART_CHECKSUMS: list,
@@ -61,6 +61,7 @@ _DASHED_ETAG = re.compile(r"[0-9a-f]{32}-[0-9]{1,5}\Z")
 _HEADER_NAME = re.compile(r"[!-9;-~]*\Z")  # what can stand before the colon of a header, and more
 _MAX_PARTS = 10_000  # AWS, "Amazon S3 multipart upload limits"
 _DIGEST_BYTES = 32
+_VERSION_BYTES = 16
 _MAX_DEPTH = 16
 _SIGNED = 1 << 63
 _UNSIGNED = 1 << 64
@@ -88,6 +89,7 @@ def encode(record: Record) -> bytes:
         (_USER, dict(record.user)),
         (_TAGS, dict(record.tags)),
         (_OWNER, record.owner),
+        (_VERSION, record.version),
         (_PARTS, record.parts.runs if record.parts else None),
         (_DIRECTORY, record.directory),
         (_MODIFIED, record.modified_ns),
@@ -144,6 +146,8 @@ def _check_ranges(found: dict[int, Any]) -> None:
     for number in (_METADATA_FILE, _CONTENT_FILE):
         if number in found and len(found[number]) != _DIGEST_BYTES:
             raise TypeError(f"field {number} is no SHA-256")
+    if len(found.get(_VERSION, b"")) not in (0, _VERSION_BYTES):
+        raise TypeError("the version's id is none")
     if not 0 <= found.get(_MODIFIED, 0) < _SIGNED:
         raise TypeError("a time before the epoch")
 
@@ -218,6 +222,7 @@ def _from_fields(found: dict[int, Any]) -> Record:
         directory=found.get(_DIRECTORY, 0),
         modified_ns=found.get(_MODIFIED, 0),
         part_checksums=_part_checksums_from(found.get(_PART_CHECKSUMS)),
+        version=found.get(_VERSION, b""),
         extra=_extra(found),
         overflow=_overflow_from(found) if _METADATA_FILE in found or _CONTENT_FILE in found else NO_OVERFLOW,
     )

@@ -110,7 +110,7 @@ class Record:
     `overflow` says which of it lay in files of their own when it was read; writing it decides anew.
     `directory`: 0 for a file, DIRECTORY_KEPT or DIRECTORY_MADE for the object `a/` (whether the directory was
     there before the key was put). `modified_ns`: when S3 last replaced what it keeps beside the bytes, 0 for
-    never since they were written.
+    never since they were written. `version`: its id (16 bytes), empty for the version ``null``.
     """
 
     stamp: Stamp | None = None
@@ -126,6 +126,7 @@ class Record:
     directory: int = 0
     modified_ns: int = 0
     part_checksums: PartChecksums | None = None
+    version: bytes = b""
     extra: Mapping[int, Any] = field(default_factory=dict)
     overflow: Overflow = field(default=NO_OVERFLOW, compare=False)
 

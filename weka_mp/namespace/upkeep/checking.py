@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from weka_mp.errors import NamespaceError, NoAttribute, NotFound
 from weka_mp.namespace.concealment import is_concealed
@@ -21,6 +22,8 @@ from weka_mp.namespace.records import overflow
 from weka_mp.namespace.records.attribute import RECORD_XATTR, Record, amend_record, load, set_aside
 from weka_mp.namespace.records.etags import alone, is_marked, unmark
 from weka_mp.namespace.upkeep.content import Verdict, compare
+from weka_mp.namespace.versions.histories import VERSIONS_PATH
+from weka_mp.namespace.versions.identifiers import parse_entry
 from weka_mp.namespace.walking import Met, Unreachable, walk
 from weka_mp.values import Attr, Fd, InodeNo, Stamp
 
@@ -84,7 +87,7 @@ class Check:
 
     def _all(self) -> Iterator[Finding]:
         complete = True
-        for met in walk(self._store):
+        for met in chain(walk(self._store), walk(self._store, VERSIONS_PATH)):
             if isinstance(met, Unreachable):
                 complete = False
                 yield Finding(Kind.UNREADABLE, met.path, str(met.error))
@@ -103,6 +106,8 @@ class Check:
     # ---- names
     def _name(self, met: Met) -> Iterator[Finding]:
         name = met.path.rpartition(b"/")[2]
+        if met.path.startswith(VERSIONS_PATH + b"/") and (parse_entry(name) or name.startswith(NEW_PREFIX)):
+            return
         if met.path and not visible(name) and name != BODY_NAME:
             yield Finding(Kind.UNKNOWN, met.path, "a reserved name that nothing here made")
 

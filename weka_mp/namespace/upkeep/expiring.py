@@ -20,7 +20,7 @@ from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Changes
 from weka_mp.namespace.objects.deleting import delete_objects
 from weka_mp.namespace.objects.listing import Lister
-from weka_mp.namespace.values import ObjectInfo, ObjectSummary
+from weka_mp.namespace.values import Deletion, ObjectInfo, ObjectSummary
 from weka_mp.values import Attr, BucketName, Fd
 
 __all__ = [
@@ -109,7 +109,7 @@ def told_again(context: Context, bucket: BucketName, keys: Sequence[bytes]) -> C
     """What the mounts are to hear of these keys, which somebody removed who may have died before it told
     them. Those that are there stay. Raises BucketMissing.
     """
-    _, changes = delete_objects(context, bucket, [(key, None) for key in keys], lambda *_: False)
+    _, changes = delete_objects(context, bucket, [Deletion(key) for key in keys], lambda *_: False)
     return changes
 
 
@@ -137,7 +137,7 @@ def _remove(
         by_rule[present.key] = expiry.rule.id
         return True
 
-    outcomes, done.changes = delete_objects(context, bucket, [(key, None) for key in keys], judge)
+    outcomes, done.changes = delete_objects(context, bucket, [Deletion(key) for key in keys], judge)
     for key, outcome in zip(keys, outcomes, strict=True):
         if isinstance(outcome, PreconditionFailed | Conflict):
             done.kept += 1

@@ -16,11 +16,13 @@ import logging
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.quotas.keys import key_of_file
 from weka_mp.namespace.quotas.ledger import Ledger
+from weka_mp.namespace.versions.histories import VERSIONS_PATH
 from weka_mp.namespace.walking import Unreachable, walk
 
 __all__ = ["Recounted", "recount"]
@@ -70,7 +72,9 @@ def _counted(
 ) -> dict[int, int] | None:
     """The size of each file by its key. None: stopped, disturbed, or something could not be read."""
     store, found = context.store, dict[int, int]()
-    for index, met in enumerate(walk(store, path)):
+    # What becomes a noncurrent version goes from the first to the second; what comes back leaves a note.
+    both = chain(walk(store, path), walk(store, VERSIONS_PATH + b"/%d" % ledger.identity))
+    for index, met in enumerate(both):
         if isinstance(met, Unreachable):
             _log.warning("a bucket is not recounted: %r: %s", met.path, met.error)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import chain
 
 from weka_mp.errors import BucketMissing, IsDirectory, NotDirectory, NotEmpty, NotFound
 from weka_mp.namespace.context import Context
@@ -11,6 +12,7 @@ from weka_mp.namespace.names.keys import is_staging
 from weka_mp.namespace.objects.naming import leads_to
 from weka_mp.namespace.records import overflow
 from weka_mp.namespace.records.attribute import RECORD_XATTR, decode
+from weka_mp.namespace.versions.histories import VERSIONS_PATH
 from weka_mp.namespace.walking import Met, Unreachable, walk
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, Fd
@@ -32,7 +34,7 @@ def sweep_overflow(context: Context, stop: Callable[[], bool]) -> int:
 def _referenced(store: Store, stop: Callable[[], bool]) -> set[bytes] | None:
     """The overflow files that records name; None when not every record could be looked at."""
     found: set[bytes] = set()
-    for met in walk(store):
+    for met in chain(walk(store), walk(store, VERSIONS_PATH)):
         if isinstance(met, Unreachable) or stop():
             return None
         data = store.find_xattr(met.fd, RECORD_XATTR)

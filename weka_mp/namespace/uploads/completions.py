@@ -30,7 +30,8 @@ class Completion:
     """The answer of one completion and what it was asked for (docs/STORAGE_FORMAT.md, ``result``).
 
     `bucket`: its `bucket_identity`. `parts`: `fingerprint` of the list. `staged`: the name of the
-    object-to-be in the upload's directory, empty where it had none there.
+    object-to-be in the upload's directory, empty where it had none there. `version`: of the object, as S3
+    shows it; None in a bucket without versions.
     """
 
     bucket: int
@@ -41,6 +42,7 @@ class Completion:
     checksum_type: str | None
     size: int
     staged: bytes
+    version: str | None = None
 
     def encode(self) -> bytes:
         data: bytes = msgpack.packb(astuple(self))

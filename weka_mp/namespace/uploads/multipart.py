@@ -48,6 +48,8 @@ from weka_mp.namespace.values import (
     UploadInfo,
     WriteConditions,
 )
+from weka_mp.namespace.versions.histories import ENABLED
+from weka_mp.namespace.versions.identifiers import new_version
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Fd
 
@@ -203,7 +205,8 @@ def _again(context: Context, request: CompletionRequest, done: Completion) -> Co
         raise UploadMissing(subject=request.upload_id)
     changes = reaffirm(context, request.bucket, request.key)
     return CompletedUpload(
-        done.etag, done.checksums, done.checksum_type, done.size, changes, repeated=True
+        done.etag, done.checksums, done.checksum_type, done.size, changes, repeated=True,
+        version=done.version,
     )
 
 
@@ -233,6 +236,7 @@ def _publish(
         tags=info.new.tags,
         part_sizes=PartSizes.of([part.size for part in stored]),
         part_checksums=_part_checksums(info.new.checksum_algorithm, stored),
+        version=new_version(area.context.clock.now_ns(), area.context.random),
     )
     who = placing.judged  # whoever gives the object its name has judged what is in it: it is theirs
     uid, gid = (info.new.uid, info.new.gid) if who is None else (who.uid, who.gid)
@@ -248,6 +252,7 @@ def _publish(
             checksum_type,
             size,
             staged.name if staged.directory == upload.fd else b"",
+            _shown_version(area.context, request.bucket, new),
         )
         with area.ending(request.upload_id), _freed_parts(upload, info.bucket) as funds:
             place = _Place(placing, target, request.conditions, funds)
@@ -256,7 +261,15 @@ def _publish(
                 effects.tell(change)
             reach(CrashPoint.UPLOAD_REMOVED)
             area.retire(upload)
-    return CompletedUpload(completion.etag, checksums, checksum_type, size, published.changes)
+    return CompletedUpload(
+        completion.etag, checksums, checksum_type, size, published.changes, version=published.info.version
+    )
+
+
+def _shown_version(context: Context, bucket: BucketName, new: NewObject) -> str | None:
+    """The id that the object will have."""
+    with context.bucket(bucket) as fd:
+        return new.version.hex() if context.histories.state(fd) == ENABLED else None
 
 
 def _check_beforehand(context: Context, request: CompletionRequest) -> None:

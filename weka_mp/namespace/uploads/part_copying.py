@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from weka_mp.errors import ObjectChanged
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.objects.copying import ChunkDigest, digested
-from weka_mp.namespace.objects.reading import open_object
+from weka_mp.namespace.objects.versions import open_source
 from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.namespace.uploads.multipart import begin_part
 from weka_mp.namespace.uploads.upload import StoredPart
@@ -27,6 +27,7 @@ class PartCopyRequest:
     what the caller wants raised. `digest` makes an empty checksum that the part shall carry.
 
     `begun` is called when all that can be known beforehand is right and only the copy remains.
+    `source_version`: as S3 shows it, None: the current one.
     """
 
     source_bucket: BucketName
@@ -38,6 +39,7 @@ class PartCopyRequest:
     select: Callable[[ObjectInfo], tuple[int, int]]
     digest: Callable[[], ChunkDigest] | None = None
     begun: Callable[[], None] = lambda: None
+    source_version: str | None = None
 
 
 def copy_part(area: UploadArea, request: PartCopyRequest, source: Context) -> StoredPart:
@@ -56,7 +58,7 @@ def copy_part(area: UploadArea, request: PartCopyRequest, source: Context) -> St
 
 
 def _copy_once(area: UploadArea, request: PartCopyRequest, opening: Context) -> StoredPart:
-    with open_object(opening, request.source_bucket, request.source_key) as source:
+    with open_source(opening, request.source_bucket, request.source_key, request.source_version) as source:
         offset, size = request.select(source.info)
         with begin_part(
             area, request.bucket, request.key, request.upload_id, request.number, size

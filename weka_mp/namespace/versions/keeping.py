@@ -1,0 +1,336 @@
+"""Before a name is given to other content, or taken away: what has it becomes the newest noncurrent version.
+
+The version is the old inode itself, which gets a second name in the history of its key and then loses its
+first one. So it costs no copy, and dying in between loses nothing (`histories`). It is a copy where somebody
+could go on writing into the inode: it has a further name, or somebody has it open for writing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from weka_mp.errors import (
+    AccessDenied,
+    IsDirectory,
+    Loop,
+    NamespaceError,
+    NotDirectory,
+    NotFound,
+    NotSupported,
+)
+from weka_mp.namespace.concealment import create_concealed, is_concealed, reveal
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.control import NEW_PREFIX
+from weka_mp.namespace.effects import Durability, Effects
+from weka_mp.namespace.names.keys import BODY_NAME, EntryPath
+from weka_mp.namespace.quotas.funds import no_funds
+from weka_mp.namespace.records.attribute import Record, amend_record, overwrite_record, read_record
+from weka_mp.namespace.records.etags import is_marked
+from weka_mp.namespace.versions.histories import SUSPENDED
+from weka_mp.namespace.versions.identifiers import NULL, Kept, made_at, new_version
+from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.values import Attr, Fd, Stamp
+
+__all__ = ["Place", "current_version", "drop_null", "keeping", "place_version"]
+
+_NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
+_SALT_BYTES = 8
+_COPIED = ("user.", "system.posix_acl_access")
+_OURS = "user.weka."
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The entry of a key: its bucket, the way to it, and the open directory that holds it."""
+
+    bucket: Fd
+    path: EntryPath
+    holder: Fd
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """What has the name. `body` False: a directory object that is its record alone, behind `fd`."""
+
+    fd: Fd
+    attr: Attr
+    record: Record
+    body: bool = True
+
+
+@contextmanager
+def keeping(context: Context, place: Place, effects: Effects) -> Iterator[bool]:
+    """The block gives the name to something else, or takes it away; whether what had it is kept.
+
+    Under the lock of the entry, and under none of a quota. Raises NoSpace, QuotaExceeded (a copy was needed),
+    NotSupported; what the block raises leaves everything as it was.
+    """
+    state = context.histories.state(place.bucket)
+    if state is None:
+        yield False
+        return
+    with _current(context, place) as current:
+        if current is None or (state == SUSPENDED and current.record.version == NULL):
+            yield False
+            return
+        with ExitStack() as stack:
+            alone = stack.enter_context(_nobody_writes(context, current))
+            kept = _keep(context, place, current, effects, linked=alone)
+            try:
+                yield True
+            except BaseException:
+                _take_back(context, place, current, kept)
+                raise
+            if alone and not _still_alone(context, current):
+                _exchange_for_copy(context, place, current, kept)
+
+
+def current_version(context: Context, place: Place) -> bytes | None:
+    """The id of the version that has the name; None: no object has it."""
+    with _current(context, place) as current:
+        return None if current is None else current.record.version
+
+
+@contextmanager
+def _current(context: Context, place: Place) -> Iterator[_Current | None]:
+    """None where no object stands. A symbolic link is none of its own: what it leads to stays."""
+    store = context.histories.store
+    with ExitStack() as stack:
+
+        def opened(fd: Fd) -> Fd:
+            stack.callback(store.close, fd)
+            return fd
+
+        try:
+            if place.path.is_directory:
+                directory = opened(store.open_dir(place.holder, place.path.name))
+                found = _directory_object(context, directory, opened)
+            else:
+                fd = opened(store.open_file(place.holder, place.path.name, os.O_RDONLY))
+                attr = store.attr(fd)
+                plain = stat.S_ISREG(attr.mode) and not is_concealed(store, fd, attr)
+                found = _Current(fd, attr, read_record(store, fd) or Record()) if plain else None
+        except _NO_OBJECT:
+            found = None
+        yield found
+
+
+def _directory_object(
+    context: Context, directory: Fd, opened: Callable[[Fd], Fd]
+) -> _Current | None:
+    store = context.histories.store
+    record = read_record(store, directory)
+    if record is None or not record.directory or record.stamp is None:
+        return None
+    try:
+        body = store.open_file(directory, BODY_NAME, os.O_RDONLY)
+    except NotFound:
+        if record.stamp.size:
+            return None  # it is being deleted
+        return _Current(directory, store.attr(directory), record, body=False)
+    opened(body)
+    own = read_record(store, body)
+    if own is not None and own.etag is not None:
+        record = own
+    return _Current(body, store.attr(body), record)
+
+
+# ---- who else could write into it
+@contextmanager
+def _nobody_writes(context: Context, current: _Current) -> Iterator[bool]:
+    """Whether the inode can be the version: nobody can write into it, nor come to do so unnoticed."""
+    store = context.histories.store
+    if not current.body or current.attr.nlink > 1:
+        yield False
+        return
+    if not store.primitives.leases:
+        yield True
+        return
+    granted = False
+    with suppress(AccessDenied, NotSupported):
+        granted = store.try_lease(current.fd)
+    try:
+        yield granted
+    finally:
+        if granted:
+            store.drop_lease(current.fd)
+
+
+def _still_alone(context: Context, current: _Current) -> bool:
+    store = context.histories.store
+    return not store.primitives.leases or store.lease_intact(current.fd)
+
+
+# ---- the second name
+def _keep(context: Context, place: Place, current: _Current, effects: Effects, *, linked: bool) -> Kept:
+    histories = context.histories
+
+    def in_history(history: Fd) -> Kept:
+        found = _without_leftovers(context, place, history, current)
+        version = _own_version(context, current, found)
+        newest = histories.next_order(found, made_at(version))
+        kept = Kept(newest or min(current.attr.mtime_ns, histories.clock.now_ns()), version, marker=False)
+        if linked:
+            histories.store.link(current.fd, history, kept.name)
+        else:
+            record = replace(current.record, version=version)
+            _place_copy(context, place, replace(current, record=record), (history, kept.name))
+        return kept
+
+    kept = histories.add(place.bucket, place.path, effects, in_history)
+    reach(CrashPoint.VERSION_KEPT)
+    # Before the name goes: what was acknowledged must not be without one on the disk.
+    effects.flush()
+    return kept
+
+
+def _without_leftovers(context: Context, place: Place, history: Fd, current: _Current) -> list[Kept]:
+    """What lies in the history, without second names of the current version: somebody died."""
+    found = context.histories.entries(history)
+    for kept in [each for each in found if not each.marker and each.version == current.record.version]:
+        if kept.version == NULL and not _is_same(context, history, kept, current):
+            continue  # the current file was made beside both doors; see `_own_version`
+        _unlink(context, place, history, kept)
+        found.remove(kept)
+    return found
+
+
+def _is_same(context: Context, history: Fd, kept: Kept, current: _Current) -> bool:
+    attr = context.histories.store.attr_at(history, kept.name)
+    return (attr.dev, attr.ino) == (current.attr.dev, current.attr.ino)
+
+
+def _own_version(context: Context, current: _Current, found: list[Kept]) -> bytes:
+    """Its id; a new one where it has none and the key has a ``null`` already, which must not be lost."""
+    version = current.record.version
+    if version != NULL or not any(kept.version == NULL for kept in found):
+        return version
+    histories = context.histories
+    version = new_version(histories.clock.now_ns(), histories.random)
+    amend_record(
+        histories.store, context.locks, current.fd, lambda record: replace(record, version=version)
+    )
+    if context.durability is Durability.COMMIT:
+        histories.store.sync_file(current.fd)
+    return version
+
+
+def _take_back(context: Context, place: Place, current: _Current, kept: Kept) -> None:
+    """What the block was to do failed. If it did it all the same, the version stays."""
+    store = context.histories.store
+    try:
+        with _current(context, place) as now:
+            if now is None or (now.attr.dev, now.attr.ino) != (current.attr.dev, current.attr.ino):
+                return
+        with context.histories.opened(place.bucket, place.path) as history:
+            if history is not None:
+                store.unlink(history, kept.name)
+        context.histories.prune(place.bucket, place.path)
+    except NamespaceError as error:
+        _log.debug("a second name of a current version stays, and does not count: %s", error)
+
+
+# ---- copies
+def _exchange_for_copy(context: Context, place: Place, current: _Current, kept: Kept) -> None:
+    """Somebody opens the inode for writing and waits for our lease: the version is a copy, then."""
+    store = context.histories.store
+    with context.histories.opened(place.bucket, place.path) as history:
+        if history is None:
+            return
+        version = replace(current, record=replace(current.record, version=kept.version))
+        hidden = NEW_PREFIX + context.histories.random.token(8).encode()
+        _place_copy(context, place, version, (history, hidden))
+        ledger = context.quotas.of(place.bucket)
+        with context.quotas.moving(ledger, (history, hidden), (history, kept.name)):
+            store.rename(history, hidden, history, kept.name)
+        if context.durability is Durability.COMMIT:
+            store.sync_dir(history)
+
+
+def _place_copy(context: Context, place: Place, current: _Current, entry: tuple[Fd, bytes]) -> None:
+    place_version(context, place, entry, lambda fd: _fill(context, current, fd))
+
+
+def _fill(context: Context, current: _Current, fd: Fd) -> None:
+    """Bytes, owner, mode, time and record of what it is a copy of."""
+    store, attr = context.histories.store, current.attr
+    record = replace(current.record, directory=0)
+    if current.body:
+        if attr.size:
+            store.copy(current.fd, 0, fd, 0, attr.size)
+        _copy_attributes(context, current, fd)
+        mtime_ns = attr.mtime_ns
+        now = store.attr(current.fd)
+        true = record.describes(attr) and Stamp.of(now) == Stamp.of(attr) and not is_marked(store, current.fd)
+        if not true:
+            record = record.voided(bytes.fromhex(context.histories.random.token(_SALT_BYTES)))
+    else:
+        assert record.stamp is not None
+        mtime_ns = record.stamp.mtime_ns
+    store.utimens(fd, mtime_ns, mtime_ns)
+    if record.etag is not None:
+        record = replace(record, stamp=Stamp.of(store.attr(fd)))
+    overwrite_record(store, fd, record)
+
+
+def _copy_attributes(context: Context, current: _Current, fd: Fd) -> None:
+    store, attr = context.histories.store, current.attr
+    store.chown(fd, attr.uid, attr.gid)
+    for name in store.list_xattr(current.fd):
+        if name.startswith(_COPIED) and not name.startswith(_OURS):
+            value = store.find_xattr(current.fd, name)
+            if value is not None:
+                store.set_xattr(fd, name, value)
+    store.chmod(fd, stat.S_IMODE(attr.mode) | store.attr(fd).mode & stat.S_ISVTX)  # concealed until revealed
+
+
+def place_version(
+    context: Context, place: Place, entry: tuple[Fd, bytes], fill: Callable[[Fd], None]
+) -> None:
+    """Make a file with `fill` and give it a name in a history. Raises QuotaExceeded, NoSpace."""
+    store, (history, name) = context.histories.store, entry
+    with ExitStack() as stack:
+        staged = b""
+        try:
+            fd = store.create_unnamed(history, 0o644)
+        except NotSupported:
+            staged = NEW_PREFIX + context.histories.random.token(8).encode()
+            fd = create_concealed(store, history, staged, os.O_RDWR | os.O_EXCL, 0o644)
+            stack.callback(_discard, context, history, staged)
+        stack.callback(store.close, fd)
+        fill(fd)
+        reveal(store, fd, store.attr(fd))
+        if context.durability is Durability.COMMIT:
+            store.sync_file(fd)
+        with context.quotas.placing(place.bucket, fd, entry, no_funds(), over=False):
+            store.link(fd, history, name)
+
+
+def _discard(context: Context, history: Fd, name: bytes) -> None:
+    with suppress(NamespaceError):  # swept later
+        context.histories.store.unlink(history, name)
+
+
+# ---- what goes
+def _unlink(context: Context, place: Place, history: Fd, kept: Kept) -> None:
+    ledger = context.quotas.of(place.bucket)
+    with suppress(NotFound), context.quotas.removing(ledger, history, kept.name):
+        context.histories.store.unlink(history, kept.name)
+
+
+def drop_null(context: Context, place: Place, effects: Effects) -> None:
+    """The version ``null`` of the key, or the delete marker that is, is gone: another has its place."""
+    with context.histories.opened(place.bucket, place.path) as history:
+        if history is None:
+            return
+        for kept in context.histories.entries(history):
+            if kept.version == NULL:
+                _unlink(context, place, history, kept)
+                effects.add(history)
+    context.histories.prune(place.bucket, place.path)
