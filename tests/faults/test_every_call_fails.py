@@ -155,6 +155,7 @@ def nothing_is_left(memory: MemoryStore, ground: Ground, leaves: tuple[bytes, ..
         b".weka/quotas/",
         b".weka/quotas/generation",
         b".weka/quotas/locks",
+        b".weka/versions/",
         b".weka/spool/",
         b".weka/uploads/",
         b".weka/completed/",

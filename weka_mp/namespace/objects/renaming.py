@@ -32,7 +32,7 @@ from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.rename_notes import identity
 from weka_mp.namespace.objects.versions import make_marker
 from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
-from weka_mp.namespace.versions.keeping import Place, keeping
+from weka_mp.namespace.versions.keeping import Place, keeping, name_version
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
 
@@ -205,9 +205,12 @@ def _move_file(rename: _Rename) -> Changes:
             request.source_check(info)
             if stat.S_ISLNK(attr.mode) and holder.ino != parent.ino:
                 raise NotSupported("a symbolic link cannot be renamed into another directory")
+            versioned = context.histories.state(rename.bucket) is not None
+            if versioned and not stat.S_ISLNK(attr.mode):
+                name_version(context, fd)
             with unwritten(context, fd, info, pinned=request.source_pinned):
                 changes = _replace(rename, holder, parent, attr)
-            if context.histories.state(rename.bucket) is not None:
+            if versioned:
                 # The object is under another key now; what this one had before it stays.
                 source = Place(rename.bucket, rename.source, holder.fd)
                 make_marker(context, source, rename.effects, None)

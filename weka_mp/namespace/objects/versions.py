@@ -35,7 +35,9 @@ from weka_mp.namespace.versions.keeping import Place, current_version, drop_null
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
-__all__ = ["delete_version", "latest_marker", "make_marker", "open_source", "open_version", "parsed", "refuse_far"]
+__all__ = [
+    "delete_version", "latest_marker", "make_marker", "open_source", "open_version", "parsed", "refuse_far",
+]
 
 _LOOKS = 4  # at the current version and the others, while one becomes the other
 _CHANGE = os.W_OK | os.X_OK

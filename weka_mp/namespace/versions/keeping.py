@@ -36,7 +36,7 @@ from weka_mp.namespace.versions.identifiers import NULL, Kept, made_at, new_vers
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, Fd, Stamp
 
-__all__ = ["Place", "current_version", "drop_null", "keeping", "place_version"]
+__all__ = ["Place", "current_version", "drop_null", "keeping", "name_version", "place_version"]
 
 _NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
 _SALT_BYTES = 8
@@ -211,13 +211,23 @@ def _own_version(context: Context, current: _Current, found: list[Kept]) -> byte
     version = current.record.version
     if version != NULL or not any(kept.version == NULL for kept in found):
         return version
+    return name_version(context, current.fd)
+
+
+def name_version(context: Context, fd: Fd) -> bytes:
+    """The id of the version behind `fd`; it gets one if it has none. For what comes to a key that may have a
+    version ``null`` of its own.
+    """
     histories = context.histories
-    version = new_version(histories.clock.now_ns(), histories.random)
-    amend_record(
-        histories.store, context.locks, current.fd, lambda record: replace(record, version=version)
-    )
+
+    def named(record: Record) -> Record:
+        if record.version != NULL:
+            return record
+        return replace(record, version=new_version(histories.clock.now_ns(), histories.random))
+
+    version = amend_record(histories.store, context.locks, fd, named).version
     if context.durability is Durability.COMMIT:
-        histories.store.sync_file(current.fd)
+        histories.store.sync_file(fd)
     return version
 
 
