@@ -7,7 +7,7 @@ import random
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "RandomSource", "SeededRandom", "SystemClock", "SystemRandom"]
+__all__ = ["Clock", "RandomSource", "SeededRandom", "SystemClock", "SystemRandom", "elapsed_ns"]
 
 
 class Clock(Protocol):
@@ -38,6 +38,11 @@ class SystemClock:
 
     def coarse_ns(self) -> int:
         return time.clock_gettime_ns(getattr(time, "CLOCK_REALTIME_COARSE", 5))
+
+
+def elapsed_ns() -> int:
+    """Time since some moment, which nobody sets; it goes on while the machine sleeps (CLOCK_BOOTTIME)."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class SystemRandom:

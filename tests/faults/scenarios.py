@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.unit.namespace.kit import BUCKET, get, md5_of, put
 from weka_mp.errors import BucketMissing, NotFound, UploadMissing
-from weka_mp.lifecycle import DAY_NS, Rule, encode
+from weka_mp.lifecycle import Rule, encode
 from weka_mp.namespace import (
     BucketAccess,
     BucketSettings,
@@ -21,7 +21,7 @@ from weka_mp.namespace import (
     RenameRequest,
     WriteConditions,
 )
-from weka_mp.namespace.upkeep.expiring import START
+from weka_mp.namespace.upkeep.expiring import START, Age
 from weka_mp.values import BucketName
 
 OLD, NEW = b"the old content", b"the new and longer content"
@@ -185,7 +185,7 @@ def _to_expire(ground: Ground) -> None:
 
 
 def _expire(ground: Ground) -> None:
-    page = ground.namespace.expire_objects(BUCKET, START, DAY_NS)
+    page = ground.namespace.expire_objects(BUCKET, START, Age(ground.namespace.clock.now_ns()))
     for _, error in page.failed:
         error.changes = page.changes
         raise error

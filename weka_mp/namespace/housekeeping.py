@@ -14,7 +14,7 @@ from weka_mp.namespace.objects.listing import Lister
 from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS
 from weka_mp.namespace.upkeep import expiring, filling, sweeping
 from weka_mp.namespace.upkeep.checking import Check, Repairs
-from weka_mp.namespace.upkeep.expiring import Cursor, ExpiredPage
+from weka_mp.namespace.upkeep.expiring import Age, Cursor, ExpiredPage
 from weka_mp.namespace.upkeep.filling import FillReport
 from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.namespace.uploads.expiring import abort_due
@@ -89,15 +89,15 @@ class Housekeeping:
             raise StoreUnusable("the rules of a bucket's lifecycle cannot be read") from error
 
     def expire_objects(
-        self, bucket: BucketName, cursor: Cursor, day_ns: int, note: expiring.Note = expiring.no_note
+        self, bucket: BucketName, cursor: Cursor, age: Age, note: expiring.Note = expiring.no_note
     ) -> ExpiredPage:
         """See `weka_mp.namespace.upkeep.expiring.expire_page`."""
         where = self.context, self._lister, bucket, cursor
-        return expiring.expire_page(*where, lambda: self.lifecycle_rules(bucket), day_ns, note)
+        return expiring.expire_page(*where, lambda: self.lifecycle_rules(bucket), age, note)
 
-    def abort_due_uploads(self, bucket: BucketName, day_ns: int) -> int:
+    def abort_due_uploads(self, bucket: BucketName, age: Age) -> int:
         """Abort the uploads that a rule of the bucket gave up. Returns how many. Raises BucketMissing."""
-        return abort_due(self._uploads, bucket, self.lifecycle_rules(bucket), day_ns)
+        return abort_due(self._uploads, bucket, self.lifecycle_rules(bucket), age.now_ns, age.day_ns)
 
     def forget_completed(self, before_ns: int) -> int:
         """Forget the answers of uploads that were completed before that time: a completion that is repeated

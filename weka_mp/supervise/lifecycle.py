@@ -1,8 +1,9 @@
 """What the rules of buckets ask for, done in the background: after each midnight, and when rules change.
 
-A run goes through the buckets that have rules, in the order of their names, page by page. After each page it
+A run goes through the buckets that have rules, in the order of their names, step by step. After each it
 sleeps as long as that took, so that it takes half of a processor's idle time at most. Where it is stands in
-the record ``lifecycle`` of the control area: what dies and is started again goes on from there.
+the record ``lifecycle`` of the control area: what dies and is started again goes on from there. While the
+machine's clock is not to be believed nothing is done (`believed_time`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import Any, Final
 import trio
 from prometheus_client import Counter, Gauge
 
+from weka_mp.clock import elapsed_ns
 from weka_mp.errors import BucketMissing, NamespaceError
 from weka_mp.namespace import Namespace
-from weka_mp.namespace.upkeep.expiring import START, Cursor, ExpiredPage, told_again
+from weka_mp.namespace.upkeep.expiring import START, Age, Cursor, ExpiredPage, told_again
 from weka_mp.server.invalidator import Invalidator
+from weka_mp.supervise.believed_time import UNKNOWN, BelievedTime, Known
 from weka_mp.values import BucketName
 
 __all__ = ["Lifecycle"]
@@ -41,6 +44,7 @@ _RETRY_NS: Final = 300 * 1_000_000_000  # from the end of a run to the next try 
 _SAVE_EVERY: Final = 5.0  # seconds: what is looked at twice after a death
 _LONGEST_REST: Final = 1.0
 _SECOND: Final = 1_000_000_000
+_NOTE_TIME_NS: Final = 3600 * _SECOND  # how old the time is at most that the record knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class _State:
     """The record. began_ns: when the last whole run began; rules: the digest of those that it followed.
 
     run_ns, bucket, cursor: a run under way (0: there is none), and where it is. removing: the keys of the
-    bucket that it was about to remove, of which the mounts may not have heard.
+    bucket that it was about to remove, of which the mounts may not have heard. known: the time.
     """
 
     began_ns: int = 0
@@ -58,9 +62,11 @@ class _State:
     bucket: str = ""
     cursor: Cursor = START
     removing: tuple[bytes, ...] = ()
+    known: Known = UNKNOWN
 
     def encode(self) -> bytes:
         fields: dict[str, Any] = {"began_ns": self.began_ns, "rules": self.rules}
+        fields["time"] = {"at_ns": self.known.at_ns, "stood_ns": self.known.stood_ns}
         if self.run_ns:
             fields["run"] = {
                 "began_ns": self.run_ns, "rules": self.run_rules, "bucket": self.bucket,
@@ -74,12 +80,13 @@ class _State:
         """A record that cannot be read is none: the next run begins at the beginning."""
         try:
             fields = json.loads(data or b"{}")
-            run = fields.get("run") or {}
+            run, at = fields.get("run") or {}, fields.get("time") or {}
             cursor = Cursor(bytes.fromhex(run.get("root", "")), bytes.fromhex(run.get("after", "")))
             return cls(
                 int(fields.get("began_ns", 0)), str(fields.get("rules", "")), int(run.get("began_ns", 0)),
                 str(run.get("rules", "")), str(run.get("bucket", "")), cursor,
                 tuple(bytes.fromhex(key) for key in run.get("removing", ())),
+                Known(int(at.get("at_ns", 0)), int(at.get("stood_ns", 0))),
             )
         except (ValueError, TypeError, AttributeError):
             log.warning("the record of the lifecycle cannot be read: all buckets are looked at again")
@@ -87,19 +94,24 @@ class _State:
 
 
 class Lifecycle:
-    """`run` it; one in a store. day_ns: what stands for a day."""
+    """`run` it; one in a store. day_ns: what stands for a day, and how long a clock that was set ahead must
+    stand to be believed.
+    """
 
     def __init__(
-        self, namespace: Namespace, invalidator: Invalidator, day_ns: int, stopping: Callable[[], bool]
+        self, namespace: Namespace, invalidator: Invalidator, day_ns: int, stopping: Callable[[], bool],
+        elapsed: Callable[[], int] = elapsed_ns,
     ) -> None:
         self._namespace = namespace
         self._invalidator = invalidator
         self._day_ns = day_ns
         self._stopping = stopping
+        self._elapsed = elapsed
+        self._time: BelievedTime | None = None  # until what the last process left was looked at
+        self._doubting = False
         self._saved = 0.0
         self._failed: set[BucketName] = set()
         self._retry_ns = 0
-        self._succeeded = False  # whether what the last process left was told
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -113,14 +125,17 @@ class Lifecycle:
 
     async def run_if_due(self) -> bool:
         """Whether there was something to do. Raises NamespaceError."""
-        if not self._succeeded:
+        if self._time is None:
             await self._succeed()
+        now_ns = self._now_ns()
         with_rules = await trio.to_thread.run_sync(self._buckets)
         if not with_rules:
             return False
         digest = _digest(with_rules)
         state = await self._state()
-        now_ns = self._namespace.clock.now_ns()
+        await self._keep_time(state)
+        if now_ns is None:
+            return False
         done_today = state.began_ns // self._day_ns == now_ns // self._day_ns and state.began_ns <= now_ns
         if not state.run_ns and done_today and state.rules == digest:
             return await self._try_again(state, with_rules, now_ns)
@@ -149,7 +164,30 @@ class Lifecycle:
                     told_again, self._namespace.context, BucketName(state.bucket), state.removing
                 ))
             await self._save(replace(state, removing=()), at_once=True)
-        self._succeeded = True
+        self._time = BelievedTime(self._namespace.clock, state.known, self._day_ns, self._elapsed)
+
+    def _now_ns(self) -> int | None:
+        """None: nobody knows. Told in the log once."""
+        assert self._time is not None
+        now_ns = self._time.now_ns()
+        if (now_ns is None) is not self._doubting:
+            self._doubting = now_ns is None
+            if self._doubting:
+                log.error(
+                    "the clock is ahead of the time that passed: nothing expires before it has stood so for a"
+                    " day"
+                )
+            else:
+                log.info("the clock is believed again")
+        return now_ns
+
+    async def _keep_time(self, state: _State) -> None:
+        """For the next process, which was not there to see it pass."""
+        assert self._time is not None
+        known = self._time.known
+        older = abs(known.at_ns - state.known.at_ns) + abs(known.stood_ns - state.known.stood_ns)
+        if older >= _NOTE_TIME_NS:
+            await self._save(state, at_once=True)
 
     def _buckets(self) -> dict[BucketName, str]:
         """Name and rules of those that have rules, in order."""
@@ -174,9 +212,12 @@ class Lifecycle:
             if bucket < state.bucket or self._stopping():
                 continue
             cursor = state.cursor if bucket == state.bucket else START
+            now_ns = self._now_ns()
+            if now_ns is None:
+                return
             try:
                 aborted += await trio.to_thread.run_sync(
-                    self._namespace.abort_due_uploads, bucket, self._day_ns
+                    self._namespace.abort_due_uploads, bucket, Age(now_ns, self._day_ns)
                 )
             except NamespaceError as error:  # it holds up no object
                 await self._note_failure(bucket, error)
@@ -184,7 +225,7 @@ class Lifecycle:
                 await self._follow_bucket(state, bucket, cursor, totals)
             except NamespaceError as error:
                 await self._note_failure(bucket, error)
-        if self._stopping():
+        if self._stopping() or self._doubting:
             return
         self._retry_ns = self._namespace.clock.now_ns() + min(_RETRY_NS, self._day_ns // _LOOKS_A_DAY)
         await self._save(_State(state.run_ns, state.run_rules), at_once=True)
@@ -206,10 +247,13 @@ class Lifecycle:
         self, state: _State, bucket: BucketName, cursor: Cursor | None, totals: ExpiredPage
     ) -> None:
         while cursor is not None and not self._stopping():
-            begun = time.monotonic()
+            begun, now_ns = time.monotonic(), self._now_ns()
+            if now_ns is None:
+                return
             here = _State(state.began_ns, state.rules, state.run_ns, state.run_rules, bucket, cursor)
             page = await trio.to_thread.run_sync(
-                self._namespace.expire_objects, bucket, cursor, self._day_ns, partial(self._note, here)
+                self._namespace.expire_objects, bucket, cursor, Age(now_ns, self._day_ns),
+                partial(self._note, here),
             )
             await self._invalidator.publish(page.changes)
             _count(bucket, page, totals)
@@ -222,14 +266,17 @@ class Lifecycle:
 
     def _note(self, here: _State, keys: Sequence[bytes]) -> None:
         noted = replace(here, removing=tuple(keys))
-        self._namespace.write_setting(_RECORD, noted.encode())
+        self._namespace.write_setting(_RECORD, self._encoded(noted))
 
     async def _save(self, state: _State, *, at_once: bool = False) -> None:
         now = time.monotonic()
         if not at_once and now - self._saved < _SAVE_EVERY:
             return
         self._saved = now
-        await trio.to_thread.run_sync(self._namespace.write_setting, _RECORD, state.encode())
+        await trio.to_thread.run_sync(self._namespace.write_setting, _RECORD, self._encoded(state))
+
+    def _encoded(self, state: _State) -> bytes:
+        return (state if self._time is None else replace(state, known=self._time.known)).encode()
 
 
 def _digest(with_rules: Mapping[BucketName, str]) -> str:

@@ -12,7 +12,7 @@ from weka_mp.lifecycle import DAY_NS, Rule, encode
 from weka_mp.namespace import BucketSettings, Namespace
 from weka_mp.namespace.upkeep import expiring
 from weka_mp.server.invalidator import Invalidator
-from weka_mp.supervise import lifecycle
+from weka_mp.supervise import believed_time, lifecycle
 from weka_mp.supervise.lifecycle import Lifecycle
 from weka_mp.values import BucketName, Change
 
@@ -42,6 +42,7 @@ class Ground:
         self.namespace = Namespace.open(self.memory, clock=self.clock)
         self.told = Told()
         self.stopped = False
+        self.set_ahead_ns = 0
         for name in (BUCKET, OTHER):
             self.namespace.create_bucket(name)
 
@@ -51,8 +52,18 @@ class Ground:
 
     async def run(self) -> bool:
         """In a process of its own."""
-        work = Lifecycle(self.namespace, self.told, DAY_NS, lambda: self.stopped)
-        return await work.run_if_due()
+        return await self.process().run_if_due()
+
+    def process(self) -> Lifecycle:
+        """Which sees all time pass that passes from now on, but for what the clock was set ahead by."""
+        return Lifecycle(
+            self.namespace, self.told, DAY_NS, lambda: self.stopped,
+            lambda: self.clock.now_ns() - self.set_ahead_ns,
+        )
+
+    def set_ahead(self, by_ns: int) -> None:
+        self.set_ahead_ns += by_ns
+        self.clock.advance(by_ns)
 
 
 @pytest.fixture
@@ -66,17 +77,18 @@ def ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
 
 
 async def test_a_run_comes_after_each_midnight_and_when_rules_change(ground: Ground) -> None:
-    assert not await ground.run()  # no rules, nothing to write down
+    work = ground.process()
+    assert not await work.run_if_due()  # no rules, nothing to write down
     put(ground.namespace, b"k", b"x")
     ground.rule(BUCKET, days=1)
-    assert await ground.run()
-    assert not await ground.run()
+    assert await work.run_if_due()
+    assert not await work.run_if_due()
     ground.clock.advance(DAY_NS)
-    assert await ground.run()
-    assert not await ground.run()
+    assert await work.run_if_due()
+    assert not await work.run_if_due()
     assert keys(ground.namespace) == [b"k"]
     ground.rule(BUCKET, date_s=0)
-    assert await ground.run()
+    assert await work.run_if_due()
     assert keys(ground.namespace) == []
     assert [change.name for change in ground.told.changes] == [b"k"]
 
@@ -197,3 +209,66 @@ async def test_who_is_to_stop_stops_and_goes_on_later(ground: Ground) -> None:
     ground.stopped = False
     assert await ground.run()
     assert keys(ground.namespace) == []
+
+
+# ---- clocks that are wrong
+async def test_regression_nothing_expires_by_a_clock_that_was_set_ahead(ground: Ground) -> None:
+    """One second with the year 2033 removed what had ten years to live."""
+    ground.rule(BUCKET, days=3650)
+    put(ground.namespace, b"k", b"x")
+    work = ground.process()
+    assert await work.run_if_due()
+    ground.set_ahead(4000 * DAY_NS)
+    for process in (work, ground.process()):  # a new one was not there, and has only the record
+        assert not await process.run_if_due()
+    ground.set_ahead(-4000 * DAY_NS)
+    ground.clock.advance(DAY_NS)
+    assert await work.run_if_due()
+    assert keys(ground.namespace) == [b"k"]
+
+
+async def test_regression_a_clock_that_is_set_ahead_in_the_midst_of_a_run_stops_it(ground: Ground) -> None:
+    ground.rule(BUCKET, tags=(("go", "1"),), date_s=0)
+    for number in range(6):
+        put(ground.namespace, b"%d" % number, b"x", tags={"go": "1"})
+    work, publish = ground.process(), ground.told.publish
+
+    async def meanwhile(changes: object) -> None:
+        await publish(changes)
+        ground.set_ahead(DAY_NS)
+        ground.told.publish = publish  # type: ignore[method-assign]
+
+    ground.told.publish = meanwhile  # type: ignore[method-assign]
+    assert await work.run_if_due()
+    assert keys(ground.namespace) == [b"3", b"4", b"5"]
+    assert not await work.run_if_due()
+    ground.set_ahead(-DAY_NS)
+    assert await work.run_if_due()  # goes on
+    assert keys(ground.namespace) == []
+
+
+async def test_a_clock_that_stays_ahead_for_a_day_is_believed_over_restarts(ground: Ground) -> None:
+    """A service that was off for a week saw none of it, and nor did the one after it."""
+    ground.rule(BUCKET, days=1)
+    put(ground.namespace, b"k", b"x")
+    assert await ground.run()
+    ground.clock.advance(7 * DAY_NS)
+    begun_ns, work, looks = ground.clock.now_ns(), ground.process(), 0
+    while not await work.run_if_due():
+        assert keys(ground.namespace) == [b"k"]
+        ground.clock.advance(DAY_NS // 15)
+        looks += 1
+        if looks % 6 == 0:
+            assert not await work.run_if_due()
+            work = ground.process()
+    assert DAY_NS * 14 // 15 <= ground.clock.now_ns() - begun_ns <= DAY_NS * 16 // 15
+    assert keys(ground.namespace) == []
+
+
+def test_a_short_absence_and_a_clock_that_is_set_back_are_nothing_to_doubt(ground: Ground) -> None:
+    known = believed_time.Known(ground.clock.now_ns())
+    for by_ns in (believed_time.TOLERANCE_NS, -50 * DAY_NS):
+        ground.clock.advance(by_ns)
+        assert believed_time.BelievedTime(ground.clock, known, DAY_NS).now_ns() == ground.clock.now_ns()
+    ground.clock.advance(51 * DAY_NS)
+    assert believed_time.BelievedTime(ground.clock, known, DAY_NS).now_ns() is None

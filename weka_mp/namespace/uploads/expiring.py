@@ -13,14 +13,17 @@ from weka_mp.values import BucketName
 __all__ = ["abort_due"]
 
 
-def abort_due(area: UploadArea, bucket: BucketName, rules: Sequence[Rule], day_ns: int) -> int:
-    """Abort those that were begun too long ago, whatever goes on in them. Returns how many.
+def abort_due(
+    area: UploadArea, bucket: BucketName, rules: Sequence[Rule], now_ns: int, day_ns: int
+) -> int:
+    """Abort those that were begun too long ago, whatever goes on in them. Returns how many. now_ns: no later
+    than it is, since the epoch; day_ns: what stands for a day.
 
     Raises BucketMissing.
     """
     if not any(rule.enabled and rule.abort_days is not None for rule in rules):
         return 0
-    count, after, now_ns = 0, (b"", ""), area.context.clock.now_ns()
+    count, after = 0, (b"", "")
     while True:
         page = list_uploads(area, bucket, UploadsQuery(after=after))
         for upload in page.items:
