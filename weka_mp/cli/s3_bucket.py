@@ -197,3 +197,10 @@ def unset(where: Where, name: str) -> None:
     """Take the policy of BUCKET away. A bucket without one is no error."""
     with session(where) as reached:
         reached.ask("PUT", place("s3", "buckets", name, "policy"), {"bucket_policy": NONE}, missing=_MISSING)
+
+
+# The system's later documents call some so.
+bucket.add_command(create, "add")
+bucket.add_command(destroy, "remove")
+quota.add_command(unset_quota, "reset")
+policy.add_command(unset, "reset")
