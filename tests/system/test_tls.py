@@ -160,6 +160,8 @@ def test_on_a_stopped_store(tmp_path: Path) -> None:
     certificate, key = given.write(tmp_path, "given")
     store = tmp_path / "store"
     done = weka_mp("security", "tls", "status", "--store", store)
+    assert done.returncode == 0 and "none" in done.stdout
+    done = weka_mp("security", "tls", "download", "--path", tmp_path / "ca.pem", "--store", store)
     assert done.returncode == 1 and "there is no certificate yet" in done.stderr
     for words in (("set", "--private-key", key, "--certificate", certificate), ("status",)):
         done = weka_mp("security", "tls", *words, "--store", store)

@@ -48,7 +48,9 @@ class TlsState:
         """Where the certificate comes from."""
         if self.files:
             return "files"
-        return "set" if self.kept.is_given else "self-signed"
+        if self.kept.is_given:
+            return "set"
+        return "self-signed" if self.kept.is_made else "none"
 
     def check_changeable(self) -> None:
         """Raises InUse."""
@@ -78,8 +80,8 @@ def unset_certificate(desk: Desk, caller: Caller, fields: Fields) -> Any:
 
 
 def show_certificate(desk: Desk, caller: Caller, fields: Fields) -> Any:
-    """What clients get, and whether any do."""
-    return _shown(desk.tls)
+    """What clients get, and whether any do; that there is none yet is an answer, too."""
+    return _described(desk.tls, {}) if desk.tls.source == "none" else _shown(desk.tls)
 
 
 def download_certificate(desk: Desk, caller: Caller, fields: Fields) -> Any:

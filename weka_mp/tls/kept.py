@@ -46,6 +46,11 @@ class KeptCertificate:
         """Whether somebody set one; else it is the service's own, if any."""
         return os.path.lexists(self._given)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is one of the service's own."""
+        return os.path.lexists(self._own)
+
     def set(self, certificate: str, key: str) -> None:
         """Keep this chain and key, both PEM. Raises TlsError."""
         chain = read_chain(certificate, "the certificate")
