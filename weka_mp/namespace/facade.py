@@ -282,10 +282,10 @@ class Namespace(Housekeeping):
 
     # ---- objects
     def versioning(self, bucket: BucketName) -> str | None:
-        """Whether the bucket has versions (see `weka_mp.namespace.versions.histories`). Raises BucketMissing,
-        StoreUnusable.
+        """Whether the bucket has versions (see `weka_mp.namespace.versions.histories`). Raises BucketMissing
+        where any has settings, StoreUnusable (damaged).
         """
-        return self._bucket_settings.find(bucket).versioning
+        return self._bucket_settings.versioning(bucket)
 
     def open_object(self, bucket: BucketName, key: bytes, version: str | None = None) -> OpenObject:
         """The current version, or the one of this id. Raises BucketMissing, NotFound, InvalidName,

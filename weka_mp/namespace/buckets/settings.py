@@ -119,6 +119,10 @@ class SettingsRecords:
         """
         return self.find(bucket).lifecycle if self._has("any", _is_record) else None
 
+    def versioning(self, bucket: BucketName) -> str | None:
+        """The same of its versions."""
+        return self.find(bucket).versioning if self._has("any", _is_record) else None
+
     def any_posix(self) -> bool:
         """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Raises
         NamespaceError.

@@ -56,7 +56,8 @@ def delete_objects(
             try:
                 if entry.version is not None:
                     version = parsed(entry.version, entry.key)
-                    done = delete_version(context, bucket_fd, entry.key, version, effects)
+                    conditions = entry.conditions or UNCONDITIONAL
+                    done = delete_version(context, bucket_fd, entry.key, version, effects, conditions)
                 else:
                     done = _delete(context, bucket_fd, entry, effects, judge, owner)
             except NamespaceError as error:

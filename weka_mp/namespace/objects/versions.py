@@ -6,7 +6,8 @@ When the latest version is deleted for good the one before it is the current one
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from weka_mp.errors import (
@@ -15,6 +16,7 @@ from weka_mp.errors import (
     NotFound,
     NotSupported,
     PermissionRefused,
+    PreconditionFailed,
     VersionMissing,
 )
 from weka_mp.namespace.context import Context, Parent
@@ -22,13 +24,14 @@ from weka_mp.namespace.effects import Changes, Effects
 from weka_mp.namespace.names.keys import EntryPath, entry_path
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.directory_objects import DirectoryPut, place_directory, remove_directory_object
-from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, Staged, leads_to
+from weka_mp.namespace.objects.entries import examined, unwritten
+from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, Staged, check_conditions, leads_to
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.quotas.funds import no_funds
 from weka_mp.namespace.records.attribute import Record, overwrite_record, read_record
 from weka_mp.namespace.records.etags import changed_in_tick, settle
-from weka_mp.namespace.values import UNCONDITIONAL, Deleted
+from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
 from weka_mp.namespace.versions.histories import SUSPENDED, counting
 from weka_mp.namespace.versions.identifiers import NULL, Kept, new_version, parse_version, shown
 from weka_mp.namespace.versions.keeping import Place, current_version, drop_null, place_version
@@ -186,19 +189,24 @@ class _Removal:
     key: bytes
     version: bytes
     effects: Effects
+    conditions: WriteConditions
 
     def place(self, parent: Parent) -> Place:
         """The entry in its open directory."""
         return Place(self.bucket, self.path, parent.fd)
 
 
-def delete_version(context: Context, bucket: Fd, key: bytes, version: bytes, effects: Effects) -> Deleted:
+def delete_version(
+    context: Context, bucket: Fd, key: bytes, version: bytes, effects: Effects,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> Deleted:
     """Delete one version, or delete marker, for good. One that is not there is no error.
 
-    Raises KeyConflict (the version before it cannot be the current one: something else has its place).
+    Raises PreconditionFailed, Conflict (it is being written), KeyConflict (the version before it cannot be
+    the current one: something else has its place).
     """
     path = entry_path(key)
-    removal = _Removal(context, bucket, path, key, version, effects)
+    removal = _Removal(context, bucket, path, key, version, effects, conditions)
     with context.locks.share_tree(context.store.attr(bucket).ino, key):
         parent = context.find_parent(bucket, path)
         if parent is None:
@@ -241,8 +249,10 @@ def _under_lock(removal: _Removal, parent: Parent) -> Deleted:
     with context.histories.opened(removal.bucket, removal.path) as history:
         found = [] if history is None else counting(context.histories.entries(history), current)
         if current == removal.version:
-            return _remove_current(removal, parent, history, found)
+            with _current_is_meant(removal, parent):
+                return _remove_current(removal, parent, history, found)
         if current is None and history is not None and _uncovers(removal, found):
+            _require_meant(removal, history, found[0])
             changes = _promote(removal, parent, history, found[1], over=False)
             reach(CrashPoint.VERSION_PROMOTED)
             done = _remove_kept(removal, history, found)
@@ -250,11 +260,46 @@ def _under_lock(removal: _Removal, parent: Parent) -> Deleted:
         return _remove_kept(removal, history, found)
 
 
+@contextmanager
+def _current_is_meant(removal: _Removal, parent: Parent) -> Iterator[None]:
+    """The conditions hold of the current version while the block deletes it. Raises PreconditionFailed,
+    Conflict.
+    """
+    context, conditions, name = removal.context, removal.conditions, removal.path.name
+    if not conditions.any:
+        yield
+    elif removal.path.is_directory:
+        directory = context.store.open_dir(parent.fd, name)
+        try:
+            check_conditions(conditions, reading.directory_object(context.store, directory, removal.key))
+        finally:
+            context.store.close(directory)
+        yield
+    else:
+        with examined(context, parent, name, removal.key) as (_, present, fd):
+            check_conditions(conditions, present)
+            with unwritten(context, fd, present, pinned=conditions.pins):
+                yield
+
+
+def _require_meant(removal: _Removal, history: Fd, kept: Kept) -> None:
+    """Raises PreconditionFailed where the conditions do not hold of a noncurrent version. A delete marker has
+    nothing of what conditions ask for.
+    """
+    if not removal.conditions.any:
+        return
+    if kept.marker:
+        raise PreconditionFailed("If-Match")
+    with _open_in(removal.context, history, kept, removal.key) as found:
+        check_conditions(removal.conditions, found.info)
+
+
 def _remove_kept(removal: _Removal, history: Fd | None, found: list[Kept]) -> Deleted:
     context = removal.context
     kept = next((each for each in found if each.version == removal.version), None)
     if history is None or kept is None:
         return Deleted(False, (), shown(removal.version))
+    _require_meant(removal, history, kept)
     with suppress(NotFound), context.quotas.removing(context.quotas.of(removal.bucket), history, kept.name):
         context.histories.store.unlink(history, kept.name)
     removal.effects.add(history)
