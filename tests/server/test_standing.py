@@ -58,7 +58,6 @@ def test_what_is_so_can_be_confirmed(client, bucket):
 
 @pytest.mark.parametrize(("call", "arguments"), [
     ("put_bucket_request_payment", {"RequestPaymentConfiguration": {"Payer": "Requester"}}),
-    ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}}),
     ("put_bucket_logging", {"BucketLoggingStatus": {
         "LoggingEnabled": {"TargetBucket": "bucket", "TargetPrefix": ""}}}),
     ("put_bucket_ownership_controls", {

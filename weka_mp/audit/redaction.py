@@ -42,8 +42,8 @@ _REQUEST_HEADERS: Final = (
 _RESPONSE_HEADERS: Final = (
     "Accept-Ranges", "Allow", "Connection", "Content-Range", "ETag", "Last-Modified", "Retry-After", "Server",
     "Transfer-Encoding", "Vary", "x-amz-abort-date", "x-amz-abort-rule-id", "x-amz-bucket-region",
-    "x-amz-delete-marker", "x-amz-expiration", "x-amz-id-2", "x-amz-mp-parts-count", "x-amz-request-id",
-    "x-amz-tagging-count", "x-amz-version-id", "x-amzn-RequestId",
+    "x-amz-copy-source-version-id", "x-amz-delete-marker", "x-amz-expiration", "x-amz-id-2",
+    "x-amz-mp-parts-count", "x-amz-request-id", "x-amz-tagging-count", "x-amz-version-id", "x-amzn-RequestId",
 )  # fmt: skip
 _SHOWN: Final = {name.lower(): name for name in (*_REQUEST_HEADERS, *_RESPONSE_HEADERS)}
 _SOURCES: Final = {

@@ -45,6 +45,7 @@ __all__ = [
 
 _NAMES: Final = (NONE, *BUCKET_POLICIES)
 _WORDS: Final[Mapping[bool | None, str]] = {True: "on", False: "off", None: "default"}
+_VERSIONING: Final[Mapping[str | None, str]] = {"Enabled": "on", "Suspended": "suspended", None: "off"}
 _New = tuple[Grants, tuple[tuple[str, str], ...]]
 
 
@@ -60,12 +61,13 @@ def list_buckets(desk: Desk, caller: Caller, fields: Fields) -> Any:
 
 
 def _row(desk: Desk, bucket: BucketInfo) -> dict[str, object]:
-    quota = None
+    quota, versioning = None, _VERSIONING[None]
     with suppress(BucketMissing):  # removed meanwhile
         quota = desk.namespace.quotas.find(bucket.name)
+        versioning = _VERSIONING[desk.namespace.versioning(bucket.name)]
     return {
         "name": bucket.name, "hard": quota and quota.limit, "used": None if quota is None else quota.used,
-        "path": f"/{bucket.name}", "source": bucket.source, "versioning": "off", "object-lock": "off",
+        "path": f"/{bucket.name}", "source": bucket.source, "versioning": versioning, "object-lock": "off",
     }  # fmt: skip
 
 

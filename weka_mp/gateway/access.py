@@ -15,7 +15,7 @@ from weka_mp.errors import BucketMissing
 from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import QuestionContext, Sender
-from weka_mp.gateway.requirements import REQUIRED, resource_of
+from weka_mp.gateway.requirements import BY_ENTRY, REQUIRED, resource_of
 from weka_mp.policy.coverage import allows_below, denies_below, may_allow
 from weka_mp.policy.decision import Decision, Reference, decide
 from weka_mp.policy.documents import Policy
@@ -214,10 +214,10 @@ class Access:
 
     def require(
         self, actions: Iterable[str], bucket: BucketName | None, key: ObjectKey | None = None,
-        *, below: bool = False,
+        *, below: bool = False, version: str | None = None,
     ) -> None:
-        """below: for everything that begins with the key. Raises S3Error AccessDenied, NamespaceError (also
-        that the bucket was unlinked).
+        """below: for everything that begins with the key. version: if not in the query.
+        Raises S3Error AccessDenied, NamespaceError (also that the bucket was unlinked).
         """
         grants = self.grants(bucket)
         if self._unlimited and grants is NO_GRANTS:
@@ -231,7 +231,7 @@ class Access:
             if below:
                 self._require_below(action, bucket, key, grants)
                 continue
-            decision = self._decided(action, bucket, key, grants)
+            decision = self._decided(action, bucket, key, grants, version=version)
             if not decision.allowed:
                 statement = shown_statement(decision.statement, decision.silent)
                 raise self.refused(action, bucket, key, decision.why.value, statement)
@@ -248,13 +248,14 @@ class Access:
         rooted = principal.is_root and principal.account is not None
         if not rooted or principal.bounds:
             policy = self.grants(bucket).policy
+            needed: list[tuple[Policy, ...]] = [(bound,) for bound in principal.bounds]
+            if not rooted:
+                needed.append(principal.policies if policy is None else (*principal.policies, policy))
             for action in actions:
-                below = key is None and action == "s3:DeleteObject"
-                resource = resource_of(action, bucket, b"" if below else key)
-                needed: list[tuple[Policy, ...]] = [(bound,) for bound in principal.bounds]
-                if not rooted:
-                    needed.append(principal.policies if policy is None else (*principal.policies, policy))
-                if not all(may_allow(policies, action, resource, below=below) for policies in needed):
+                either = BY_ENTRY.get(action, ()) if key is None else ()
+                below = bool(either)
+                asked = either or (action,)
+                if not any(_conceivable(needed, one, bucket, key, below=below) for one in asked):
                     raise self.refused(action, bucket, key, "no policy allows it")
         self._linked(bucket)
 
@@ -310,13 +311,13 @@ class Access:
 
     def _decided(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants,
-        sought: ObjectKey | None = None,
+        sought: ObjectKey | None = None, version: str | None = None,
     ) -> Decision:
         principal = self.principal
         # A bucket that is to be made is the maker's, whoever has one of that name.
         owner = self.owner_of(None if action == _CREATE else bucket).id
         return decide(
-            self._question(action, bucket, key, owner, grants, sought),
+            self._question(action, bucket, key, owner, grants, sought, version),
             identity=principal.policies, resource=grants.heard_by(principal.asks, owner),
             bounds=principal.bounds, owner_account=owner,
         )
@@ -339,16 +340,25 @@ class Access:
 
     def _question(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str, grants: Grants,
-        sought: ObjectKey | None = None,
+        sought: ObjectKey | None = None, version: str | None = None,
     ) -> Question:
         site = self.site
         context = QuestionContext(
             self.sender, self.principal, site.namespace if site else None, site.region if site else "",
             self.operation, owner, bucket, key, self._location, sought, self._tags,
-            action,
+            action, version,
         )
         asker = grants.asker(self.principal.asks, self.principal.user_id)
         return Question(asker, action, resource_of(action, bucket, key), context)
+
+
+def _conceivable(
+    needed: Iterable[tuple[Policy, ...]], action: str, bucket: BucketName | None, key: ObjectKey | None, *,
+    below: bool,
+) -> bool:
+    """Whether each of these lets it be, of some key of the bucket where `below`."""
+    resource = resource_of(action, bucket, b"" if below else key)
+    return all(may_allow(policies, action, resource, below=below) for policies in needed)
 
 
 def shown_statement(statement: Reference | None, silent: str | None) -> str | None:

@@ -37,6 +37,8 @@ _ACCOUNT_DIGITS: Final = 12  # of the short form of an account's id
 _LIST: Final = "s3:ListBucket"
 _READS: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes"})
 """Of which S3 says that a missing key is 404 to who may list, and 403 to others («Permissions»)."""
+_TEACHING: Final = {"NoSuchKey": (_LIST,), "NoSuchVersion": ("s3:ListBucketVersions", _LIST)}
+"""Error → the rights of which one lets somebody know all the same."""
 _PUBLIC_ACLS: Final = ("public-read", "public-read-write", "authenticated-read")
 _PUBLIC_GROUPS: Final = ("/groups/global/AllUsers", "/groups/global/AuthenticatedUsers")
 _GRANT: Final = "x-amz-grant-"
@@ -99,7 +101,7 @@ def _refuse_public_acls(headers: Headers) -> None:
         raise S3Error("AccessDenied", "Access Denied: the bucket blocks public ACLs (BlockPublicAcls).")
 
 
-def authorize_parsed(access: Access, operation: op.Operation, headers: Headers) -> None:
+def authorize_parsed(access: Access, operation: op.Operation) -> None:
     """Return when the principal may do all of what the whole request says, as far as it is not asked for
     entry by entry. Raises S3Error AccessDenied.
     """
@@ -117,24 +119,26 @@ def authorize_parsed(access: Access, operation: op.Operation, headers: Headers) 
         access.require(actions, operation.bucket, operation.key)
     elif isinstance(operation, op.RenameObject):
         below = whole_subtree(operation)
-        needed = source_actions(operation, "")
+        needed = source_actions(operation)
         access.require(needed, operation.bucket, operation.source_key, below=below)
         if below:
             access.require((operation.permission,), operation.bucket, operation.key, below=True)
     elif isinstance(operation, op.CopyObject | op.UploadPartCopy):
-        needed = source_actions(operation, headers.get("x-amz-copy-source") or "")
-        access.require(needed, operation.source_bucket, operation.source_key)
+        needed, version = source_actions(operation), operation.source_version
+        access.require(needed, operation.source_bucket, operation.source_key, version=version)
 
 
 def hide_missing(
     access: Access, error: S3Error, bucket: BucketName | None, key: ObjectKey | None
 ) -> S3Error:
-    """Who may not list a bucket is not told which keys it lacks (S3 API, GetObject, "Permissions"). Where
-    conditions ask for ``s3:prefix``, that is the key, as in S3.
+    """Who may not list a bucket is not told which keys it lacks (S3 API, GetObject, "Permissions"), nor, who
+    may not list its versions either, which versions. Where conditions ask for ``s3:prefix``, that is the key,
+    as in S3.
 
     bucket: where the key was looked for.
     """
-    if error.code != "NoSuchKey" or access.allows(_LIST, bucket, sought=key):
+    teaching = _TEACHING.get(error.code, ())
+    if not teaching or any(access.allows(action, bucket, sought=key) for action in teaching):
         return error
     return access.refused(_LIST, bucket, None, "there is no such key, which only those learn who may list")
 

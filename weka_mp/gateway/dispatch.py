@@ -14,6 +14,7 @@ from weka_mp.gateway import (
     bucket_lifecycle,
     bucket_policy,
     bucket_tagging,
+    bucket_versioning,
     bucket_website,
     buckets,
     listing,
@@ -84,7 +85,9 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     bucket_operations.GetBucketWebsite: bucket_website.get_bucket_website,
     bucket_operations.PutBucketWebsite: bucket_website.put_bucket_website,
     bucket_operations.DeleteBucketWebsite: bucket_website.delete_bucket_website,
-    bucket_operations.ListObjectVersions: listing.list_object_versions,
+    bucket_operations.GetBucketVersioning: bucket_versioning.get_bucket_versioning,
+    bucket_operations.PutBucketVersioning: bucket_versioning.put_bucket_versioning,
+    bucket_operations.ListObjectVersions: bucket_versioning.list_object_versions,
 }
 
 INLINE: Final = frozenset({op.HeadObject, op.HeadBucket, op.GetBucketLocation})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from weka_mp import errors
+from weka_mp.gateway.object_versions import marker_met
 from weka_mp.s3.errors import S3Error
 
 __all__ = ["S3_ERRORS", "Spelling", "to_s3_error"]
@@ -50,6 +51,7 @@ S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
     errors.Busy: _SLOW,
     errors.Conflict: Spelling("ConditionalRequestConflict"),
     errors.CrossDevice: _DEFECT,  # the namespace stages on the bucket's side; a leak of this is ours
+    errors.DeleteMarkerMet: _MISSING,  # or 405, as `marker_met` has it
     errors.Exists: _CONFLICTING,
     errors.FileTooLarge: Spelling("EntityTooLarge"),
     errors.Interrupted: _RETRY,
@@ -81,6 +83,7 @@ S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
     errors.TokenReused: Spelling("IdempotencyParameterMismatch"),
     errors.TooManyLinks: _DEFECT,
     errors.UploadMissing: Spelling("NoSuchUpload"),
+    errors.VersionMissing: Spelling("NoSuchVersion"),
     errors.WouldBlock: _SLOW,
 }
 
@@ -90,6 +93,8 @@ def to_s3_error(error: errors.NamespaceError, bucket: str | None, key: bytes | N
 
     bucket, key: what the request was about, for the elements S3 names it in.
     """
+    if isinstance(error, errors.DeleteMarkerMet):
+        return marker_met(error, key), False
     spelling = _spelling(type(error))
     message = str(error) if spelling.speaks else spelling.message
     details: dict[str, str] = {}
@@ -99,7 +104,7 @@ def to_s3_error(error: errors.NamespaceError, bucket: str | None, key: bytes | N
         # Of two buckets, a copy's, the one that is not there.
         missing = error.subject if isinstance(error, errors.BucketMissing) else None
         details["BucketName"] = missing if missing and isinstance(missing, str) else bucket
-    elif spelling.code == "NoSuchKey" and key is not None:
+    elif spelling.code in ("NoSuchKey", "NoSuchVersion") and key is not None:
         details["Key"] = key.decode("utf-8", "replace")
     elif error.subject and isinstance(error.subject, str) and (element := _SUBJECTS.get(spelling.code)):
         details[element] = error.subject

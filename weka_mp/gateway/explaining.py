@@ -176,9 +176,9 @@ class _Imagined(Access):
 
     def _question(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str, grants: Grants,
-        sought: ObjectKey | None = None,
+        sought: ObjectKey | None = None, version: str | None = None,
     ) -> Question:
-        plain = super()._question(action, bucket, key, owner, grants, sought)
+        plain = super()._question(action, bucket, key, owner, grants, sought, version)
         return Question(plain.principal, plain.action, plain.resource, _Given(self._given, plain.context))
 
 

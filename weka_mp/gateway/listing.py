@@ -10,10 +10,9 @@ from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
 from weka_mp.namespace.values import ObjectSummary
 from weka_mp.s3 import operations as op
-from weka_mp.s3 import xml_versions, xml_write
-from weka_mp.s3.bucket_operations import ListObjectVersions
+from weka_mp.s3 import xml_write
 
-__all__ = ["list_object_versions", "list_objects", "list_objects_v2"]
+__all__ = ["list_objects", "list_objects_v2", "object_row"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -48,19 +47,8 @@ def list_objects_v2(context: Context, operation: op.ListObjectsV2) -> Reply:
     )))
 
 
-def list_object_versions(context: Context, operation: ListObjectVersions) -> Reply:
-    """Of a bucket without versions: each object is the version ``null`` and the latest (S3 user guide)."""
-    page = _page(context, operation, operation.key_marker, with_owner=True)
-    return xml_reply(xml_versions.list_versions_result(xml_versions.VersionsPage(
-        operation.bucket, operation.prefix, operation.delimiter, operation.key_marker,
-        operation.version_id_marker, operation.max_keys, operation.encoding_type, page.resume,
-        page.rows, page.prefixes,
-    )))
-
-
 def _page(
-    context: Context, operation: op.ListObjects | op.ListObjectsV2 | ListObjectVersions, after: bytes, *,
-    with_owner: bool,
+    context: Context, operation: op.ListObjects | op.ListObjectsV2, after: bytes, *, with_owner: bool,
 ) -> _Page:
     if operation.max_keys == 0:
         context.namespace.head_bucket(operation.bucket)
@@ -73,13 +61,14 @@ def _page(
     page = _Page([], [], found.next_after)
     for item in found.items:
         if isinstance(item, ObjectSummary):
-            page.rows.append(_row(item, shown))
+            page.rows.append(object_row(item, shown))
         else:
             page.prefixes.append(item.prefix)
     return page
 
 
-def _row(item: ObjectSummary, shown: xml_write.Owner | None) -> xml_write.ObjectRow:
+def object_row(item: ObjectSummary, shown: xml_write.Owner | None) -> xml_write.ObjectRow:
+    """An object as documents list it."""
     return xml_write.ObjectRow(
         item.key, item.mtime_ns // _SECOND, item.etag, item.size, owner=shown,
         checksum_algorithms=tuple(item.checksums), checksum_type=item.checksum_type or "",

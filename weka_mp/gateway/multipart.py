@@ -9,6 +9,7 @@ from weka_mp.errors import NamespaceError
 from weka_mp.gateway.bucket_lifecycle import abort_fields, expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
+from weka_mp.gateway.object_versions import written_fields
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions, stored_checksums
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
 from weka_mp.namespace import (
@@ -128,7 +129,7 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
     if done.repeated:
         _check_repeated(operation, done)
     location = f"/{operation.bucket}/{quote(operation.key, safe='/')}"
-    fields = _expiration(context, operation)
+    fields = (*written_fields(done.version), *_expiration(context, operation))
     document = xml_uploads.complete_multipart_upload_result(xml_uploads.CompletedUpload(
         location, operation.bucket, operation.key, done.etag, tuple(done.checksums.items()),
         done.checksum_type or "",

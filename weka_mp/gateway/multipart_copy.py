@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.copy_digest import CopyDigest
-from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.multipart import part_checksums
 from weka_mp.gateway.object_fields import last_modified
+from weka_mp.gateway.object_versions import source_fields
+from weka_mp.gateway.objects_copy import source_fault
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace import PartCopyRequest
 from weka_mp.s3 import operations as op
@@ -33,11 +34,10 @@ def upload_part_copy(context: Context, operation: op.UploadPartCopy) -> Reply:
     What is wrong before the source was opened is the source's fault and names the source.
     """
     wanted = part_checksums(context, operation)  # UploadMissing comes before all that concerns the source
-    source_opened = False
+    sources: list[ObjectInfo] = []  # one more each time that it changed meanwhile
 
     def select(info: ObjectInfo) -> tuple[int, int]:
-        nonlocal source_opened
-        source_opened = True
+        sources.append(info)
         check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
         return _selected(operation.source_range, info.size)
 
@@ -45,16 +45,17 @@ def upload_part_copy(context: Context, operation: op.UploadPartCopy) -> Reply:
     request = PartCopyRequest(
         operation.source_bucket, operation.source_key, operation.bucket, operation.key, operation.upload_id,
         operation.part_number, select, None if algorithm is None else lambda: CopyDigest(algorithm),
-        context.begun,
+        context.begun, operation.source_version,
     )
     try:
         part = context.namespace.copy_part(request)
     except NamespaceError as error:
-        spelt, is_defect = to_s3_error(error, operation.source_bucket, operation.source_key)
-        if source_opened or is_defect:
+        fault = source_fault(error, operation)
+        if sources or fault is None:
             raise
-        raise spelt from error
-    return xml_reply(xml_uploads.copy_part_result(_result(part)))
+        raise fault from error
+    fields = source_fields(context, operation.source_bucket, sources[-1].version)
+    return xml_reply(xml_uploads.copy_part_result(_result(part)), fields=fields)
 
 
 def _result(part: StoredPart) -> CopyResult:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import last_modified
+from weka_mp.gateway.object_versions import version_fields
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_attributes
@@ -21,7 +22,7 @@ _STORAGE_CLASS: Final = "STANDARD"  # there is no other
 
 def get_object_attributes(context: Context, operation: op.GetObjectAttributes) -> Reply:
     """200 with the attributes that were asked for. Raises BucketMissing, NotFound."""
-    info = context.namespace.head_object(operation.bucket, operation.key)
+    info = context.namespace.head_object(operation.bucket, operation.key, operation.version)
     wanted = operation.attributes
     document = xml_attributes.get_object_attributes_response(xml_attributes.Attributes(
         etag=info.etag if "ETag" in wanted else None,
@@ -31,7 +32,8 @@ def get_object_attributes(context: Context, operation: op.GetObjectAttributes) -
         storage_class=_STORAGE_CLASS if "StorageClass" in wanted else None,
         size=info.size if "ObjectSize" in wanted else None,
     ))
-    return xml_reply(document, fields=(("Last-Modified", format_http_date(last_modified(info))),))
+    fields = version_fields(context, operation.bucket, info.version)
+    return xml_reply(document, fields=(("Last-Modified", format_http_date(last_modified(info))), *fields))
 
 
 def _checksums(info: ObjectInfo) -> xml_attributes.Checksums:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from weka_mp.errors import NamespaceError
+from weka_mp.errors import DeleteMarkerMet, NamespaceError
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.copy_digest import CopyDigest
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.object_fields import last_modified
+from weka_mp.gateway.object_versions import source_fields, version_fields
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.requirements import source_tag_actions
@@ -19,11 +20,14 @@ from weka_mp.namespace.values import NewMetadata
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.conditions import check_source
+from weka_mp.s3.errors import S3Error
 
 if TYPE_CHECKING:
     from weka_mp.namespace.values import ObjectInfo, Published
 
-__all__ = ["copy_object"]
+__all__ = ["copy_object", "source_fault"]
+
+_MARKER: Final = "The source of a copy request may not specifically refer to a delete marker by version id."
 
 
 def copy_object(context: Context, operation: op.CopyObject) -> Reply:
@@ -31,11 +35,10 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
 
     What is wrong before the source was opened is the source's fault and names the source.
     """
-    source_opened = False
+    sources: list[ObjectInfo] = []  # one more each time that it changed meanwhile
 
     def check(info: ObjectInfo) -> None:
-        nonlocal source_opened
-        source_opened = True
+        sources.append(info)
         check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
         if info.tags and not operation.replace_tags:
             _authorize_tags(context, operation, info)
@@ -43,16 +46,31 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
     try:
         done = _copy(context, operation, check)
     except NamespaceError as error:
-        spelt, is_defect = to_s3_error(error, operation.source_bucket, operation.source_key)
-        if source_opened or is_defect:
+        fault = source_fault(error, operation)
+        if sources or fault is None:
             raise
-        raise spelt from error
+        raise fault from error
     info = done.info
     result = xml_write.CopyResult(
         info.etag, last_modified(info), tuple(info.checksums.items()), info.checksum_type or ""
     )
-    fields = expiration_fields(context, operation.bucket, info)
+    fields = (
+        *version_fields(context, operation.bucket, info.version),
+        *source_fields(context, operation.source_bucket, sources[-1].version),
+        *expiration_fields(context, operation.bucket, info),
+    )
     return xml_reply(xml_write.copy_object_result(result), fields=fields, changes=done.changes)
+
+
+def source_fault(error: NamespaceError, operation: op.CopyObject | op.UploadPartCopy) -> S3Error | None:
+    """What is wrong with a source that could not be opened, naming it; None: a defect, no fault of it."""
+    if isinstance(error, DeleteMarkerMet) and error.named:
+        return S3Error("InvalidRequest", _MARKER)
+    spelt, is_defect = to_s3_error(error, operation.source_bucket, operation.source_key)
+    if is_defect:
+        return None
+    spelt.headers.clear()  # those of a delete marker would speak of what is to be made
+    return spelt
 
 
 def _authorize_tags(context: Context, operation: op.CopyObject, info: ObjectInfo) -> None:
@@ -60,8 +78,10 @@ def _authorize_tags(context: Context, operation: op.CopyObject, info: ObjectInfo
     guide, "Copying objects"). Raises S3Error AccessDenied.
     """
     access = context.access
-    sent = "" if access.sender is None else access.sender.request.headers.get("x-amz-copy-source") or ""
-    access.require(source_tag_actions(sent), operation.source_bucket, operation.source_key)
+    access.require(
+        source_tag_actions(operation), operation.source_bucket, operation.source_key,
+        version=operation.source_version,
+    )
     access.with_tags(info.tags.items())
     access.require((op.PutObjectTagging.permission,), operation.bucket, operation.key)
 
@@ -77,6 +97,7 @@ def _copy(
         owner=principal.owner, uid=principal.uid, gid=principal.gid,
         digest=CopyDigest.wanted(operation.checksum_algorithm),
         tags=dict(operation.metadata.tags) if operation.replace_tags else None,
+        source_version=operation.source_version,
     ))
 
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.authorize import hide_missing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.error_map import to_s3_error
+from weka_mp.gateway.object_versions import NULL_VERSION, marker_fields
 from weka_mp.gateway.objects_put import wanted_tag
-from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.gateway.reply import Fields, Reply, xml_reply
+from weka_mp.gateway.requirements import of_version
 from weka_mp.namespace.values import Deleted, Deletion, WriteConditions
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.parameters import well_formed_version
 
 __all__ = ["delete_object", "delete_objects"]
-
-_NULL_VERSION: Final = "null"  # the one that an object has in a bucket without versions
 
 
 def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
     """204, whether there was such an object or not. Raises S3Error and NamespaceError."""
     conditions = _conditions(operation.if_match, operation.if_match_size, operation.if_match_last_modified)
-    done = context.namespace.delete_object(operation.bucket, operation.key, conditions)
-    return Reply(204, changes=done.changes)
+    done = context.namespace.delete_object(
+        operation.bucket, operation.key, conditions, version=operation.version, owner=context.principal.owner
+    )
+    fields: Fields = ()
+    if done.marker or operation.version is not None:
+        fields = marker_fields(context, operation.bucket, done.version, marker=done.marker)
+    return Reply(204, fields, changes=done.changes)
 
 
 def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
@@ -35,11 +40,13 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     access = context.access
     for at, entry in enumerate(operation.entries):
         try:
-            access.require(_needed(entry), operation.bucket, entry.key)
+            access.require(_needed(entry), operation.bucket, entry.key, version=entry.version)
             entries.append(_examined(entry))
         except S3Error as error:  # what may not be deleted or cannot be read is its entry's fault alone
             refused[at] = error
-    done, changes = context.namespace.delete_objects(operation.bucket, entries)
+    done, changes = context.namespace.delete_objects(
+        operation.bucket, entries, owner=context.principal.owner
+    )
     outcomes: list[Deleted | NamespaceError | S3Error] = list(done)
     for at, refusal in refused.items():
         outcomes.insert(at, refusal)
@@ -48,15 +55,15 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
 
 def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:
     """Whoever learns whether a condition holds learns something of the object."""
-    delete = op.DeleteObjects.permission if entry.version is None else "s3:DeleteObjectVersion"
+    delete = of_version(op.DeleteObjects.permission, entry.version)
     plain = entry.etag is None and entry.size is None and entry.last_modified is None
     return (delete,) if plain else (delete, "s3:GetObject")
 
 
 def _examined(entry: op.DeleteEntry) -> Deletion:
-    if entry.version not in (None, _NULL_VERSION):
+    if entry.version is not None and not well_formed_version(entry.version):
         raise S3Error("NoSuchVersion")
-    return Deletion(entry.key, _conditions(entry.etag, entry.size, entry.last_modified))
+    return Deletion(entry.key, _conditions(entry.etag, entry.size, entry.last_modified), entry.version)
 
 
 def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteConditions | None:
@@ -77,5 +84,6 @@ def _document(
             outcome = hide_missing(context.access, outcome, operation.bucket, entry.key)
             failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message, entry.version))
         elif not operation.quiet:
-            deleted.append(xml_write.DeletedRow(entry.key, entry.version))
+            marker = (outcome.version or NULL_VERSION) if outcome.marker else None
+            deleted.append(xml_write.DeletedRow(entry.key, entry.version, marker))
     return xml_write.delete_result(deleted, failed)

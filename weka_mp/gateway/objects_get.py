@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, last_modified, object_fields, validator_fields
+from weka_mp.gateway.object_versions import version_fields
 from weka_mp.gateway.objects_tagging import tag_count
 from weka_mp.gateway.reply import Fields, ObjectReply, Reply
 from weka_mp.s3.checksums import ChecksumType
@@ -43,7 +44,7 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
 
     Raises S3Error (PreconditionFailed, InvalidRange, InvalidPartNumber, ...) and NamespaceError.
     """
-    opened = context.namespace.open_object(operation.bucket, operation.key)
+    opened = context.namespace.open_object(operation.bucket, operation.key, operation.version)
     try:
         answer = _decide(context, operation, opened)
         if answer.status == _NOT_MODIFIED:
@@ -57,7 +58,7 @@ def get_object(context: Context, operation: GetObject) -> Reply | ObjectReply:
 
 def head_object(context: Context, operation: HeadObject) -> Reply:
     """The same decision without a body. Raises as `get_object` does."""
-    with context.namespace.open_object(operation.bucket, operation.key) as opened:
+    with context.namespace.open_object(operation.bucket, operation.key, operation.version) as opened:
         answer = _decide(context, operation, opened)
     if answer.status == _NOT_MODIFIED:
         return Reply(_NOT_MODIFIED, answer.fields)
@@ -71,8 +72,10 @@ def _decide(context: Context, operation: ReadObject, opened: OpenObject) -> _Ans
         if decision is ReadDecision.NOT_MODIFIED:
             return _Answer(_NOT_MODIFIED, validator_fields(info), 0, 0)
     fields = object_fields(info, operation.response_overrides)
+    fields += version_fields(context, operation.bucket, info.version)
     fields += tag_count(context, operation, info)
-    fields += expiration_fields(context, operation.bucket, info, opened.appeared_ns)
+    if operation.version is None:  # the rules that this header tells of are those of current versions
+        fields += expiration_fields(context, operation.bucket, info, opened.appeared_ns)
     if operation.part_number is not None:
         return _part(operation, info, fields)
     selected = _range(operation, info)

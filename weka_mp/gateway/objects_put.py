@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, quoted
+from weka_mp.gateway.object_versions import written_fields
 from weka_mp.gateway.reply import Fields, Reply
 from weka_mp.namespace.records.attribute import ContentHeaders
 from weka_mp.namespace.values import NewObject, WriteConditions
@@ -90,12 +91,12 @@ class ObjectUpload:
     def finish(self, digest: PayloadDigest) -> Reply:
         """Make what was written the object. Raises S3Error and NamespaceError."""
         done = self.publish(digest)
-        fields = (*upload_fields(done.info), *self.expiration(done.info))
-        return Reply(200, fields, changes=done.changes)
+        return Reply(200, (*upload_fields(done.info), *self.fields(done.info)), changes=done.changes)
 
-    def expiration(self, info: ObjectInfo) -> Fields:
-        """What the bucket's rules will do to it."""
-        return expiration_fields(self._context, self._operation.bucket, info)
+    def fields(self, info: ObjectInfo) -> Fields:
+        """Which version it is, and what the bucket's rules will do to it."""
+        bucket = self._operation.bucket
+        return (*written_fields(info.version), *expiration_fields(self._context, bucket, info))
 
     def publish(self, digest: PayloadDigest) -> Published:
         """The same for whoever words the reply otherwise (POST forms)."""

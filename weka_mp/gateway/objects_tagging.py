@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from weka_mp.errors import DeleteMarkerMet
+from weka_mp.gateway.object_versions import NULL_VERSION, version_fields
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
+from weka_mp.gateway.requirements import of_version
 from weka_mp.s3 import operations as op
 from weka_mp.s3.xml_tagging import tagging
 
@@ -19,23 +23,40 @@ _SEEING: Final = op.GetObjectTagging.permission
 
 def get_object_tagging(context: Context, operation: op.GetObjectTagging) -> Reply:
     """All tags by their keys; an empty set for an object without. Raises NamespaceError."""
-    info = context.namespace.head_object(operation.bucket, operation.key)
-    return xml_reply(tagging(sorted(info.tags.items())))
+    try:
+        info = context.namespace.head_object(operation.bucket, operation.key, operation.version)
+    except DeleteMarkerMet as met:  # of S3's operations this one alone calls the latest, too, a marker
+        raise DeleteMarkerMet(met.version, met.mtime_ns, named=True, subject=met.subject) from met
+    fields = version_fields(context, operation.bucket, info.version)
+    return xml_reply(tagging(sorted(info.tags.items())), fields=fields)
 
 
 def put_object_tagging(context: Context, operation: op.PutObjectTagging) -> Reply:
     """200. Raises NamespaceError."""
-    changes = context.namespace.tag_object(operation.bucket, operation.key, dict(operation.tags))
-    return Reply(200, changes=changes)
+    return _tag(context, operation, 200, dict(operation.tags))
 
 
 def delete_object_tagging(context: Context, operation: op.DeleteObjectTagging) -> Reply:
     """204, whether there were any or not. Raises NamespaceError."""
-    return Reply(204, changes=context.namespace.tag_object(operation.bucket, operation.key, {}))
+    return _tag(context, operation, 204, {})
+
+
+def _tag(
+    context: Context, operation: op.PutObjectTagging | op.DeleteObjectTagging, status: int,
+    tags: Mapping[str, str],
+) -> Reply:
+    namespace, version = context.namespace, operation.version
+    if version is None and namespace.versioning(operation.bucket) is not None:
+        # So that the version that the answer names is the one that has the tags, whoever writes meanwhile.
+        version = namespace.head_object(operation.bucket, operation.key).version or NULL_VERSION
+    changes = namespace.tag_object(operation.bucket, operation.key, tags, version)
+    return Reply(status, version_fields(context, operation.bucket, version), changes=changes)
 
 
 def tag_count(context: Context, operation: op.ReadObject, info: ObjectInfo) -> Fields:
     """x-amz-tagging-count, where there are tags and the sender may see them (S3 API, GetObject)."""
-    if not info.tags or not context.access.allows(_SEEING, operation.bucket, operation.key):
+    if not info.tags or not context.access.allows(
+        of_version(_SEEING, operation.version), operation.bucket, operation.key
+    ):
         return ()
     return (("x-amz-tagging-count", str(len(info.tags))),)

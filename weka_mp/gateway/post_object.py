@@ -154,7 +154,7 @@ class FormUpload:
         self._form.check_length(self.received, is_complete=True)
         self._decide_again(self._form)
         done = self._upload.publish(self._verifier.finish({}))
-        fields = (*upload_fields(done.info), *self._upload.expiration(done.info))
+        fields = (*upload_fields(done.info), *self._upload.fields(done.info))
         return self._reply(self._form, done.info.etag, fields, done.changes)
 
     def _reply(

@@ -15,6 +15,7 @@ from weka_mp.gateway.principals import Principal
 from weka_mp.policy.condition_keys import CONDITION_KEYS
 from weka_mp.s3.credentials import Authentication, AuthKind
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.parameters import well_formed_version
 from weka_mp.s3.parse_objects import copy_source
 from weka_mp.s3.request import S3Request
 from weka_mp.s3.signing_time import extended_iso
@@ -77,7 +78,8 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
 
     namespace, bucket, key: whose tags ExistingObjectTag asks for. location: of CreateBucket, once it is read.
     sought: the one key that ListBucket is asked for, by a request that lists nothing itself.
-    tags: that the object is to get, where not a header says so. action: that is asked for.
+    tags: that the object is to get, where not a header says so. action: that is asked for. version: of the
+    object, where not the query names one.
     """
 
     sender: Sender | None
@@ -92,6 +94,7 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     sought: ObjectKey | None = None
     tags: Mapping[str, str] | None = None
     action: str = ""
+    version: str | None = None
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         value = self._value(name)
@@ -124,12 +127,20 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     def _existing_tags(self) -> Mapping[str, str]:
         if self.namespace is None or self.bucket is None or self.key is None:
             return {}
-        if self.action not in _OF_TAGGED:
+        version = self.named_version
+        if self.action not in _OF_TAGGED or not (version is None or well_formed_version(version)):
             return {}
         try:
-            return self.namespace.head_object(self.bucket, self.key).tags
+            return self.namespace.head_object(self.bucket, self.key, version).tags
         except NamespaceError:
             return {}  # no such object: the operation itself will say so, to whom it may
+
+    @property
+    def named_version(self) -> str | None:
+        """As the client wrote it: of the key, of a copy's source, or of the entry of a DeleteObjects."""
+        if self.version is not None or self.sender is None:
+            return self.version
+        return self.sender.request.query_value("versionId")
 
     def _requested_tags(self, sender: Sender) -> Mapping[str, str]:
         """What the object is to be tagged with: by a header, a body, the source of a copy, or when its upload
@@ -191,7 +202,7 @@ def _copy_source(asked: QuestionContext, sender: Sender) -> str | None:
     if "x-amz-copy-source" not in headers:
         return None
     try:
-        bucket, key = copy_source(headers)
+        bucket, key, _ = copy_source(headers)
     except S3Error:  # no such operation is done
         return headers.get("x-amz-copy-source")
     return f"{bucket}/{_text(key)}"
@@ -273,7 +284,7 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "s3:signatureage": _signature_age,
     "s3:signatureversion": _signature_version,
     "s3:tlsversion": lambda asked, sender: sender.tls_version,
-    "s3:versionid": lambda asked, sender: sender.request.query_value("versionId"),
+    "s3:versionid": lambda asked, sender: asked.named_version,
     "s3:x-amz-content-sha256": _payload_digest,
     "s3:x-amz-copy-source": _copy_source,
 }

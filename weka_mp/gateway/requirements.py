@@ -16,8 +16,8 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3.request import S3Request
 
 __all__ = [
-    "DECIDED_BY_BODY", "REQUIRED", "actions_of", "resource_of", "source_actions", "source_tag_actions",
-    "whole_subtree",
+    "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "actions_of", "of_version", "resource_of", "source_actions",
+    "source_tag_actions", "whole_subtree",
 ]  # fmt: skip
 
 _S3: Final = "s3:"
@@ -46,7 +46,6 @@ _UNBUILT: Final = """
     PutObjectLockConfiguration           PutBucketObjectLockConfiguration
     DeleteBucketOwnershipControls        PutBucketOwnershipControls
     PutBucketReplication                 PutReplicationConfiguration
-    PutBucketVersioning                  PutBucketVersioning
     GetObjectAnnotation                  GetObjectAnnotation
     ListObjectAnnotations                ListObjectAnnotations
     PutObjectAnnotation                  PutObjectAnnotation
@@ -142,6 +141,10 @@ DECIDED_BY_BODY: Final = frozenset({"CreateBucket", "DeleteObjects", "PutObjectT
 """Operations whose body says what is asked for: before it, only those are refused whom no body could help."""
 
 
+BY_ENTRY: Final = {"s3:DeleteObject": ("s3:DeleteObject", "s3:DeleteObjectVersion")}
+"""What each entry of a body needs one of: whether it names a version is not known before."""
+
+
 def actions_of(name: str, request: S3Request) -> tuple[str, ...]:
     """What the head of a request needs; empty: root alone may do it."""
     actions = REQUIRED.get(name, ())
@@ -163,27 +166,32 @@ def _asks(header: str, value: str | None) -> bool:
     return bool(value) and not (header in _SWITCHES and value is not None and value.lower() == "false")
 
 
-def source_actions(operation: op.Operation, copy_source: str) -> tuple[str, ...]:
+def source_actions(operation: op.Operation) -> tuple[str, ...]:
     """What an operation needs on the object that it takes its bytes from; none where there is no such object.
 
-    copy_source: the header, as sent. What is renamed can be read under its new name.
+    What is renamed can be read under its new name.
     """
     match operation:
         case op.CopyObject() | op.UploadPartCopy():
-            return (_of_source(operation.source_permission, copy_source),)
+            return (_of_source(operation, operation.source_permission),)
         case op.RenameObject():
             return (operation.source_permission, "s3:GetObject")
         case _:
             return ()
 
 
-def source_tag_actions(copy_source: str) -> tuple[str, ...]:
-    """What a copy that takes its source's tags along needs there besides. copy_source: as above."""
-    return (_of_source(op.GetObjectTagging.permission, copy_source),)
+def source_tag_actions(operation: op.CopyObject) -> tuple[str, ...]:
+    """What a copy that takes its source's tags along needs there besides."""
+    return (_of_source(operation, op.GetObjectTagging.permission),)
 
 
-def _of_source(action: str, copy_source: str) -> str:
-    return _OF_VERSION[action] if "?versionId=" in copy_source else action
+def _of_source(operation: op.CopyObject | op.UploadPartCopy, action: str) -> str:
+    return of_version(action, operation.source_version)
+
+
+def of_version(action: str, version: str | None) -> str:
+    """What is asked for instead of the action where a version is named."""
+    return action if version is None else _OF_VERSION.get(action, action)
 
 
 def whole_subtree(operation: op.Operation) -> bool:

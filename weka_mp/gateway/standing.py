@@ -71,13 +71,13 @@ def put_bucket_acl(context: Context, operation: op.PutBucketAcl) -> Reply:
 
 def get_object_acl(context: Context, operation: op.GetObjectAcl) -> Reply:
     """Objects belong to the bucket's owner. Raises NamespaceError."""
-    context.namespace.head_object(operation.bucket, operation.key)
+    context.namespace.head_object(operation.bucket, operation.key, operation.version)
     return xml_reply(access_control_policy(owner(context, operation.bucket)))
 
 
 def put_object_acl(context: Context, operation: op.PutObjectAcl) -> Reply:
     """200 where the list says so. Raises S3Error AccessControlListNotSupported, NamespaceError."""
-    context.namespace.head_object(operation.bucket, operation.key)
+    context.namespace.head_object(operation.bucket, operation.key, operation.version)
     _require_owners(context, operation)
     return Reply(200)
 
@@ -95,7 +95,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.GetBucketNotificationConfiguration: _says("NotificationConfiguration"),
     op.GetBucketOwnershipControls: _says("OwnershipControls", _OWNER_OWNS),
     op.GetBucketRequestPayment: _says("RequestPaymentConfiguration", _OWNER_PAYS),
-    op.GetBucketVersioning: _says("VersioningConfiguration"),
     op.ListBucketAnalyticsConfigurations: _says("ListBucketAnalyticsConfigurationResult", _ALL_OF_NONE),
     op.ListBucketIntelligentTieringConfigurations: _says(
         "ListBucketIntelligentTieringConfigurationsOutput", _ALL_OF_NONE

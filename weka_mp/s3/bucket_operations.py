@@ -28,8 +28,8 @@ __all__ = [
     "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations", "ListObjectVersions",
     "OfBucket", "OfObject", "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors",
     "PutBucketLifecycleConfiguration", "PutBucketLogging", "PutBucketNotificationConfiguration",
-    "PutBucketOwnershipControls", "PutBucketRequestPayment", "PutBucketTagging", "PutBucketWebsite",
-    "PutObjectAcl",
+    "PutBucketOwnershipControls", "PutBucketRequestPayment", "PutBucketTagging", "PutBucketVersioning",
+    "PutBucketWebsite", "PutObjectAcl",
 ]
 
 
@@ -334,6 +334,7 @@ class GetObjectAcl(OfObject):
     """GET /bucket/key?acl."""
 
     permission: ClassVar[str] = "s3:GetObjectAcl"
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +343,15 @@ class PutObjectAcl(OfObject):
 
     permission: ClassVar[str] = "s3:PutObjectAcl"
     grants: tuple[AclGrant, ...] | None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutBucketVersioning(OfBucket):
+    """PUT /bucket?versioning. status: ``Enabled`` or ``Suspended``."""
+
+    permission: ClassVar[str] = "s3:PutBucketVersioning"
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,5 +383,5 @@ BucketOperation = (
     | ListBucketMetricsConfigurations | ListObjectVersions | PutBucketAccelerateConfiguration
     | PutBucketAcl | PutBucketCors | PutBucketLifecycleConfiguration | PutBucketLogging
     | PutBucketNotificationConfiguration | PutBucketOwnershipControls | PutBucketRequestPayment
-    | PutBucketTagging | PutBucketWebsite | PutObjectAcl
+    | PutBucketTagging | PutBucketVersioning | PutBucketWebsite | PutObjectAcl
 )

@@ -1,5 +1,5 @@
-"""The documents about what a bucket is, into values: CORSConfiguration, AccessControlPolicy, and those of
-which only what is so anyway is taken.
+"""The documents about what a bucket is, into values: CORSConfiguration, VersioningConfiguration,
+AccessControlPolicy, and those of which only what is so anyway is taken.
 
 Source: the request syntaxes of the S3 API reference.
 """
@@ -17,7 +17,7 @@ from weka_mp.s3.xml_read import children, document, number, text
 
 __all__ = [
     "LIMITS", "acl_grants", "cors_rules", "require_empty_logging", "require_no_acceleration",
-    "require_no_notification", "require_owner_enforced", "require_owner_pays",
+    "require_no_notification", "require_owner_enforced", "require_owner_pays", "versioning_status",
 ]
 
 _KIB: Final = 1024
@@ -31,6 +31,7 @@ LIMITS: Final = {
     "PutBucketOwnershipControls": 8 * _KIB,
     "PutBucketRequestPayment": 8 * _KIB,
     "PutBucketWebsite": MAX_WEBSITE_BYTES,
+    "PutBucketVersioning": 8 * _KIB,
 }
 """Operations of this module and the most bytes that their documents may have."""
 
@@ -109,6 +110,27 @@ def _cors_rule(element: Element) -> CorsRule:
 def _is_field_text(word: str) -> bool:
     """Whether it may stand in a header of an answer, where it could otherwise begin another."""
     return word != "" and word.isascii() and word.isprintable()
+
+
+# ---- versioning
+def versioning_status(body: bytes | None) -> str:
+    """``Enabled`` or ``Suspended``. Raises S3Error MissingRequestBodyError, MalformedXML,
+    IllegalVersioningConfigurationException (no Status), NotImplemented (deletions by a second factor).
+    """
+    found = children(
+        _root("PutBucketVersioning", "VersioningConfiguration", body), frozenset({"Status", "MfaDelete"})
+    )
+    status, second = _one(found, "Status"), _one(found, "MfaDelete")
+    if second is not None and text(second) not in ("Enabled", "Disabled"):
+        raise S3Error("MalformedXML")
+    if status is None:
+        message = "The Versioning element must be specified"
+        raise S3Error("IllegalVersioningConfigurationException", message)
+    if text(status) not in ("Enabled", "Suspended"):
+        raise S3Error("MalformedXML")
+    if second is not None and text(second) == "Enabled":
+        raise _unbuilt("MfaDelete")
+    return text(status)
 
 
 # ---- ACL

@@ -2,7 +2,8 @@
 
 Names, parameters and permissions follow the S3 API reference and the service authorization reference. Text
 that S3 orders or compares bytewise (keys, prefixes, delimiters, markers) is bytes; times are whole seconds
-since the epoch; ETags in conditions are as sent, with quotes.
+since the epoch; ETags in conditions are as sent, with quotes. A version is ``null`` or the id of one, well
+formed; None: whichever is the current one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from weka_mp.s3 import bucket_operations as of_buckets
+from weka_mp.s3.request_values import (
+    NO_READ_CONDITIONS,
+    NO_WRITE_CONDITIONS,
+    ObjectMetadata,
+    ReadConditions,
+    WriteConditions,
+)
 from weka_mp.values import BucketName, ObjectKey, UploadId
 
 __all__ = [
@@ -24,47 +32,6 @@ __all__ = [
     "PutBucketPolicy", "PutObject", "PutObjectTagging", "PutPublicAccessBlock", "ReadConditions",
     "ReadObject", "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectMetadata:
-    """What a client wants kept with an object.
-
-    Header values are text as sent. user: (lower-case name without the prefix x-amz-meta-, text) in the
-    order sent. tags: (key, value) in the order sent.
-    """
-
-    content_type: str | None = None
-    cache_control: str | None = None
-    content_disposition: str | None = None
-    content_encoding: str | None = None
-    content_language: str | None = None
-    expires: str | None = None
-    website_redirect: str | None = None
-    user: tuple[tuple[str, str], ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReadConditions:
-    """Conditions of a GET, a HEAD or a copy source. Tags as sent; times in seconds since the epoch."""
-
-    if_match: str | None = None
-    if_none_match: str | None = None
-    if_modified_since: int | None = None
-    if_unmodified_since: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WriteConditions:
-    """Conditions of a PUT, a copy or a completion. if_none_match is ``*`` or None."""
-
-    if_match: str | None = None
-    if_none_match: str | None = None
-
-
-NO_READ_CONDITIONS: Final = ReadConditions()
-NO_WRITE_CONDITIONS: Final = WriteConditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +204,7 @@ class ReadObject:
     part_number: int | None
     checksum_mode: bool
     response_overrides: tuple[tuple[str, str], ...]
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +230,7 @@ class GetObjectAttributes:
     attributes: tuple[str, ...]
     max_parts: int
     part_number_marker: int
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +243,14 @@ class DeleteObject:
     if_match: str | None
     if_match_size: int | None
     if_match_last_modified: int | None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteEntry:
     """One object of a DeleteObjects request, with its own conditions; None means no condition.
 
-    version: as sent; None: whatever is there now.
+    version: as sent, whatever it is.
     """
 
     key: ObjectKey
@@ -322,6 +292,7 @@ class CopyObject:
     conditions: WriteConditions
     checksum_algorithm: str | None
     replace_tags: bool = False
+    source_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +302,7 @@ class GetObjectTagging:
     permission: ClassVar[str] = "s3:GetObjectTagging"
     bucket: BucketName
     key: ObjectKey
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +313,7 @@ class PutObjectTagging:
     bucket: BucketName
     key: ObjectKey
     tags: tuple[tuple[str, str], ...]
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +323,7 @@ class DeleteObjectTagging:
     permission: ClassVar[str] = "s3:DeleteObjectTagging"
     bucket: BucketName
     key: ObjectKey
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +382,7 @@ class UploadPartCopy:
     source_key: ObjectKey
     source_conditions: ReadConditions
     source_range: tuple[int, int] | None
+    source_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

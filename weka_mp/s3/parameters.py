@@ -5,6 +5,7 @@ Source: the request syntaxes and error texts of the S3 API reference.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from weka_mp.s3.errors import S3Error
@@ -13,11 +14,12 @@ from weka_mp.values import BucketName, ObjectKey, UploadId
 
 __all__ = [
     "bucket_of", "encoding_type", "invalid", "key_of", "page_size", "part_number", "part_number_marker",
-    "refuse_versions", "text_bytes", "upload_id",
+    "text_bytes", "upload_id", "version_id", "well_formed_version",
 ]
 
 MAX_PART_NUMBER: Final = 10_000
 _INT32_MAX: Final = 2**31 - 1
+_VERSION_ID: Final = re.compile(r"null|[0-9a-f]{32}")
 
 
 def invalid(message: str | None, name: str, value: str) -> S3Error:
@@ -80,13 +82,19 @@ def part_number(request: S3Request) -> int | None:
     return int(value)
 
 
-def refuse_versions(version: str | None) -> None:
-    """Only the version ``null`` exists as long as buckets have no versions."""
-    if version is None or version == "null":
-        return
-    if not version:
-        raise invalid("Version id cannot be the empty string", "versionId", version)
-    raise invalid("Invalid version id specified", "versionId", version)
+def well_formed_version(text: str) -> bool:
+    """Whether a version can be called so: ``null``, or 32 lower-case hex digits."""
+    return _VERSION_ID.fullmatch(text) is not None
+
+
+def version_id(sent: str | None, name: str = "versionId") -> str | None:
+    """The version that is meant. Raises S3Error InvalidArgument for what no version can be called; one that
+    there is not is well formed.
+    """
+    if sent is None or well_formed_version(sent):
+        return sent
+    message = "Invalid version id specified" if sent else "Version id cannot be the empty string"
+    raise invalid(message, name, sent)
 
 
 def upload_id(request: S3Request) -> UploadId:

@@ -16,8 +16,8 @@ from weka_mp.s3.parameters import (
     invalid,
     key_of,
     page_size,
-    refuse_versions,
     text_bytes,
+    version_id,
 )
 from weka_mp.s3.request import Address, S3Request
 from weka_mp.s3.tags import bucket_tags
@@ -60,6 +60,13 @@ def _put_bucket_website(request: S3Request, address: Address, body: bytes | None
     return op.PutBucketWebsite(bucket_of(address), parse_website(body))
 
 
+def _put_bucket_versioning(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutBucketVersioning:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutBucketVersioning(bucket_of(address), bodies.versioning_status(body))
+
+
 def _put_bucket_tagging(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketTagging:
     refuse_conditions(request.headers, *CONDITIONS)
     return op.PutBucketTagging(bucket_of(address), bucket_tags(body))
@@ -83,13 +90,13 @@ def _put_bucket_acl(request: S3Request, address: Address, body: bytes | None) ->
 
 
 def _get_object_acl(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectAcl:
-    refuse_versions(request.query_value("versionId"))
-    return op.GetObjectAcl(bucket_of(address), key_of(address))
+    return op.GetObjectAcl(bucket_of(address), key_of(address), version_id(request.query_value("versionId")))
 
 
 def _put_object_acl(request: S3Request, address: Address, body: bytes | None) -> op.PutObjectAcl:
-    refuse_versions(request.query_value("versionId"))
-    return op.PutObjectAcl(bucket_of(address), key_of(address), _grants(request, "PutObjectAcl", body))
+    version = version_id(request.query_value("versionId"))
+    grants = _grants(request, "PutObjectAcl", body)
+    return op.PutObjectAcl(bucket_of(address), key_of(address), grants, version)
 
 
 def _list_object_versions(request: S3Request, address: Address, body: bytes | None) -> op.ListObjectVersions:
@@ -97,11 +104,10 @@ def _list_object_versions(request: S3Request, address: Address, body: bytes | No
     if version is not None and not marker:
         message = "A version-id marker cannot be specified without a key marker."
         raise invalid(message, "version-id-marker", version)
-    if version not in (None, "null"):
-        raise invalid("Invalid version id specified", "version-id-marker", str(version))
     return op.ListObjectVersions(
-        bucket_of(address), text_bytes(request, "prefix"), text_bytes(request, "delimiter"), marker, version,
-        page_size(request, "max-keys", 0, _MAX_KEYS), encoding_type(request),
+        bucket_of(address), text_bytes(request, "prefix"), text_bytes(request, "delimiter"), marker,
+        version_id(version, "version-id-marker"), page_size(request, "max-keys", 0, _MAX_KEYS),
+        encoding_type(request),
     )
 
 
@@ -137,6 +143,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     "PutBucketCors": _put_cors,
     "PutBucketTagging": _put_bucket_tagging,
     "PutBucketWebsite": _put_bucket_website,
+    "PutBucketVersioning": _put_bucket_versioning,
     "PutBucketLifecycleConfiguration": _put_bucket_lifecycle,
     "PutBucketAcl": _put_bucket_acl,
     "GetObjectAcl": _get_object_acl,

@@ -19,7 +19,7 @@ from weka_mp.s3.headers_in import (
     size_header,
     write_conditions,
 )
-from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, refuse_versions
+from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, version_id
 from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
 from weka_mp.s3.tags import TAGGING, object_tags
 from weka_mp.values import BucketName, ObjectKey
@@ -105,16 +105,16 @@ def _checksum_mode(headers: Headers) -> bool:
 
 def _read_object(kind: type[_Read], request: S3Request, address: Address) -> _Read:
     headers = request.headers
-    part = None
+    part = version = None
     if request.query:
-        refuse_versions(request.query_value("versionId"))
+        version = version_id(request.query_value("versionId"))
         part = part_number(request)
     byte_range = headers.get("range")
     if part is not None and byte_range is not None:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
     return kind(
         bucket_of(address), key_of(address), byte_range, headers.get("if-range"),
-        read_conditions(headers), part, _checksum_mode(headers), _overrides(request),
+        read_conditions(headers), part, _checksum_mode(headers), _overrides(request), version,
     )
 
 
@@ -148,25 +148,25 @@ def _header_number(headers: Headers, name: str, most: int) -> int | None:
 
 def _object_attributes(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectAttributes:
     headers = request.headers
-    refuse_versions(request.query_value("versionId"))
+    version = version_id(request.query_value("versionId"))
     # Conditions are no part of this operation: none may pass as one that holds.
     refuse_conditions(headers, *CONDITIONS)
     most = _header_number(headers, "x-amz-max-parts", _MAX_LISTED_PARTS)
     marker = _header_number(headers, "x-amz-part-number-marker", _INT32_MAX)
     return op.GetObjectAttributes(
         bucket_of(address), key_of(address), _attributes(headers),
-        _MAX_LISTED_PARTS if most is None else most, marker or 0,
+        _MAX_LISTED_PARTS if most is None else most, marker or 0, version,
     )
 
 
 def _delete_object(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObject:
-    refuse_versions(request.query_value("versionId"))
+    version = version_id(request.query_value("versionId"))
     headers = request.headers
     refuse_conditions(headers, "if-none-match", "if-modified-since", "if-unmodified-since")
     return op.DeleteObject(
         bucket_of(address), key_of(address), headers.get("if-match"),
         size_header(headers, "x-amz-if-match-size"),
-        deciding_date(headers, "x-amz-if-match-last-modified-time"),
+        deciding_date(headers, "x-amz-if-match-last-modified-time"), version,
     )
 
 
@@ -178,16 +178,15 @@ def header_bytes(sent: str) -> bytes:
         return sent.encode("utf-8")
 
 
-def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
-    """Bucket and key of x-amz-copy-source: ``[/]bucket/key[?versionId=null]``, percent-encoded.
+def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey, str | None]:
+    """Bucket, key and version of x-amz-copy-source: ``[/]bucket/key[?versionId=id]``, percent-encoded.
 
     A bare ``+`` is a space, as S3 reads it (aws-sdk-php #236, aws-sdk-js #1821): clients in Go encode so.
     """
     sent = headers.get("x-amz-copy-source") or ""
-    path, _, version = header_bytes(sent).partition(b"?versionId=")
+    path, named, of_version = header_bytes(sent).partition(b"?versionId=")
     path = path.replace(b"+", b" ")
-    if version:
-        refuse_versions(version.decode("latin-1"))
+    version = version_id(of_version.decode("latin-1")) if named else None
     path = path.removeprefix(b"/")
     if b"/" not in path:  # some clients encode the slashes too
         path = path.replace(b"%2F", b"/").replace(b"%2f", b"/").removeprefix(b"/")
@@ -197,7 +196,7 @@ def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey]:
         raise invalid(message, "x-amz-copy-source", sent)
     bucket = BucketName(decode_key(raw_bucket).decode("utf-8"))
     require_bucket_name(bucket)
-    return bucket, decode_key(raw_key)
+    return bucket, decode_key(raw_key), version
 
 
 def _replaces(headers: Headers, what: str) -> bool:
@@ -221,37 +220,40 @@ def _replaces_tags(headers: Headers) -> bool:
 def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op.CopyObject:
     headers = request.headers
     bucket, key = bucket_of(address), key_of(address)
-    source_bucket, source_key = copy_source(headers)
+    source_bucket, source_key, source_version = copy_source(headers)
     replaces = _replaces(headers, "metadata")
-    # A storage class that is named counts as another one for S3, whichever it is.
-    changes = any(name in headers for name in ("x-amz-website-redirect-location", "x-amz-storage-class"))
+    # A storage class that is named counts as another one for S3, whichever it is. A version that is named may
+    # be another one than the current (S3 user guide, "Restoring previous versions").
+    changes = source_version is not None or any(
+        name in headers for name in ("x-amz-website-redirect-location", "x-amz-storage-class")
+    )
     if (source_bucket, source_key) == (bucket, key) and not (replaces or changes):
         raise S3Error("InvalidRequest", _SELF_COPY)
     return op.CopyObject(
         bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,
         object_metadata(headers), write_conditions(headers), checksum_algorithm(headers),
-        _replaces_tags(headers),
+        _replaces_tags(headers), source_version=source_version,
     )
 
 
 def _get_object_tagging(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectTagging:
-    refuse_versions(request.query_value("versionId"))
     refuse_conditions(request.headers, *CONDITIONS)
-    return op.GetObjectTagging(bucket_of(address), key_of(address))
+    version = version_id(request.query_value("versionId"))
+    return op.GetObjectTagging(bucket_of(address), key_of(address), version)
 
 
 def _put_object_tagging(request: S3Request, address: Address, body: bytes | None) -> op.PutObjectTagging:
-    refuse_versions(request.query_value("versionId"))
     refuse_conditions(request.headers, *CONDITIONS)
-    return op.PutObjectTagging(bucket_of(address), key_of(address), object_tags(body))
+    version = version_id(request.query_value("versionId"))
+    return op.PutObjectTagging(bucket_of(address), key_of(address), object_tags(body), version)
 
 
 def _delete_object_tagging(
     request: S3Request, address: Address, body: bytes | None
 ) -> op.DeleteObjectTagging:
-    refuse_versions(request.query_value("versionId"))
     refuse_conditions(request.headers, *CONDITIONS)
-    return op.DeleteObjectTagging(bucket_of(address), key_of(address))
+    version = version_id(request.query_value("versionId"))
+    return op.DeleteObjectTagging(bucket_of(address), key_of(address), version)
 
 
 def _rename_source(headers: Headers) -> ObjectKey:

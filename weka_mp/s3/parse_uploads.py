@@ -83,10 +83,10 @@ def _source_range(headers: Headers) -> tuple[int, int] | None:
 def _upload_part_copy(request: S3Request, address: Address, body: bytes | None) -> op.UploadPartCopy:
     headers = request.headers
     part = _upload_part(request, address, body)
-    source_bucket, source_key = copy_source(headers)
+    source_bucket, source_key, source_version = copy_source(headers)
     return op.UploadPartCopy(
         part.bucket, part.key, part.upload_id, part.part_number, source_bucket, source_key,
-        read_conditions(headers, "x-amz-copy-source-"), _source_range(headers),
+        read_conditions(headers, "x-amz-copy-source-"), _source_range(headers), source_version,
     )
 
 

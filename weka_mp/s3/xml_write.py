@@ -85,10 +85,13 @@ class ListingV2:
 
 @dataclass(frozen=True, slots=True)
 class DeletedRow:
-    """An entry of DeleteObjects that was deleted, with the version that the client named."""
+    """An entry of DeleteObjects that was deleted, with the version that the client named. marker: the delete
+    marker that was made, or that this version was.
+    """
 
     key: bytes
     version: str | None = None
+    marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,10 @@ def copy_object_result(result: CopyResult) -> bytes:
 
 def delete_result(deleted: Sequence[DeletedRow], failures: Sequence[DeleteFailure]) -> bytes:
     """DeleteObjects. deleted is empty when the client asked for quiet."""
-    parts = [f"<Deleted><Key>{_key(row.key)}</Key>{_version(row.version)}</Deleted>" for row in deleted]
+    parts = [
+        f"<Deleted><Key>{_key(row.key)}</Key>{_version(row.version)}{_marker(row.marker)}</Deleted>"
+        for row in deleted
+    ]
     parts += [
         f"<Error><Key>{_key(failure.key)}</Key>{_version(failure.version)}<Code>{escape(failure.code)}</Code>"
         f"<Message>{escape(failure.message)}</Message></Error>"
@@ -197,6 +203,15 @@ def delete_result(deleted: Sequence[DeletedRow], failures: Sequence[DeleteFailur
 
 def _version(version: str | None) -> str:
     return _optional("VersionId", escape(version or ""))
+
+
+def _marker(version: str | None) -> str:
+    if version is None:
+        return ""
+    return (
+        "<DeleteMarker>true</DeleteMarker>"
+        f"<DeleteMarkerVersionId>{escape(version)}</DeleteMarkerVersionId>"
+    )
 
 
 def post_response(location: str, bucket: str, key: bytes, etag: str) -> bytes:

@@ -277,10 +277,10 @@ class Exchange:
         owner = source = access.owner_of(self._key_sought_in).id
         if isinstance(operation, op.CopyObject | op.UploadPartCopy):
             self._key_sought_in, self._key_sought = operation.source_bucket, operation.source_key
-            authorize_parsed(access, operation, headers)
+            authorize_parsed(access, operation)
             source = access.owner_of(operation.source_bucket).id
         else:
-            authorize_parsed(access, operation, headers)
+            authorize_parsed(access, operation)
         check_expected_owners(headers, owner, source)
 
     async def _document(self, name: OperationName, authentication: Authentication) -> bytes | None:

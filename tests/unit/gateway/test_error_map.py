@@ -6,6 +6,8 @@ from weka_mp import errors
 from weka_mp.gateway.error_map import S3_ERRORS, to_s3_error
 from weka_mp.s3.error_catalogue import CATALOGUE
 
+MARKER = errors.DeleteMarkerMet("v1", 1_000_000_000_500_000_000, named=False, subject=b"key")
+
 
 def _all_errors():
     found, rest = set(), [errors.NamespaceError]
@@ -22,7 +24,8 @@ def test_every_domain_error_is_mapped():
 
 @pytest.mark.parametrize("kind", sorted(S3_ERRORS, key=lambda k: k.__name__))
 def test_every_code_is_in_the_catalogue(kind):
-    error, _ = to_s3_error(kind("something"), "bucket", b"key")
+    raised = MARKER if kind is errors.DeleteMarkerMet else kind("something")
+    error, _ = to_s3_error(raised, "bucket", b"key")
     assert error.code in CATALOGUE
     assert error.message
     assert 400 <= error.status < 600
@@ -31,6 +34,27 @@ def test_every_code_is_in_the_catalogue(kind):
 def test_a_missing_key_is_named():
     error, defect = to_s3_error(errors.NotFound(), "b", "ä/k".encode())
     assert (error.code, error.status, error.details, defect) == ("NoSuchKey", 404, {"Key": "ä/k"}, False)
+
+
+def test_a_missing_version_names_its_key():
+    error, defect = to_s3_error(errors.VersionMissing(subject=b"k"), "b", b"k")
+    assert (error.code, error.status, error.details, defect) == ("NoSuchVersion", 404, {"Key": "k"}, False)
+
+
+def test_a_delete_marker_as_the_latest_version_is_no_object():
+    error, defect = to_s3_error(MARKER, "b", b"k")
+    assert (error.code, error.status, error.details, defect) == ("NoSuchKey", 404, {"Key": "k"}, False)
+    assert error.headers == {"x-amz-delete-marker": "true", "x-amz-version-id": "v1"}
+
+
+def test_a_delete_marker_that_is_named_can_be_deleted_alone():
+    named = errors.DeleteMarkerMet("v1", 1_000_000_000_500_000_000, named=True)
+    error, _ = to_s3_error(named, "b", b"k")
+    assert (error.code, error.status) == ("MethodNotAllowed", 405)
+    assert error.headers == {
+        "x-amz-delete-marker": "true", "x-amz-version-id": "v1", "Allow": "DELETE",
+        "Last-Modified": "Sun, 09 Sep 2001 01:46:40 GMT",
+    }
 
 
 def test_a_failed_condition_is_named():

@@ -148,23 +148,64 @@ def test_a_bound_narrows() -> None:
     assert refused(user(everything, bounds=(policy(("Allow", "s3:GetObject", "*")),)), "DeleteObjects")
 
 
-def copy(source: str) -> op.CopyObject:
+def copy(source: str, version: str | None = None) -> op.CopyObject:
     return op.CopyObject(
         BUCKET, KEY, BucketName(source), ObjectKey(b"k"), op.NO_READ_CONDITIONS, False, op.ObjectMetadata(),
-        op.NO_WRITE_CONDITIONS, None,
+        op.NO_WRITE_CONDITIONS, None, source_version=version,
     )
 
 
 def test_sources() -> None:
     principal = user(policy(("Allow", "s3:GetObject", "near/*"), ("Allow", "s3:PutObject", "bucket/*")))
     asked = access(principal, "CopyObject")
-    authorize_parsed(asked, copy("near"), Headers())
+    authorize_parsed(asked, copy("near"))
     with pytest.raises(S3Error):
-        authorize_parsed(asked, copy("far"), Headers())
+        authorize_parsed(asked, copy("far"))
     with pytest.raises(S3Error):  # another right than that to the present one
-        authorize_parsed(asked, copy("near"), Headers([("x-amz-copy-source", "near/k?versionId=null")]))
+        authorize_parsed(asked, copy("near", "null"))
     assert [refusal.resource for refusal in asked.refusals] == ["arn:aws:s3:::far/k", "arn:aws:s3:::near/k"]
     assert asked.refusals[1].action == "s3:GetObjectVersion"
+
+
+def test_a_copy_is_bound_to_the_version_that_a_condition_names() -> None:
+    one = {"StringEquals": {"s3:VersionId": "v1"}}
+    principal = user(policy(("Allow", "s3:GetObjectVersion", "near/*"), **one))
+    authorize_parsed(access(principal, "CopyObject"), copy("near", "v1"))
+    with pytest.raises(S3Error):
+        authorize_parsed(access(principal, "CopyObject"), copy("near", "v2"))
+
+
+def test_an_entry_of_a_deletion_is_bound_to_the_version_that_a_condition_names() -> None:
+    one = {"StringEquals": {"s3:VersionId": "v1"}}
+    asked = access(user(policy(("Allow", "s3:DeleteObjectVersion", "bucket/*"), **one)), "DeleteObjects")
+    asked.require(("s3:DeleteObjectVersion",), BUCKET, KEY, version="v1")
+    with pytest.raises(S3Error):
+        asked.require(("s3:DeleteObjectVersion",), BUCKET, KEY, version="v2")
+
+
+def test_regression_who_may_delete_versions_alone_may_delete_many() -> None:
+    versions = policy(("Allow", "s3:DeleteObjectVersion", "bucket/*"))
+    assert not refused(user(versions), "DeleteObjects")
+    assert refused(user(versions), "DeleteObject")
+    reading = policy(("Allow", "s3:GetObject", "*"))
+    assert refused(user(reading), "DeleteObjects")
+    assert refused(user(versions, bounds=(reading,)), "DeleteObjects")
+    # A bound has to allow what the policies do.
+    assert refused(user(versions, bounds=(policy(("Allow", "s3:DeleteObject", "*")),)), "DeleteObjects")
+
+
+@pytest.mark.parametrize(("action", "known"), [
+    ("s3:ListBucket", True), ("s3:ListBucketVersions", True), ("s3:GetObjectVersion", False),
+])  # fmt: skip
+def test_which_versions_there_are_is_for_those_who_may_list(action: str, known: bool) -> None:
+    asked = access(user(policy(("Allow", action, "bucket*"))), "GetObject")
+    shown = hide_missing(asked, S3Error("NoSuchVersion"), BUCKET, KEY)
+    assert shown.code == ("NoSuchVersion" if known else "AccessDenied")
+
+
+def test_a_delete_marker_is_hidden_with_its_headers() -> None:
+    met = S3Error("NoSuchKey", headers={"x-amz-version-id": "v", "x-amz-delete-marker": "true"})
+    assert hide_missing(access(user(), "GetObject"), met, BUCKET, KEY).headers == {}
 
 
 def test_every_condition_key_has_its_source() -> None:
@@ -255,8 +296,8 @@ def test_regression_a_missing_key_is_told_to_who_may_list_that_prefix() -> None:
 class Tagged:
     """A namespace in which every object has a tag."""
 
-    def head_object(self, bucket: BucketName, key: ObjectKey) -> object:
-        return SimpleNamespace(tags={"class": "open"})
+    def head_object(self, bucket: BucketName, key: ObjectKey, version: str | None = None) -> object:
+        return SimpleNamespace(tags={"class": version or "open"})
 
 
 def test_regression_tags_decide_of_reading_and_tagging_an_object_and_not_of_replacing_it() -> None:
@@ -276,8 +317,26 @@ def test_regression_tags_decide_of_reading_and_tagging_an_object_and_not_of_repl
     assert {action for action in ACTIONS if told(action)} == _OF_TAGGED  # no name is misspelt
 
 
-@pytest.mark.parametrize(("sent", "action"), [
-    ("near/k", "s3:GetObjectTagging"), ("near/k?versionId=null", "s3:GetObjectVersionTagging"),
+@pytest.mark.parametrize(("version", "action"), [
+    (None, "s3:GetObjectTagging"), ("null", "s3:GetObjectVersionTagging"),
 ])  # fmt: skip
-def test_regression_a_copy_of_a_version_sees_the_tags_of_that_version(sent: str, action: str) -> None:
-    assert source_tag_actions(sent) == (action,)
+def test_regression_a_copy_of_a_version_sees_the_tags_of_that_version(
+    version: str | None, action: str
+) -> None:
+    assert source_tag_actions(copy("near", version)) == (action,)
+
+
+V1, V2 = "1" * 32, "2" * 32
+
+
+@pytest.mark.parametrize(("query", "version", "told"), [
+    ("", None, ("open",)), (f"versionId={V1}", None, (V1,)), ("", V2, (V2,)), (f"versionId={V1}", V2, (V2,)),
+    ("versionId=../x", None, None), ("", "../x", None), ("versionId=", None, None),
+])  # fmt: skip
+def test_tags_that_decide_are_those_of_the_version(
+    query: str, version: str | None, told: tuple[str, ...] | None
+) -> None:
+    sender = Sender(request(query), Authentication("bob", AuthKind.HEADER_V4), "::1", 0)
+    context = QuestionContext(
+        sender, user(), Tagged(), "", "", ACCOUNT, BUCKET, KEY, action="s3:GetObjectVersion", version=version)
+    assert context.get("s3:existingobjecttag/class") == told

@@ -51,6 +51,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "PutBucketRequestPayment": (
         "put_bucket_request_payment", {"RequestPaymentConfiguration": {"Payer": "BucketOwner"}}),
     "GetBucketVersioning": ("get_bucket_versioning", {}),
+    "PutBucketVersioning": ("put_bucket_versioning", {
+        "VersioningConfiguration": {"Status": "Enabled", "MFADelete": "Disabled"}}),
     "GetBucketWebsite": ("get_bucket_website", {}),
     "DeleteBucketWebsite": ("delete_bucket_website", {}),
     "PutBucketWebsite": (

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weka_mp.s3.xml_versions import (
+    VersionRow,
+    VersionsPage,
+    list_versions_result,
+    versioning_configuration,
+)
 from weka_mp.s3.xml_write import (
     BucketRow,
     CopyResult,
@@ -120,6 +127,50 @@ def test_deletes() -> None:
         b"<Error><Key>x</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         b"<Error><Key>y</Key><VersionId>v&amp;</VersionId><Code>NoSuchVersion</Code><Message>m</Message></Error>")
     assert delete_result([], []) == document(b"DeleteResult", b"")
+
+
+def test_deletes_of_versions() -> None:
+    made, gone = DeletedRow(b"k", None, "m1"), DeletedRow(b"k", "m1", "m1")
+    marker = b"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>m1</DeleteMarkerVersionId>"
+    assert delete_result([made, gone], []) == document(
+        b"DeleteResult",
+        b"<Deleted><Key>k</Key>" + marker + b"</Deleted>"
+        b"<Deleted><Key>k</Key><VersionId>m1</VersionId>" + marker + b"</Deleted>")
+
+
+def test_versions() -> None:
+    row = ObjectRow(
+        b"a b", TIME, MD5, 5, owner=Owner("id"), checksum_algorithms=("CRC32",), checksum_type="COMPOSITE"
+    )
+    rows = [
+        VersionRow(ObjectRow(b"a b", TIME, "", 0, owner=Owner("id")), "v2", latest=True, marker=True),
+        VersionRow(row, "v1", latest=False),
+    ]
+    page = VersionsPage("b", b"", b"/", b"a", "v0", 2, "url", (b"a b", "v1"), rows, [b"c/"])
+    common = b"<LastModified>" + ISO + b"</LastModified>"
+    assert list_versions_result(page) == document(
+        b"ListVersionsResult",
+        b"<Name>b</Name><Prefix></Prefix><KeyMarker>a</KeyMarker><VersionIdMarker>v0</VersionIdMarker>"
+        b"<NextKeyMarker>a%20b</NextKeyMarker><NextVersionIdMarker>v1</NextVersionIdMarker>"
+        b"<MaxKeys>2</MaxKeys><Delimiter>/</Delimiter><EncodingType>url</EncodingType>"
+        b"<IsTruncated>true</IsTruncated>"
+        b"<DeleteMarker><Owner><ID>id</ID></Owner><Key>a%20b</Key><VersionId>v2</VersionId>"
+        b"<IsLatest>true</IsLatest>" + common + b"</DeleteMarker>"
+        b"<Version><ETag>" + QUOTED + b"</ETag><Size>5</Size><StorageClass>STANDARD</StorageClass>"
+        b"<Key>a%20b</Key><VersionId>v1</VersionId><IsLatest>false</IsLatest>" + common +
+        b"<Owner><ID>id</ID></Owner><ChecksumAlgorithm>CRC32</ChecksumAlgorithm>"
+        b"<ChecksumType>COMPOSITE</ChecksumType></Version>"
+        b"<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>")
+    assert b"NextVersionIdMarker" not in list_versions_result(replace(page, resume=(b"c/", None)))
+    last = list_versions_result(replace(page, resume=None))
+    assert b"<IsTruncated>false" in last and b"NextKeyMarker" not in last
+
+
+def test_versioning() -> None:
+    empty = document(b"VersioningConfiguration", b"")
+    assert versioning_configuration(None) == empty
+    assert versioning_configuration("Suspended") == document(
+        b"VersioningConfiguration", b"<Status>Suspended</Status>")
 
 
 def test_post() -> None:
