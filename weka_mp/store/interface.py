@@ -149,6 +149,9 @@ class Store(Protocol):
     def allocate(self, fd: Fd, size: int) -> None:
         """Reserve space so that NoSpace comes before the data; no-op where there is no fallocate."""
 
+    def punch(self, fd: Fd, offset: int, size: int) -> None:
+        """Bytes that nobody needs: the disk gets their room back where it can, and the size stays."""
+
     # attributes
     def get_xattr(self, fd: Fd, name: str) -> bytes:
         """NoAttribute when absent. Works on O_PATH descriptors too."""

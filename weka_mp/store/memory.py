@@ -336,18 +336,15 @@ class MemoryStore:
             inode = self._data(fd, write=True)
             if not data:
                 return
-            if offset > len(inode.data):
-                inode.data.extend(bytes(offset - len(inode.data)))
+            inode.data.extend(bytes(max(offset - len(inode.data), 0)))
             inode.data[offset : offset + len(data)] = data
             self._inodes.modified(inode)
 
     def truncate(self, fd: Fd, size: int) -> None:
         with self._changed:
             inode = self._data(fd, write=True)
-            if size < len(inode.data):
-                del inode.data[size:]
-            else:
-                inode.data.extend(bytes(size - len(inode.data)))
+            del inode.data[size:]
+            inode.data.extend(bytes(size - len(inode.data)))
             self._inodes.modified(inode)
 
     def copy(self, source: Fd, source_offset: int, target: Fd, target_offset: int, size: int) -> None:
@@ -359,9 +356,12 @@ class MemoryStore:
 
     def allocate(self, fd: Fd, size: int) -> None:
         with self._changed:
-            inode = self._data(fd, write=True)
-            if self.primitives.fallocate and size > len(inode.data):
+            if self.primitives.fallocate and size > len(self._data(fd, write=True).data):
                 self.truncate(fd, size)
+
+    def punch(self, fd: Fd, offset: int, size: int) -> None:
+        with self._changed:
+            self.write(fd, bytes(len(self.read(fd, size, offset))), offset)
 
     # ---- attributes
     def get_xattr(self, fd: Fd, name: str) -> bytes:

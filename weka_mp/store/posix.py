@@ -317,6 +317,15 @@ class PosixStore:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 fail(error)
 
+    @uninterrupted
+    def punch(self, fd: Fd, offset: int, size: int) -> None:
+        try:
+            if self.primitives.fallocate and size > 0:
+                syscalls.punch_hole(fd, offset, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                fail(error)
+
     # ---- attributes
     @uninterrupted
     def get_xattr(self, fd: Fd, name: str) -> bytes:

@@ -1,8 +1,8 @@
 """System calls that Python's os module lacks, through libc by ctypes. Errors are OSError; the GIL is
 released.
 
-openat2(2), renameat2(2), name_to_handle_at(2), open_by_handle_at(2), faccessat2(2), setfsuid(2), setgroups(2)
-of one thread, statx(2), syncfs(2).
+openat2(2), renameat2(2), fallocate(2), name_to_handle_at(2), open_by_handle_at(2), faccessat2(2),
+setfsuid(2), setgroups(2) of one thread, statx(2), syncfs(2).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
     "fs_identity",
     "open_by_handle",
     "openat2",
+    "punch_hole",
     "renameat2",
     "set_fs_identity",
     "syncfs",
@@ -45,6 +46,8 @@ _AT_EACCESS = 0x200
 _NO_ID = 2**32 - 1
 _MAX_HANDLE = 128  # MAX_HANDLE_SZ of the kernel
 _HANDLE_HEADER = struct.Struct("Ii")
+_FALLOC_FL_KEEP_SIZE = 0x01
+_FALLOC_FL_PUNCH_HOLE = 0x02
 _STATX_BTIME = 0x800
 _STATX_BYTES = 256
 _STATX_MASK, _STATX_BORN = struct.Struct("I"), struct.Struct("qI")  # at 0, and at 80 (linux/stat.h)
@@ -137,6 +140,13 @@ def open_by_handle(mount_fd: int, handle: bytes, flags: int) -> int:
 def syncfs(fd: int) -> None:
     """syncfs(2): everything of the file system that `fd` lies on."""
     if _libc.syncfs(fd) != 0:
+        raise _raise()
+
+
+def punch_hole(fd: int, offset: int, size: int) -> None:
+    """fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE."""
+    mode = _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE
+    if _libc.fallocate(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(size)) != 0:
         raise _raise()
 
 

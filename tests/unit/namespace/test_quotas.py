@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.unit.namespace.quota_truth import ME, Doors
 from weka_mp.errors import (
     BucketNotEmpty,
     CrossDevice,
+    IoFailure,
     NamespaceError,
     NoSpace,
     NotSupported,
@@ -27,6 +30,10 @@ from weka_mp.namespace.objects import publishing
 from weka_mp.namespace.quotas import ledger as ledger_file
 from weka_mp.namespace.tree.facade import EXCHANGE
 from weka_mp.namespace.upkeep import recounting
+from weka_mp.namespace.uploads import area as area_file
+from weka_mp.namespace.uploads import multipart as multipart_file
+from weka_mp.namespace.uploads import upload as upload_file
+from weka_mp.store.crashpoints import CrashPoint
 from weka_mp.store.memory import MemoryStore
 from weka_mp.values import BucketName
 
@@ -108,6 +115,88 @@ def test_one_that_dies_under_way_gives_it_back(doors: Doors, memory: MemoryStore
     memory.close(session.fd)  # as the system does
     doors.put("b", 100)
     assert doors.used() == 100
+
+
+def test_regression_many_that_replace_one_object_stage_no_more_than_is_used(doors: Doors) -> None:
+    """Each would need no room: as many may be under way as all that is used has bytes, and not one more."""
+    doors.put("a", 60)
+    doors.put("b", 40)
+    one = doors.namespace.begin_put(BUCKET, b"a", size=60)
+    two = doors.namespace.begin_put(BUCKET, b"b", size=40)
+    for key, size in ((b"a", 60), (b"a", 1), (b"b", 40)):
+        with pytest.raises(OutOfResources):  # 503: it is worth trying again
+            doors.namespace.begin_put(BUCKET, key, size=size)
+    refused(lambda: doors.namespace.begin_put(BUCKET, b"a", size=61))
+    one.abort()
+    doors.put("a", 60)
+    two.write(b"x" * 40)
+    two.publish(NewObject())
+    assert doors.used() == 100 == doors.truth()
+
+
+def test_regression_what_is_replaced_and_deleted_again_and_again_stages_no_more(doors: Doors) -> None:
+    sessions = []
+    for number in range(10):
+        try:
+            doors.put(f"k{number}", 60)
+            sessions.append(doors.namespace.begin_put(BUCKET, b"k%d" % number, size=60))
+            doors.delete(f"k{number}")
+        except OutOfResources:
+            doors.delete(f"k{number}")
+    assert len(sessions) == 1
+    for session in sessions:
+        session.abort()
+    doors.put("a", 100)
+    doors.put("a", 100)
+
+
+def test_parts_that_replace_one_part_stage_no_more_than_is_used(doors: Doors) -> None:
+    upload_id, _ = doors.upload("m", [60])
+    with doors.namespace.begin_part(BUCKET, b"m", upload_id, 1, 60), pytest.raises(OutOfResources):
+        doors.namespace.begin_part(BUCKET, b"m", upload_id, 1, 60)
+    doors.part("m", upload_id, 1, 60)
+    assert doors.used() == 60
+
+
+def test_a_body_of_unknown_length_takes_credit_as_it_comes(doors: Doors) -> None:
+    doors.put("a", 90)
+    with doors.namespace.begin_put(BUCKET, b"a") as session:
+        for _ in range(10):
+            session.write(b"x" * 10)
+        refused(session.write, b"x")
+        session.publish(NewObject())
+    assert doors.used() == 100 == doors.truth()
+
+
+def test_regression_parts_that_did_not_come_take_no_room(doors: Doors) -> None:
+    """Each in its slot of one file, which would grow to slots of all sizes that nobody counts."""
+    upload_id, _ = doors.upload("m", [10])
+    for number in range(2, 9):
+        session = doors.namespace.begin_part(BUCKET, b"m", upload_id, number, 10)
+        session.write(b"x" * 10)
+        session.abort()
+    path = f".weka/uploads/{upload_id}/data".encode()
+    fd = doors.store.open_file(doors.store.root(), path, os.O_RDONLY)
+    assert doors.store.read(fd, 100, 0) == b"u" * 10 + bytes(70)
+    doors.store.close(fd)
+
+
+def test_regression_a_part_whose_record_is_there_keeps_its_bytes(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was answered with an error, and is a part all the same."""
+
+    def fails(point: CrashPoint) -> None:
+        if point is CrashPoint.PART_RECORDED:
+            raise IoFailure
+
+    upload_id, _ = doors.upload("m", [])
+    with monkeypatch.context() as patch, pytest.raises(IoFailure):
+        patch.setattr(upload_file, "reach", fails)
+        doors.part("m", upload_id, 1, 10)
+    doors.complete("m", (upload_id, [(1).to_bytes(16, "big").hex()]))
+    with doors.namespace.open_object(BUCKET, b"m") as present:
+        assert doors.store.read(present.fd, 100, 0) == b"u" * 10
 
 
 def test_sixteen_puts_at_the_edge(doors: Doors) -> None:
@@ -310,22 +399,25 @@ def test_regression_a_file_that_nobody_has_open_holds_nothing_when_it_is_cut(doo
     assert doors.used() == 0
 
 
-def test_regression_a_first_quota_waits_for_who_is_giving_a_name(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It knew of no quota and counts nothing: so it has to be seen before the bucket is taken for empty."""
-    naming, go_on, create = threading.Event(), threading.Event(), publishing.create_entry
+def quota_set_during(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch, place: object, name: str, act: Callable[[], object]
+) -> list[object]:
+    """What came of OTHER's first quota, asked for when `act` first came to `place.name`, and went on from
+    there when the quota was set or has waited for a while.
+    """
+    reached, go_on, original = threading.Event(), threading.Event(), getattr(place, name)
 
-    def slow(*arguments: Any) -> None:
-        naming.set()
-        assert go_on.wait(30)
-        create(*arguments)
+    def slow(*arguments: Any) -> Any:
+        if threading.current_thread() is threading.main_thread() and not reached.is_set():
+            reached.set()
+            assert go_on.wait(30)
+        return original(*arguments)
 
-    monkeypatch.setattr(publishing, "create_entry", slow)
+    monkeypatch.setattr(place, name, slow)
     outcomes: list[object] = []
 
     def set_it() -> None:
-        assert naming.wait(30)
+        assert reached.wait(30)
         try:
             outcomes.append(doors.namespace.quotas.set(OTHER, 100))
         except NamespaceError as error:
@@ -338,11 +430,63 @@ def test_regression_a_first_quota_waits_for_who_is_giving_a_name(
     setting, releasing = threading.Thread(target=set_it), threading.Thread(target=release)
     setting.start()
     releasing.start()
-    doors.put("a", 60, OTHER)
+    act()
     setting.join()
     releasing.join()
+    return outcomes
+
+
+def test_regression_a_first_quota_waits_for_who_is_giving_a_name(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knew of no quota and counts nothing: so it has to be seen before the bucket is taken for empty."""
+    act = partial(doors.put, "a", 60, OTHER)
+    outcomes = quota_set_during(doors, monkeypatch, publishing, "create_entry", act)
     assert [type(outcome) for outcome in outcomes] == [BucketNotEmpty]
     assert doors.namespace.quotas.find(OTHER) is None
+
+
+@pytest.mark.parametrize("verb", ["rename", "link"])
+def test_regression_a_first_quota_waits_for_who_moves_or_links_into_the_bucket(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    doors.namespace.create_bucket(BucketName("third"))
+    doors.write("third/a", 60)
+    act = partial(getattr(doors, verb), "third/a", "other/a")
+    outcomes = quota_set_during(doors, monkeypatch, doors.store, verb, act)
+    assert [type(outcome) for outcome in outcomes] == [BucketNotEmpty]
+    assert doors.namespace.quotas.find(OTHER) is None
+    assert doors.namespace.head_object(OTHER, b"a").size == 60
+
+
+def test_regression_a_first_quota_waits_for_a_part_that_is_entered(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id, _ = doors.upload("m", [10], OTHER)
+    act = partial(doors.part, "m", upload_id, 2, 30, OTHER)
+    outcomes = quota_set_during(doors, monkeypatch, upload_file.Upload, "present", act)
+    assert outcomes == [None]
+    assert doors.used(OTHER) == 40
+
+
+def test_regression_a_first_quota_waits_for_an_upload_that_ends(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id, _ = doors.upload("m", [10, 20], OTHER)
+    act = partial(doors.namespace.abort_upload, OTHER, b"m", upload_id)
+    outcomes = quota_set_during(doors, monkeypatch, area_file.UploadArea, "_move", act)
+    assert outcomes == [None]
+    assert doors.used(OTHER) == 0
+
+
+def test_regression_a_completion_during_a_first_quota_counts_once(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = doors.upload("m", [60], OTHER)
+    act = partial(doors.complete, "m", upload, OTHER)
+    outcomes = quota_set_during(doors, monkeypatch, multipart_file, "publish_file", act)
+    assert outcomes == [None]
+    assert doors.used(OTHER) == 60 == doors.truth(OTHER)
 
 
 @pytest.mark.parametrize("door", ["mount", "s3"])
@@ -356,7 +500,7 @@ def test_regression_a_full_disk_ends_a_recount_and_no_deletion(
     write = MemoryStore.write
 
     def full(store: MemoryStore, fd: Any, data: bytes, offset: int) -> None:
-        if len(data) < ledger_file.PAGE_BYTES:
+        if len(data) < ledger_file.PAGE_BYTES // 2:
             raise NoSpace("the disk is full")
         write(store, fd, data, offset)
 
@@ -602,21 +746,27 @@ def test_a_put_that_fails_at_its_name_used_nothing(doors: Doors, monkeypatch: py
     assert doors.used() == 60 == doors.truth()
 
 
+MARKS = struct.pack("<2q", 40, 1 + 40).ljust(2048, b"\0")
+"""What is credited in all, and by the process of the first slot."""
+
+
 def test_golden_ledger(doors: Doors) -> None:
     doors.namespace.quotas.set(BUCKET, 1000)
     doors.put("a", 600)
     session = doors.namespace.begin_put(BUCKET, b"b", size=70)
+    over = doors.namespace.begin_put(BUCKET, b"a", size=40)
     (identity,) = doors.namespace.context.quotas.ledgers()
     path = b".weka/quotas/%d.ledger" % identity
     fd = doors.store.open_file(doors.store.root(), path, os.O_RDONLY)
     page = doors.store.read(fd, 4096, 0)
     doors.store.close(fd)
     session.abort()
+    over.abort()
     assert page[:64].hex() == (
         "574b513100000000e803000000000000580200000000000046000000000000000000000000000000"
         "000000000000000000000000000000004600000000000000"
     )
-    assert page[64:] == bytes(2048 - 64)
+    assert page[64:] == bytes(2048 - 64) + MARKS
 
 
 def test_a_damaged_ledger_stops_writers_and_not_readers(doors: Doors) -> None:

@@ -84,6 +84,18 @@ def test_write_read_truncate(store: Any) -> None:
     refused(errors.NamespaceError, store.read, fd, 1, 0)
 
 
+def test_a_hole_is_zeros_and_changes_no_size(store: Any) -> None:
+    fd = store.open_file(store.root(), b"f", os.O_RDWR | os.O_CREAT, 0o644)
+    store.write(fd, b"x" * 3 * 65536, 0)
+    store.punch(fd, 65536, 65536)
+    assert store.read(fd, 3 * 65536, 0) == b"x" * 65536 + bytes(65536) + b"x" * 65536
+    store.punch(fd, 2 * 65536, 3 * 65536)
+    assert store.read(fd, 9 * 65536, 0) == b"x" * 65536 + bytes(2 * 65536)
+    store.punch(fd, 9 * 65536, 1)
+    assert store.attr(fd).size == 3 * 65536
+    store.close(fd)
+
+
 def test_descriptors_keep_to_how_they_were_opened(store: Any) -> None:
     make(store, b"f", b"x")
     fd = store.open_file(store.root(), b"f", os.O_RDONLY)

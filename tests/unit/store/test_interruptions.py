@@ -44,6 +44,8 @@ def every_verb(path: Path) -> list[Any]:
 def _of_contents(store: PosixStore, fd: Fd) -> list[Any]:
     store.write(fd, b"0123456789", 0)
     store.allocate(fd, 8192)
+    store.punch(fd, 0, 4096)
+    store.write(fd, b"0123456789", 0)
     store.truncate(fd, 10)
     copied = store.create_unnamed(store.root(), 0o600)
     store.copy(fd, 2, copied, 0, 8)

@@ -151,6 +151,7 @@ class Quotas:
         """
         numbers = list(inodes)
         share = b"share/%d" % (sum(numbers) % _SHARES)
+        ledger.attend()
         with self._held([(ledger.identity, share), *((ino, _INODE) for ino in numbers)], wait):
             yield
 
@@ -247,15 +248,15 @@ class Quotas:
 
         Within a window. Raises QuotaExceeded; what fails has used nothing.
         """
-        held = funds.amount if funds.ledger is ledger else 0
+        held, granted = (funds.amount, funds.granted) if funds.ledger is ledger else (0, 0)
         spent = _Spent()
-        ledger.book(used=most, held=-held)
-        funds.amount -= held
+        ledger.book(used=most, held=-held, credited=-granted)
+        funds.amount, funds.granted = funds.amount - held, funds.granted - granted
         try:
             yield spent
         except BaseException:
-            ledger.book(used=-most, held=held, forced=True)
-            funds.amount += held
+            ledger.book(used=-most, held=held, credited=granted, forced=True)
+            funds.amount, funds.granted = funds.amount + held, funds.granted + granted
             raise
         ledger.book(used=spent.amount - most, forced=True, notes=spent.notes)
 

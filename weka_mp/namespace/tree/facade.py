@@ -43,7 +43,7 @@ from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.namespace.tree.open_directories import OpenDirectories
 from weka_mp.namespace.tree.open_files import OpenFile, OpenFiles
 from weka_mp.namespace.tree.requests import AttrChange, Caller, Entry
-from weka_mp.namespace.tree.still_buckets import End, still
+from weka_mp.namespace.tree.still_buckets import End, still, still_for_link
 from weka_mp.store.interface import StatVfs, Store
 from weka_mp.values import Fd
 
@@ -301,10 +301,11 @@ class Tree:
         Raises CrossDevice between buckets of which one has a quota.
         """
         self._check_creatable(name)
-        ledger = self.quotas.of_link(number, parent, wait=wait)
         with self.files.descriptor(number) as fd, self.nodes.borrow(parent) as directory:
-            with self.quotas.linking(ledger, fd, wait=wait):
-                self._store.link(fd, directory, name)
+            with still_for_link(self.nodes, self._locks, number, parent, wait):
+                ledger = self.quotas.of_link(number, parent, wait=wait)
+                with self.quotas.linking(ledger, fd, wait=wait):
+                    self._store.link(fd, directory, name)
             take_over(self._store, directory)
 
     # ---- taking away and moving
@@ -399,13 +400,13 @@ class Tree:
         self._check_creatable(to_name)
         if flags == EXCHANGE:
             self._check_creatable(name)
-        ledger = self.quotas.of_rename((parent, name), (to_parent, to_name), exchange=flags == EXCHANGE)
         with (
             self.nodes.borrow(parent) as source,
             self.nodes.borrow(to_parent) as target,
             self._still(End(parent, source, name), End(to_parent, target, to_name), wait),
             self._locked([(parent, name), (to_parent, to_name)], wait),
         ):
+            ledger = self.quotas.of_rename((parent, name), (to_parent, to_name), exchange=flags == EXCHANGE)
             moving = self._store.open_path(source, name)
             try:
                 replaced = self._present(target, to_name)

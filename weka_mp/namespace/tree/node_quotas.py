@@ -242,6 +242,7 @@ class NodeQuotas:
         if ledger is None or self._quotas is None:
             yield
             return
+        ledger.attend()
         with self._quotas.still(self._store.attr(fd).ino, wait=wait):
             before = self._store.attr(fd)
             size = wanted(before)

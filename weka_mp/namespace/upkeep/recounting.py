@@ -24,14 +24,15 @@ from weka_mp.namespace.quotas.keys import key_of_file
 from weka_mp.namespace.quotas.ledger import Ledger
 from weka_mp.namespace.versions.histories import VERSIONS_PATH
 from weka_mp.namespace.walking import Unreachable, walk
+from weka_mp.values import BucketName
 
 __all__ = ["Recounted", "recount"]
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS: Final = 3  # a directory that moves ends one
 _NUMBERS: Final = 1 << 62
-PartsOf = Callable[[int], Mapping[int, int]]
-"""The sizes of the parts of uploads into the bucket of an identity, by key."""
+PartsOf = Callable[[BucketName, int], Mapping[int, int]]
+"""The sizes of the parts of uploads into the bucket of this name and identity, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def recount(
         try:
             found = _counted(context, ledger, number, path, stop)
             if found is not None:
-                found.update(parts_of(ledger.identity))
+                found.update(parts_of(BucketName(path.decode("ascii", "replace")), ledger.identity))
                 stood = ledger.look().used
                 with context.quotas.no_windows(ledger):
                     if ledger.finish_recount(number, found):

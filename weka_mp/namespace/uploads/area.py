@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 
 import msgpack
 
-from weka_mp.errors import NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
+from weka_mp.errors import BucketMissing, NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.names.keys import entry_path
-from weka_mp.namespace.uploads.completions import Completion, recorded, was_published
+from weka_mp.namespace.uploads.completions import Completion, left_its_place, recorded, was_published
 from weka_mp.namespace.uploads.upload import INFO, RESULT, Upload
 from weka_mp.namespace.values import NewUpload, UploadInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
@@ -190,7 +190,7 @@ class UploadArea:
             # Completed while we waited, and its worker died before it could put it aside?
             upload, info = self.open(bucket, key, upload_id)
             try:
-                with self._given_back(upload, info.bucket):
+                with self._given_back(upload, info.bucket, counted=True):
                     self._move(upload_id.encode(), self._uploads, gone)
             finally:
                 upload.close()
@@ -200,40 +200,42 @@ class UploadArea:
 
     def _discard(self, upload_id: bytes) -> None:
         gone = b".gone-" + self.context.random.token(8).encode()
-        identity = self._identity(upload_id) if self.context.quotas.ledgers() else None
+        identity = self._identity(upload_id)
         with self.ending(upload_id.decode("ascii", "replace")):
             if identity is None:
                 self._move(upload_id, self._uploads, gone)
             else:
                 upload = self._opened(upload_id.decode("ascii", "replace"))
                 try:
-                    with self._given_back(upload, identity.bucket):
+                    with self._given_back(upload, identity.bucket, counted=recorded(upload) is None):
                         self._move(upload_id, self._uploads, gone)
                 finally:
                     upload.close()
         self._erase(self._uploads, gone)
 
     @contextmanager
-    def _given_back(self, upload: Upload, bucket: int) -> Iterator[None]:
-        """The block ends the upload: its parts use nothing of the bucket's quota any more."""
+    def _given_back(self, upload: Upload, bucket: int, *, counted: bool) -> Iterator[None]:
+        """The block ends the upload: its parts use nothing of the bucket's quota any more. Unless they are
+        known to be `counted`, since its object may be there and have freed them, a recount says so.
+        """
         quotas = self.context.quotas
-        ledger = quotas.of_identity(bucket)
-        if ledger is None:
-            yield
-            return
-        with upload.still(), quotas.window(ledger, [0]):
-            parts = upload.part_sizes()
-            yield
-            if recorded(upload) is not None:  # its object may be there, and have freed them
-                ledger.want_recount()
-            else:
+        with upload.still():
+            ledger = quotas.of_identity(bucket)
+            if ledger is None:
+                yield
+                return
+            with quotas.window(ledger, [0]):
+                parts = upload.part_sizes() if counted else {}
+                yield
                 ledger.book(used=-sum(parts.values()), notes=dict.fromkeys(parts, 0))
+                if not counted:
+                    ledger.want_recount()
 
-    def parts_of(self, bucket: int) -> dict[int, int]:
+    def parts_of(self, bucket: BucketName, identity: int) -> dict[int, int]:
         """What the parts of all uploads into the bucket use of its quota (`Upload.part_sizes`)."""
         found: dict[int, int] = {}
-        for upload_id, identity in self.identities(self.live()):
-            if identity.bucket != bucket:
+        for upload_id, its in self.identities(self.live()):
+            if its.bucket != identity:
                 continue
             try:
                 upload = self._opened(upload_id.decode("ascii", "replace"))
@@ -241,10 +243,22 @@ class UploadArea:
                 continue  # ended meanwhile
             try:
                 with upload.still():
-                    found.update(upload.part_sizes() if upload.present() else {})
+                    found.update(upload.part_sizes() if self._uses_parts(bucket, upload) else {})
             finally:
                 upload.close()
         return found
+
+    def _uses_parts(self, bucket: BucketName, upload: Upload) -> bool:
+        """Not when it ended, nor when its object got its name and whoever gave it died before it could be put
+        aside: then its bytes are the object's, or nobody's. The upload is still.
+        """
+        completion = recorded(upload)
+        if not upload.present():
+            return False
+        try:
+            return completion is None or not was_published(self.context, bucket, upload, completion)
+        except BucketMissing:  # it has a name that no request can say
+            return True
 
     def _move(self, upload_id: bytes, target: Fd, name: bytes) -> None:
         try:
@@ -267,6 +281,19 @@ class UploadArea:
             return  # another repetition was faster
         except NamespaceError as error:
             _log.warning("files of the completed upload %s stay for the sweep: %s", upload.upload_id, error)
+
+    def _retire_published(self, upload_id: bytes) -> None:
+        """If its object got its name, and who gave it is no more. Where no name tells, it is left to time."""
+        upload = self._opened(upload_id.decode("ascii", "replace"))
+        try:
+            completion = recorded(upload)
+            if completion is None or not completion.staged:
+                return
+            with self.context.locks.try_hold([(self.ino, upload_id)]) as alone:
+                if alone and left_its_place(self.context, upload, completion):
+                    self.retire(upload)
+        finally:
+            upload.close()
 
     def _empty(self, directory: Fd, *, keep: bytes = b"") -> None:
         store = self.context.store
@@ -302,13 +329,15 @@ class UploadArea:
 
     def expire(self, before_ns: int) -> int:
         """Abort uploads begun before that time in which nothing happened since, and remove leftovers. Returns
-        how many.
+        how many. What was completed by somebody who died is put aside.
         """
         store, count = self.context.store, 0
         for entry in store.entries(self._uploads):
             try:
                 touched = store.attr_at(self._uploads, entry.name).mtime_ns
                 if touched >= before_ns:
+                    if not entry.name.startswith(b"."):
+                        self._retire_published(entry.name)
                     continue
                 if entry.name.startswith(b"."):
                     self._erase(self._uploads, entry.name)

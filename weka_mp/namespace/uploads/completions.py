@@ -22,7 +22,7 @@ from weka_mp.namespace.values import CompletedPart
 from weka_mp.store.interface import Store
 from weka_mp.values import BucketName, Fd
 
-__all__ = ["Completion", "fingerprint", "recorded", "was_published"]
+__all__ = ["Completion", "fingerprint", "left_its_place", "recorded", "was_published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +79,24 @@ def was_published(
     whether the object that is there has its tag.
     """
     if completion.staged:
-        try:
-            fd = context.store.open_path(upload.fd, completion.staged)
-        except NotFound:
-            return True
-        try:
-            return _has_two_names(context.store, fd, died)
-        finally:
-            context.store.close(fd)
+        return left_its_place(context, upload, completion, died=died)
     try:
         with reading.open_object(context, bucket, completion.key) as present:
             return present.info.etag == completion.etag
     except NotFound:
         return False
+
+
+def left_its_place(context: Context, upload: Upload, completion: Completion, *, died: bool = True) -> bool:
+    """The same where the object-to-be was staged in the upload's directory."""
+    try:
+        fd = context.store.open_path(upload.fd, completion.staged)
+    except NotFound:
+        return True
+    try:
+        return _has_two_names(context.store, fd, died)
+    finally:
+        context.store.close(fd)
 
 
 def _has_two_names(store: Store, fd: Fd, died: bool) -> bool:

@@ -288,12 +288,9 @@ def _check_beforehand(context: Context, request: CompletionRequest) -> None:
 @contextmanager
 def _freed_parts(upload: Upload, bucket: int) -> Iterator[Funds]:
     """What all parts use of the bucket's quota ends with the object that is made of them."""
-    ledger = upload.context.quotas.of_identity(bucket)
-    if ledger is None:
-        yield no_funds()
-        return
     with upload.still():
-        yield Funds(ledger, freed=upload.part_sizes())
+        ledger = upload.context.quotas.of_identity(bucket)
+        yield no_funds() if ledger is None else Funds(ledger, freed=upload.part_sizes())
 
 
 @dataclass(frozen=True, slots=True)

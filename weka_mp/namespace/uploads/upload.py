@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import msgpack
 
-from weka_mp.errors import Exists, InvalidPart, NotFound, UploadMissing
+from weka_mp.errors import Exists, InvalidPart, NamespaceError, NotFound, UploadMissing
 from weka_mp.namespace.concealment import create_concealed
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
@@ -20,6 +20,7 @@ from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.objects.naming import discard_name
 from weka_mp.namespace.quotas.funds import Funds
 from weka_mp.namespace.quotas.keys import key_of_part
+from weka_mp.namespace.quotas.ledger import Ledger
 from weka_mp.namespace.records.attribute import ContentHeaders
 from weka_mp.namespace.values import NewUpload, UploadInfo
 from weka_mp.store.crashpoints import CrashPoint, reach
@@ -29,6 +30,7 @@ __all__ = ["ASSEMBLED", "DATA", "INFO", "RESULT", "PartFunds", "PartSession", "S
 
 INFO, DATA, ASSEMBLED, RESULT = b"info", b"data", b"object", b"result"
 _SLOT_SIZE, _SEALED, _PART = b"slot-size", b"sealed", b"part-"
+_SHARES = 8  # so many parts of an upload are entered at once
 
 _log = logging.getLogger(__name__)
 
@@ -147,10 +149,19 @@ class Upload:
         found = ((number, self.part(number)) for number in self.part_numbers())
         return {key_of_part(self.upload_id, number): part.size for number, part in found if part is not None}
 
-    def still(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def still(self) -> Iterator[None]:
         """Within it no part is entered, and the upload does not end: what its parts use is one number."""
+        with ExitStack() as stack:
+            for share in range(_SHARES):  # one after another: parts that keep coming must not keep us waiting
+                stack.enter_context(self.entering(share))
+            yield
+
+    def entering(self, number: int) -> AbstractContextManager[None]:
+        """Held while part `number` is entered; others go on meanwhile."""
         home = self.context.store.attr(self._home).ino
-        return self.context.locks.hold([(home, b"parts/" + self.upload_id.encode())])
+        name = b"parts/%b/%d" % (self.upload_id.encode(), number % _SHARES)
+        return self.context.locks.hold([(home, name)])
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -221,10 +232,16 @@ class PartSession:
     def _record(self, context: Context, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
         if context.durability is Durability.COMMIT:
             context.store.sync_file(self.fd)
-        ledger = context.quotas.of_identity(self._paid.bucket)
-        if ledger is None:
-            return self._enter(context, md5, checksums)
-        with self._upload.still(), context.quotas.window(ledger, [self._number]):
+        with self._upload.entering(self._number):
+            # Asked for now: a first quota counts the parts of an upload when this is over.
+            ledger = context.quotas.of_identity(self._paid.bucket)
+            if ledger is None:
+                return self._enter(context, md5, checksums)
+            return self._enter_counted(ledger, md5, checksums)
+
+    def _enter_counted(self, ledger: Ledger, md5: bytes, checksums: Mapping[str, str]) -> StoredPart:
+        context = self._upload.context
+        with context.quotas.window(ledger, [self._number]):
             former = self._upload.part(self._number)
             before = former.size if former is not None else 0
             most = max(0, self._written - before)
@@ -254,15 +271,30 @@ class PartSession:
 
     def abort(self) -> None:
         """Give everything back. May be called again, and after `commit`."""
-        self._paid.funds.release()
-        if not self._open:
-            return
-        # Not there any more: the whole upload was aborted meanwhile.
-        discard_name(
-            self._upload.context, self._upload.fd, b"claim-%d" % self._number if self._slot else self._file
-        )
+        try:
+            if self._open:
+                self._discard()
+        finally:
+            self._paid.funds.release()
+
+    def _discard(self) -> None:
+        if self._slot:
+            self._empty_slot()
+            self._upload.release(self._number)
+        else:
+            # It may not be there any more: the whole upload was aborted meanwhile.
+            discard_name(self._upload.context, self._upload.fd, self._file)
         self._finish()
         self._upload.close()
+
+    def _empty_slot(self) -> None:
+        """What was written there would take room, which nobody counts, until the upload ends."""
+        try:
+            # A step after the record failed? Then it is a part whatever was answered.
+            if self._written and self._upload.part(self._number) is None:
+                self._upload.context.store.punch(self.fd, self.base, self._written)
+        except NamespaceError as error:
+            _log.warning("room of a part that did not come is kept until its upload ends: %s", error)
 
     def _finish(self) -> None:
         self._open = False
