@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import os
 import random
+import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, memory_store
 from tests.unit.namespace.quota_truth import ME, Doors
 from weka_mp.errors import NamespaceError, QuotaExceeded, UploadMissing
-from weka_mp.namespace import CopyRequest, Namespace, RenameRequest
+from weka_mp.namespace import CopyRequest, Namespace, NewObject, RenameRequest
+from weka_mp.namespace.names.keys import BODY_NAME
+from weka_mp.namespace.objects.publishing import PutSession
 from weka_mp.namespace.tree.facade import EXCHANGE
 
 LIMIT = 100
 NAMES = ("a", "b", "d/a", "d/b", "e/", "d/")
 PROGRAMS = int(os.environ.get("WEKA_MP_QUOTA_PROGRAMS", "40"))
-GROWING = {0, 1, 3, 5, 7, 8, 14, 16}
+GROWING = {0, 1, 3, 5, 7, 8, 14, 16, 20}
 COPY = 14
 Step = tuple[int, str, str, int, int]
+
+
+@dataclass(frozen=True)
+class Body:
+    """One on its way in: what it holds of the quota, and what needs no room since it replaces something."""
+
+    session: PutSession
+    held: int
+    credited: int
 
 
 class Play:
@@ -32,6 +45,7 @@ class Play:
         self.handles: list[int] = []
         self.uploads: list[tuple[str, str]] = []
         self.parts: dict[str, dict[int, int]] = {}
+        self.bodies: list[Body] = []
         self.doors.mkdir("bucket/d")
 
     def calls(self, name: str, new: str, size: int, number: int) -> list[Callable[[], object]]:
@@ -57,7 +71,40 @@ class Play:
             lambda: self._end(number, complete=True),
             lambda: self._end(number, complete=False),
             lambda: self.namespace.quotas.maintain(),
+            lambda: self._begin_body(name, size),
+            lambda: self._end_body(number, publish=True),
+            lambda: self._end_body(number, publish=False),
         ]
+
+    def _begin_body(self, name: str, size: int) -> None:
+        used = self.truth() - self.doors.without_name() - sum(body.held for body in self.bodies)
+        granted = max(0, min(size, self._replaced(name), used - self.credited()))
+        session = self.namespace.begin_put(BUCKET, name.encode(), size=size)
+        self.bodies.append(Body(session, size - granted, granted))
+        session.write(b"s" * size)
+
+    def _replaced(self, name: str) -> int:
+        """What would not be used any more if something had this name instead."""
+        path = b"bucket/" + name.encode() + (BODY_NAME if name.endswith("/") else b"")
+        try:
+            fd = self.doors.store.open_path(self.doors.store.root(), path)
+        except NamespaceError:
+            return 0
+        attr = self.doors.store.attr(fd)
+        self.doors.store.close(fd)
+        return attr.size if stat.S_ISREG(attr.mode) and attr.nlink == 1 else 0
+
+    def _end_body(self, number: int, *, publish: bool) -> None:
+        body = self.bodies.pop(number % len(self.bodies))
+        with body.session as session:
+            try:
+                if publish:
+                    self.doors.told(session.publish(NewObject()).changes)
+            except QuotaExceeded:
+                assert body.credited > 0  # what it was to replace has gone meanwhile
+
+    def credited(self) -> int:
+        return sum(body.credited for body in self.bodies)
 
     def _handle(self, number: int) -> int:
         return self.handles[number % len(self.handles)]
@@ -94,7 +141,8 @@ class Play:
         del self.parts[upload_id]
 
     def truth(self) -> int:
-        return self.doors.truth(parts=sum(sum(parts.values()) for parts in self.parts.values()))
+        parts = sum(sum(parts.values()) for parts in self.parts.values())
+        return self.doors.truth(parts=parts) + sum(body.held for body in self.bodies)
 
     def step(self, kind: int, name: str, new: str, size: int, number: int) -> None:
         before = self.truth()
@@ -108,12 +156,16 @@ class Play:
         except (NamespaceError, ZeroDivisionError):  # what it was about is not there
             pass
         assert self.doors.used() == self.truth()
+        (ledger,) = self.namespace.context.quotas.ledgers().values()
+        assert ledger.look().credited == self.credited()
         # S3 does not know that what it replaces is open on a mount, which then says so.
         assert self.truth() - self.doors.without_name() <= LIMIT
 
     def end(self) -> None:
         while self.handles:
             self.doors.close_file(self.handles.pop())
+        while self.bodies:
+            self.bodies.pop().session.abort()
         assert self.doors.used() == self.truth()
         for name, upload_id in self.uploads:
             with suppress(UploadMissing):
@@ -140,7 +192,7 @@ def play(steps: list[Step]) -> None:
 def program(seed: int) -> list[Step]:
     draw = random.Random(seed)
     return [
-        (draw.randrange(20), draw.choice(NAMES), draw.choice(NAMES), draw.randrange(61), draw.randrange(10))
+        (draw.randrange(23), draw.choice(NAMES), draw.choice(NAMES), draw.randrange(61), draw.randrange(10))
         for _ in range(draw.randrange(5, 50))
     ]
 
