@@ -66,7 +66,7 @@ def test_every_command_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "flag", ["--secrets-key-file", "--visibility", "--mount-versions", "--key-file", "--auto-buckets"]
+    "flag", ["--secrets-key-file", "--visibility", "--key-file", "--auto-buckets"]
 )
 def test_what_is_not_built_has_no_flag(flag: str) -> None:
     assert flag not in _flags(serve_cmd.command)

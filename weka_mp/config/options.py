@@ -188,6 +188,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         switch=True,
     ),
     Option(
+        "mount_versions",
+        parse_choice("on", "off"),
+        "on",
+        "on",
+        "on|off",
+        "Whether what is overwritten, replaced or removed on the mount becomes a version in buckets that have"
+        " versions.",
+    ),
+    Option(
         "posix_permissions",
         parse_choice("on", "off"),
         "off",

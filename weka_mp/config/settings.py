@@ -33,6 +33,7 @@ class Config:
     website_domain: tuple[str, ...]
     attr_timeout: float
     sigv2: bool
+    mount_versions: str
     posix_permissions: str
     tls: str
     tls_cert: tuple[str, ...]

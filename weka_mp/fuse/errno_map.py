@@ -20,6 +20,7 @@ TABLE: dict[type[errors.NamespaceError], int] = {
     errors.Busy: errno.EBUSY,
     errors.Conflict: errno.EAGAIN,
     errors.CrossDevice: errno.EXDEV,
+    errors.DeleteMarkerMet: errno.ENOENT,
     errors.Exists: errno.EEXIST,
     errors.FileTooLarge: errno.EFBIG,
     errors.Interrupted: errno.EINTR,
@@ -52,6 +53,7 @@ TABLE: dict[type[errors.NamespaceError], int] = {
     errors.TokenReused: errno.EINVAL,
     errors.TooManyLinks: errno.EMLINK,
     errors.UploadMissing: errno.ENOENT,
+    errors.VersionMissing: errno.ENOENT,
     errors.WouldBlock: errno.EAGAIN,
 }
 

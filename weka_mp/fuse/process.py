@@ -39,12 +39,14 @@ _GRACE_SECONDS = 1.0  # for requests under way after a busy mount was detached
 class MountPlan:
     """`attr_timeout`: seconds that the kernel may cache names and attributes. `socket_path`: where
     invalidations are taken (`weka_mp.fuse.invalidation`). `shared`: the store has other mounts.
+    `makes_versions`: of what callers replace, where buckets have versions.
     """
 
     mountpoint: str
     attr_timeout: float
     socket_path: str
     shared: bool = False
+    makes_versions: bool = True
 
 
 def run_mount(
@@ -113,6 +115,8 @@ class _Mount:
                 shared=plan.shared,
                 durable=namespace.context.durability is Durability.COMMIT,
                 quotas=namespace.context.quotas,
+                versions=namespace.context,
+                makes_versions=plan.makes_versions,
             ),
             on_dirty=on_dirty,
             descriptors=descriptors,

@@ -93,7 +93,8 @@ class Namespace(Housekeeping):
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._access = AccessRecords(context, registry)
         self._bucket_settings = SettingsRecords(context, registry)
-        context.histories.ask(lambda bucket: self._bucket_settings.of_directory(bucket).versioning)
+        settings = self._bucket_settings
+        context.histories.ask(lambda bucket: settings.of_directory(bucket).versioning, settings.any_set)
         self.quotas = BucketQuotas(context, self._bucket_settings, self._lister, self._uploads.parts_of)
         self._buckets = Buckets(context, self._lister, registry, self._access, self.quotas.forget_bucket)
         self._settings = ControlFiles(context.store, area.root, context.random)

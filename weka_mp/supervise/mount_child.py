@@ -29,7 +29,8 @@ def main_blocking(plan: dict[str, Any], link: LinkThread) -> int:
             run_mount(
                 namespace,
                 MountPlan(
-                    plan["mount_point"], plan["attr_timeout"], plan["socket"], shared=plan["shared"]
+                    plan["mount_point"], plan["attr_timeout"], plan["socket"], shared=plan["shared"],
+                    makes_versions=plan["versions"],
                 ),
                 on_ready=lambda: link.tell("ready"),
                 on_dirty=link.hint_dirty,

@@ -119,6 +119,7 @@ def mount_spec(
         "attr_timeout": config.attr_timeout,
         "socket": places.mount_socket(index),
         "shared": len(config.mount) > 1,
+        "versions": config.mount_versions == "on",
     }
     spec = _spec(config, places, f"mount-{index}", "mount", plan, grace=_MOUNT_GRACE)
     return replace(

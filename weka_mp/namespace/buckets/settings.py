@@ -123,6 +123,10 @@ class SettingsRecords:
         """The same of its versions."""
         return self.find(bucket).versioning if self._has("any", _is_record) else None
 
+    def any_set(self) -> bool:
+        """Whether anything is set of any bucket, maybe of one that is gone. Raises NamespaceError."""
+        return self._has("any", _is_record)
+
     def any_posix(self) -> bool:
         """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Raises
         NamespaceError.

@@ -14,10 +14,11 @@ from weka_mp.namespace.objects.directory_objects import remove_directory_object
 from weka_mp.namespace.objects.entries import examined, unwritten
 from weka_mp.namespace.objects.naming import NOWHERE, check_conditions
 from weka_mp.namespace.objects.pruning import prune
-from weka_mp.namespace.objects.versions import delete_version, make_marker, parsed
+from weka_mp.namespace.objects.versions import delete_version, parsed
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, Deletion, ObjectInfo, WriteConditions
 from weka_mp.namespace.versions.identifiers import shown
 from weka_mp.namespace.versions.keeping import Place, keeping
+from weka_mp.namespace.versions.markers import make_marker
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
 

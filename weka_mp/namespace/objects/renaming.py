@@ -30,9 +30,9 @@ from weka_mp.namespace.objects.moving_directories import DirectoryMove, HasKeys,
 from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.rename_notes import identity
-from weka_mp.namespace.objects.versions import make_marker
 from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
 from weka_mp.namespace.versions.keeping import Place, keeping, name_version
+from weka_mp.namespace.versions.markers import make_marker
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
 

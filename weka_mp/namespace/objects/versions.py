@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from weka_mp.errors import (
     DeleteMarkerMet,
     KeyConflict,
+    NoAttribute,
     NotFound,
     NotSupported,
     PermissionRefused,
@@ -29,17 +30,17 @@ from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, Staged, check_con
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.quotas.funds import no_funds
-from weka_mp.namespace.records.attribute import Record, overwrite_record, read_record
+from weka_mp.namespace.records.attribute import read_record
 from weka_mp.namespace.records.etags import changed_in_tick, settle
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
-from weka_mp.namespace.versions.histories import SUSPENDED, counting
-from weka_mp.namespace.versions.identifiers import NULL, Kept, new_version, parse_version, shown
-from weka_mp.namespace.versions.keeping import Place, current_version, drop_null, place_version
+from weka_mp.namespace.versions.histories import counting
+from weka_mp.namespace.versions.identifiers import Kept, parse_version, shown
+from weka_mp.namespace.versions.keeping import KEPT_XATTR, Place, current_version
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = [
-    "delete_version", "latest_marker", "make_marker", "open_source", "open_version", "parsed", "refuse_far",
+    "delete_version", "latest_marker", "open_source", "open_version", "parsed", "refuse_far",
 ]
 
 _LOOKS = 4  # at the current version and the others, while one becomes the other
@@ -152,30 +153,6 @@ def latest_marker(context: Context, bucket: BucketName, key: bytes) -> DeleteMar
             except NotFound:
                 return None
             return DeleteMarkerMet(shown(found[0].version), made_ns, named=False, subject=key)
-
-
-# ---- delete markers
-def make_marker(context: Context, place: Place, effects: Effects, owner: str | None) -> bytes:
-    """Put a delete marker on top of a key's versions; its id. On the disk with `effects`.
-
-    With versions suspended it is ``null``, and takes the place of the version that was. Raises NoSpace.
-    """
-    histories = context.histories
-    reach(CrashPoint.MARKER_DUE)
-    suspended = histories.state(place.bucket) == SUSPENDED
-    if suspended:
-        drop_null(context, place, effects)
-    version = NULL if suspended else new_version(histories.clock.now_ns(), histories.random)
-
-    def fill(fd: Fd) -> None:
-        overwrite_record(histories.store, fd, Record(version=version, owner=owner))
-
-    def in_history(history: Fd) -> None:
-        order = histories.next_order(histories.entries(history), histories.clock.now_ns())
-        place_version(context, place, (history, Kept(order, version, marker=True).name), fill)
-
-    histories.add(place.bucket, place.path, effects, in_history)
-    return version
 
 
 # ---- deleting for good
@@ -338,12 +315,24 @@ def _promote(removal: _Removal, parent: Parent, history: Fd, kept: Kept, *, over
     if old is not None and not over:
         raise KeyConflict("something else has the name of the key", subject=removal.key)
     change = removal.effects.tell(Change(parent.ino, name, None if old is None else old.ino))
+    _unseal(context, history, kept)
     ledger = context.quotas.of(removal.bucket)
     with context.quotas.moving(ledger, (history, kept.name), (parent.fd, name)):
         flags = 0 if over or not store.primitives.rename_noreplace else RENAME_NOREPLACE
         store.rename(history, kept.name, parent.fd, name, flags)
     removal.effects.add(history)
     return (change,)
+
+
+def _unseal(context: Context, history: Fd, kept: Kept) -> None:
+    """It may be written into again."""
+    store = context.histories.store
+    fd = store.open_file(history, kept.name, os.O_RDONLY)
+    try:
+        with suppress(NoAttribute):
+            store.remove_xattr(fd, KEPT_XATTR)
+    finally:
+        store.close(fd)
 
 
 def _refuse_unless_may(context: Context, parent: Parent, name: bytes) -> None:

@@ -16,7 +16,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 
 from weka_mp.clock import Clock
 from weka_mp.errors import (
@@ -38,6 +38,7 @@ from weka_mp.namespace.records.directories import take_over
 from weka_mp.namespace.records.etags import retimed
 from weka_mp.namespace.tree.file_rules import FileRules, OnDirty
 from weka_mp.namespace.tree.node_quotas import NodeQuotas
+from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.namespace.tree.node_xattrs import NodeXattrs
 from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.namespace.tree.open_directories import OpenDirectories
@@ -78,7 +79,8 @@ class Tree:
         self._repeated: set[tuple[int, bytes, int, bytes]] = set()
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
         self.quotas = NodeQuotas(store, self.nodes, rules.quotas)
-        self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty, self.quotas)
+        self.versions = NodeVersions(store, self.nodes, rules.versions, makes=rules.makes_versions)
+        self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty, (self.quotas, self.versions))
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 
@@ -191,6 +193,7 @@ class Tree:
                     raise
                 return self._open_existing(directory, parent, name, flags, caller, wait)
             try:
+                self.versions.name_new(parent, fd)
                 attr = self.nodes.look(fd)
                 node = self.nodes.learn(fd, attr, parent, name)
                 file = self.files.register(node.number, fd, access, caller.uid, attr, created=True)
@@ -273,15 +276,13 @@ class Tree:
 
     def _claim(self, parent: int, name: bytes) -> None:
         """A caller wants this directory to be there: it no longer vanishes with its last object."""
-        try:
+        with suppress(NotDirectory, NotFound):  # it is a file, or it went away again: nothing to claim
             with self.nodes.borrow(parent) as directory:
                 fd = self._store.open_dir(directory, name)
-        except (NotDirectory, NotFound):
-            return  # it is a file, or it went away again: nothing to claim
-        try:
-            take_over(self._store, fd)
-        finally:
-            self._store.close(fd)
+            try:
+                take_over(self._store, fd)
+            finally:
+                self._store.close(fd)
 
     def make_node(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Entry:
         """mknod(2): a file, fifo, socket or device."""
@@ -325,6 +326,7 @@ class Tree:
         """unlink(2). The inode stays reachable while it is open or known to the kernel."""
         with (
             self._taken(parent, name, wait) as directory,
+            self.versions.removing(parent, directory, name, wait=wait),
             self.quotas.removing(self.quotas.of_directory(parent), directory, name, wait=wait),
         ):
             self._store.unlink(directory, name)
@@ -336,6 +338,7 @@ class Tree:
 
     def remove_directory(self, parent: int, name: bytes, *, wait: bool = False) -> None:
         """rmdir(2). Hidden names (a directory object's body) do not keep a directory."""
+        self.versions.refuse_buckets_with_versions(parent, name)
         with self._taken(parent, name, wait) as directory:
             try:
                 self._store.rmdir(directory, name)
@@ -403,7 +406,10 @@ class Tree:
         with (
             self.nodes.borrow(parent) as source,
             self.nodes.borrow(to_parent) as target,
-            self._still(End(parent, source, name), End(to_parent, target, to_name), wait),
+            still(
+                self._store, self.nodes, self._locks,
+                (End(parent, source, name), End(to_parent, target, to_name)), wait,
+            ),
             self._locked([(parent, name), (to_parent, to_name)], wait),
         ):
             ledger = self.quotas.of_rename((parent, name), (to_parent, to_name), exchange=flags == EXCHANGE)
@@ -415,7 +421,10 @@ class Tree:
                     if replaced is not None and flags == EXCHANGE:
                         told = told and self.nodes.told_as(replaced, to_parent, to_name)
                     self._have_it_repeated((parent, name, to_parent, to_name), told)
-                    self._rename((source, name), (target, to_name), flags, ledger, wait)
+                    with self.versions.moving(
+                        (parent, source, name), (to_parent, target, to_name), flags == EXCHANGE, wait
+                    ):
+                        self._rename((source, name), (target, to_name), flags, ledger, wait)
                     self._renamed(moving, to_parent, to_name)
                     if replaced is not None and flags == EXCHANGE:
                         self._renamed(replaced, parent, name)
@@ -447,14 +456,10 @@ class Tree:
         self._repeated.add(names)
         raise Stale("another door has changed what is renamed", subject=names[1])
 
-    def _still(self, source: End, target: End, wait: bool) -> AbstractContextManager[None]:
-        return still(self._store, self.nodes, self._locks, (source, target), wait)
-
     def _present(self, directory: Fd, name: bytes) -> Fd | None:
-        try:
+        with suppress(NotFound):
             return self._store.open_path(directory, name)
-        except NotFound:
-            return None
+        return None
 
     def _rename(
         self,

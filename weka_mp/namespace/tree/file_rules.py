@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from weka_mp.namespace.context import Context
 from weka_mp.namespace.quotas.book import Quotas
 
 __all__ = ["FileRules", "OnDirty", "privileges_kept"]
@@ -35,6 +36,7 @@ class FileRules:
     looks at size and mtime around it, and one of their callers may set an mtime back: so nothing is hashed on
     the way (the filler reads the file instead), and no page that the kernel cached is taken for true at the
     next open. `durable`: what is shown has to be true after a power cut, too. `quotas`: of buckets.
+    `versions`: where those of buckets are, None: nowhere; `makes_versions`: what callers replace becomes one.
     """
 
     overrides: bool = True
@@ -42,3 +44,5 @@ class FileRules:
     shared: bool = False
     durable: bool = True
     quotas: Quotas | None = None
+    versions: Context | None = None
+    makes_versions: bool = True

@@ -41,6 +41,7 @@ from weka_mp.namespace.records.etags import (
 )
 from weka_mp.namespace.tree.file_rules import FileRules, OnDirty, privileges_kept
 from weka_mp.namespace.tree.node_quotas import Holding, Known, NodeQuotas
+from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.namespace.tree.write_hash import WriteHash
 from weka_mp.store.interface import Store
@@ -60,7 +61,7 @@ class OpenFile:
 
     __slots__ = (
         *("access", "fd", "handle", "lock", "marked", "number"),
-        *("overwrites", "rested", "spare", "uid", "unseen"),
+        *("kept", "overwrites", "rested", "spare", "uid", "unseen"),
     )
 
     def __init__(self, handle: int, number: int, fd: Fd, access: int, uid: int) -> None:
@@ -73,6 +74,7 @@ class OpenFile:
         self.marked = False  # the writer mark was set since this file could last be written by
         self.overwrites = False  # and says that bytes which were there changed
         self.unseen = False  # made by this open, and never without a writer: no ETag of it was ever told
+        self.kept = False  # what was there before this session of writing is a version, where they are kept
         self.spare: Fd | None = None  # the read-only descriptor of a writer that was roused
         self.lock = threading.Lock()
 
@@ -111,9 +113,9 @@ class OpenFiles:
         clock: Clock,
         rules: FileRules,
         on_dirty: OnDirty | None,
-        quotas: NodeQuotas,
+        accounts: tuple[NodeQuotas, NodeVersions],
     ) -> None:
-        self._quotas = quotas
+        self._quotas, self._versions = accounts
         self._rules = rules
         self._store = store
         self._locks = locks
@@ -136,6 +138,7 @@ class OpenFiles:
         fd = self._open_inode(number, access, wait)
         try:
             if truncate and access != os.O_RDONLY:
+                self._versions.before_change(number, fd, wait=wait)
                 self._cut(number, fd, 0, uid, wait=wait)
             attr = self._store.attr(fd)
             if not stat.S_ISREG(attr.mode):
@@ -144,6 +147,7 @@ class OpenFiles:
             self._store.close(fd)
             raise
         file = self.register(number, fd, access, uid, attr)
+        file.kept = truncate
         if attr.nlink == 0:
             self.lost_a_name(number)
         if truncate:
@@ -183,6 +187,8 @@ class OpenFiles:
         """O_NONBLOCK makes an open that a lease stands against fail at once (open(2)); else it waits."""
         flags = access if wait else access | os.O_NONBLOCK
         with self.descriptor(number) as fd:
+            if access != os.O_RDONLY:
+                self._versions.refuse_kept(fd)
             return self._store.reopen(fd, flags)
 
     @contextmanager
@@ -220,6 +226,7 @@ class OpenFiles:
         """
         file = self.get(handle)
         with self._awake(file, wait):
+            self._keep_before(file, wait)
             ledger, holding = self._quota(file.number, self._inodes[file.number], wait=wait)
             if ledger is None:
                 return self._write(file, data, offset, wait)
@@ -228,6 +235,13 @@ class OpenFiles:
                 ledger, file.fd, lambda attr: max(attr.size, end), holding, wait=wait
             ):
                 return self._write(file, data, offset, wait)
+
+    def _keep_before(self, file: OpenFile, wait: bool) -> None:
+        """Before the first change of a session: bytes that nobody else ever saw are no version."""
+        if not file.kept:
+            if not file.unseen:
+                self._versions.before_change(file.number, file.fd, wait=wait)
+            file.kept = True
 
     def _quota(self, number: int, inode: _Inode, *, wait: bool) -> tuple[Ledger | None, Holding]:
         """The account that its bytes are counted in."""
@@ -294,11 +308,13 @@ class OpenFiles:
         file = self._files.get(handle) if handle is not None else None
         if file is not None and file.writable:
             with self._awake(file, wait):
+                self._keep_before(file, wait)
                 self._cut(number, file.fd, size, uid, told=not file.unseen, wait=wait)
                 self._truncated(number, self._store.attr(file.fd))
             return
         fd = self._open_inode(number, os.O_WRONLY, wait)
         try:
+            self._versions.before_change(number, fd, wait=wait)
             self._cut(number, fd, size, uid, wait=wait)
             attr = self._store.attr(fd)
         finally:
@@ -380,6 +396,7 @@ class OpenFiles:
                 return False
         writing, file.fd, file.spare = file.fd, reading, None
         file.rested, file.marked, file.overwrites, file.unseen = True, False, False, False
+        file.kept = False
         self._store.close(writing)
         return True
 
@@ -397,6 +414,7 @@ class OpenFiles:
 
     def _rouse(self, file: OpenFile, wait: bool) -> None:
         """Open the inode of a rested writer for writing again."""
+        self._versions.refuse_kept(file.fd)
         writing = self._store.reopen(file.fd, file.access if wait else file.access | os.O_NONBLOCK)
         file.fd, file.spare, file.rested = writing, file.fd, False
 

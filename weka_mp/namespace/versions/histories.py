@@ -59,10 +59,12 @@ class Histories:
         self.random = random
         self._store = store
         self._state_of: Callable[[Fd], str | None] = lambda bucket: DISABLED
+        self.anywhere: Callable[[], bool] = lambda: False
+        """Whether some bucket may have versions; cheap."""
 
-    def ask(self, state_of: Callable[[Fd], str | None]) -> None:
+    def ask(self, state_of: Callable[[Fd], str | None], anywhere: Callable[[], bool]) -> None:
         """state_of: what is set of the bucket of a directory. Asked of each change of a name."""
-        self._state_of = state_of
+        self._state_of, self.anywhere = state_of, anywhere
 
     def state(self, bucket: Fd) -> str | None:
         """ENABLED, SUSPENDED, or DISABLED: never set. Raises StoreUnusable, NamespaceError."""

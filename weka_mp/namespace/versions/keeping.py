@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 
 from weka_mp.errors import (
     AccessDenied,
+    AttributeTooLarge,
     IsDirectory,
     Loop,
     NamespaceError,
+    NoSpace,
     NotDirectory,
     NotFound,
     NotSupported,
@@ -34,14 +36,21 @@ from weka_mp.namespace.records.etags import is_marked
 from weka_mp.namespace.versions.histories import SUSPENDED
 from weka_mp.namespace.versions.identifiers import NULL, Kept, made_at, new_version
 from weka_mp.store.crashpoints import CrashPoint, reach
+from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, Stamp
 
-__all__ = ["Place", "current_version", "drop_null", "keeping", "name_version", "place_version"]
+__all__ = [
+    "KEPT_XATTR", "Place", "current_version", "drop_null", "is_kept", "keep_copy", "keeping", "name_version",
+    "place_version",
+]
 
 _NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
 _SALT_BYTES = 8
 _COPIED = ("user.", "system.posix_acl_access")
 _OURS = "user.weka."
+KEPT_XATTR = "user.weka.kept"
+"""On the inode of a version that is not the current one."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -177,6 +186,7 @@ def _keep(context: Context, place: Place, current: _Current, effects: Effects, *
         newest = histories.next_order(found, made_at(version))
         kept = Kept(newest or min(current.attr.mtime_ns, histories.clock.now_ns()), version, marker=False)
         if linked:
+            _seal(context, current.fd)
             histories.store.link(current.fd, history, kept.name)
         else:
             record = replace(current.record, version=version)
@@ -188,6 +198,47 @@ def _keep(context: Context, place: Place, current: _Current, effects: Effects, *
     # Before the name goes: what was acknowledged must not be without one on the disk.
     effects.flush()
     return kept
+
+
+def _seal(context: Context, fd: Fd) -> None:
+    """Whoever knows the inode by its number must find that it is a version when it comes to write."""
+    with suppress(NoSpace, AttributeTooLarge):  # no room beside its other attributes
+        context.histories.store.set_xattr(fd, KEPT_XATTR, b"1")
+
+
+def is_kept(store: Store, fd: Fd, attr: Attr) -> bool:
+    """Whether the inode behind `fd`, whose attributes are these, is a version that is not the current one.
+
+    With a second name it is not one yet: somebody died before it lost the first.
+    """
+    return attr.nlink == 1 and store.find_xattr(fd, KEPT_XATTR) is not None
+
+
+def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> None:
+    """The file under this name is about to be written into: a copy of it becomes a version, and what it will
+    be is another. attr: of the inode that is meant; another under the name is left alone. Under the lock of
+    the entry. Raises NoSpace, QuotaExceeded.
+    """
+    state = context.histories.state(place.bucket)
+    if state is None:
+        return
+    with _current(context, place) as current:
+        if current is None or (current.attr.dev, current.attr.ino) != (attr.dev, attr.ino):
+            return
+        if state == SUSPENDED and current.record.version == NULL:
+            return
+        if not current.attr.size and current.record.etag is None:
+            return  # just made
+        _keep(context, place, current, effects, linked=False)
+        histories = context.histories
+        fresh = NULL if state == SUSPENDED else new_version(histories.clock.now_ns(), histories.random)
+        amend_record(
+            histories.store, context.locks, current.fd, lambda record: replace(record, version=fresh)
+        )
+        if context.durability is Durability.COMMIT:
+            histories.store.sync_file(current.fd)
+        if state == SUSPENDED:
+            drop_null(context, place, effects)
 
 
 def _without_leftovers(context: Context, place: Place, history: Fd, current: _Current) -> list[Kept]:

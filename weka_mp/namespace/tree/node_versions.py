@@ -1,0 +1,253 @@
+"""Versions of what callers of the mount replace, remove or write into, in buckets that have versions.
+
+An unlink and a rename over a file keep the inode itself, as S3's operations do. Bytes that are there are
+copied before an open file first changes them (a reflink where the file system has them): the inode is what
+callers have open, so it cannot be the version. One session of writing, from an open or from the close before,
+makes one version.
+
+Nothing here may run where nobody may wait: it syncs directories and copies files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from weka_mp.errors import (
+    InvalidArgument,
+    IsDirectory,
+    Loop,
+    NamespaceError,
+    NotDirectory,
+    NotEmpty,
+    NotFound,
+    Stale,
+    WouldBlock,
+)
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.effects import Effects
+from weka_mp.namespace.names.keys import EntryPath, visible
+from weka_mp.namespace.records.attribute import Record, overwrite_record
+from weka_mp.namespace.tree.nodes import ROOT, Nodes
+from weka_mp.namespace.versions.histories import ENABLED
+from weka_mp.namespace.versions.identifiers import new_version
+from weka_mp.namespace.versions.keeping import Place, is_kept, keep_copy, keeping, name_version
+from weka_mp.namespace.versions.markers import make_marker
+from weka_mp.namespace.walking import Met, walk
+from weka_mp.store.interface import Store
+from weka_mp.values import Attr, Fd
+
+__all__ = ["NodeVersions"]
+
+_BELOW_BUCKET = 2  # names, at least, that lead to a file in a bucket
+_NO_FILE = (NotFound, NotDirectory, IsDirectory, Loop)
+Way = tuple[bytes, ...]
+
+
+class NodeVersions:
+    """Thread-safe."""
+
+    def __init__(self, store: Store, nodes: Nodes, context: Context | None, *, makes: bool) -> None:
+        """context: None: no bucket has versions. makes: what the mount does makes some."""
+        self._store = store
+        self._nodes = nodes
+        self._any = context
+        self._context = context if makes else None
+
+    def refuse_kept(self, fd: Fd) -> None:
+        """Before an inode is opened for writing by its number: S3 may have made it a version that is not the
+        current one. Raises Stale.
+        """
+        if is_kept(self._store, fd, self._store.attr(fd)):
+            raise Stale("another object has taken the place of this file, which is a former version now")
+
+    # ---- names
+    @contextmanager
+    def removing(self, parent: int, directory: Fd, name: bytes, *, wait: bool) -> Iterator[None]:
+        """The block removes a file; under the lock of its entry. Raises WouldBlock unless `wait` is set."""
+        with self._place(parent, directory, name, wait) as (context, place):
+            if context is None or place is None:
+                yield
+                return
+            with context.effects() as effects:
+                with keeping(context, place, effects):
+                    yield
+                self._mark(context, place, effects)
+                effects.flush()
+
+    @contextmanager
+    def moving(
+        self, source: tuple[int, Fd, bytes], target: tuple[int, Fd, bytes], exchange: bool, wait: bool
+    ) -> Iterator[None]:
+        """The block renames; under the locks of both entries. Raises InvalidArgument for an exchange of files
+        that have versions, WouldBlock unless `wait` is set.
+        """
+        if not self._is_file(source):
+            yield
+            return
+        with self._place(*source, wait) as (context, old), self._place(*target, wait) as (_, new):
+            if context is None:
+                context = self._context
+            if context is None or (old is None and new is None):
+                yield
+                return
+            if exchange:
+                raise InvalidArgument("files that have versions cannot be exchanged in one step")
+            with context.effects() as effects:
+                if new is None:
+                    yield
+                else:
+                    self._name_moved(context, source)
+                    with keeping(context, new, effects):
+                        yield
+                if old is not None:
+                    self._mark(context, old, effects)
+                effects.flush()
+
+    def _is_file(self, entry: tuple[int, Fd, bytes]) -> bool:
+        try:
+            return stat.S_ISREG(self._store.attr_at(entry[1], entry[2]).mode)
+        except NotFound:
+            return False
+
+    def _name_moved(self, context: Context, source: tuple[int, Fd, bytes]) -> None:
+        """What comes to another key is no version ``null`` there: that may have one."""
+        with suppress(*_NO_FILE):
+            fd = self._store.open_file(source[1], source[2], os.O_RDONLY)
+            try:
+                name_version(context, fd)
+            finally:
+                self._store.close(fd)
+
+    def _mark(self, context: Context, place: Place, effects: Effects) -> None:
+        """A delete marker where S3 can find versions below it; a file that never was more than itself goes
+        without one.
+        """
+        with context.histories.opened(place.bucket, place.path) as history:
+            found = [] if history is None else context.histories.entries(history)
+        if found:
+            make_marker(context, place, effects, None)
+
+    # ---- bytes
+    def before_change(self, number: int, fd: Fd, *, wait: bool) -> None:
+        """Bytes of the inode behind `fd` are about to change: what they are now becomes a version. Raises
+        WouldBlock unless `wait` is set, NoSpace, QuotaExceeded; nothing has changed then.
+        """
+        context = self._context
+        if context is None or not context.histories.anywhere():
+            return
+        attr = self._store.attr(fd)
+        found = self._way_to_file(number, attr, wait=wait) if attr.nlink else None
+        if found is None or len(found) < _BELOW_BUCKET:
+            return
+        bucket, *parents, name = found
+        with ExitStack() as stack:
+            at = self._opened(bucket, stack)
+            if context.histories.state(at) is None:
+                return
+            if not wait:
+                raise WouldBlock("what the file holds has to be kept")
+            holder = self._opened(b"/".join(found[:-1]), stack)
+            effects = stack.enter_context(context.effects())
+            with context.locks.hold([(self._store.attr(holder).ino, name)]):
+                place = Place(at, EntryPath(tuple(parents), name, False, ()), holder)
+                keep_copy(context, place, attr, effects)
+
+    def _opened(self, path: bytes, stack: ExitStack) -> Fd:
+        fd = self._store.open_dir(self._store.root(), path)
+        stack.callback(self._store.close, fd)
+        return fd
+
+    def _way_to_file(self, number: int, attr: Attr, *, wait: bool) -> Way | None:
+        """The names that lead to a file; None: none does. One that was reached by its handle alone is looked
+        for, which a caller that may not wait is spared.
+        """
+        node = self._nodes.get(number)
+        if node.name:
+            with suppress(NotFound, Stale):
+                way = () if node.parent == ROOT else self._way(node.parent)
+                with self._nodes.borrow(node.parent) as directory:
+                    if self._store.attr_at(directory, node.name).ino == attr.ino:
+                        return (*way, node.name)
+        if not wait:
+            raise WouldBlock("nobody knows yet where this file lies")
+        for met in walk(self._store):
+            if isinstance(met, Met) and (met.attr.dev, met.attr.ino) == (attr.dev, attr.ino):
+                return tuple(met.path.split(b"/"))
+        return None
+
+    def name_new(self, parent: int, fd: Fd) -> None:
+        """A file that was just made is a version of its own, where its bucket has versions: its key may have
+        had one called ``null``.
+        """
+        context = self._context
+        if context is None or parent == ROOT or not context.histories.anywhere():
+            return
+        with ExitStack() as stack:
+            if context.histories.state(self._opened(self._way(parent)[0], stack)) == ENABLED:
+                version = new_version(context.histories.clock.now_ns(), context.histories.random)
+                overwrite_record(self._store, fd, Record(version=version))
+
+    # ---- where
+    @contextmanager
+    def _place(
+        self, parent: int, directory: Fd, name: bytes, wait: bool
+    ) -> Iterator[tuple[Context | None, Place | None]]:
+        """The key of an entry, if its bucket has versions."""
+        context = self._context
+        if context is None or parent == ROOT or not visible(name) or not context.histories.anywhere():
+            yield None, None
+            return
+        bucket, *way = self._way(parent)
+        fd = self._store.open_dir(self._store.root(), bucket)
+        try:
+            if context.histories.state(fd) is None:
+                yield None, None
+                return
+            if not wait:
+                raise WouldBlock("what the name leads to has to be kept")
+            yield context, Place(fd, EntryPath(tuple(way), name, False, ()), directory)
+        finally:
+            self._store.close(fd)
+
+    def _way(self, number: int) -> Way:
+        """The names that lead from the root to a directory, as they are now. Raises Stale."""
+        try:
+            way = tuple(self._nodes.path_of(number).split(b"/"))
+            fd = self._store.open_dir(self._store.root(), b"/".join(way))
+            try:
+                if self._nodes.number_behind(fd) == number:
+                    return way
+            finally:
+                self._store.close(fd)
+        except NamespaceError:
+            pass  # the names that the kernel was told are not those of now
+        return self._climbed(number)
+
+    def _climbed(self, number: int) -> Way:
+        names: list[bytes] = []
+        while number != ROOT:
+            above = self._nodes.parent_of(number)
+            ino = self._nodes.ino_of(number)
+            with self._nodes.borrow(above) as fd:
+                found = next((each.name for each in self._store.entries(fd) if each.ino == ino), None)
+            if found is None:
+                raise Stale("no name leads to this directory any more")
+            names.append(found)
+            number = above
+        return tuple(reversed(names))
+
+    def refuse_buckets_with_versions(self, parent: int, name: bytes) -> None:
+        """Before the directory of a bucket is removed. Raises NotEmpty while its objects have versions."""
+        context = self._any
+        if context is None or parent != ROOT or not context.histories.anywhere():
+            return
+        with suppress(*_NO_FILE):
+            fd = self._store.open_dir(self._store.root(), name)
+            try:
+                if not context.histories.is_empty(fd):
+                    raise NotEmpty("objects of the bucket have versions", subject=name)
+            finally:
+                self._store.close(fd)
