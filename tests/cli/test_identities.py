@@ -324,7 +324,7 @@ OPTIONS = {
     "s3 bucket lifecycle-rule reset": WHERE,
     "s3 bucket list": WHERE | TABLE,
     "s3 bucket destroy": WHERE | {"--unlink"},
-    "s3 explain": WHERE | TABLE | {"--encoded", "--source-ip", "--secure", "--condition"},
+    "s3 explain": WHERE | TABLE | {"--encoded", "--source", "--source-ip", "--secure", "--condition"},
     "s3 bucket posix": WHERE,
     "s3 bucket policy set": WHERE,
     "s3 bucket policy set-custom": WHERE,

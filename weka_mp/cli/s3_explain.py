@@ -25,6 +25,10 @@ _COLUMNS = ("action", "step", "answer", "decided_by", "why")
     "--condition", "conditions", metavar="KEY=VALUE", multiple=True,
     help="What the request says of a condition key (s3:prefix=a/); may be repeated.",
 )
+@click.option(
+    "--source", metavar="BUCKET/KEY",
+    help="What CopyObject, UploadPartCopy or RenameObject takes its bytes from.",
+)
 @where_options
 @table_options
 def explain(where: Where, table: TableOptions, **given: Any) -> None:

@@ -16,6 +16,7 @@ from weka_mp.gateway.context import Site
 from weka_mp.gateway.explaining import Asked, actions_named, explain, find_principal
 from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.gateway.principals import Principal
+from weka_mp.gateway.requirements import SOURCE_ACTIONS
 from weka_mp.identity import Caller
 from weka_mp.identity.errors import InvalidInput, NoSuchEntity
 from weka_mp.identity.naming import ROOT, canonical_id
@@ -25,7 +26,9 @@ from weka_mp.values import BucketName, ObjectKey
 
 __all__ = ["EXPLAIN_FIELDS", "explain_request"]
 
-EXPLAIN_FIELDS: Final = ("user", "action", "resource", "encoded", "source_ip", "secure", "conditions")
+EXPLAIN_FIELDS: Final = (
+    "user", "action", "resource", "encoded", "source_ip", "secure", "conditions", "source",
+)
 _NEED_NO_BUCKET: Final = frozenset({"s3:CreateBucket"})
 _SECOND: Final = 1_000_000_000
 
@@ -34,13 +37,14 @@ def explain_request(desk: Desk, caller: Caller, fields: Fields) -> Any:
     """Every step of the decision, the last one the answer."""
     principal = _principal(desk, caller, fields.text("user"))
     operation, actions = _actions(fields.text("action"))
-    bucket, key = _place(fields)
+    bucket, key = _place(fields, "resource")
     if bucket is not None:
         _check_bucket(desk, caller, bucket, actions)
     elif any(ACTIONS[action] is not Level.ACCOUNT for action in actions):
         raise InvalidInput(f"{actions[0]} is asked of a bucket: give BUCKET or BUCKET/KEY")
     asked = Asked(
-        operation, actions, bucket, key, _address(fields), fields.flag("secure"), _conditions(fields)
+        operation, actions, bucket, key, _address(fields), fields.flag("secure"), _conditions(fields),
+        _source(desk, caller, fields, operation),
     )
     try:
         steps = explain(_site(desk), principal, asked, desk.namespace.clock.now_ns() / _SECOND)
@@ -72,15 +76,27 @@ def _actions(word: str) -> tuple[str, tuple[str, ...]]:
         raise InvalidInput(str(error)) from error
 
 
-def _place(fields: Fields) -> tuple[BucketName | None, ObjectKey | None]:
-    text = fields.text_or_none("resource")
+def _source(
+    desk: Desk, caller: Caller, fields: Fields, operation: str
+) -> tuple[BucketName, ObjectKey] | None:
+    bucket, key = _place(fields, "source")
+    if bucket is None:
+        return None
+    if key is None or operation not in SOURCE_ACTIONS:
+        raise InvalidInput(f"a source is BUCKET/KEY, of one of {', '.join(sorted(SOURCE_ACTIONS))}")
+    _check_bucket(desk, caller, bucket, SOURCE_ACTIONS[operation])
+    return bucket, key
+
+
+def _place(fields: Fields, name: str) -> tuple[BucketName | None, ObjectKey | None]:
+    text = fields.text_or_none(name)
     if not text:
         return None, None
-    name, slash, rest = text.removeprefix("arn:aws:s3:::").partition("/")
-    if not is_bucket_name(name):
-        raise InvalidInput(f"no bucket can be called {name!r}")
+    bucket, slash, rest = text.removeprefix("arn:aws:s3:::").partition("/")
+    if not is_bucket_name(bucket):
+        raise InvalidInput(f"no bucket can be called {bucket!r}")
     key = unquote_to_bytes(rest) if fields.flag("encoded") else rest.encode("utf-8", "surrogateescape")
-    return BucketName(name), ObjectKey(key) if slash and key else None
+    return BucketName(bucket), ObjectKey(key) if slash and key else None
 
 
 def _check_bucket(desk: Desk, caller: Caller, bucket: BucketName, actions: tuple[str, ...]) -> None:

@@ -27,7 +27,7 @@ from weka_mp.values import BucketName, ObjectKey
 if TYPE_CHECKING:
     from weka_mp.gateway.context import Site
 
-__all__ = ["ROOT_NAME", "Access", "Refusal", "shown_statement"]
+__all__ = ["NOT_BELOW", "ROOT_NAME", "Access", "Refusal", "shown_statement"]
 
 ROOT_NAME: Final = "root"
 """Of the account that is always there, and to which every bucket belongs that names no other."""
@@ -37,7 +37,7 @@ _MAKING: Final = "CreateBucket"
 _NOTHING: Final = "nobody but root may do it"
 _ANONYMOUS: Final = "nobody signed it"
 _MODES: Final = "the modes or ACLs of directories and files do not let the user's uid and groups"
-_NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
+NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +301,18 @@ class Access:
         owner = self.owner_of(None if action == _CREATE else bucket).id
         return self._question(action, bucket, key, owner, self.grants(bucket))
 
+    def covers(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> bool:
+        """Whether it may for everything that begins with the key. Raises as `allows`."""
+        grants = self.grants(bucket)
+        if self._unlimited and grants is NO_GRANTS:
+            return True
+        try:
+            self._require_below(action, bucket, key, grants)
+        except S3Error:
+            self.refusals.pop()
+            return False
+        return True
+
     def is_unheard(self, bucket: BucketName | None) -> bool:
         """Whether the bucket's policy grants nothing to the principal, whatever it says, by the public access
         block.
@@ -336,7 +348,7 @@ class Access:
                 question, identity=principal.policies, resource=grants.policy, bounds=principal.bounds
             )
         if not covered:
-            raise self.refused(action, bucket, key, _NOT_BELOW)
+            raise self.refused(action, bucket, key, NOT_BELOW)
 
     def _question(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, owner: str, grants: Grants,

@@ -27,15 +27,17 @@ from weka_mp.s3.routing import OperationName
 from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
-    "ANONYMOUS", "Principal", "authorize", "authorize_parsed", "check_expected_owners", "hide_missing",
+    "ANONYMOUS", "MISSING", "TELL_MISSING", "Principal", "authorize", "authorize_parsed",
+    "check_expected_owners", "hide_missing",
 ]  # fmt: skip
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9]{12}|[0-9a-f]{64}", re.ASCII)
 _OWN: Final = "x-amz-expected-bucket-owner"
 _SOURCES: Final = "x-amz-source-expected-bucket-owner"
 _ACCOUNT_DIGITS: Final = 12  # of the short form of an account's id
+MISSING: Final = "there is no such key, which only those learn who may list"
 _LIST: Final = "s3:ListBucket"
-_READS: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes"})
+TELL_MISSING: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes"})
 """Of which S3 says that a missing key is 404 to who may list, and 403 to others («Permissions»)."""
 _TEACHING: Final = {"NoSuchKey": (_LIST,), "NoSuchVersion": ("s3:ListBucketVersions", _LIST)}
 """Error → the rights of which one lets somebody know all the same."""
@@ -65,7 +67,7 @@ def authorize(
         try:
             access.require(actions, address.bucket, address.key)
         except S3Error:
-            if operation in _READS:
+            if operation in TELL_MISSING:
                 _tell_missing(access, address)
             raise
     if sender is not None and access.grants(address.bucket).block.block_public_acls:
@@ -140,7 +142,7 @@ def hide_missing(
     teaching = _TEACHING.get(error.code, ())
     if not teaching or any(access.allows(action, bucket, sought=key) for action in teaching):
         return error
-    return access.refused(_LIST, bucket, None, "there is no such key, which only those learn who may list")
+    return access.refused(_LIST, bucket, None, MISSING)
 
 
 def check_expected_owners(headers: Headers, account: str, source_account: str | None = None) -> None:

@@ -7,17 +7,19 @@ never sent; modes by the kernel (`namespace.obstacles`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from weka_mp.gateway.access import Access, shown_statement
+from weka_mp.errors import BucketMissing, NotFound
+from weka_mp.gateway.access import NOT_BELOW, Access, shown_statement
+from weka_mp.gateway.authorize import MISSING, TELL_MISSING
 from weka_mp.gateway.bucket_grants import Grants
 from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import Identities
 from weka_mp.gateway.posix_users import NOBODY
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import Sender
-from weka_mp.gateway.requirements import REQUIRED
+from weka_mp.gateway.requirements import REQUIRED, SOURCE_ACTIONS
 from weka_mp.identity import IdentityStore, RootKeys
 from weka_mp.identity.errors import IdentityUnusable
 from weka_mp.identity.naming import ROOT, canonical_id
@@ -55,6 +57,7 @@ _NEEDS: Final[Mapping[str, Need]] = {
 _UNBOUND: Final = frozenset({"HeadBucket", "UploadPart", "UploadPartCopy"})
 """Operations that modes do not bind, though they do others that need the same action."""
 
+_NO_SOURCE: Final = "what the bytes are taken from is not asked for: say which, with --source BUCKET/KEY"
 _ANONYMOUS: Final = "anonymous"
 _PREFIX: Final = "s3:"
 _UNHEARD: Final = "what a public policy says to whoever is not of the bucket's account counts for nothing"
@@ -62,7 +65,9 @@ _UNHEARD: Final = "what a public policy says to whoever is not of the bucket's a
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request would be. given: condition keys, as contexts have them, over what is known otherwise."""
+    """What a request would be. given: condition keys, as contexts have them, over what is known otherwise.
+    source: what a copy or a rename takes its bytes from.
+    """
 
     operation: str
     actions: tuple[str, ...]
@@ -71,6 +76,14 @@ class Asked:
     source_ip: str = "127.0.0.1"
     secure: bool = False
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: tuple[BucketName, ObjectKey] | None = None
+
+    @property
+    def moves_all(self) -> bool:
+        """Whether everything below the keys is renamed."""
+        return (
+            self.operation == "RenameObject" and self.source is not None and self.source[1].endswith(b"/")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +146,66 @@ def find_principal(store: IdentityStore[Policy], name: str) -> Principal | None:
 def _steps(site: Site, principal: Principal, asked: Asked, now: float) -> list[Step]:
     access = _Imagined(site, principal, asked, now)
     steps: list[Step] = []
-    refused: Step | None = None
     for action in asked.actions:
-        found = [*_of_policies(access, asked, action), *_of_modes(site, principal, asked, action)]
-        steps += found
-        refused = refused or next((step for step in found if step.answer == "refused"), None)
+        steps += _of_policies(access, asked, action, below=asked.moves_all)
+        steps += _of_modes(site, principal, asked, action)
+    steps += _of_source(access, asked)
+    steps += _of_quota(site, asked)
+    kept_from = {step.step for step in steps if step.answer == "refused"}
+    if "modes" not in kept_from:  # they tell nothing of what lies behind
+        steps += _of_key(access, asked, allowed=not kept_from)
+    refused = next((step for step in steps if step.answer == "refused"), None)
     last = refused or next(step for step in steps if step.step == "policies")
     steps.append(Step(asked.operation, "answer", last.answer, last.decided_by, last.why))
     return steps
+
+
+def _of_source(access: _Imagined, asked: Asked) -> Iterator[Step]:
+    needed = SOURCE_ACTIONS.get(asked.operation, ())
+    if not needed:
+        return
+    if asked.source is None:
+        yield Step(asked.operation, "source", "passed over", "", _NO_SOURCE)
+        return
+    assert access.site is not None
+    bucket, key = asked.source
+    there = replace(asked, operation="", bucket=bucket, key=key, source=None)
+    for action in needed:
+        yield from _of_policies(access, there, action, below=asked.moves_all)
+        yield from _of_modes(access.site, access.principal, there, action)
+
+
+def _of_quota(site: Site, asked: Asked) -> Iterator[Step]:
+    """How much room the bucket has; whether that is enough depends on what is sent."""
+    if asked.bucket is None or "s3:PutObject" not in asked.actions:
+        return
+    try:
+        quota = site.namespace.quotas.find(asked.bucket)
+    except BucketMissing:
+        return
+    if quota is not None:
+        answer = "applies" if quota.used >= quota.limit else "passed over"
+        why = f"{quota.used} of {quota.limit} bytes are used: what does not fit is QuotaExceeded"
+        yield Step("s3:PutObject", "quota", answer, f"hard quota of {asked.bucket}", why)
+
+
+def _of_key(access: _Imagined, asked: Asked, *, allowed: bool) -> Iterator[Step]:
+    """What is told of a key that is missing: 404 only to those who may list it."""
+    needs = {_NEEDS.get(action) for action in asked.actions}
+    if asked.bucket is None or asked.key is None or access.site is None:
+        return
+    if not needs & {Need.READ, Need.AMEND}:
+        return
+    try:
+        access.site.namespace.head_object(asked.bucket, asked.key)
+        return
+    except (NotFound, BucketMissing):
+        lists = access.allows("s3:ListBucket", asked.bucket, sought=asked.key)
+    if lists:
+        told = "NoSuchKey (404)" if allowed or asked.operation in TELL_MISSING else "AccessDenied (403)"
+        yield Step("s3:ListBucket", "key", "passed over", "", f"there is no such key: {told}")
+    else:
+        yield Step("s3:ListBucket", "key", "refused", "", MISSING)
 
 
 class _Given(Mapping[str, tuple[str, ...]]):
@@ -182,7 +247,9 @@ class _Imagined(Access):
         return Question(plain.principal, plain.action, plain.resource, _Given(self._given, plain.context))
 
 
-def _of_policies(access: _Imagined, asked: Asked, action: str) -> Iterator[Step]:
+def _of_policies(
+    access: _Imagined, asked: Asked, action: str, *, below: bool = False
+) -> Iterator[Step]:
     bucket = None if ACTIONS[action] is Level.ACCOUNT else asked.bucket
     key = asked.key if ACTIONS[action] not in (Level.ACCOUNT, Level.BUCKET) else None
     question = access.question(action, bucket, key)
@@ -200,6 +267,8 @@ def _of_policies(access: _Imagined, asked: Asked, action: str) -> Iterator[Step]
     decision = access.decided(action, bucket, key)
     answer = "allowed" if decision.allowed else "refused"
     yield Step(action, "policies", answer, _decided_by(decision), decision.why.value)
+    if below and decision.allowed and not access.covers(action, bucket, key):
+        yield Step(action, "policies", "refused", "", NOT_BELOW)
 
 
 def _decided_by(decision: Decision) -> str:
@@ -233,6 +302,9 @@ def _of_modes(site: Site, principal: Principal, asked: Asked, action: str) -> It
     obstacle = namespace.obstacle(asked.bucket, key, need)
     if obstacle is None:
         yield Step(action, "modes", "allowed", "", f"modes and ACLs let it through: {_shown(namespace)}")
+    elif need is Need.LIST and b"/" in key and obstacle.path:
+        why = f"modes or ACLs hide what lies there, so it is not listed: {_shown(namespace)}"
+        yield Step(action, "modes", "passed over", str(obstacle), why)
     else:
         yield Step(action, "modes", "refused", str(obstacle), f"modes or ACLs bind it: {_shown(namespace)}")
 

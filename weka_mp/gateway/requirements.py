@@ -16,8 +16,8 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3.request import S3Request
 
 __all__ = [
-    "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "actions_of", "of_version", "resource_of", "source_actions",
-    "source_tag_actions", "whole_subtree",
+    "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "SOURCE_ACTIONS", "actions_of", "of_version", "resource_of",
+    "source_actions", "source_tag_actions", "whole_subtree",
 ]  # fmt: skip
 
 _S3: Final = "s3:"
@@ -166,16 +166,24 @@ def _asks(header: str, value: str | None) -> bool:
     return bool(value) and not (header in _SWITCHES and value is not None and value.lower() == "false")
 
 
+SOURCE_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "CopyObject": (op.CopyObject.source_permission,),
+    "UploadPartCopy": (op.UploadPartCopy.source_permission,),
+    "RenameObject": (op.RenameObject.source_permission, "s3:GetObject"),
+}
+"""What an operation needs of that which it takes its bytes from. What is renamed can be read under its new
+name.
+"""
+
+
 def source_actions(operation: op.Operation) -> tuple[str, ...]:
     """What an operation needs on the object that it takes its bytes from; none where there is no such object.
-
-    What is renamed can be read under its new name.
     """
     match operation:
         case op.CopyObject() | op.UploadPartCopy():
             return (_of_source(operation, operation.source_permission),)
         case op.RenameObject():
-            return (operation.source_permission, "s3:GetObject")
+            return SOURCE_ACTIONS["RenameObject"]
         case _:
             return ()
 

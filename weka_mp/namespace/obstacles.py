@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from weka_mp.errors import AccessDenied, Loop, NameTooLong, NoAttribute, NotDirectory, NotFound, NotSupported
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.names.keys import directory_of, entry_path
+from weka_mp.namespace.names.links import resolve
 from weka_mp.values import Attr, BucketName, Fd
 
 __all__ = ["Need", "Obstacle", "find_obstacle"]
@@ -85,6 +86,11 @@ class _Way:
         self._stack.callback(self._store.close, fd)
         return fd
 
+    def link(self, at: Fd, name: bytes) -> Fd | None:
+        """The symbolic link of this name; None: it is none."""
+        fd = self.entry(at, name)
+        return fd if fd is not None and stat.S_ISLNK(self._store.attr(fd).mode) else None
+
     def entry(self, at: Fd, name: bytes) -> Fd | None:
         try:
             fd = self._store.open_path(at, name)
@@ -111,18 +117,58 @@ def find_obstacle(
         here, walked = service.store.root(), b""
         if (found := way.lacks(here, walked, os.X_OK)) is not None:
             return found
-        missing = False
-        for part in (bucket.encode(), *parents):
-            below = way.directory(here, part)
-            if below is None:
-                missing = True
-                break
-            here, walked = below, walked + b"/" + part if walked else part
-            if (found := way.lacks(here, walked, os.X_OK)) is not None:
-                return found
-        if need is Need.LIST and missing:
+        top = way.directory(here, bucket.encode())
+        if top is None:
             return None
-        return _at_the_end(way, user, here, walked, b"" if missing else name, need, own)
+        return _below(way, user, _End(top, bucket.encode()), parents, name, need, own)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How far the way was followed. top: the bucket's directory; path: below the store's root."""
+
+    top: Fd
+    path: bytes
+
+
+def _below(
+    way: _Way, user: Context, end: _End, parents: tuple[bytes, ...], name: bytes, need: Need, own: bool
+) -> Obstacle | None:
+    """From the bucket's directory on. Where the last is a symbolic link, the way that it leads counts."""
+    here, walked, missing = end.top, end.path, False
+    if (found := way.lacks(here, walked, os.X_OK)) is not None:
+        return found
+    for part in parents:
+        below = way.directory(here, part)
+        if below is None:
+            missing = True
+            break
+        here, walked = below, walked + b"/" + part
+        if (found := way.lacks(here, walked, os.X_OK)) is not None:
+            return found
+    if need is Need.LIST and missing:
+        return None
+    if name and not missing and need is not Need.PUT:
+        link = way.link(here, name)
+        if link is not None:
+            found = _through(way, user, end, b"/".join((*parents, name)), link, need)
+            if found is not None or need is not Need.REMOVE:
+                return found
+    return _at_the_end(way, user, here, walked, b"" if missing else name, need, own)
+
+
+def _through(way: _Way, user: Context, end: _End, path: bytes, link: Fd, need: Need) -> Obstacle | None:
+    """What keeps the user from where the link at `path` leads: what S3 sees there is the object."""
+    try:
+        target = resolve(user.store, end.top, path)
+    except AccessDenied:
+        lacks = "search (x) of a directory that the link leads through, starting"
+        return way.obstacle(link, end.path + b"/" + path, lacks)
+    if target is None:
+        return None
+    *parents, name = target.split(b"/")
+    wanted = Need.READ if need is Need.REMOVE else need
+    return _below(way, user, end, tuple(parents), name, wanted, own=False)
 
 
 def _at_the_end(
