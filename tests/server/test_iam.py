@@ -154,6 +154,62 @@ def test_what_terraform_asks_for(office, iam):
     assert (registry.users, registry.groups, registry.policies) == ({}, {}, {})
 
 
+def test_terraform_notices_what_others_changed(office, iam):
+    """refresh reads again, apply puts right what differs, and what is gone is told by every read."""
+    arn = iam.create_policy(PolicyName="p", PolicyDocument=allowing("s3:GetObject", "a/*"))["Policy"]["Arn"]
+    other = iam.create_policy(PolicyName="q", PolicyDocument=allowing("s3:GetObject", "b/*"))["Policy"]["Arn"]
+    iam.create_user(UserName="tf", Path="/lab/", Tags=[{"Key": "a", "Value": "1"}])
+    key = iam.create_access_key(UserName="tf")["AccessKey"]["AccessKeyId"]
+    iam.attach_user_policy(UserName="tf", PolicyArn=arn)
+    iam.put_user_policy(UserName="tf", PolicyName="own", PolicyDocument=allowing("s3:*", "own/*"))
+    iam.create_group(GroupName="g")
+    iam.add_user_to_group(GroupName="g", UserName="tf")
+    iam.attach_group_policy(GroupName="g", PolicyArn=arn)
+    # somebody else's hands
+    office.admin.detach_from_user("p", "tf")
+    office.admin.attach_to_user("q", "tf")
+    office.admin.replace_policy("p", allowing("s3:*", "*"))
+    iam.untag_user(UserName="tf", TagKeys=["a"])
+    iam.remove_user_from_group(GroupName="g", UserName="tf")
+    iam.delete_user_policy(UserName="tf", PolicyName="own")
+    iam.update_access_key(UserName="tf", AccessKeyId=key, Status="Inactive")
+    # refresh
+    attached = iam.list_attached_user_policies(UserName="tf")["AttachedPolicies"]
+    assert attached == [{"PolicyName": "q", "PolicyArn": other}]
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    found = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    assert found == json.loads(allowing("s3:*", "*"))
+    assert "Tags" not in iam.get_user(UserName="tf")["User"]
+    assert iam.get_group(GroupName="g")["Users"] == []
+    assert failure(iam.get_user_policy, UserName="tf", PolicyName="own") == MISSING
+    assert iam.list_access_keys(UserName="tf")["AccessKeyMetadata"][0]["Status"] == "Inactive"
+    # apply: twice, since what is so already is no error
+    for _ in range(2):
+        iam.create_policy_version(
+            PolicyArn=arn, PolicyDocument=allowing("s3:GetObject", "a/*"), SetAsDefault=True
+        )
+        iam.attach_user_policy(UserName="tf", PolicyArn=arn)
+        iam.tag_user(UserName="tf", Tags=[{"Key": "a", "Value": "1"}])
+        iam.add_user_to_group(GroupName="g", UserName="tf")
+        iam.put_user_policy(UserName="tf", PolicyName="own", PolicyDocument=allowing("s3:*", "own/*"))
+        iam.update_access_key(UserName="tf", AccessKeyId=key, Status="Active")
+    iam.update_user(UserName="tf", NewUserName="tf2", NewPath="/")
+    assert iam.get_user(UserName="tf2")["User"]["Arn"].endswith(":user/tf2")
+    assert [user["UserName"] for user in iam.get_group(GroupName="g")["Users"]] == ["tf2"]
+    # what is gone is told so by every read of its resources
+    for call in (
+        iam.get_user, iam.list_access_keys, iam.list_attached_user_policies, iam.list_groups_for_user,
+        iam.list_user_policies, iam.list_user_tags,
+    ):  # fmt: skip
+        assert failure(call, UserName="tf") == MISSING
+    assert failure(iam.get_group, GroupName="gone") == MISSING
+    assert failure(iam.list_attached_group_policies, GroupName="gone") == MISSING
+    assert failure(iam.get_policy, PolicyArn=OURS + "gone") == MISSING
+    assert failure(iam.detach_user_policy, UserName="tf2", PolicyArn=OURS + "gone") == MISSING
+    iam.detach_user_policy(UserName="tf2", PolicyArn=other)
+    assert failure(iam.detach_user_policy, UserName="tf2", PolicyArn=other) == MISSING  # destroyed by others
+
+
 def test_the_policies_of_groups_and_those_within_count(office, iam):
     bob = office.user("bob")
     iam.create_group(GroupName="staff")

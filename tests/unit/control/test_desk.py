@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import logging
@@ -134,6 +135,36 @@ def test_the_table_is_enforced_on_every_route(office: Office, role: Role) -> Non
         assert office.ask(route.method, path, body).status == 401  # nobody
         checked += 1
     assert checked >= 20
+
+
+def unsigned_token(office: Office) -> str:
+    """Of root, without an algorithm, and of the right shape."""
+    office.add("shape", "clusteradmin")
+    _, claims, _ = office.token("shape").split(".")
+    head = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
+    return f"{head}.{claims}."
+
+
+def test_nobody_without_a_login_gets_in_by_any_route(office: Office) -> None:
+    """Whatever is said in place of a token, of every route but those that ask for a password themselves."""
+    registry = office.desk.identities.registry
+    none = unsigned_token(office)
+    real = office.token("shape")
+    forged = (
+        None, "", "null", none, f"{none}{real.rpartition('.')[2]}", real[:-4] + "AAAA", real.swapcase(),
+        f"{real}x", f"{real}.{real}",
+    )
+    before = office.desk.identities.registry
+    assert before is not registry
+    for route in IDENTITY_ROUTES:
+        if route.verb is None:
+            continue
+        path, body = sample(route)
+        for token in forged:
+            done = office.ask(route.method, path, body, token=token)
+            assert done.status in (401, 403), (route.method, route.path, token, done.content)
+    assert office.desk.identities.registry is before
+    assert office.root("GET", "/s3/buckets") == []
 
 
 def test_the_document_has_the_table() -> None:
