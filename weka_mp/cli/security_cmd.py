@@ -109,7 +109,7 @@ def tls_status(where: Where, table: TableOptions) -> None:
     """Show which certificate clients get, and whether the service speaks TLS."""
     with session(where) as reached:
         answer = reached.ask("GET", place("tls"))
-    print_table(_TLS_COLUMNS, [answer], table)
+    print_table(_TLS_COLUMNS, [{**dict.fromkeys(_TLS_COLUMNS), **answer}], table)  # there may be none
 
 
 def _read_pem(path: str) -> str:
