@@ -5,9 +5,8 @@ takes a name away or moves one holds the entry locks that S3's check-and-publish
 the other whole. An operation that would have to wait, for an entry lock or a lease, raises WouldBlock
 unless `wait` is set; it has changed nothing then, and is called again from a thread that may block.
 
-Permissions are the kernel's (mount option default_permissions); creation runs under the caller's
-identity, so that set-gid directories, default ACLs and quotas of the backing file system apply to the
-caller and not to us.
+Permissions are the kernel's (mount option default_permissions); creation runs under the caller's identity, so
+that set-gid directories, default ACLs and quotas of the backing file system apply to it and not to us.
 """
 
 from __future__ import annotations
