@@ -17,7 +17,7 @@ from typing import Any, Final
 
 __all__ = [
     "DAY_NS", "MAX_ID", "MAX_RULES", "Expiry", "Rule", "abort_of", "decode", "encode", "expiry_of",
-    "next_midnight",
+    "marker_expiry_of", "next_midnight", "noncurrent_expiry_of",
 ]  # fmt: skip
 
 DAY_NS: Final = 24 * 3600 * 1_000_000_000
@@ -30,8 +30,8 @@ class Rule:
     """One rule. prefix: None: it names none. larger_than, smaller_than: bytes, both exclusive.
 
     days: after which an object expires; date_s: or when all do, in seconds since the epoch, a midnight.
-    abort_days: after which an upload in parts is aborted. delete_marker, noncurrent_days, noncurrent_keep:
-    about versions, which a bucket without them never has: kept and shown, and nothing to do.
+    abort_days: after which an upload in parts is aborted. noncurrent_days: after which a noncurrent version
+    goes, if the key has noncurrent_keep newer ones; delete_marker: whether one that is alone goes at once.
     legacy, joined: how it was written (a prefix without a Filter; an And), so that it is shown so.
     """
 
@@ -120,6 +120,48 @@ def _due(rule: Rule, since_ns: int, day_ns: int) -> int:
     if rule.date_s is not None:
         return rule.date_s * 1_000_000_000
     return next_midnight(since_ns + (rule.days or 0) * day_ns, day_ns)
+
+
+def noncurrent_expiry_of(
+    rules: Iterable[Rule], key: bytes, size: int, tags: Mapping[str, str], since_ns: int, newer: int,
+    day_ns: int = DAY_NS,
+) -> Expiry | None:
+    """The earliest expiry of a version that is noncurrent since a moment, of a key that has so many `newer`
+    noncurrent ones; None: it never expires.
+    """
+    found: Expiry | None = None
+    for rule in rules:
+        if not rule.enabled or rule.noncurrent_days is None or newer < (rule.noncurrent_keep or 0):
+            continue
+        if not rule.matches(key, size, tags):
+            continue
+        at_ns = next_midnight(since_ns + rule.noncurrent_days * day_ns, day_ns)
+        if found is None or at_ns < found.at_ns:
+            found = Expiry(at_ns, rule)
+    return found
+
+
+def marker_expiry_of(
+    rules: Iterable[Rule], key: bytes, made_ns: int, day_ns: int = DAY_NS
+) -> Expiry | None:
+    """When a delete marker that is all that is left of its key is to go; None: never.
+
+    At once by ExpiredObjectDeleteMarker, after the days of an Expiration by that (S3 user guide, "Lifecycle
+    configuration elements").
+    """
+    found: Expiry | None = None
+    for rule in rules:
+        if not rule.enabled or rule.tags or not rule.matches(key, 0, None):
+            continue
+        if rule.delete_marker:
+            at_ns = made_ns
+        elif rule.days is not None or rule.date_s is not None:
+            at_ns = _due(rule, made_ns, day_ns)
+        else:
+            continue
+        if found is None or at_ns < found.at_ns:
+            found = Expiry(at_ns, rule)
+    return found
 
 
 def abort_of(

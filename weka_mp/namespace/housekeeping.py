@@ -15,6 +15,7 @@ from weka_mp.namespace.objects.rename_notes import TOKEN_LIFE_NS
 from weka_mp.namespace.upkeep import expiring, filling, sweeping
 from weka_mp.namespace.upkeep.checking import Check, Repairs
 from weka_mp.namespace.upkeep.expiring import Age, Cursor, ExpiredPage
+from weka_mp.namespace.upkeep.expiring_versions import ExpiredVersions, expire_versions
 from weka_mp.namespace.upkeep.filling import FillReport
 from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.namespace.uploads.expiring import abort_due
@@ -94,6 +95,10 @@ class Housekeeping:
         """See `weka_mp.namespace.upkeep.expiring.expire_page`."""
         where = self.context, self._lister, bucket, cursor
         return expiring.expire_page(*where, lambda: self.lifecycle_rules(bucket), age, note)
+
+    def expire_versions(self, bucket: BucketName, after: bytes, age: Age) -> ExpiredVersions:
+        """See `weka_mp.namespace.upkeep.expiring_versions.expire_versions`."""
+        return expire_versions(self.context, bucket, after, lambda: self.lifecycle_rules(bucket), age)
 
     def abort_due_uploads(self, bucket: BucketName, age: Age) -> int:
         """Abort the uploads that a rule of the bucket gave up. Returns how many. Raises BucketMissing."""

@@ -25,6 +25,7 @@ from weka_mp.clock import elapsed_ns
 from weka_mp.errors import BucketMissing, NamespaceError
 from weka_mp.namespace import Namespace
 from weka_mp.namespace.upkeep.expiring import START, Age, Cursor, ExpiredPage, told_again
+from weka_mp.namespace.upkeep.expiring_versions import ExpiredVersions
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise.believed_time import UNKNOWN, BelievedTime, Known
 from weka_mp.values import BucketName
@@ -223,6 +224,7 @@ class Lifecycle:
                 await self._note_failure(bucket, error)
             try:
                 await self._follow_bucket(state, bucket, cursor, totals)
+                await self._follow_versions(bucket, totals)
             except NamespaceError as error:
                 await self._note_failure(bucket, error)
         if self._stopping() or self._doubting:
@@ -264,6 +266,21 @@ class Lifecycle:
                 ))
                 await trio.sleep(min(_LONGEST_REST, time.monotonic() - begun))
 
+    async def _follow_versions(self, bucket: BucketName, totals: ExpiredPage) -> None:
+        """What is not the current version of its key. A process that dies begins with the first key again."""
+        after: bytes | None = b""
+        while after is not None and not self._stopping():
+            begun, now_ns = time.monotonic(), self._now_ns()
+            if now_ns is None:
+                return
+            page = await trio.to_thread.run_sync(
+                self._namespace.expire_versions, bucket, after, Age(now_ns, self._day_ns)
+            )
+            await self._invalidator.publish(page.changes)
+            _count_versions(bucket, page, totals)
+            after = page.following
+            await trio.sleep(min(_LONGEST_REST, time.monotonic() - begun))
+
     def _note(self, here: _State, keys: Sequence[bytes]) -> None:
         noted = replace(here, removing=tuple(keys))
         self._namespace.write_setting(_RECORD, self._encoded(noted))
@@ -299,5 +316,22 @@ def _count(bucket: BucketName, page: ExpiredPage, totals: ExpiredPage) -> None:
         OBJECTS.labels(outcome).inc(number)
     totals.looked += page.looked
     totals.kept += page.kept
+    totals.expired += [(b"", "")] * len(page.expired)
+    totals.failed += page.failed
+
+
+def _count_versions(bucket: BucketName, page: ExpiredVersions, totals: ExpiredPage) -> None:
+    for key, version, rule in page.expired:
+        shown = key.decode("utf-8", "backslashreplace")
+        log.info("a rule of its bucket removed a version", extra={"fields": {
+            "bucket": bucket, "key": shown, "version": version, "rule": rule,
+        }})
+    for key, error in page.failed:
+        log.error("versions of %s/%r expired and cannot be removed: %s", bucket, key, error)
+    for outcome, number in (
+        ("looked", page.looked), ("expired", len(page.expired)), ("failed", len(page.failed)),
+    ):
+        OBJECTS.labels(outcome).inc(number)
+    totals.looked += page.looked
     totals.expired += [(b"", "")] * len(page.expired)
     totals.failed += page.failed

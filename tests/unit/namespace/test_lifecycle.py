@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, keys, memory_store, posix_write, put
 from weka_mp.errors import IoFailure, UploadMissing
 from weka_mp.lifecycle import DAY_NS, Rule, abort_of, decode, encode, expiry_of
-from weka_mp.namespace import BucketSettings, Namespace, NewUpload
+from weka_mp.namespace import BucketSettings, Namespace, NewUpload, VersionRow
 from weka_mp.namespace.upkeep import expiring
 from weka_mp.namespace.upkeep.expiring import START, Age, Cursor, ExpiredPage, roots_of
 from weka_mp.store.faulty import Fault, FaultyStore, Interference
@@ -373,3 +374,59 @@ def test_tags_are_those_at_the_end(ground: Ground) -> None:
     ground.store.begin()
     assert (page.expired, page.kept) == ([], 1)
     other.close()
+
+
+def _expired_versions(namespace: Namespace, rules: list[Rule], days: float) -> list[str]:
+    """Versions that the rules take when so many days have passed since now."""
+    namespace.change_bucket_settings(BUCKET, lambda old: replace(old, lifecycle=encode(rules)))
+    age = Age(int(namespace.clock.now_ns() + days * DAY_NS))
+    done = namespace.expire_versions(BUCKET, b"", age)
+    assert not done.failed
+    return [version for _, version, _ in done.expired]
+
+
+def _versioned(namespace: Namespace) -> None:
+    namespace.change_bucket_settings(BUCKET, lambda old: replace(old, versioning="Enabled"))
+
+
+def test_noncurrent_versions_go_after_their_days_and_the_newest_of_them_stay() -> None:
+    with Namespace.open(memory_store()) as namespace:
+        namespace.create_bucket(BUCKET)
+        _versioned(namespace)
+        ids = [put(namespace, b"a/k", data).info.version for data in (b"1", b"22", b"333", b"4444")]
+        rule = Rule("r", enabled=True, prefix="a/", noncurrent_days=2, noncurrent_keep=1)
+        assert _expired_versions(namespace, [rule], 1) == []
+        assert _expired_versions(namespace, [replace(rule, prefix="b/")], 4) == []
+        assert _expired_versions(namespace, [replace(rule, larger_than=2)], 4) == []
+        assert _expired_versions(namespace, [rule], 4) == [ids[0], ids[1]]
+        left = namespace.list_versions(BUCKET).items
+        assert [row.version for row in left if isinstance(row, VersionRow)] == [ids[3], ids[2]]
+        assert get(namespace, b"a/k") == b"4444"
+
+
+def test_a_delete_marker_goes_when_it_is_all_that_is_left() -> None:
+    with Namespace.open(memory_store()) as namespace:
+        namespace.create_bucket(BUCKET)
+        _versioned(namespace)
+        one = put(namespace, b"k", b"1").info.version
+        marker = namespace.delete_object(BUCKET, b"k").version
+        alone = Rule("r", enabled=True, delete_marker=True)
+        assert _expired_versions(namespace, [alone], 9) == []
+        assert _expired_versions(namespace, [Rule("n", enabled=True, noncurrent_days=1)], 9) == [one]
+        assert _expired_versions(namespace, [Rule("d", enabled=True, days=5)], 2) == []
+        assert _expired_versions(namespace, [alone], 0.01) == [marker]
+        namespace.delete_bucket(BUCKET)
+
+
+def test_what_expires_in_a_bucket_with_versions_is_kept_behind_a_marker() -> None:
+    with Namespace.open(memory_store()) as namespace:
+        namespace.create_bucket(BUCKET)
+        _versioned(namespace)
+        one = put(namespace, b"k", b"1").info.version
+        rules = [Rule("d", enabled=True, days=1)]
+        namespace.change_bucket_settings(BUCKET, lambda old: replace(old, lifecycle=encode(rules)))
+        age = Age(namespace.clock.now_ns() + 3 * DAY_NS)
+        assert [key for key, _ in namespace.expire_objects(BUCKET, START, age).expired] == [b"k"]
+        rows = [row for row in namespace.list_versions(BUCKET).items if isinstance(row, VersionRow)]
+        assert [(row.marker, row.latest) for row in rows] == [(True, True), (False, False)]
+        assert rows[1].version == one

@@ -25,7 +25,7 @@ from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import NULL, NULL_SHOWN, Kept, made_at, parse_entry, shown
 from weka_mp.values import BucketName, ETag, Fd
 
-__all__ = ["VersionsQuery", "list_versions"]
+__all__ = ["VersionsQuery", "kept_keys", "list_versions"]
 
 _GONE = (NotFound, NotDirectory, Loop, NameTooLong)
 _BEHIND_ALL = b"\xff"  # no key has this byte, so every key that begins with a prefix sorts before prefix + it
@@ -116,7 +116,7 @@ def _keys(context: Context, lister: Lister, bucket: Fd, prefix: bytes, after: by
     """Each key that has a version of either kind, once, in order; it may be gone when it is looked at."""
     with ExitStack() as stack:
         top = stack.enter_context(context.histories.of_bucket(bucket))
-        kept = iter(()) if top is None else _kept_keys(context, top, prefix, after)
+        kept = iter(()) if top is None else kept_keys(context, top, prefix, after)
         current = lister.keys(bucket, prefix, after)
         stack.callback(current.close)
         yield from _merged(current, kept)
@@ -136,7 +136,7 @@ def _merged(one: Iterator[bytes], other: Iterator[bytes]) -> Iterator[bytes]:
             right = next(other, None)
 
 
-def _kept_keys(context: Context, top: Fd, prefix: bytes, after: bytes) -> Iterator[bytes]:
+def kept_keys(context: Context, top: Fd, prefix: bytes, after: bytes) -> Iterator[bytes]:
     """Keys that have a history. Depth first, on a stack of its own."""
     store = context.histories.store
     base, way = directory_of(prefix)

@@ -40,7 +40,7 @@ from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = [
-    "delete_version", "latest_marker", "open_source", "open_version", "parsed", "refuse_far",
+    "current_id", "delete_version", "latest_marker", "open_source", "open_version", "parsed", "refuse_far",
 ]
 
 _LOOKS = 4  # at the current version and the others, while one becomes the other
@@ -91,6 +91,15 @@ def open_source(context: Context, bucket: BucketName, key: bytes, version: str |
     if version is None:
         return reading.open_object(context, bucket, key)
     return open_version(context, bucket, key, parsed(version, key))
+
+
+def current_id(context: Context, bucket: BucketName, key: bytes) -> bytes | None:
+    """Of the current version; None: there is none. Raises BucketMissing."""
+    current = _current(context, bucket, key)
+    if current is None:
+        return None
+    with current:
+        return _version_of(current)
 
 
 def _version_of(found: OpenObject) -> bytes:
@@ -167,6 +176,7 @@ class _Removal:
     version: bytes
     effects: Effects
     conditions: WriteConditions
+    noncurrent: bool
 
     def place(self, parent: Parent) -> Place:
         """The entry in its open directory."""
@@ -175,15 +185,16 @@ class _Removal:
 
 def delete_version(
     context: Context, bucket: Fd, key: bytes, version: bytes, effects: Effects,
-    conditions: WriteConditions = UNCONDITIONAL,
+    conditions: WriteConditions = UNCONDITIONAL, *, noncurrent: bool = False,
 ) -> Deleted:
-    """Delete one version, or delete marker, for good. One that is not there is no error.
+    """Delete one version, or delete marker, for good. One that is not there is no error. noncurrent: one that
+    is the current one stays.
 
     Raises PreconditionFailed, Conflict (it is being written), KeyConflict (the version before it cannot be
     the current one: something else has its place).
     """
     path = entry_path(key)
-    removal = _Removal(context, bucket, path, key, version, effects, conditions)
+    removal = _Removal(context, bucket, path, key, version, effects, conditions, noncurrent)
     with context.locks.share_tree(context.store.attr(bucket).ino, key):
         parent = context.find_parent(bucket, path)
         if parent is None:
@@ -226,6 +237,8 @@ def _under_lock(removal: _Removal, parent: Parent) -> Deleted:
     with context.histories.opened(removal.bucket, removal.path) as history:
         found = [] if history is None else counting(context.histories.entries(history), current)
         if current == removal.version:
+            if removal.noncurrent:
+                return Deleted(False, (), shown(removal.version))
             with _current_is_meant(removal, parent):
                 return _remove_current(removal, parent, history, found)
         if current is None and history is not None and _uncovers(removal, found):
