@@ -335,6 +335,11 @@ OPTIONS = {
     "s3 cluster audit-webhook enable": WHERE | {"--endpoint", "--auth-token", "--verify"},
     "s3 cluster audit-webhook disable": WHERE,
     "s3 cluster audit-webhook show": WHERE | TABLE,
+    "s3 notification target add": WHERE | {"--endpoint", "--auth-token", "--batch"},
+    "s3 notification target update": WHERE | {"--endpoint", "--auth-token", "--batch"},
+    "s3 notification target list": WHERE | TABLE,
+    "s3 notification target show": WHERE | TABLE,
+    "s3 notification target remove": WHERE,
     **{f"s3 cluster {name}": set() for name in (
         "create", "add", "update", "destroy", "remove", "containers")},
     "s3 log-level get": WHERE | TABLE,

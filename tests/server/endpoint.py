@@ -17,6 +17,7 @@ from botocore.config import Config
 from weka_mp.audit import Trail
 from weka_mp.clock import Clock
 from weka_mp.namespace import Durability, Namespace
+from weka_mp.notifications import Journal
 from weka_mp.server.metrics import ServerMetrics
 from weka_mp.server.settings import RootCredentials, ServerSettings
 from weka_mp.server.worker import run_worker
@@ -36,6 +37,7 @@ class Endpoint:
     metrics: ServerMetrics
     clock: Clock | None = None
     trail: Trail | None = None
+    journal: Journal | None = None
     _token: Any = field(repr=False, default=None)
     _stop: Any = field(repr=False, default=None)
 
@@ -73,6 +75,7 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
     """Serve until the block ends; the worker must then end by itself."""
     durability = options.pop("durability", Durability.RELAXED)
     clock, trail = options.pop("clock", None), options.pop("trail", None)
+    waiting = options.pop("waiting", None)  # where what buckets notify of is kept; None: nowhere
     options.setdefault("region", "us-east-1")
     settings = ServerSettings(
         root=RootCredentials(ACCESS_KEY, SECRET_KEY), durable=durability is Durability.COMMIT, **options
@@ -81,6 +84,8 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
     with Namespace.open(PosixStore(str(root)), durability=durability, clock=clock) as namespace:
         port = listening.getsockname()[1]
         endpoint = Endpoint(port, namespace, root, settings, ServerMetrics(), clock, trail)
+        if waiting is not None:
+            endpoint.journal = Journal(namespace, waiting, 2**24, settings.region, synced=True)
         ready, failures = threading.Event(), []
 
         async def serve() -> None:
@@ -114,5 +119,5 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
 async def _worker(endpoint: Endpoint, listening: socket.socket, task_status: Any) -> None:
     await run_worker(
         [listening], endpoint.namespace, endpoint.settings, stop=endpoint._stop, metrics=endpoint.metrics,
-        clock=endpoint.clock, trail=endpoint.trail, task_status=task_status,
+        clock=endpoint.clock, trail=endpoint.trail, journal=endpoint.journal, task_status=task_status,
     )

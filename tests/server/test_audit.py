@@ -19,8 +19,9 @@ from tests.server.endpoint import ACCESS_KEY, SECRET_KEY, Endpoint, running_endp
 from tests.server.raw_http import read_answer, signed
 from tests.system.waiting import wait_until
 from tests.unit.audit.kit import DEPLOYMENT
-from weka_mp.audit import AuditFile, SpoolWriter, Trail
+from weka_mp.audit import AuditFile, Trail
 from weka_mp.clock import SystemClock, SystemRandom
+from weka_mp.spool import SpoolWriter
 
 
 @dataclass

@@ -13,7 +13,7 @@ import os
 import time
 from typing import Final
 
-from weka_mp.audit.unsynced import Unsynced, sync_and_close
+from weka_mp.spool.unsynced import Unsynced, sync_and_close
 
 __all__ = ["AuditFile"]
 

@@ -11,7 +11,7 @@ from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from weka_mp.audit.audit_file import AuditFile
 from weka_mp.audit.event import Call, Deployment, encode
-from weka_mp.audit.spool import SpoolWriter
+from weka_mp.spool.writer import SpoolWriter
 
 __all__ = ["Trail"]
 

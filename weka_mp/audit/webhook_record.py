@@ -15,14 +15,13 @@ from weka_mp.identity.errors import IdentityUnusable, InvalidInput
 from weka_mp.identity.key_file import KeyFile
 from weka_mp.identity.sealing import sealed_under
 from weka_mp.namespace import Namespace
-from weka_mp.webhooks import Target, TargetRefused, parse_target
+from weka_mp.webhooks import Target, TargetRefused, check_token, parse_target
 
 __all__ = ["AuditWebhook", "AuditWebhookRecord"]
 
 _NAME: Final = b"audit-webhook"
 _PURPOSE: Final = "audit webhook"
 _WHAT: Final = "the record of the audit webhook"
-_MAX_TOKEN: Final = 1024
 _FIELDS: Final = {"version", "enabled", "endpoint", "sealed"}
 
 
@@ -89,18 +88,9 @@ class AuditWebhookRecord:
         """Raises InvalidInput. The token is a header's value: one in quotes is what is between them."""
         try:
             parse_target(endpoint)
+            return AuditWebhook(True, endpoint, check_token(token))
         except TargetRefused as error:
             raise InvalidInput(str(error)) from None
-        for quote in ('\\"', '"'):
-            if len(token) >= 2 * len(quote) and token.startswith(quote) and token.endswith(quote):
-                token = token[len(quote) : -len(quote)]
-                break
-        token = token.strip()
-        if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.isprintable():
-            raise InvalidInput(
-                f"the token must be 1 to {_MAX_TOKEN} printable ASCII characters, such as: Splunk TOKEN"
-            )
-        return AuditWebhook(True, endpoint, token)
 
     def disable(self) -> AuditWebhook | None:
         """No more events; endpoint and token are forgotten. What was there. Raises NamespaceError."""

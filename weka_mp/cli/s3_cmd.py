@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from weka_mp.cli import s3_bucket, s3_cluster, s3_credentials, s3_explain, s3_policy
+from weka_mp.cli import s3_bucket, s3_cluster, s3_credentials, s3_explain, s3_notification, s3_policy
 
 __all__ = ["command"]
 
@@ -17,6 +17,7 @@ def command() -> None:
 command.add_command(s3_bucket.bucket)
 command.add_command(s3_cluster.cluster)
 command.add_command(s3_cluster.log_level)
+command.add_command(s3_notification.notification)
 command.add_command(s3_policy.policy)
 command.add_command(s3_credentials.service_account)
 command.add_command(s3_credentials.sts)

@@ -371,6 +371,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         types=(int,),
     ),
     Option(
+        "notification_queue",
+        parse_size_from(2**20),
+        2**30,
+        "1GiB",
+        "SIZE",
+        "How many bytes of notifications may wait on this node for each target of weka-mp s3 notification"
+        " target, about; at least 1MiB. Beyond it they are dropped and counted.",
+        types=(int, str),
+    ),
+    Option(
         "audit_file",
         parse_path,
         None,

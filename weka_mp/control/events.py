@@ -38,6 +38,9 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("POST", "/s3/debug"): "S3ClusterUpdated",
     ("POST", "/s3/auditWebhook/enable"): "S3AuditWebhookEnabledEvent",
     ("POST", "/s3/auditWebhook/disable"): "S3AuditWebhookDisabledEvent",
+    ("POST", "/s3/notificationTargets"): "S3NotificationTargetAddedEvent",
+    ("PUT", "/s3/notificationTargets/{name}"): "S3NotificationTargetUpdatedEvent",
+    ("DELETE", "/s3/notificationTargets/{name}"): "S3NotificationTargetRemovedEvent",
     ("POST", "/s3/policies"): "S3CreateIAMPolicyEvent",
     ("DELETE", "/s3/policies/{name}"): "S3RemoveIAMPolicyEvent",
     ("POST", "/s3/policies/attach"): "S3AttachIAMPolicyEvent",
@@ -63,7 +66,7 @@ _TOLD: Final = frozenset({
     "access_key", "account", "bucket", "bucket_name", "bucket_policy", "days", "duration", "enabled",
     "existing_path", "expiry_days", "failed_attempts", "former_policy", "hard_quota", "key",
     "lockout_duration", "name", "policy", "policy_name", "posix_gid", "posix_groups", "posix_permissions",
-    "posix_uid", "prefix", "role", "rule",
+    "posix_uid", "prefix", "role", "rule", "target_name",
     "unlink", "user_name", "username",
 })  # fmt: skip
 _ALSO: Final = {"bucket_name": "bucket", "policy": "bucket_policy", "username": "name", "access_key": "key"}

@@ -16,6 +16,7 @@ from weka_mp.control import (
     events,
     explain_verbs,
     lifecycle_verbs,
+    notification_verbs,
     policy_verbs,
     tls_verbs,
     user_verbs,
@@ -106,6 +107,25 @@ IDENTITY_ROUTES: Final = (
         ("endpoint", "auth_token", "verify"),
     ),
     IdentityRoute("POST", "/s3/auditWebhook/disable", Verb.CHANGE_AUDIT, audit_verbs.disable_webhook),
+    IdentityRoute(
+        "GET", "/s3/notificationTargets", Verb.SHOW_NOTIFICATION_TARGETS, notification_verbs.list_targets
+    ),
+    IdentityRoute(
+        "POST", "/s3/notificationTargets", Verb.CHANGE_NOTIFICATION_TARGETS, notification_verbs.add_target,
+        ("target_name", *notification_verbs.TARGET_FIELDS), _ADDED,
+    ),
+    IdentityRoute(
+        "GET", "/s3/notificationTargets/{name}", Verb.SHOW_NOTIFICATION_TARGETS,
+        notification_verbs.show_target,
+    ),
+    IdentityRoute(
+        "PUT", "/s3/notificationTargets/{name}", Verb.CHANGE_NOTIFICATION_TARGETS,
+        notification_verbs.update_target, notification_verbs.TARGET_FIELDS,
+    ),
+    IdentityRoute(
+        "DELETE", "/s3/notificationTargets/{name}", Verb.CHANGE_NOTIFICATION_TARGETS,
+        notification_verbs.remove_target,
+    ),
     IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
     IdentityRoute(
         "POST", "/s3/policies", Verb.CHANGE_POLICIES, policy_verbs.add_policy,

@@ -43,6 +43,8 @@ class Verb(enum.Enum):
     CHANGE_LOG = "change how much is logged"
     SHOW_AUDIT = "see the audit webhook"
     CHANGE_AUDIT = "change the audit webhook"
+    SHOW_NOTIFICATION_TARGETS = "see the targets of notifications"
+    CHANGE_NOTIFICATION_TARGETS = "change the targets of notifications"
 
 
 _CLUSTER: Final = frozenset({Role.CLUSTER_ADMIN})
@@ -74,6 +76,8 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_LOG: _CLUSTER,
     Verb.SHOW_AUDIT: _LOOKERS,
     Verb.CHANGE_AUDIT: _CLUSTER,
+    Verb.SHOW_NOTIFICATION_TARGETS: _LOOKERS,
+    Verb.CHANGE_NOTIFICATION_TARGETS: _CLUSTER,
 }
 """verb → the roles that have it. docs/ADMINISTRATION.md has the same table, which a test compares."""
 

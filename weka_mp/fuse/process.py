@@ -18,6 +18,7 @@ from weka_mp.fuse.session import Session
 from weka_mp.ipc.known_inodes import KnownInodes, table_path
 from weka_mp.ipc.peers import serve_unix
 from weka_mp.namespace.effects import Durability
+from weka_mp.namespace.happenings import Watcher
 from weka_mp.namespace.tree.facade import Tree
 from weka_mp.namespace.tree.file_rules import FileRules, OnDirty
 from weka_mp.offload import run_blocking
@@ -56,17 +57,19 @@ def run_mount(
     on_ready: Callable[[], None],
     on_dirty: OnDirty | None = None,
     on_beat: Callable[[], None] = lambda: None,
+    watcher: Watcher | None = None,
 ) -> None:
     """Mount `namespace` and serve it until it is unmounted, or SIGTERM or SIGINT arrives.
 
     `on_ready` is called once requests are answered, `on_dirty` with the path of each file whose ETag is not
     known after its last writer closed, `on_beat` once a second by the loop that answers requests, so that
-    somebody may notice when that is stuck. Must run on the main thread.
+    somebody may notice when that is stuck. `watcher` is told of what callers do to files. Must run on the
+    main thread.
     Raises weka_mp.fuse.session.MountFailed, with a one-line reason, when the mount cannot start.
     """
     os.umask(0)  # the kernel has applied the caller's
     known = KnownInodes.create(table_path(plan.socket_path))
-    mount = _Mount(namespace, plan, known, on_dirty, on_beat)
+    mount = _Mount(namespace, plan, known, on_dirty, on_beat, watcher)
     try:
         trio.run(mount.serve, on_ready)
     finally:
@@ -99,6 +102,7 @@ class _Mount:
         known: KnownInodes,
         on_dirty: OnDirty | None,
         on_beat: Callable[[], None],
+        watcher: Watcher | None,
     ) -> None:
         self._namespace = namespace
         self._plan = plan
@@ -117,6 +121,7 @@ class _Mount:
                 quotas=namespace.context.quotas,
                 versions=namespace.context,
                 makes_versions=plan.makes_versions,
+                watcher=watcher,
             ),
             on_dirty=on_dirty,
             descriptors=descriptors,

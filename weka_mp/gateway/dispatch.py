@@ -12,6 +12,7 @@ from typing import Any, Final
 from weka_mp.gateway import (
     bucket_cors,
     bucket_lifecycle,
+    bucket_notification,
     bucket_policy,
     bucket_tagging,
     bucket_versioning,
@@ -88,6 +89,8 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     bucket_operations.GetBucketVersioning: bucket_versioning.get_bucket_versioning,
     bucket_operations.PutBucketVersioning: bucket_versioning.put_bucket_versioning,
     bucket_operations.ListObjectVersions: bucket_versioning.list_object_versions,
+    bucket_operations.GetBucketNotificationConfiguration: bucket_notification.get_bucket_notification,
+    bucket_operations.PutBucketNotificationConfiguration: bucket_notification.put_bucket_notification,
 }
 
 INLINE: Final = frozenset({op.HeadObject, op.HeadBucket, op.GetBucketLocation})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
 from weka_mp.errors import NamespaceError
@@ -21,6 +22,7 @@ from weka_mp.namespace import (
     StoredPart,
     UploadInfo,
 )
+from weka_mp.namespace.happenings import Happening
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_uploads
 from weka_mp.s3.checksums import (
@@ -40,6 +42,8 @@ from weka_mp.s3.payload import PayloadDigest
 __all__ = [
     "PartUpload", "abort_upload", "check_part_checksum", "complete_upload", "create_upload", "part_checksums",
 ]
+
+_COMPLETED: Final = "ObjectCreated:CompleteMultipartUpload"
 
 
 def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Reply:
@@ -134,7 +138,11 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
         location, operation.bucket, operation.key, done.etag, tuple(done.checksums.items()),
         done.checksum_type or "",
     ))
-    return xml_reply(document, fields=fields, changes=done.changes)
+    happening = Happening(
+        _COMPLETED, operation.bucket, operation.key, done.sequence, done.size, done.etag,
+        done.version,
+    )
+    return xml_reply(document, fields=fields, changes=done.changes, happenings=(happening,))
 
 
 def _expiration(context: Context, operation: op.CompleteMultipartUpload) -> Fields:

@@ -10,12 +10,14 @@ from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.copy_digest import CopyDigest
 from weka_mp.gateway.error_map import to_s3_error
+from weka_mp.gateway.happening import created
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.object_versions import source_fields, version_fields
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.requirements import source_tag_actions
 from weka_mp.namespace import CopyRequest
+from weka_mp.namespace.happenings import COPIED
 from weka_mp.namespace.values import NewMetadata
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
@@ -59,7 +61,10 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
         *source_fields(context, operation.source_bucket, sources[-1].version),
         *expiration_fields(context, operation.bucket, info),
     )
-    return xml_reply(xml_write.copy_object_result(result), fields=fields, changes=done.changes)
+    return xml_reply(
+        xml_write.copy_object_result(result), fields=fields, changes=done.changes,
+        happenings=created(COPIED, operation.bucket, done),
+    )
 
 
 def source_fault(error: NamespaceError, operation: op.CopyObject | op.UploadPartCopy) -> S3Error | None:

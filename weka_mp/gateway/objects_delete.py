@@ -8,6 +8,7 @@ from weka_mp.errors import NamespaceError
 from weka_mp.gateway.authorize import hide_missing
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.error_map import to_s3_error
+from weka_mp.gateway.happening import removed
 from weka_mp.gateway.object_versions import NULL_VERSION, marker_fields
 from weka_mp.gateway.objects_put import wanted_tag
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
@@ -30,7 +31,8 @@ def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
     fields: Fields = ()
     if done.marker or operation.version is not None:
         fields = marker_fields(context, operation.bucket, done.version, marker=done.marker)
-    return Reply(204, fields, changes=done.changes)
+    happenings = removed(operation.bucket, operation.key, done, operation.version)
+    return Reply(204, fields, changes=done.changes, happenings=happenings)
 
 
 def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
@@ -50,7 +52,13 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     outcomes: list[Deleted | NamespaceError | S3Error] = list(done)
     for at, refusal in refused.items():
         outcomes.insert(at, refusal)
-    return xml_reply(_document(context, operation, outcomes), changes=changes)
+    happenings = tuple(
+        happening
+        for asked, outcome in zip(entries, done, strict=True)
+        if isinstance(outcome, Deleted)
+        for happening in removed(operation.bucket, asked.key, outcome, asked.version)
+    )
+    return xml_reply(_document(context, operation, outcomes), changes=changes, happenings=happenings)
 
 
 def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
+from weka_mp.gateway.happening import created
 from weka_mp.gateway.object_fields import checksum_fields, quoted
 from weka_mp.gateway.object_versions import written_fields
 from weka_mp.gateway.reply import Fields, Reply
+from weka_mp.namespace.happenings import PUT
 from weka_mp.namespace.records.attribute import ContentHeaders
 from weka_mp.namespace.values import NewObject, WriteConditions
 from weka_mp.s3 import operations as op
@@ -91,7 +93,9 @@ class ObjectUpload:
     def finish(self, digest: PayloadDigest) -> Reply:
         """Make what was written the object. Raises S3Error and NamespaceError."""
         done = self.publish(digest)
-        return Reply(200, (*upload_fields(done.info), *self.fields(done.info)), changes=done.changes)
+        fields = (*upload_fields(done.info), *self.fields(done.info))
+        happenings = created(PUT, self._operation.bucket, done)
+        return Reply(200, fields, changes=done.changes, happenings=happenings)
 
     def fields(self, info: ObjectInfo) -> Fields:
         """Which version it is, and what the bucket's rules will do to it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from weka_mp.errors import NotFound
 from weka_mp.gateway.context import Context
+from weka_mp.gateway.happening import renamed
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.objects_put import namespace_conditions
 from weka_mp.gateway.reply import Reply
@@ -40,7 +41,7 @@ def rename_object(context: Context, operation: op.RenameObject) -> Reply:
         if_modified_since=operation.modified_since, if_unmodified_since=operation.unmodified_since,
     )
     try:
-        changes = context.namespace.rename_object(RenameRequest(
+        done = context.namespace.rename_object(RenameRequest(
             operation.bucket, operation.source_key, operation.key,
             source_check=check, source_pinned=wanted.if_match is not None or wanted.if_none_match is not None,
             conditions=conditions, uid=principal.uid, gid=principal.gid, token=operation.client_token,
@@ -49,4 +50,5 @@ def rename_object(context: Context, operation: op.RenameObject) -> Reply:
     except NotFound as error:
         missing = operation.key if error.subject == operation.key else operation.source_key
         raise S3Error("NoSuchKey", details={"Key": missing.decode("utf-8", "replace")}) from error
-    return Reply(200, changes=changes)
+    happenings = renamed(context.namespace, operation.bucket, operation.source_key, operation.key, done)
+    return Reply(200, changes=done.changes, happenings=happenings)

@@ -9,6 +9,7 @@ from weka_mp.errors import DeleteMarkerMet
 from weka_mp.gateway.object_versions import NULL_VERSION, version_fields
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
 from weka_mp.gateway.requirements import of_version
+from weka_mp.namespace.happenings import Happening
 from weka_mp.s3 import operations as op
 from weka_mp.s3.xml_tagging import tagging
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["delete_object_tagging", "get_object_tagging", "put_object_tagging", "tag_count"]
 
+_PUT, _DELETED = "ObjectTagging:Put", "ObjectTagging:Delete"
 _SEEING: Final = op.GetObjectTagging.permission
 
 
@@ -49,8 +51,12 @@ def _tag(
     if version is None and namespace.versioning(operation.bucket) is not None:
         # So that the version that the answer names is the one that has the tags, whoever writes meanwhile.
         version = namespace.head_object(operation.bucket, operation.key).version or NULL_VERSION
-    changes = namespace.tag_object(operation.bucket, operation.key, tags, version)
-    return Reply(status, version_fields(context, operation.bucket, version), changes=changes)
+    done = namespace.tag_object(operation.bucket, operation.key, tags, version)
+    event = _PUT if isinstance(operation, op.PutObjectTagging) else _DELETED
+    return Reply(
+        status, version_fields(context, operation.bucket, version), changes=done.changes,
+        happenings=(Happening(event, operation.bucket, operation.key, done.sequence, version=version),),
+    )
 
 
 def tag_count(context: Context, operation: op.ReadObject, info: ObjectInfo) -> Fields:

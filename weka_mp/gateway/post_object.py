@@ -6,13 +6,14 @@ Nothing of the file is taken before the form was authorized; it stands behind th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import authorize, check_expected_owners
 from weka_mp.gateway.context import Context, Site
+from weka_mp.gateway.happening import created
 from weka_mp.gateway.identities import Asking
 from weka_mp.gateway.object_fields import quoted
 from weka_mp.gateway.objects_put import ObjectUpload, upload_fields
@@ -155,7 +156,8 @@ class FormUpload:
         self._decide_again(self._form)
         done = self._upload.publish(self._verifier.finish({}))
         fields = (*upload_fields(done.info), *self._upload.fields(done.info))
-        return self._reply(self._form, done.info.etag, fields, done.changes)
+        reply = self._reply(self._form, done.info.etag, fields, done.changes)
+        return replace(reply, happenings=created("ObjectCreated:Post", self._bucket, done))
 
     def _reply(
         self, form: PostUpload, etag: str, fields: tuple[tuple[str, str], ...], changes: Changes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from weka_mp.namespace.happenings import Happenings
 from weka_mp.values import Change
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Reply:
     """A whole response. changes: what the mounts must forget before it is sent.
 
     length: what Content-Length says where it is not the length of `body` (HEAD); None: the body's own.
-    nothing_new: all was as it was asked to be, so that there is no event to keep.
+    nothing_new: all was as it was asked to be, so that there is no event to keep. happenings: what became of
+    objects, for those who are notified of it: kept before it is sent.
     """
 
     status: int
@@ -33,6 +35,7 @@ class Reply:
     changes: Sequence[Change] = ()
     length: int | None = None
     nothing_new: bool = False
+    happenings: Happenings = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class ObjectReply:
     length: int
 
 
-def xml_reply(document: bytes, *, fields: Fields = (), changes: Sequence[Change] = ()) -> Reply:
+def xml_reply(
+    document: bytes, *, fields: Fields = (), changes: Sequence[Change] = (), happenings: Happenings = ()
+) -> Reply:
     """200 with an XML document."""
-    return Reply(200, XML + fields, document, changes)
+    return Reply(200, XML + fields, document, changes, happenings=happenings)

@@ -92,7 +92,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.GetBucketAccelerateConfiguration: _says("AccelerateConfiguration"),
     op.GetBucketAcl: _get_bucket_acl,
     op.GetBucketLogging: _says("BucketLoggingStatus"),
-    op.GetBucketNotificationConfiguration: _says("NotificationConfiguration"),
     op.GetBucketOwnershipControls: _says("OwnershipControls", _OWNER_OWNS),
     op.GetBucketRequestPayment: _says("RequestPaymentConfiguration", _OWNER_PAYS),
     op.ListBucketAnalyticsConfigurations: _says("ListBucketAnalyticsConfigurationResult", _ALL_OF_NONE),
@@ -112,7 +111,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.DeleteBucketReplication: _stays(204),
     op.PutBucketAccelerateConfiguration: _stays(200),
     op.PutBucketLogging: _stays(200),
-    op.PutBucketNotificationConfiguration: _stays(200),
     op.PutBucketOwnershipControls: _stays(200),
     op.PutBucketRequestPayment: _stays(200),
 }

@@ -241,7 +241,7 @@ class Context:
 
         A failure of the block carries what the mounts must hear of.
         """
-        effects = Effects(self.store, self.durability, self.settled)
+        effects = Effects(self.store, self.durability, self.settled, self.clock)
         with effects.told_if_it_fails():
             try:
                 yield effects

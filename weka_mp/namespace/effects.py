@@ -8,6 +8,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from weka_mp.clock import Clock
 from weka_mp.errors import NamespaceError
 from weka_mp.namespace.records.directories import Age
 from weka_mp.store.interface import Store
@@ -47,8 +48,10 @@ class Settled:
 class Effects:
     """Of one request. Owns its descriptors; each directory is synced once."""
 
-    def __init__(self, store: Store, durability: Durability, settled: Settled) -> None:
+    def __init__(self, store: Store, durability: Durability, settled: Settled, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
+        self._sequence = 0
         self._wanted = durability is Durability.COMMIT
         self._settled = settled
         self._directories: dict[tuple[int, int], Fd] = {}
@@ -62,7 +65,17 @@ class Effects:
         One that is not made after all costs them a look. Gives `change` back, for the answer of a success.
         """
         self._told[change] = None
+        self._sequence = self._clock.now_ns()
         return change
+
+    def begin_key(self) -> None:
+        """What is noted from now on is about another key: its sequence is its own."""
+        self._sequence = 0
+
+    @property
+    def sequence(self) -> int:
+        """When the last change was noted: see `weka_mp.namespace.happenings`."""
+        return self._sequence or self._clock.now_ns()
 
     @property
     def told(self) -> Changes:

@@ -61,6 +61,7 @@ from weka_mp.namespace.values import (
     CompletedUpload,
     Deleted,
     Deletion,
+    Done,
     ListPage,
     NewUpload,
     ObjectInfo,
@@ -92,10 +93,10 @@ class Namespace(Housekeeping):
         self._uploads = UploadArea(context, area.uploads, area.completed)
         registry = ControlFiles(context.store, area.buckets, context.random)
         self._access = AccessRecords(context, registry)
-        self._bucket_settings = SettingsRecords(context, registry)
-        settings = self._bucket_settings
+        self.settings_records = SettingsRecords(context, registry)
+        settings = self.settings_records
         context.histories.ask(lambda bucket: settings.of_directory(bucket).versioning, settings.any_set)
-        self.quotas = BucketQuotas(context, self._bucket_settings, self._lister, self._uploads.parts_of)
+        self.quotas = BucketQuotas(context, self.settings_records, self._lister, self._uploads.parts_of)
         self._buckets = Buckets(context, self._lister, registry, self._access, self.quotas.forget_bucket)
         self._settings = ControlFiles(context.store, area.root, context.random)
         self._tokens = Tokens(context.store, context.locks, notes)
@@ -146,7 +147,7 @@ class Namespace(Housekeeping):
     def close(self) -> None:
         """Give back the control area's descriptors; the store stays its maker's."""
         self._access.close()
-        self._bucket_settings.close()
+        self.settings_records.close()
         with _closing(self.store, self._area):
             self.context.quotas.close()
 
@@ -172,7 +173,7 @@ class Namespace(Housekeeping):
         seen = copy.copy(self)
         own = frozenset(self._area.descriptors())
         seen._judging = Judging.of(
-            self.context, self._lister, self._bucket_settings, own, who, by_default=by_default
+            self.context, self._lister, self.settings_records, own, who, by_default=by_default
         )
         return seen
 
@@ -180,7 +181,7 @@ class Namespace(Housekeeping):
         """Whether modes may bind somebody in some bucket, by what was set of it; costs one system call as
         long as nothing is set anew of any bucket.
         """
-        return self._bucket_settings.any_posix()
+        return self.settings_records.any_posix()
 
     def binds(self, bucket: BucketName) -> bool:
         """Whether modes bind who asks in this bucket. Raises StoreUnusable."""
@@ -266,7 +267,7 @@ class Namespace(Housekeeping):
         """What is set of the bucket now: one look at its record. Raises BucketMissing, StoreUnusable
         (damaged).
         """
-        return self._bucket_settings.find(name)
+        return self.settings_records.find(name)
 
     def change_bucket_settings(
         self, name: BucketName, step: Callable[[BucketSettings], BucketSettings]
@@ -279,14 +280,14 @@ class Namespace(Housekeeping):
                 versions.refuse_far(self.context, name)
             return after
 
-        return self._bucket_settings.change(name, checked)
+        return self.settings_records.change(name, checked)
 
     # ---- objects
     def versioning(self, bucket: BucketName) -> str | None:
         """Whether the bucket has versions (see `weka_mp.namespace.versions.histories`). Raises BucketMissing
         where any has settings, StoreUnusable (damaged).
         """
-        return self._bucket_settings.versioning(bucket)
+        return self.settings_records.versioning(bucket)
 
     def open_object(self, bucket: BucketName, key: bytes, version: str | None = None) -> OpenObject:
         """The current version, or the one of this id. Raises BucketMissing, NotFound, InvalidName,
@@ -343,14 +344,14 @@ class Namespace(Housekeeping):
 
     def tag_object(
         self, bucket: BucketName, key: bytes, tags: Mapping[str, str], version: str | None = None
-    ) -> Changes:
+    ) -> Done:
         """These are all its tags from now on; nothing else of it changes. Raises BucketMissing, NotFound,
         NoSpace, VersionMissing, DeleteMarkerMet.
         """
         wanted = None if version is None else versions.parsed(version, key)
         return amending.tag_object(self._of(bucket), bucket, key, tags, wanted)
 
-    def rename_object(self, request: RenameRequest) -> Changes:
+    def rename_object(self, request: RenameRequest) -> Done:
         """See `weka_mp.namespace.objects.renaming.rename_object`. Blocks for the disk."""
         context = self._of(request.bucket)
         uid, gid = self._owner(context, request.uid, request.gid)

@@ -33,7 +33,7 @@ class Housekeeping:
     _lister: Lister
     _uploads: UploadArea
     _tokens: Tokens
-    _bucket_settings: SettingsRecords
+    settings_records: SettingsRecords
 
     def list_buckets(self) -> list[BucketInfo]:
         """All buckets by name."""
@@ -79,7 +79,7 @@ class Housekeeping:
 
     def lifecycle_rules(self, bucket: BucketName) -> tuple[Rule, ...]:
         """Those of the bucket now. Raises BucketMissing where any has settings, StoreUnusable (damaged)."""
-        return self.rules_of(self._bucket_settings.lifecycle(bucket))
+        return self.rules_of(self.settings_records.lifecycle(bucket))
 
     @staticmethod
     def rules_of(kept: str | None) -> tuple[Rule, ...]:

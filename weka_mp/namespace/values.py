@@ -150,10 +150,22 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A write that is durable and visible; `changes` still have to be told to the mounts."""
+    """A write that is durable and visible; `changes` still have to be told to the mounts.
+
+    sequence: see `weka_mp.namespace.happenings`.
+    """
 
     info: ObjectInfo
     changes: tuple[Change, ...]
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The same of a change that made no object."""
+
+    changes: tuple[Change, ...]
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +183,14 @@ class Deletion:
 class Deleted:
     """A deletion; a key that was not there is no error. `version`: that was deleted, or of the delete marker
     that was made, as S3 shows it; None in a bucket without versions. `marker`: it is one.
+    sequence: as of `Published`; 0: it was not there.
     """
 
     existed: bool
     changes: tuple[Change, ...]
     version: str | None = None
     marker: bool = False
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +285,7 @@ class UploadsPage:
 class CompletedUpload:
     """A completion that is durable and visible. `repeated`: it was so already when this one was asked for.
 
-    `size` in bytes. `changes` still have to be told to the mounts.
+    `size` in bytes. `changes` still have to be told to the mounts. sequence: as of `Published`.
     """
 
     etag: str
@@ -279,6 +293,7 @@ class CompletedUpload:
     checksum_type: str | None
     size: int
     changes: tuple[Change, ...]
+    sequence: int
     repeated: bool = False
     version: str | None = None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from weka_mp.lifecycle import Rule
+from weka_mp.notification_rules import Rule as NotificationRule
 from weka_mp.s3.cors import CorsRule
 from weka_mp.s3.website import Website
 from weka_mp.values import BucketName, ObjectKey
@@ -101,9 +102,13 @@ class GetBucketNotificationConfiguration(OfBucket):
 
 @dataclass(frozen=True, slots=True)
 class PutBucketNotificationConfiguration(OfBucket):
-    """PUT /bucket?notification, which asks for none."""
+    """PUT /bucket?notification. A rule that came without an id has an empty one. silent: no target is sent a
+    test event.
+    """
 
     permission: ClassVar[str] = "s3:PutBucketNotification"
+    rules: tuple[NotificationRule, ...]
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from weka_mp.s3.xml_read import children, document, number, text
 
 __all__ = [
     "LIMITS", "acl_grants", "cors_rules", "require_empty_logging", "require_no_acceleration",
-    "require_no_notification", "require_owner_enforced", "require_owner_pays", "versioning_status",
+    "require_owner_enforced", "require_owner_pays", "versioning_status",
 ]
 
 _KIB: Final = 1024
@@ -27,7 +27,6 @@ LIMITS: Final = {
     "PutObjectAcl": 64 * _KIB,
     "PutBucketAccelerateConfiguration": 8 * _KIB,
     "PutBucketLogging": 64 * _KIB,
-    "PutBucketNotificationConfiguration": 256 * _KIB,
     "PutBucketOwnershipControls": 8 * _KIB,
     "PutBucketRequestPayment": 8 * _KIB,
     "PutBucketWebsite": MAX_WEBSITE_BYTES,
@@ -192,17 +191,6 @@ def require_empty_logging(body: bytes | None) -> None:
     """Raises S3Error MalformedXML, and NotImplemented where a log is asked for."""
     if children(_root("PutBucketLogging", "BucketLoggingStatus", body), frozenset({"LoggingEnabled"})):
         raise _unbuilt("LoggingEnabled")
-
-
-def require_no_notification(body: bytes | None) -> None:
-    """Raises S3Error MalformedXML, and NotImplemented naming what is asked for."""
-    kinds = {
-        "TopicConfiguration", "QueueConfiguration", "CloudFunctionConfiguration", "EventBridgeConfiguration",
-    }
-    root = _root("PutBucketNotificationConfiguration", "NotificationConfiguration", body)
-    found = children(root, frozenset(kinds))
-    if found:
-        raise _unbuilt(found[0][0])
 
 
 def require_owner_enforced(body: bytes | None) -> None:

@@ -111,7 +111,7 @@ REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-transition-default-minimum-object-size": _only(
         "all_storage_classes_128K", "varies_by_storage_class"
     ),
-    "x-amz-skip-destination-validation": _only("true", "false"),  # there are no destinations
+    "x-amz-skip-destination-validation": _only("true", "false"),  # what it spares is said in the reply
     "x-amz-bypass-governance-retention": _only("true", "false"),  # there is no retention to bypass
     **dict.fromkeys(
         (

@@ -9,6 +9,7 @@ from weka_mp.s3 import bucket_operations as op
 from weka_mp.s3 import configuration_bodies as bodies
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.lifecycle_xml import lifecycle_rules
+from weka_mp.s3.notification_xml import notification_rules
 from weka_mp.s3.operations import Operation
 from weka_mp.s3.parameters import (
     bucket_of,
@@ -79,6 +80,14 @@ def _put_bucket_lifecycle(
     return op.PutBucketLifecycleConfiguration(bucket_of(address), lifecycle_rules(body))
 
 
+def _put_bucket_notification(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutBucketNotificationConfiguration:
+    refuse_conditions(request.headers, *CONDITIONS)
+    silent = (request.headers.get("x-amz-skip-destination-validation") or "").lower() == "true"
+    return op.PutBucketNotificationConfiguration(bucket_of(address), notification_rules(body), silent)
+
+
 def _grants(request: S3Request, operation: str, body: bytes | None) -> tuple[op.AclGrant, ...] | None:
     """Canned ACLs that give something away were refused with the other headers."""
     refuse_conditions(request.headers, *CONDITIONS)
@@ -135,9 +144,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
         op.PutBucketAccelerateConfiguration, bodies.require_no_acceleration
     ),
     "PutBucketLogging": _changing(op.PutBucketLogging, bodies.require_empty_logging),
-    "PutBucketNotificationConfiguration": _changing(
-        op.PutBucketNotificationConfiguration, bodies.require_no_notification
-    ),
+    "PutBucketNotificationConfiguration": _put_bucket_notification,
     "PutBucketOwnershipControls": _changing(op.PutBucketOwnershipControls, bodies.require_owner_enforced),
     "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),
     "PutBucketCors": _put_cors,

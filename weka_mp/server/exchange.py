@@ -7,7 +7,7 @@ when the mounts have forgotten what changed does the answer go out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -43,6 +43,7 @@ from weka_mp.s3.request import Address, Headers, S3Request, address
 from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName, route
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
+from weka_mp.server.announcing import announce, note
 from weka_mp.server.auditing import Answered, Audited, is_audited, tell
 from weka_mp.server.keep_alive import KeepAlive
 from weka_mp.server.pacing import BAD_PROOFS
@@ -53,7 +54,7 @@ from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_l
 from weka_mp.server.service import ALSO_ACCEPTED, Service
 from weka_mp.server.website_visit import VISIT, answer_page, context_of, error_page, visit_of
 from weka_mp.server.wire import PeerGone, Wire
-from weka_mp.values import BucketName, Change, ObjectKey
+from weka_mp.values import BucketName, ObjectKey
 
 __all__ = ["Exchange"]
 
@@ -318,7 +319,8 @@ class Exchange:
             except (NamespaceError, S3Error) as error:
                 await self._announce_failure(error)
                 raise
-            await self._announce(reply.changes)
+            await announce(self._service, reply.changes)
+            await note(self._service, reply.happenings, self._access, self.record)
             return reply
 
         try:
@@ -390,22 +392,17 @@ class Exchange:
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    async def _announce(self, changes: Sequence[Change]) -> None:
-        if changes:
-            # Bounded by the invalidator; a change that was made must be told even while we are stopping.
-            with trio.CancelScope(shield=True):
-                await self._service.invalidator.publish(changes)
-
     async def _announce_failure(self, error: Exception) -> None:
         """Tell of what became visible before the operation failed, once."""
         # The gateway has spelt some itself.
         failure = error if isinstance(error, NamespaceError) else error.__cause__
         if isinstance(failure, NamespaceError):
             changes, failure.changes = failure.changes, ()
-            await self._announce(changes)
+            await announce(self._service, changes)
 
     async def _send(self, reply: Reply) -> None:
-        await self._announce(reply.changes)
+        await announce(self._service, reply.changes)
+        await note(self._service, reply.happenings, self._access, self.record)
         length = len(reply.body) if reply.length is None else reply.length
         await self._send_whole(reply.status, reply.fields, reply.body, length)
 

@@ -14,6 +14,7 @@ from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import Asking, Identities
 from weka_mp.gateway.reply import Fields
 from weka_mp.identity import IdentityStore, RootKeys
+from weka_mp.notifications import Journal
 from weka_mp.policy.documents import Policy
 from weka_mp.s3.dates import format_http_date
 from weka_mp.server.invalidator import Invalidator
@@ -39,7 +40,8 @@ class Service:
     """One worker's S3 endpoint. Used by its event loop alone.
 
     identities: who exists besides root; None: nobody. desk: where STS and IAM put their calls, the same.
-    certificates: of TLS; None: plain HTTP. trail: where the audit's events go; None: there is none.
+    certificates: of TLS; None: plain HTTP. trail: where the audit's events go; journal: what buckets
+    notify of; None: there is none.
     """
 
     site: Site
@@ -51,6 +53,7 @@ class Service:
     identities: IdentityStore[Policy] | None = None
     certificates: Certificates | None = None
     trail: Trail | None = None
+    journal: Journal | None = None
     stopping: bool = False
     desk: Desk | None = field(init=False)
     host_id: str = field(init=False)

@@ -17,6 +17,7 @@ from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import open_identities
 from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.identity import IdentityStore, KeyFile, RootKeys
+from weka_mp.notifications import Journal
 from weka_mp.policy.documents import Policy
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.server.listener import Connections, accept_connections
@@ -43,6 +44,7 @@ async def run_worker(
     random: RandomSource | None = None,
     metrics: ServerMetrics | None = None,
     trail: Trail | None = None,
+    journal: Journal | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve S3 on sockets that listen already, until `stop` is set and the requests under way are answered.
@@ -62,7 +64,7 @@ async def run_worker(
         if settings.tls is not None:
             certificates = Certificates(settings.tls, clock, ask_clients=True)
         service = Service(
-            site, settings, invalidator, counts, clock, random, identities, certificates, trail
+            site, settings, invalidator, counts, clock, random, identities, certificates, trail, journal
         )
         connections = Connections(service)
         await nursery.start(invalidator.run)

@@ -14,8 +14,6 @@ from weka_mp.audit import (
     AuditWebhookRecord,
     Deployment,
     Shipper,
-    SpoolReader,
-    SpoolWriter,
     Trail,
     sync_and_close,
 )
@@ -25,6 +23,7 @@ from weka_mp.identity import KeyFile
 from weka_mp.identity.errors import IdentityError
 from weka_mp.namespace import Namespace
 from weka_mp.offload import run_blocking
+from weka_mp.spool import SpoolReader, SpoolWriter
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of
 from weka_mp.supervise.keeper import StartFailed
@@ -33,7 +32,7 @@ from weka_mp.webhooks import WebhookTls
 
 __all__ = [
     "VERB", "check_audit_file", "deployment_of", "follow", "open_trail", "plan_of_tls", "ship", "spool_in",
-    "sync_often", "webhook_tls",
+    "sync_often", "tls_of_plan", "webhook_tls",
 ]
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ def plan_of_tls(tls: WebhookTls) -> dict[str, object]:
     return {"authorities": tls.authorities, "own": None if tls.own is None else tls.own.plan()}
 
 
-def _tls_of_plan(plan: Mapping[str, Any]) -> WebhookTls:
+def tls_of_plan(plan: Mapping[str, Any]) -> WebhookTls:
     own = plan["own"]
     return WebhookTls(plan["authorities"], None if own is None else TlsSettings.of_plan(own))
 
@@ -143,7 +142,7 @@ async def ship(namespace: Namespace, plan: Mapping[str, Any], link: ChildLink) -
     record = AuditWebhookRecord(namespace, KeyFile(key_file_of(namespace), random), random)
     shipper = Shipper(
         reader, record.opened, deployment_of(namespace, plan["store"]), clock,
-        _tls_of_plan(plan["webhook_tls"]),
+        tls_of_plan(plan["webhook_tls"]),
     )
     shipper.register()
     changed = trio.Event()

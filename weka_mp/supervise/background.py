@@ -1,7 +1,7 @@
 """The child kind ``background``:
 
-gives files their MD5 ETags, follows the lifecycle rules of buckets, ships audit events, expires uploads,
-sweeps leftovers and dead keys; yields to all else.
+gives files their MD5 ETags, follows the lifecycle rules of buckets, ships audit events and notifications,
+expires uploads, sweeps leftovers and dead keys; yields to all else.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from weka_mp.supervise.auditing import ship
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of, sweep_identities
 from weka_mp.supervise.lifecycle import Lifecycle
+from weka_mp.supervise.notifying import notify, open_journal
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
 
@@ -72,10 +73,13 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             nursery.start_soon(filler.follow_hints)
             nursery.start_soon(_sweep_for_ever, namespace, link.stop.is_set)
             nursery.start_soon(ship, namespace, plan, link)
+            journal = open_journal(namespace, plan)
+            journal.register()
+            nursery.start_soon(notify, namespace, plan, link, journal)
             invalidator = Invalidator(plan["mount_sockets"])
             await nursery.start(invalidator.run)
             day_ns = plan["lifecycle_day_seconds"] * _SECOND
-            nursery.start_soon(Lifecycle(namespace, invalidator, day_ns, link.stop.is_set).run)
+            nursery.start_soon(Lifecycle(namespace, invalidator, day_ns, link.stop.is_set, journal=journal).run)
             nursery.start_soon(_keep_quotas_for_ever, namespace, link.stop.is_set)
             await link.ready()
             await link.stop.wait()

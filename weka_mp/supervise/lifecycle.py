@@ -22,10 +22,13 @@ import trio
 from prometheus_client import Counter, Gauge
 
 from weka_mp.clock import elapsed_ns
-from weka_mp.errors import BucketMissing, NamespaceError
+from weka_mp.errors import BucketMissing, NamespaceError, NotFound
 from weka_mp.namespace import Namespace
+from weka_mp.namespace.happenings import EXPIRED, EXPIRY_MARKED, Asker, Happening
 from weka_mp.namespace.upkeep.expiring import START, Age, Cursor, ExpiredPage, told_again
 from weka_mp.namespace.upkeep.expiring_versions import ExpiredVersions
+from weka_mp.namespace.values import Deleted
+from weka_mp.notifications import Journal
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise.believed_time import UNKNOWN, BelievedTime, Known
 from weka_mp.values import BucketName
@@ -102,7 +105,10 @@ class Lifecycle:
     def __init__(
         self, namespace: Namespace, invalidator: Invalidator, day_ns: int, stopping: Callable[[], bool],
         elapsed: Callable[[], int] = elapsed_ns,
+        journal: Journal | None = None,
     ) -> None:
+        """journal: takes what buckets notify of."""
+        self._journal = journal
         self._namespace = namespace
         self._invalidator = invalidator
         self._day_ns = day_ns
@@ -164,6 +170,10 @@ class Lifecycle:
                 await self._invalidator.publish(await trio.to_thread.run_sync(
                     told_again, self._namespace.context, BucketName(state.bucket), state.removing
                 ))
+                bucket = BucketName(state.bucket)
+                await self._notify(
+                    bucket, await trio.to_thread.run_sync(self._gone, bucket, state.removing)
+                )
             await self._save(replace(state, removing=()), at_once=True)
         self._time = BelievedTime(self._namespace.clock, state.known, self._day_ns, self._elapsed)
 
@@ -258,6 +268,7 @@ class Lifecycle:
                 partial(self._note, here),
             )
             await self._invalidator.publish(page.changes)
+            await self._notify(bucket, page.gone)
             _count(bucket, page, totals)
             cursor = page.following
             if cursor is not None:
@@ -280,6 +291,27 @@ class Lifecycle:
             _count_versions(bucket, page, totals)
             after = page.following
             await trio.sleep(min(_LONGEST_REST, time.monotonic() - begun))
+
+    async def _notify(self, bucket: BucketName, gone: Mapping[bytes, Deleted]) -> None:
+        if self._journal is not None and gone:
+            told = [
+                Happening(
+                    EXPIRY_MARKED if done.marker else EXPIRED, bucket, key, done.sequence, version=done.version
+                )
+                for key, done in gone.items()
+            ]
+            await trio.to_thread.run_sync(self._journal.tell, told, Asker("lifecycle"))
+
+    def _gone(self, bucket: BucketName, keys: Sequence[bytes]) -> dict[bytes, Deleted]:
+        """Those of the keys that are not there; nobody may have been notified of that."""
+        found: dict[bytes, Deleted] = {}
+        for key in keys:
+            now_ns = self._namespace.clock.now_ns()
+            try:
+                self._namespace.head_object(bucket, key)
+            except NotFound:
+                found[key] = Deleted(True, (), sequence=now_ns)
+        return found
 
     def _note(self, here: _State, keys: Sequence[bytes]) -> None:
         noted = replace(here, removing=tuple(keys))

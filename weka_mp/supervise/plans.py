@@ -31,13 +31,14 @@ _MOUNT_STALL = 60.0
 @dataclass(frozen=True, slots=True)
 class Places:
     """`store`: absolute path. `runtime`: directory of the sockets. `lock_fd`: the lock that children hold.
-    `spool`: directory of audit events on their way.
+    `spool`: directory of audit events on their way; `notifications`: of what buckets notify of.
     """
 
     store: str
     runtime: str
     lock_fd: int
     spool: str
+    notifications: str
 
     def mount_socket(self, index: int) -> str:
         return os.path.join(self.runtime, f"mount-{index}.sock")
@@ -184,6 +185,9 @@ def _spec(
         "no_native": config.no_native,
         "store": places.store,
         "durability": config.durability,
+        "notifications": {
+            "directory": places.notifications, "limit": config.notification_queue, "region": config.region,
+        },
         "inherited_fds": inherited,
     }
     return ChildSpec(name, kind, {**common, **plan}, pass_fds=inherited, grace=grace)

@@ -18,6 +18,7 @@ from weka_mp.server.worker import run_worker
 from weka_mp.supervise.auditing import follow, open_trail, sync_often
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of
+from weka_mp.supervise.notifying import open_journal
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.tls import TlsSettings
 
@@ -36,12 +37,14 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
         settings = replace(settings, identity_keys=key_file_of(namespace))
         trail = open_trail(namespace, plan["store"], plan["audit"])
         trail.register()
+        journal = open_journal(namespace, plan)
+        journal.register()
         async with trio.open_nursery() as nursery:
 
             async def serve(*, task_status: trio.TaskStatus[None]) -> None:
                 await run_worker(
                     sockets, namespace, settings, stop=link.stop, metrics=metrics, trail=trail,
-                    task_status=task_status,
+                    journal=journal, task_status=task_status,
                 )
                 nursery.cancel_scope.cancel()
 
@@ -50,6 +53,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             await nursery.start(serve)
             await link.ready()
         trail.close()
+        journal.close()
     for sock in sockets:
         sock.close()
 

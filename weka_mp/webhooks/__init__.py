@@ -7,9 +7,9 @@ with.
 """
 
 from weka_mp.webhooks.client import DeliveryFailed, WebhookClient, WebhookReply, WebhookTls
-from weka_mp.webhooks.target import Target, TargetRefused, parse_target
+from weka_mp.webhooks.target import Target, TargetRefused, check_token, parse_target
 
 __all__ = [
     "DeliveryFailed", "Target", "TargetRefused", "WebhookClient", "WebhookReply", "WebhookTls",
-    "parse_target",
+    "check_token", "parse_target",
 ]

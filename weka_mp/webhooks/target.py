@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from weka_mp.webhooks.addresses import refusal
 
-__all__ = ["Target", "TargetRefused", "parse_target"]
+__all__ = ["Target", "TargetRefused", "check_token", "parse_target"]
 
 _MAX_URL: Final = 2048
+_MAX_TOKEN: Final = 1024
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 _LABEL: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
@@ -67,6 +68,20 @@ def parse_target(url: str) -> Target:
         raise TargetRefused("the endpoint's port is 0")
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme == "https", host, port or _PORTS[parts.scheme], resource)
+
+
+def check_token(token: str) -> str:
+    """The value of an Authorization header; of one in quotes what is between them. Raises TargetRefused."""
+    for quote in ('\\"', '"'):
+        if len(token) >= 2 * len(quote) and token.startswith(quote) and token.endswith(quote):
+            token = token[len(quote) : -len(quote)]
+            break
+    token = token.strip()
+    if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.isprintable():
+        raise TargetRefused(
+            f"the token must be 1 to {_MAX_TOKEN} printable ASCII characters, such as: Splunk TOKEN"
+        )
+    return token
 
 
 def _check_host(host: str) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.unit.audit.kit import DEPLOYMENT, call, ids
-from weka_mp.audit import AuditWebhook, Shipper, SpoolReader, SpoolWriter
+from weka_mp.audit import AuditWebhook, Shipper
 from weka_mp.audit.event import encode
 from weka_mp.audit.shipping import body_for
 from weka_mp.clock import SeededRandom, SystemClock
 from weka_mp.identity.errors import IdentityUnusable
+from weka_mp.spool import SpoolReader, SpoolWriter
 from weka_mp.webhooks import DeliveryFailed, WebhookReply, WebhookTls
 
 HOOK = AuditWebhook(True, "https://h.example/hook", "Splunk T")

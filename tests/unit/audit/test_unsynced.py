@@ -11,8 +11,9 @@ import trio
 import trio.testing
 
 from tests.unit.audit.kit import call
-from weka_mp.audit import AuditFile, Deployment, SpoolWriter, Trail, sync_and_close
+from weka_mp.audit import AuditFile, Deployment, Trail, sync_and_close
 from weka_mp.clock import SeededRandom, SystemClock
+from weka_mp.spool import SpoolWriter
 from weka_mp.supervise.auditing import sync_often
 
 LINE = b"x" * 40_000 + b"\n"

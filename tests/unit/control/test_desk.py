@@ -80,6 +80,8 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "PUT /tls": {"certificate": GIVEN.pem, "private_key": key_pem(GIVEN.key)},
         "POST /s3/debug": {"level": "debug"},
         "POST /s3/auditWebhook/enable": {"endpoint": "https://h.example/", "auth_token": "T"},
+        "POST /s3/notificationTargets": {"target_name": f"t{next(_numbers)}", "endpoint": "https://h.example/"},
+        "PUT /s3/notificationTargets/{name}": {"batch": 2},
         "POST /s3/policies": {"policy_name": "new", "policy_file_content": POLICY},
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
         "POST /s3/policies/detach": {"user_name": "victim"},
@@ -121,6 +123,9 @@ def test_the_table_is_enforced_on_every_route(office: Office, role: Role) -> Non
             office.root("POST", "/s3/policies", {"policy_name": "victims", "policy_file_content": POLICY})
         if "victims" not in {bucket["name"] for bucket in office.root("GET", "/s3/buckets")}:
             office.root("POST", "/s3/buckets", {"bucket_name": "victims", "policy": "public"})
+        if "victims" not in {target["name"] for target in office.root("GET", "/s3/notificationTargets")}:
+            office.root("POST", "/s3/notificationTargets", {
+                "target_name": "victims", "endpoint": "https://h.example/"})
         path, body = sample(route)
         token = office.token("asker")
         done = office.ask(route.method, path, body, token=token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, keys, put
+from weka_mp.clock import SystemClock
 from weka_mp.errors import IoFailure
 from weka_mp.namespace import Namespace
 from weka_mp.namespace.effects import Durability, Effects, Settled
@@ -19,7 +20,7 @@ def test_regression_a_failing_close_keeps_no_other_descriptor() -> None:
     for name in (b"a", b"b", b"c"):
         memory.mkdir(memory.root(), name, 0o755)
     before = memory.open_descriptors()
-    effects = Effects(store, Durability.COMMIT, Settled())  # type: ignore[arg-type]
+    effects = Effects(store, Durability.COMMIT, Settled(), SystemClock())  # type: ignore[arg-type]
     for name in (b"a", b"b", b"c"):
         directory = memory.open_dir(memory.root(), name)
         effects.add(directory)
@@ -31,7 +32,7 @@ def test_regression_a_failing_close_keeps_no_other_descriptor() -> None:
 
 
 def test_a_failure_carries_what_was_noted_once() -> None:
-    effects = Effects(MemoryStore(), Durability.RELAXED, Settled())
+    effects = Effects(MemoryStore(), Durability.RELAXED, Settled(), SystemClock())
     first, second = Change(InodeNo(1), b"a", None), Change(InodeNo(1), b"b", InodeNo(7))
     error = IoFailure()
     error.changes = (second,)

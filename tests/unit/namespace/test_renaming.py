@@ -44,7 +44,7 @@ OLD, NEW = b"old", b"new content"
 
 
 def rename(namespace: Namespace, source: bytes, key: bytes, **options: Any) -> tuple[Change, ...]:
-    return namespace.rename_object(RenameRequest(BUCKET, source, key, **options))
+    return namespace.rename_object(RenameRequest(BUCKET, source, key, **options)).changes
 
 
 def names(namespace: Namespace) -> set[bytes]:

@@ -26,7 +26,8 @@ _MAGIC: Final = b"WKS1"
 _SUFFIX: Final = b".settings"
 _HANDLE: Final = 1
 _NUMBERS: Final = {
-    "quota": 2, "posix": 3, "tags": 4, "lifecycle": 5, "cors": 6, "versioning": 7, "website": 13,
+    "quota": 2, "posix": 3, "tags": 4, "lifecycle": 5, "cors": 6, "versioning": 7,
+    "notifications": 12, "website": 13,
 }  # fmt: skip
 """Setting → number of its field."""
 
@@ -43,8 +44,8 @@ class BucketSettings:
 
     quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
     S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
-    they were put. lifecycle, cors: the rules of each, None: there are none. versioning: ENABLED or
-    SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. website: what it is as one,
+    they were put. lifecycle, cors, notifications: the rules of each, None: there are none. versioning: ENABLED
+    or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. website: what it is as one,
     None: it is none.
     """
 
@@ -55,6 +56,7 @@ class BucketSettings:
     cors: str | None = None
     versioning: str | None = None
     website: str | None = None
+    notifications: str | None = None
 
 
 NO_SETTINGS: Final = BucketSettings()
@@ -127,6 +129,19 @@ class SettingsRecords:
         """Whether anything is set of any bucket, maybe of one that is gone. Raises NamespaceError."""
         return self._has("any", _is_record)
 
+    def notifications(self, bucket: BucketName) -> str | None:
+        """Whom the bucket notifies of what, None: nobody; and nobody asked whether there is such a bucket
+        where none notifies anybody.
+        """
+        return self.find(bucket).notifications if self.any_notifies() else None
+
+    def any_notifies(self) -> bool:
+        """Whether some bucket notifies somebody; one whose record is damaged may. Raises NamespaceError."""
+        return self._has("notifies", self._notifies)
+
+    def _notifies(self, name: bytes) -> bool:
+        return self._is_set(name, lambda settings: settings.notifications is not None)
+
     def any_posix(self) -> bool:
         """Whether modes bind S3 users by what is set of some bucket, maybe of one that is gone. Raises
         NamespaceError.
@@ -153,13 +168,16 @@ class SettingsRecords:
         return found
 
     def _is_posix(self, name: bytes) -> bool:
+        return self._is_set(name, lambda settings: bool(settings.posix))
+
+    def _is_set(self, name: bytes, wanted: Callable[[BucketSettings], bool]) -> bool:
         if not _is_record(name):
             return False
         try:
             read = self._records.read(name)
         except StoreUnusable:
             return True  # which of its bucket is to be told
-        return read is not None and bool(read[1].posix)
+        return read is not None and wanted(read[1])
 
     def change(
         self, bucket: BucketName, step: Callable[[BucketSettings], BucketSettings]

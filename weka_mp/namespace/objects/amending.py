@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from weka_mp.errors import Loop, NotDirectory, NotFound, ObjectChanged
 from weka_mp.namespace.context import Context, Parent
-from weka_mp.namespace.effects import Changes, Durability
+from weka_mp.namespace.effects import Durability
 from weka_mp.namespace.names.keys import BODY_NAME, entry_path
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.entries import examined
@@ -22,7 +22,7 @@ from weka_mp.namespace.objects.naming import check_conditions
 from weka_mp.namespace.objects.versions import open_version
 from weka_mp.namespace.records.attribute import Record, amend_record, read_record
 from weka_mp.namespace.records.etags import settle
-from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, Published, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, Done, ObjectInfo, Published, WriteConditions
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = ["amend_object", "tag_object"]
@@ -58,7 +58,7 @@ def amend_object(
             context.store.sync_file(fd)
         attr = context.store.attr(fd)
         state = settle(context.store, context.locks, fd, attr, context.clock)
-        return Published(reading.describe(key, attr, state), (told,))
+        return Published(reading.describe(key, attr, state), (told,), effects.sequence)
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def _held(context: Context, bucket: BucketName, key: bytes) -> Iterator[Parent]:
 
 def tag_object(
     context: Context, bucket: BucketName, key: bytes, tags: Mapping[str, str], version: bytes | None = None
-) -> Changes:
+) -> Done:
     """Give an object these tags and no others; its bytes, times and ETag stay. On the disk when this returns.
     version: None: the current one.
 
@@ -89,10 +89,11 @@ def tag_object(
         return replace(record, tags=tags)
 
     if version is not None and _amend_noncurrent(context, bucket, key, version, tagged):
-        return ()
+        return Done((), context.clock.now_ns())
     if entry_path(key).is_directory:
         return _amend_directory(context, bucket, key, tagged)
-    return amend_object(context, bucket, key, tagged, UNCONDITIONAL, None).changes
+    published = amend_object(context, bucket, key, tagged, UNCONDITIONAL, None)
+    return Done(published.changes, published.sequence)
 
 
 def _amend_noncurrent(
@@ -114,7 +115,7 @@ def _amend_noncurrent(
 
 def _amend_directory(
     context: Context, bucket: BucketName, key: bytes, change: Callable[[Record, Fd], Record]
-) -> Changes:
+) -> Done:
     """The same for a directory object, under the lock of its entry."""
     name = entry_path(key).name
     with context.effects() as effects, _held(context, bucket, key) as parent, ExitStack() as stack:
@@ -129,7 +130,7 @@ def _amend_directory(
         amend_record(context.store, context.locks, counts, lambda record: change(record, counts))
         if context.durability is Durability.COMMIT:
             (context.store.sync_dir if body is None else context.store.sync_file)(counts)
-        return (told,)
+        return Done((told,), effects.sequence)
 
 
 def _open_directory(context: Context, parent: Parent, name: bytes, key: bytes) -> Fd:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weka_mp.errors import NamespaceError, NotFound, PreconditionFailed
 from weka_mp.namespace.context import Context, Parent
@@ -54,6 +54,7 @@ def delete_objects(
     changes: list[Change] = []
     with context.effects() as effects, context.bucket(bucket) as bucket_fd:
         for entry in entries:
+            effects.begin_key()
             try:
                 if entry.version is not None:
                     version = parsed(entry.version, entry.key)
@@ -64,7 +65,7 @@ def delete_objects(
             except NamespaceError as error:
                 outcomes.append(error)
             else:
-                outcomes.append(done)
+                outcomes.append(done if done.sequence else replace(done, sequence=effects.sequence))
                 changes.extend(done.changes)
         effects.flush()
         reach(CrashPoint.DELETE_SYNCED)
@@ -92,8 +93,10 @@ def _delete(
         return removal.done(False, _announce_absence(context, bucket, path, effects), marker)
     if not changes:
         return removal.done(False, (Change(parent.ino, path.name, None),), marker)
+    sequence = effects.sequence
     reach(CrashPoint.UNLINKED)
-    return removal.done(True, changes + prune(context, bucket, path, effects), marker)
+    done = removal.done(True, changes + prune(context, bucket, path, effects), marker)
+    return replace(done, sequence=sequence)
 
 
 @dataclass(frozen=True, slots=True)

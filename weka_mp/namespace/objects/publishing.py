@@ -243,11 +243,12 @@ def publish_file(
             )
             with suppress(_OtherVersioning):
                 changes = _name_it(naming)
+        sequence = effects.sequence
         reach(CrashPoint.PUBLISHED)
         effects.flush()
         reach(CrashPoint.DIRECTORY_SYNCED)
     info = reading.describe(target.key, attr, EtagState(ETag(record.etag or ""), record, True))
-    return Published(info, changes)
+    return Published(info, changes, sequence)
 
 
 def _check_bucket(context: Context, target: Target, bucket: Fd) -> None:

@@ -208,7 +208,7 @@ class RenameNotes:
 
     def _sync(self, note: Note) -> None:
         """What was done is on the disk before it is noted."""
-        effects = Effects(self._store, self._durability, Settled())
+        effects = Effects(self._store, self._durability, Settled(), self._clock)
         try:
             for path in (note.source, note.target):
                 parents = path.split(b"/")[:-1]

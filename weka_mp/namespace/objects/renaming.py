@@ -30,7 +30,7 @@ from weka_mp.namespace.objects.moving_directories import DirectoryMove, HasKeys,
 from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.rename_notes import identity
-from weka_mp.namespace.values import UNCONDITIONAL, ObjectInfo, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, Done, ObjectInfo, WriteConditions
 from weka_mp.namespace.versions.keeping import Place, keeping, name_version
 from weka_mp.namespace.versions.markers import make_marker
 from weka_mp.store.crashpoints import CrashPoint, reach
@@ -77,7 +77,7 @@ class _Rename:
     has_keys: HasKeys
 
 
-def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_keys: HasKeys) -> Changes:
+def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_keys: HasKeys) -> Done:
     """One rename(2) of the file, or of the directory that holds the prefix's keys.
 
     Raises BucketMissing, NotFound (its subject is the key that is missing), PreconditionFailed, Conflict,
@@ -100,14 +100,14 @@ def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_
     ):
         rename = _Rename(context, request, bucket, source, target, effects, attempt, has_keys)
         if attempt.was_done():
-            changes = _told_again(rename)
+            done = Done(_told_again(rename), context.clock.now_ns())
         else:
-            changes = _renamed(rename)
+            done = _renamed(rename)
         effects.flush()
         reach(CrashPoint.RENAME_SYNCED)
         attempt.finish()
         reach(CrashPoint.RENAME_FINISHED)
-    return changes
+    return done
 
 
 def _refuse_senseless(request: RenameRequest) -> None:
@@ -143,7 +143,7 @@ def _told_again(rename: _Rename) -> Changes:
 
 
 # ---- doing it
-def _renamed(rename: _Rename) -> Changes:
+def _renamed(rename: _Rename) -> Done:
     context = rename.context
     try:
         changes = _in_attempts(rename)
@@ -155,7 +155,8 @@ def _renamed(rename: _Rename) -> Changes:
             with suppress(NamespaceError):
                 prune(context, rename.bucket, rename.target, rename.effects)
         raise
-    return changes + prune(context, rename.bucket, rename.source, rename.effects)
+    sequence = rename.effects.sequence
+    return Done(changes + prune(context, rename.bucket, rename.source, rename.effects), sequence)
 
 
 def _in_attempts(rename: _Rename) -> Changes:

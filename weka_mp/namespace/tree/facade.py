@@ -62,14 +62,8 @@ class Tree:
     """See the module. Thread-safe. Every method raises `weka_mp.errors.NamespaceError` and nothing else."""
 
     def __init__(
-        self,
-        store: Store,
-        locks: EntryLocks,
-        clock: Clock,
-        *,
-        rules: FileRules = _ORDINARY,
-        on_dirty: OnDirty | None = None,
-        descriptors: int = 1024,
+        self, store: Store, locks: EntryLocks, clock: Clock, *, rules: FileRules = _ORDINARY,
+        on_dirty: OnDirty | None = None, descriptors: int = 1024,
         announce: Callable[[int], bool] = lambda ino: False,
     ) -> None:
         """`descriptors` are kept to reach inodes by; `announce`: see `weka_mp.namespace.tree.nodes.Nodes`."""
@@ -80,6 +74,7 @@ class Tree:
         self.quotas = NodeQuotas(store, self.nodes, rules.quotas)
         self.versions = NodeVersions(store, self.nodes, rules.versions, makes=rules.makes_versions)
         self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty, (self.quotas, self.versions))
+        self._watching = self.files.watching
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 
@@ -287,7 +282,9 @@ class Tree:
         """mknod(2): a file, fifo, socket or device."""
         kind = stat.S_IFMT(mode) or stat.S_IFREG
         kept = kind | mode & _PERMISSIONS
-        return self._made(parent, name, kind, caller, lambda at: self._store.mknod(at, name, kept, rdev))
+        entry = self._made(parent, name, kind, caller, lambda at: self._store.mknod(at, name, kept, rdev))
+        self._watching.named(parent, name, entry.attr, caller.uid)
+        return entry
 
     def make_symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> Entry:
         """symlink(2)."""
@@ -296,9 +293,8 @@ class Tree:
         )
 
     def link(self, number: int, parent: int, name: bytes, *, wait: bool = False) -> None:
-        """link(2): one more name for an inode, which `referred` counts.
-
-        Raises CrossDevice between buckets of which one has a quota.
+        """link(2): one more name for an inode, which `referred` counts. Raises CrossDevice between buckets of
+        which one has a quota.
         """
         self._check_creatable(name)
         with self.files.descriptor(number) as fd, self.nodes.borrow(parent) as directory:
@@ -306,6 +302,7 @@ class Tree:
                 ledger = self.quotas.of_link(number, parent, wait=wait)
                 with self.quotas.linking(ledger, fd, wait=wait):
                     self._store.link(fd, directory, name)
+            self._watching.named(parent, name, self._store.attr(fd))
             take_over(self._store, directory)
 
     # ---- taking away and moving
@@ -356,6 +353,7 @@ class Tree:
             except BaseException:
                 self._store.close(going)
                 raise
+            self._watching.gone(parent, name, going)
             self._let_go(going)
             take_over(self._store, directory)
 
@@ -427,6 +425,8 @@ class Tree:
                     self._renamed(moving, to_parent, to_name)
                     if replaced is not None and flags == EXCHANGE:
                         self._renamed(replaced, parent, name)
+                    other = replaced if flags == EXCHANGE else None
+                    self._watching.moved((parent, name), (to_parent, to_name), moving, other)
                 except BaseException:
                     if replaced is not None:
                         self._store.close(replaced)
@@ -461,11 +461,7 @@ class Tree:
         return None
 
     def _rename(
-        self,
-        source: tuple[Fd, bytes],
-        target: tuple[Fd, bytes],
-        flags: int,
-        ledger: Ledger | None,
+        self, source: tuple[Fd, bytes], target: tuple[Fd, bytes], flags: int, ledger: Ledger | None,
         wait: bool,
     ) -> None:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from weka_mp.namespace.context import Context
+from weka_mp.namespace.happenings import Watcher
 from weka_mp.namespace.quotas.book import Quotas
 
 __all__ = ["FileRules", "OnDirty", "privileges_kept"]
@@ -37,6 +38,7 @@ class FileRules:
     the way (the filler reads the file instead), and no page that the kernel cached is taken for true at the
     next open. `durable`: what is shown has to be true after a power cut, too. `quotas`: of buckets.
     `versions`: where those of buckets are, None: nowhere; `makes_versions`: what callers replace becomes one.
+    `watcher`: is told of what callers do to files.
     """
 
     overrides: bool = True
@@ -46,3 +48,4 @@ class FileRules:
     quotas: Quotas | None = None
     versions: Context | None = None
     makes_versions: bool = True
+    watcher: Watcher | None = None

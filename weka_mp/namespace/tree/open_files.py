@@ -43,6 +43,7 @@ from weka_mp.namespace.tree.file_rules import FileRules, OnDirty, privileges_kep
 from weka_mp.namespace.tree.node_quotas import Holding, Known, NodeQuotas
 from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.namespace.tree.nodes import Nodes
+from weka_mp.namespace.tree.watching import Watching
 from weka_mp.namespace.tree.write_hash import WriteHash
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd
@@ -106,16 +107,11 @@ class OpenFiles:
     """All open files of a mount."""
 
     def __init__(
-        self,
-        store: Store,
-        locks: EntryLocks,
-        nodes: Nodes,
-        clock: Clock,
-        rules: FileRules,
-        on_dirty: OnDirty | None,
-        accounts: tuple[NodeQuotas, NodeVersions],
+        self, store: Store, locks: EntryLocks, nodes: Nodes, clock: Clock, rules: FileRules,
+        on_dirty: OnDirty | None, accounts: tuple[NodeQuotas, NodeVersions],
     ) -> None:
         self._quotas, self._versions = accounts
+        self.watching = Watching(store, nodes, clock, rules.watcher)
         self._rules = rules
         self._store = store
         self._locks = locks
@@ -151,7 +147,7 @@ class OpenFiles:
         if attr.nlink == 0:
             self.lost_a_name(number)
         if truncate:
-            self._truncated(number, attr)
+            self._truncated(number, attr, uid)
         node = self._nodes.get(number)
         stamp = (attr.size, attr.mtime_ns)
         fresh, node.seen = node.seen == stamp, stamp
@@ -174,7 +170,8 @@ class OpenFiles:
             if file.writable:
                 alone = not any(other.writable for other in inode.files)
                 inode.hash = self._hash_from(attr) if alone else None
-                inode.dirty = inode.dirty or created
+                if created:
+                    self._soil(number, inode, uid)
             inode.files.append(file)
             self._files[file.handle] = file
         return file
@@ -262,7 +259,7 @@ class OpenFiles:
 
     def _write(self, file: OpenFile, data: bytes, offset: int, wait: bool) -> int:
         inode = self._inodes[file.number]
-        inode.dirty = True
+        self._soil(file.number, inode, file.uid)
         hashing = inode.hash
         if hashing is None and file.uid == 0 and file.overwrites:
             self._store.write(file.fd, data, offset)
@@ -278,6 +275,12 @@ class OpenFiles:
             hashing.wrote(data, self._store.attr(file.fd).mtime_ns)
         self._drop_privileges(file.fd, before.mode, file.uid)
         return len(data)
+
+    def _soil(self, number: int, inode: _Inode, uid: int) -> None:
+        """It is about to change: whoever settles it has something to do."""
+        if not inode.dirty:
+            inode.dirty = True
+            self.watching.changing(number, uid)
 
     def _mark(self, file: OpenFile, *, overwrites: bool, wait: bool) -> None:
         """Once each while the descriptor stays open: no lease, and so nobody who lifts marks, survives it."""
@@ -310,19 +313,20 @@ class OpenFiles:
             with self._awake(file, wait):
                 self._keep_before(file, wait)
                 self._cut(number, file.fd, size, uid, told=not file.unseen, wait=wait)
-                self._truncated(number, self._store.attr(file.fd))
+                self._truncated(number, self._store.attr(file.fd), uid)
             return
-        fd = self._open_inode(number, os.O_WRONLY, wait)
+        fd, at_ns = self._open_inode(number, os.O_WRONLY, wait), self.watching.now_ns()
         try:
             self._versions.before_change(number, fd, wait=wait)
             self._cut(number, fd, size, uid, wait=wait)
             attr = self._store.attr(fd)
         finally:
             self._store.close(fd)
-        self._truncated(number, attr)
+        self._truncated(number, attr, uid)
         inode = self._inodes.get(number)
         if inode is None or inode.writers() == 0:  # no close will come that settles it
             self._report_dirty(number)
+            self.watching.settled(number, at_ns, attr, None, uid)
 
     def _cut(
         self, number: int, fd: Fd, size: int, uid: int, *, told: bool = True, wait: bool
@@ -346,11 +350,11 @@ class OpenFiles:
         self._store.truncate(fd, size)
         self._drop_privileges(fd, before.mode, uid)
 
-    def _truncated(self, number: int, attr: Attr) -> None:
+    def _truncated(self, number: int, attr: Attr, uid: int) -> None:
         inode = self._inodes.get(number)
         if inode is None:
             return
-        inode.dirty = True
+        self._soil(number, inode, uid)
         if attr.size == 0 and inode.writers() == 1:
             inode.hash = self._hash_from(attr)
         elif inode.hash is not None and inode.hash.size == attr.size:
@@ -456,14 +460,17 @@ class OpenFiles:
         if not inode.dirty:
             return
         inode.dirty = False
+        at_ns, attr, adopted = self.watching.now_ns(), None, False
         try:
             attr = self._store.attr(reading)
             self._nodes.get(number).seen = (attr.size, attr.mtime_ns)
-            if attr.nlink == 0 or self._adopted(inode, reading, attr):
-                return
+            adopted = attr.nlink > 0 and self._adopted(inode, reading, attr)
         except NamespaceError as error:
             _log.debug("the hash of a closed file was not recorded: %s", error)
-        self._report_dirty(number)
+        if attr is None or (attr.nlink > 0 and not adopted):
+            self._report_dirty(number)
+        md5 = inode.hash.md5() if adopted and inode.hash is not None else None
+        self.watching.settled(number, at_ns, attr, md5)
 
     def _adopted(self, inode: _Inode, reading: Fd, attr: Attr) -> bool:
         if inode.hash is None or not self._store.primitives.leases or inode.hash.size != attr.size:

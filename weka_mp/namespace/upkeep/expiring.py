@@ -21,7 +21,7 @@ from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Changes
 from weka_mp.namespace.objects.deleting import delete_objects
 from weka_mp.namespace.objects.listing import Lister
-from weka_mp.namespace.values import Deletion, ObjectInfo, ObjectSummary
+from weka_mp.namespace.values import Deleted, Deletion, ObjectInfo, ObjectSummary
 from weka_mp.values import Attr, BucketName, Fd
 
 __all__ = [
@@ -70,7 +70,8 @@ class Age:
 class ExpiredPage:
     """What one step did. following: None: the bucket is done. expired: keys with the id of the rule.
 
-    kept: looked due and was not, or somebody was writing. failed: with what the store said.
+    kept: looked due and was not, or somebody was writing. failed: with what the store said. gone: what became of
+    those that expired, by key.
     """
 
     following: Cursor | None = None
@@ -79,6 +80,7 @@ class ExpiredPage:
     kept: int = 0
     failed: list[tuple[bytes, NamespaceError]] = field(default_factory=list)
     changes: Changes = ()
+    gone: dict[bytes, Deleted] = field(default_factory=dict)
 
 
 def roots_of(rules: Iterable[Rule]) -> list[bytes]:
@@ -175,3 +177,4 @@ def _remove(
             done.failed.append((key, outcome))
         elif outcome.existed:
             done.expired.append((key, by_rule.get(key, "")))
+            done.gone[key] = outcome

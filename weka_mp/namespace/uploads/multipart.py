@@ -205,8 +205,8 @@ def _again(context: Context, request: CompletionRequest, done: Completion) -> Co
         raise UploadMissing(subject=request.upload_id)
     changes = reaffirm(context, request.bucket, request.key)
     return CompletedUpload(
-        done.etag, done.checksums, done.checksum_type, done.size, changes, repeated=True,
-        version=done.version,
+        done.etag, done.checksums, done.checksum_type, done.size, changes, context.clock.now_ns(),
+        repeated=True, version=done.version,
     )
 
 
@@ -262,7 +262,8 @@ def _publish(
             reach(CrashPoint.UPLOAD_REMOVED)
             area.retire(upload)
     return CompletedUpload(
-        completion.etag, checksums, checksum_type, size, published.changes, version=published.info.version
+        completion.etag, checksums, checksum_type, size, published.changes, published.sequence,
+        version=published.info.version,
     )
 
 

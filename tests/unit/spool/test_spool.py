@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.audit.kit import DEPLOYMENT, call, ids
-from weka_mp.audit import SpoolReader, SpoolWriter
 from weka_mp.audit.event import encode
-from weka_mp.audit.spool import segment_bytes
 from weka_mp.clock import SeededRandom, SystemClock
+from weka_mp.spool import SpoolReader, SpoolWriter
+from weka_mp.spool.writer import segment_bytes
 
 LINE = encode(call(), DEPLOYMENT)
 LEAST = 2**20  # the least bound that can be configured
@@ -182,7 +182,7 @@ def test_the_bound_holds_and_what_is_beyond_is_counted_and_told(
     assert drain(reader) == kept[10:]
     now[0] += 1
     assert writer.append(line(count))
-    assert "events were dropped" in caplog.text
+    assert "1012 were dropped" in caplog.text
     batch = reader.batch(2**19, 10)
     assert (ids(batch.events), batch.dropped) == ([count], 0)
     writer.close()
@@ -269,7 +269,7 @@ def test_regression_the_line_after_half_a_line_stands_where_that_began(
 WRITER = """
 import sys
 from tests.unit.audit.kit import DEPLOYMENT, call
-from weka_mp.audit import SpoolWriter
+from weka_mp.spool import SpoolWriter
 from weka_mp.audit.event import encode
 from weka_mp.clock import SystemClock, SystemRandom
 writer = SpoolWriter(sys.argv[1], 2**24, SystemClock(), SystemRandom())

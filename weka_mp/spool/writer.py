@@ -1,8 +1,8 @@
-"""Events on their way, on this node's disk: what workers append.
+"""Lines on their way, on this node's disk: what processes append.
 
 A spool is a directory of segments. Each has one writer, a process that holds a lock on it as long as it
 writes; what dies leaves its segment whole but for its last line. A process may be killed at any
-time without losing an event; the machine's power may take those that were not synced yet (audit.unsynced).
+time without losing a line; the machine's power may take those that were not synced yet (`unsynced`).
 
 `<time in ns, 20 digits>-<8 hex>.events`: lines of JSON. `….dropped`: how many events found no room, 20
 digits; its writer holds a lock on it as well. docs/STORAGE_FORMAT.md describes both.
@@ -16,8 +16,8 @@ import os
 import time
 from typing import Final
 
-from weka_mp.audit.unsynced import Unsynced, sync_and_close
 from weka_mp.clock import Clock, RandomSource
+from weka_mp.spool.unsynced import Unsynced, sync_and_close
 
 __all__ = ["DROPPED_SUFFIX", "EVENTS_SUFFIX", "STAGED_PREFIX", "SpoolWriter", "segment_bytes"]
 
@@ -39,16 +39,21 @@ def segment_bytes(limit: int) -> int:
 
 
 class SpoolWriter:
-    """One process's end of a spool. Not thread-safe: an event loop uses it.
+    """One process's end of a spool. Not thread-safe.
 
     limit: bytes that all segments may take together, about: each writer may always have one segment.
-    written, dropped: events so far.
+    written, dropped: lines so far.
     """
 
     def __init__(
-        self, directory: str, limit: int, clock: Clock, random: RandomSource, *, synced: bool = False
+        self, directory: str, limit: int, clock: Clock, random: RandomSource, *, what: str = "audit events",
+        synced: bool = False, at_once: bool = False,
     ) -> None:
-        """synced: somebody calls `unsynced` now and then."""
+        """what: the lines are, for the log. synced: somebody calls `unsynced` now and then. at_once: a line
+        is on the disk when `append` returns.
+        """
+        self._what = what
+        self._at_once = at_once
         self._directory = directory
         self._segment_bytes = segment_bytes(limit)
         self._most = max(1, limit // self._segment_bytes)
@@ -73,7 +78,7 @@ class SpoolWriter:
             self._full_until = time.monotonic() + _LOOK_SECONDS
             kept = False
             if not self._untold:
-                log.error("the audit spool cannot be written, events are dropped: %s", error)
+                log.error("%s cannot be written and are dropped: %s", self._what, error)
         if kept:
             self.written += 1
         else:
@@ -105,7 +110,7 @@ class SpoolWriter:
         self._size = 0
         self._unsynced.made_in(self._directory)
         if self._untold:
-            log.warning("the audit spool has room again; %d events were dropped", self._untold)
+            log.warning("there is room for %s again; %d were dropped", self._what, self._untold)
             self._untold = 0
         return True
 
@@ -125,6 +130,8 @@ class SpoolWriter:
         self._unsynced.wrote()
         if written == len(line):
             self._size += written
+            if self._at_once:
+                os.fdatasync(self._fd)
             return True
         # The disk is full. What was begun must not stand before the next line.
         os.ftruncate(self._fd, self._size)
@@ -142,6 +149,8 @@ class SpoolWriter:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.rename(staged, os.path.join(self._directory, name))
+            if self._at_once:
+                sync_directory(self._directory)
         except BaseException:
             os.close(fd)
             raise
@@ -156,11 +165,20 @@ class SpoolWriter:
         """Kept in a file, so that it is told even if this process dies."""
         self.dropped += 1
         if not self._untold:
-            log.error("the audit spool is full, events are dropped")
+            log.error("there is no room for %s: they are dropped", self._what)
         self._untold += 1
         try:
             if self._counter is None:
                 self._counter, _ = self._created(DROPPED_SUFFIX)
             os.pwrite(self._counter, b"%020d\n" % self.dropped, 0)
         except OSError as error:
-            log.debug("dropped events cannot be counted on the disk: %s", error)
+            log.debug("dropped %s cannot be counted on the disk: %s", self._what, error)
+
+
+def sync_directory(path: str) -> None:
+    """Its names are on the disk. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -15,11 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from weka_mp.audit.spool import DROPPED_SUFFIX, EVENTS_SUFFIX, STAGED_PREFIX
+from weka_mp.spool.writer import DROPPED_SUFFIX, EVENTS_SUFFIX, STAGED_PREFIX
 
-__all__ = ["Batch", "SpoolReader"]
+__all__ = ["Batch", "Order", "SpoolReader", "time_in"]
 
 log = logging.getLogger(__name__)
+
+Order = Callable[[bytes], str | None]
+"""By what a line is sorted among others; None: it is none, or not all of one."""
 
 _PROGRESS: Final = "progress"
 _STAGED_NS: Final = 60_000_000_000  # a file gets its name at once
@@ -28,7 +31,7 @@ _MAX_LINE: Final = 256 * 1024  # bytes; an event has far fewer (event.py, redact
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """events: lines without their ends, ordered by the time in them. dropped: how many found no room, to be
+    """events: lines without their ends, in their order. dropped: how many found no room, to be
     told. torn: bytes that were no events. `_offsets`, `_told`: how far it goes.
     """
 
@@ -45,7 +48,9 @@ class Batch:
 class SpoolReader:
     """There is one at a time, in the background process. Not thread-safe."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, order: Order | None = None) -> None:
+        """order: the time in an audit event when nothing else is said."""
+        self._order = order or time_in
         self._directory = directory
         self._offsets: dict[str, int] | None = None  # None: not read yet
         self._told: dict[str, int] = {}
@@ -75,7 +80,7 @@ class SpoolReader:
             room -= taken
             if room <= 0 or len(found) >= max_events:
                 break
-        found.sort(key=_time_of)  # within a batch; stable, so equal times stay as they were written
+        found.sort(key=_order_of)  # within a batch; stable, so equal times stay as they were written
         told = self._dropped_since_told()
         dropped = sum(count - self._told.get(name, 0) for name, count in told.items())
         return Batch(tuple(line for _, line in found), dropped, torn, offsets, told)
@@ -102,8 +107,8 @@ class SpoolReader:
     def _lines(
         self, name: str, start: int, most: int, count: int
     ) -> tuple[list[tuple[str, bytes]], int, int]:
-        """Whole lines from an offset with the times in them, the bytes that they take, and how many of these
-        are no events.
+        """Whole lines from an offset with what they are sorted by, the bytes that they take, and how many of
+        these are no events.
         """
         try:
             with open(self._path(name), "rb") as file:
@@ -118,11 +123,11 @@ class SpoolReader:
             if end < 0:
                 break
             line = data[taken:end]
-            time = _event_time(line)
-            if time is None:
+            order = self._order(line)
+            if order is None:
                 torn += end + 1 - taken
             else:
-                found.append((time, line))
+                found.append((order, line))
             taken = end + 1
         if not found and taken < len(data) and self._is_left(name, start + len(data)):
             torn += len(data) - taken  # a line that nobody will end
@@ -200,7 +205,7 @@ class SpoolReader:
         except FileNotFoundError:
             self._offsets, self._told = {}, {}
         except (ValueError, KeyError, TypeError, AttributeError):
-            log.error("the audit spool's progress is damaged: events may be sent again")
+            log.error("how far %s was read is damaged: it may be sent again", self._directory)
             self._offsets, self._told = {}, {}
 
     def _save(self) -> None:
@@ -224,12 +229,12 @@ def _made_ns(staged: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _time_of(entry: tuple[str, bytes]) -> str:
+def _order_of(entry: tuple[str, bytes]) -> str:
     return entry[0]
 
 
-def _event_time(line: bytes) -> str | None:
-    """The time in an event; None: it is none, or not all of it. Times in UTC sort as they stand."""
+def time_in(line: bytes) -> str | None:
+    """The time in an audit event; None: it is none, or not all of it. Times in UTC sort as they stand."""
     try:
         content = json.loads(line)
         time = content["time"]
