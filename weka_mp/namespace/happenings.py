@@ -12,8 +12,8 @@ from typing import Protocol
 from weka_mp.values import BucketName
 
 __all__ = [
-    "COPIED", "EXPIRED", "EXPIRY_MARKED", "MARKED", "PUT", "REMOVED", "TEST", "Asker", "Happening", "Happenings", "MovedTree",
-    "Watcher",
+    "COPIED", "EXPIRED", "EXPIRY_MARKED", "MARKED", "PUT", "REMOVED", "TEST", "Asker",
+    "Happening", "Happenings", "MovedTree", "Watcher",
 ]  # fmt: skip
 
 PUT, COPIED = "ObjectCreated:Put", "ObjectCreated:Copy"
@@ -26,7 +26,8 @@ TEST = "TestEvent"
 @dataclass(frozen=True, slots=True)
 class Happening:
     """event: without its ``s3:``. size in bytes and etag (without quotes): None where there is none, or it is
-    not known. version: its id, or that of a delete marker, None in buckets without. to: the target, whatever the bucket's rules say.
+    not known. version: its id, or that of a delete marker, None in buckets without. to: the target, whatever
+    the bucket's rules say.
     """
 
     event: str

@@ -79,7 +79,8 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             invalidator = Invalidator(plan["mount_sockets"])
             await nursery.start(invalidator.run)
             day_ns = plan["lifecycle_day_seconds"] * _SECOND
-            nursery.start_soon(Lifecycle(namespace, invalidator, day_ns, link.stop.is_set, journal=journal).run)
+            lifecycle = Lifecycle(namespace, invalidator, day_ns, link.stop.is_set, journal=journal)
+            nursery.start_soon(lifecycle.run)
             nursery.start_soon(_keep_quotas_for_ever, namespace, link.stop.is_set)
             await link.ready()
             await link.stop.wait()

@@ -22,7 +22,7 @@ import trio
 from prometheus_client import Counter, Gauge
 
 from weka_mp.clock import elapsed_ns
-from weka_mp.errors import BucketMissing, NamespaceError, NotFound
+from weka_mp.errors import BucketMissing, DeleteMarkerMet, NamespaceError, NotFound
 from weka_mp.namespace import Namespace
 from weka_mp.namespace.happenings import EXPIRED, EXPIRY_MARKED, Asker, Happening
 from weka_mp.namespace.upkeep.expiring import START, Age, Cursor, ExpiredPage, told_again
@@ -294,12 +294,10 @@ class Lifecycle:
 
     async def _notify(self, bucket: BucketName, gone: Mapping[bytes, Deleted]) -> None:
         if self._journal is not None and gone:
-            told = [
-                Happening(
-                    EXPIRY_MARKED if done.marker else EXPIRED, bucket, key, done.sequence, version=done.version
-                )
-                for key, done in gone.items()
-            ]
+            told = []
+            for key, done in gone.items():
+                event = EXPIRY_MARKED if done.marker else EXPIRED
+                told.append(Happening(event, bucket, key, done.sequence, version=done.version))
             await trio.to_thread.run_sync(self._journal.tell, told, Asker("lifecycle"))
 
     def _gone(self, bucket: BucketName, keys: Sequence[bytes]) -> dict[bytes, Deleted]:
@@ -309,7 +307,7 @@ class Lifecycle:
             now_ns = self._namespace.clock.now_ns()
             try:
                 self._namespace.head_object(bucket, key)
-            except NotFound:
+            except (NotFound, DeleteMarkerMet):
                 found[key] = Deleted(True, (), sequence=now_ns)
         return found
 

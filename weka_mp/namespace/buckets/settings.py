@@ -44,9 +44,9 @@ class BucketSettings:
 
     quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
     S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
-    they were put. lifecycle, cors, notifications: the rules of each, None: there are none. versioning: ENABLED
-    or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. website: what it is as one,
-    None: it is none.
+    they were put. lifecycle, cors, notifications: the rules of each, None: there are none. versioning:
+    ENABLED or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. website: what it is as
+    one, None: it is none.
     """
 
     quota: int | None = None

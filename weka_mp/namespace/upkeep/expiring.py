@@ -70,8 +70,8 @@ class Age:
 class ExpiredPage:
     """What one step did. following: None: the bucket is done. expired: keys with the id of the rule.
 
-    kept: looked due and was not, or somebody was writing. failed: with what the store said. gone: what became of
-    those that expired, by key.
+    kept: looked due and was not, or somebody was writing. failed: with what the store said. gone: what
+    became of those that expired, by key.
     """
 
     following: Cursor | None = None
