@@ -13,7 +13,7 @@ import pytest
 
 from tests.crash.victim import ACTIONS, NEW, OLD, PART
 from tests.unit.namespace.kit import BUCKET, get, keys, md5_of, put, tree
-from weka_mp.errors import BucketMissing, KeyConflict, NotFound
+from weka_mp.errors import BucketMissing, DeleteMarkerMet, KeyConflict, NotFound
 from weka_mp.namespace import (
     CompletedPart,
     CompletionRequest,
@@ -21,6 +21,7 @@ from weka_mp.namespace import (
     Namespace,
     RenameRequest,
     UploadsQuery,
+    VersionRow,
 )
 from weka_mp.namespace.uploads import multipart
 from weka_mp.store.crashpoints import CrashPoint
@@ -45,11 +46,17 @@ AFTER: dict[str, dict[bytes, bytes | None]] = {
     "rename_over": {b"old/a/k": None, b"other": OLD},
     "rename_prefix": {b"old/a/k": None, b"x/moved/a/k": OLD},
     "create_bucket": {},
+    "versioned_over": {b"old/a/k": NEW},
+    "versioned_delete": {b"old/a/k": None},
+    "versioned_back": {b"old/a/k": OLD},
 }
 OF_ONE_KIND = {
     **dict.fromkeys(("UPLOAD", "PART_", "ASSEMBLED", "RESULT"), "upload"),
     "RENAME": "rename",
     "BUCKET": "create_bucket",
+    "VERSION_PROMOTED": "versioned_back",
+    "VERSION_KEPT": "versioned",
+    "MARKER": "versioned_delete",
 }
 """Beginning of the names of crash points → what the names of the scenarios hold that can reach them."""
 
@@ -87,6 +94,8 @@ def said(store: Path) -> list[str]:
 
 def concerns(point: CrashPoint, scenario: str) -> bool:
     """Whether a scenario could come there: points of one operation alone need no others, which take time."""
+    if scenario == "versioned_back":  # it has more than one step, and stands between two before its last
+        return point is CrashPoint.VERSION_PROMOTED
     for beginning, kind in OF_ONE_KIND.items():
         if point.name.startswith(beginning):
             return kind in scenario
@@ -182,7 +191,7 @@ def objects_are_whole(death: Death, namespace: Namespace, where: str) -> None:
 def look(namespace: Namespace, key: bytes) -> bytes | None:
     try:
         data = get(namespace, key)
-    except NotFound:
+    except (NotFound, DeleteMarkerMet):
         return None
     etag = namespace.head_object(BUCKET, key).etag
     assert etag == md5_of(data) or etag.endswith("-2")
@@ -297,8 +306,9 @@ def bucket_is_there_or_not(death: Death, namespace: Namespace, where: str) -> No
 
 
 def the_store_can_be_emptied(namespace: Namespace, where: str) -> None:
-    for key in keys(namespace):
-        namespace.delete_object(BUCKET, key)
+    for row in namespace.list_versions(BUCKET).items:
+        assert isinstance(row, VersionRow)
+        namespace.delete_object(BUCKET, row.summary.key, version=row.version)
     namespace.delete_bucket(BUCKET)
     namespace.expire_uploads(1 << 62)
     namespace.forget_completed(1 << 62)

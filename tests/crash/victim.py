@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.unit.namespace.kit import BUCKET, md5_of, put
 from weka_mp.namespace import (
@@ -136,6 +137,27 @@ def create_bucket(namespace: Namespace) -> None:
     namespace.create_bucket(BucketName("second"))
 
 
+def versioned(namespace: Namespace) -> None:
+    namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
+
+
+def versioned_over(namespace: Namespace) -> None:
+    versioned(namespace)
+    overwrite(namespace)
+
+
+def versioned_delete(namespace: Namespace) -> None:
+    versioned(namespace)
+    delete(namespace)
+
+
+def versioned_back(namespace: Namespace) -> None:
+    """The delete marker is deleted: what it hid is there again."""
+    versioned(namespace)
+    marker = namespace.delete_object(BUCKET, b"old/a/k").version
+    namespace.delete_object(BUCKET, b"old/a/k", version=marker)
+
+
 ACTIONS: dict[str, Callable[[Namespace], None]] = {
     action.__name__: action
     for action in (
@@ -154,6 +176,9 @@ ACTIONS: dict[str, Callable[[Namespace], None]] = {
         rename_over,
         rename_prefix,
         create_bucket,
+        versioned_over,
+        versioned_delete,
+        versioned_back,
     )
 }
 

@@ -184,3 +184,19 @@ def test_a_version_that_came_back_can_be_written(namespace: Namespace, mount: Mo
     namespace.delete_object(BUCKET, b"k", version=two)
     mount.overwrite("bucket/k", b"ONE")
     assert (get(namespace, b"k"), kinds(namespace, b"k")) == (b"ONE", "Cv")
+
+
+def test_regression_a_shell_that_closes_a_duplicate_first_makes_no_empty_version(
+    namespace: Namespace, mount: Mount
+) -> None:
+    tree = mount.tree
+    version_of(namespace, b"k", b"one")
+    number = tree.lookup(*mount.find("bucket/k")).number
+    again, _ = tree.files.open(number, os.O_WRONLY, 0, truncate=True, wait=True)
+    new, _ = tree.create(*mount.find("bucket/n"), 0o644, os.O_WRONLY | os.O_CREAT, ROOT_USER, wait=True)
+    for file in (again, new):
+        tree.files.flush(file.handle)
+        tree.files.write(file.handle, b"two", 0, wait=True)
+        tree.files.flush(file.handle)
+        tree.files.release(file.handle)
+    assert (kinds(namespace, b"k"), kinds(namespace, b"n")) == ("Cv", "C")

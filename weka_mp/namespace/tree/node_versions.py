@@ -2,8 +2,8 @@
 
 An unlink and a rename over a file keep the inode itself, as S3's operations do. Bytes that are there are
 copied before an open file first changes them (a reflink where the file system has them): the inode is what
-callers have open, so it cannot be the version. One session of writing, from an open or from the close before,
-makes one version.
+callers have open, so it cannot be the version. What one open(2) writes makes one version, whatever duplicates
+of it are closed in between (a shell closes one before it writes anything).
 
 Nothing here may run where nobody may wait: it syncs directories and copies files.
 """

@@ -75,7 +75,7 @@ class OpenFile:
         self.marked = False  # the writer mark was set since this file could last be written by
         self.overwrites = False  # and says that bytes which were there changed
         self.unseen = False  # made by this open, and never without a writer: no ETag of it was ever told
-        self.kept = False  # what was there before this session of writing is a version, where they are kept
+        self.kept = False  # what was there before it changed anything is a version, where they are kept
         self.spare: Fd | None = None  # the read-only descriptor of a writer that was roused
         self.lock = threading.Lock()
 
@@ -165,6 +165,7 @@ class OpenFiles:
         file = OpenFile(next(self._handles), number, fd, access, uid)
         # A new file has no record that a write could make untrue; without leases it may get one meanwhile.
         file.marked = file.unseen = created and self._store.primitives.leases
+        file.kept = created
         with self._lock:
             inode = self._inodes.setdefault(number, _Inode())
             if file.writable:
@@ -234,10 +235,9 @@ class OpenFiles:
                 return self._write(file, data, offset, wait)
 
     def _keep_before(self, file: OpenFile, wait: bool) -> None:
-        """Before the first change of a session: bytes that nobody else ever saw are no version."""
+        """Before the first change by an open file: what it made itself is no version."""
         if not file.kept:
-            if not file.unseen:
-                self._versions.before_change(file.number, file.fd, wait=wait)
+            self._versions.before_change(file.number, file.fd, wait=wait)
             file.kept = True
 
     def _quota(self, number: int, inode: _Inode, *, wait: bool) -> tuple[Ledger | None, Holding]:
@@ -400,7 +400,6 @@ class OpenFiles:
                 return False
         writing, file.fd, file.spare = file.fd, reading, None
         file.rested, file.marked, file.overwrites, file.unseen = True, False, False, False
-        file.kept = False
         self._store.close(writing)
         return True
 
