@@ -25,6 +25,7 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "website_domain": ("w.a,w.b", "", ["w.c", "w.d"], (("w.a", "w.b"), (), ("w.c", "w.d"))),
     "attr_timeout": ("0", "1.5", 2, (0.0, 1.5, 2.0)),
     "sigv2": (True, "off", True, (True, False, True)),
+    "mount_versions": ("off", "on", "off", ("off", "on", "off")),
     "posix_permissions": ("on", "off", "on", ("on", "off", "on")),
     "tls": ("on", "off", "on", ("on", "off", "on")),
     "tls_cert": (["/f1", "/f2"], "/v1:/v2", "/t", (("/f1", "/f2"), ("/v1", "/v2"), ("/t",))),
