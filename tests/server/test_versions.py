@@ -181,6 +181,10 @@ def test_conditions_of_a_deletion_are_about_the_version_that_it_names(versioned:
     assert len(listed(client)) == 2
     marker = client.delete_object(**at, IfMatch=tags[new])["VersionId"]
     assert failure(client.delete_object, **at, VersionId=marker, IfMatch="*") == refused
+    # Nor does a marker on top have what a condition names, and there is none to be put on it.
+    for condition in ({"IfMatch": tags[new]}, {"IfMatchSize": 5}):
+        assert failure(client.delete_object, **at, **condition) == refused
+    assert len(listed(client)) == 3
     client.delete_object(**at, VersionId=marker)
     client.delete_object(**at, VersionId=new, IfMatch=tags[new])
     assert read(client, key) == b"old"

@@ -88,6 +88,7 @@ def _delete(
             finally:
                 context.store.close(parent.fd)
     if parent is None:
+        _refuse_marker(removal)
         check_conditions(removal.conditions, None)
         marker = _mark(removal, NOWHERE) if judge is None else None
         return removal.done(False, _announce_absence(context, bucket, path, effects), marker)
@@ -119,6 +120,20 @@ class _Removal:
         return Deleted(existed, changes, shown(marker), marker=True)
 
 
+def _refuse_marker(removal: _Removal) -> None:
+    """Where there is no object: conditions that name content never hold of a delete marker, which has none.
+    Raises PreconditionFailed.
+    """
+    context, wanted = removal.context, removal.conditions
+    named = wanted.pins or wanted.if_match_size is not None or wanted.if_match_mtime is not None
+    if not named or context.histories.state(removal.bucket) is None:
+        return
+    with context.histories.opened(removal.bucket, removal.path) as history:
+        found = [] if history is None else context.histories.entries(history)
+    if found and found[0].marker:
+        raise PreconditionFailed("If-Match", subject=removal.key)
+
+
 def _mark(removal: _Removal, holder: Fd) -> bytes | None:
     """A delete marker on top of the key's versions, where its bucket has any."""
     context = removal.context
@@ -134,9 +149,15 @@ def _remove(removal: _Removal, parent: Parent) -> tuple[Changes, bytes | None]:
     remove = remove_directory_object if path.is_directory else _remove_file
     with context.locks.hold([(parent.ino, path.name)]):
         with keeping(context, Place(removal.bucket, path, parent.fd), effects):
-            changes = remove(
-                context, parent, path.name, removal.key, removal.conditions, effects, removal.judge
-            )
+            try:
+                changes = remove(
+                    context, parent, path.name, removal.key, removal.conditions, effects, removal.judge
+                )
+            except NotFound:
+                _refuse_marker(removal)
+                raise
+        if not changes:
+            _refuse_marker(removal)
         marker = _mark(removal, parent.fd) if changes or removal.judge is None else None
     effects.add(parent.fd)
     return changes, marker
