@@ -11,6 +11,7 @@ import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from weka_mp.namespace.values import (
     NewObject,
     NewUpload,
     ObjectSummary,
+    VersionRow,
     WriteConditions,
 )
 from weka_mp.store import syscalls, thread_identity
@@ -778,3 +780,39 @@ def test_a_listing_has_no_page_for_what_is_not_shown(
     own(root, "b", 0, 0, 0o600)
     page = ann.list_objects(BUCKET, limit=1)
     assert isinstance(page.items[0], ObjectSummary) and page.next_after is None
+
+
+# ---- versions
+def versions(namespace: Namespace) -> set[tuple[bytes, str]]:
+    found = namespace.list_versions(BUCKET)
+    return {(row.summary.key, row.version) for row in found.items if isinstance(row, VersionRow)}
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_regression_versions_lie_as_deep_as_their_keys(
+    root: Path, namespace: Namespace, ann: Namespace, removed: bool
+) -> None:
+    namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
+    old = {key: put(namespace, key).info.version for key in (b"closed/d/k", b"all/d/k")}
+    for key in old:
+        put(namespace, b"%s/stays" % key.partition(b"/")[0])
+        put(namespace, key, b"new")
+        if removed:
+            namespace.delete_object(BUCKET, key)
+            assert not (root / BUCKET / key.decode()).parent.exists()
+    own(root, "closed", 0, 0, 0o700)
+    everything = versions(namespace)
+    assert {key for key, _ in versions(ann)} == {b"all/d/k", b"all/stays"}
+    with pytest.raises(REFUSED):
+        ann.open_object(BUCKET, b"closed/d/k", old[b"closed/d/k"])
+    with ann.open_object(BUCKET, b"all/d/k", old[b"all/d/k"]) as found:
+        assert found.size == 1
+    below = "all" if removed else "all/d"  # what would have to be changed for the name to go
+    for key, mode in ((b"closed/d/k", 0o755), (b"all/d/k", 0o755), (b"all/d/k", 0o1777)):
+        own(root, below, 0, 0, mode)
+        with pytest.raises(REFUSED):
+            ann.delete_object(BUCKET, key, version=old[key])
+    assert versions(namespace) == everything
+    own(root, below, 0, 0, 0o777)
+    assert ann.delete_object(BUCKET, b"all/d/k", version=old[b"all/d/k"]).existed
+    assert versions(namespace) == everything - {(b"all/d/k", old[b"all/d/k"])}

@@ -18,6 +18,7 @@ from weka_mp.namespace.context import Context
 from weka_mp.namespace.names.keys import BODY_NAME, MAX_KEY_BYTES, component_of, directory_of, entry_path
 from weka_mp.namespace.objects import reading
 from weka_mp.namespace.objects.listing import Lister, row_of
+from weka_mp.namespace.objects.version_rights import is_listed
 from weka_mp.namespace.records.attribute import read_record
 from weka_mp.namespace.records.etags import settle
 from weka_mp.namespace.values import CommonPrefix, ObjectInfo, ObjectSummary, VersionRow, VersionsListing
@@ -204,6 +205,8 @@ def _may_hold(row: tuple[bytes, bytes], prefix: bytes, after: bytes) -> bool:
 # ---- the versions of one key
 def _of_key(context: Context, bucket: BucketName, bucket_fd: Fd, key: bytes) -> Iterator[VersionRow]:
     """Newest first."""
+    if not is_listed(context, bucket_fd, entry_path(key)):
+        return
     rows: list[VersionRow] = []
     for _ in range(_LOOKS):
         current = _current(context, bucket, key)

@@ -29,6 +29,7 @@ from weka_mp.namespace.objects.entries import examined, unwritten
 from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, Staged, check_conditions, leads_to
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.reading import OpenObject
+from weka_mp.namespace.objects.version_rights import require_removal, require_search
 from weka_mp.namespace.quotas.funds import no_funds
 from weka_mp.namespace.records.attribute import read_record
 from weka_mp.namespace.records.etags import changed_in_tick, settle
@@ -68,6 +69,7 @@ def open_version(context: Context, bucket: BucketName, key: bytes, version: byte
     path = entry_path(key)
     before = None
     with context.bucket(bucket) as bucket_fd:
+        require_search(context, bucket_fd, path)
         for _ in range(_LOOKS):
             current = _current(context, bucket, key)
             if current is not None:
@@ -243,11 +245,19 @@ def _under_lock(removal: _Removal, parent: Parent) -> Deleted:
                 return _remove_current(removal, parent, history, found)
         if current is None and history is not None and _uncovers(removal, found):
             _require_meant(removal, history, found[0])
+            _require_right(removal, history, found[0])
             changes = _promote(removal, parent, history, found[1], over=False)
             reach(CrashPoint.VERSION_PROMOTED)
             done = _remove_kept(removal, history, found)
             return Deleted(True, changes + done.changes, done.version, done.marker)
         return _remove_kept(removal, history, found)
+
+
+def _require_right(removal: _Removal, history: Fd, kept: Kept) -> None:
+    """Raises AccessDenied, PermissionRefused where modes keep who asks from it."""
+    with suppress(NotFound):
+        attr = removal.context.histories.store.attr_at(history, kept.name)
+        require_removal(removal.context, removal.bucket, removal.path, attr)
 
 
 @contextmanager
@@ -290,6 +300,7 @@ def _remove_kept(removal: _Removal, history: Fd | None, found: list[Kept]) -> De
     if history is None or kept is None:
         return Deleted(False, (), shown(removal.version))
     _require_meant(removal, history, kept)
+    _require_right(removal, history, kept)
     with suppress(NotFound), context.quotas.removing(context.quotas.of(removal.bucket), history, kept.name):
         context.histories.store.unlink(history, kept.name)
     removal.effects.add(history)
