@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "private_files": set(),
     "tls": LEAVES | {"private_files"},
     "webhooks": LEAVES | {"tls"},
+    "select": LEAVES | {"s3"},
     "spool": LEAVES | {"webhooks"},
     "audit": LEAVES | {"identity", "namespace", "webhooks", "spool"},
     "notifications": LEAVES | {"identity", "namespace", "webhooks", "spool"},
@@ -45,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "query": LEAVES | {"s3", "policy", "identity", "control", "events"},
     "server": LEAVES
     | {"query", "control", "gateway", "namespace", "store", "s3", "policy", "identity", "offload"}
-    | {"observe", "config", "ipc", "tls", "audit", "notifications"},
+    | {"observe", "config", "ipc", "tls", "audit", "notifications", "select"},
     "bench": LEAVES | {"s3"},
     "control": LEAVES
     | {"gateway", "namespace", "store", "policy", "identity", "observe", "config", "ipc", "reexport"}
@@ -76,6 +77,7 @@ TOP = {"cli", "__main__"}
 LIBRARY_ROOMS: dict[str, set[str]] = {
     "trio": {"fuse", "server", "control", "supervise", "ipc", "offload", "cli"},
     "h11": {"s3"},
+    "duckdb": {"select"},
     "pyfuse3": {"fuse"},
     "click": {"cli"},
 }

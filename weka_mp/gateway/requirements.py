@@ -56,7 +56,6 @@ _UNBUILT: Final = """
     RestoreObject                        RestoreObject
     GetObjectRetention                   GetObjectRetention
     PutObjectRetention                   PutObjectRetention
-    SelectObjectContent                  GetObject
     GetObjectTorrent                     GetObjectTorrent
     ListDirectoryBuckets                 -
     CreateSession                        -

@@ -19,6 +19,7 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.lifecycle_xml import MAX_LIFECYCLE_BYTES
 from weka_mp.s3.operations import CompletedPart, DeleteEntry
 from weka_mp.s3.request import MAX_KEY_BYTES
+from weka_mp.s3.select_request import MAX_SELECT_BYTES
 from weka_mp.s3.tags import MAX_TAGGING_BYTES
 from weka_mp.s3.xml_read import children, document, number, text
 from weka_mp.values import ObjectKey
@@ -41,6 +42,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "PutPublicAccessBlock": 64 * _KIB,
     "PutBucketLifecycleConfiguration": MAX_LIFECYCLE_BYTES,
     **dict.fromkeys(("PutObjectTagging", "PutBucketTagging"), MAX_TAGGING_BYTES),
+    "SelectObjectContent": MAX_SELECT_BYTES,
     **configuration_bodies.LIMITS,
     **notification_xml.LIMITS,
 })

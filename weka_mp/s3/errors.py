@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from weka_mp.s3.error_catalogue import CATALOGUE
+from weka_mp.s3.error_catalogue import CATALOGUE as GENERAL
+from weka_mp.s3.select_catalogue import SELECT_CATALOGUE
 from weka_mp.s3.xml_elements import DECLARATION
 from weka_mp.s3.xml_text import escape
 
 __all__ = ["CATALOGUE", "S3Error", "render_error", "reply_has_body"]
+
+CATALOGUE: Final[Mapping[str, tuple[int, str]]] = dict(
+    sorted({**GENERAL, **SELECT_CATALOGUE}.items(), key=lambda row: row[0].lower())
+)
+"""Every error that leaves the endpoint."""
 
 _BODYLESS_STATUS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 

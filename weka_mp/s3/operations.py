@@ -19,6 +19,7 @@ from weka_mp.s3.request_values import (
     ReadConditions,
     WriteConditions,
 )
+from weka_mp.s3.select_request import SelectObjectContent
 from weka_mp.values import BucketName, ObjectKey, UploadId
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
     "GetPublicAccessBlock", "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads",
     "ListObjects", "ListObjectsV2", "ListParts", "ObjectMetadata", "Operation", "PostObject",
     "PutBucketPolicy", "PutObject", "PutObjectTagging", "PutPublicAccessBlock", "ReadConditions",
-    "ReadObject", "RenameObject", "UploadPart", "UploadPartCopy", "WriteConditions",
+    "ReadObject", "RenameObject", "SelectObjectContent", "UploadPart", "UploadPartCopy", "WriteConditions",
 ]
 
 
@@ -456,7 +457,7 @@ Operation = (
     | DeleteObject | DeleteObjects | CopyObject | RenameObject
     | GetObjectTagging | PutObjectTagging | DeleteObjectTagging | CreateMultipartUpload
     | UploadPart | UploadPartCopy | ListParts | ListMultipartUploads
-    | CompleteMultipartUpload | AbortMultipartUpload
+    | CompleteMultipartUpload | AbortMultipartUpload | SelectObjectContent
     | of_buckets.BucketOperation
 )
 

@@ -21,6 +21,7 @@ from weka_mp.s3.headers_in import (
 )
 from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, version_id
 from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
+from weka_mp.s3.select_request import SelectObjectContent, select_request
 from weka_mp.s3.tags import TAGGING, object_tags
 from weka_mp.values import BucketName, ObjectKey
 
@@ -288,6 +289,13 @@ def _rename_object(request: S3Request, address: Address, body: bytes | None) -> 
     )
 
 
+def _select_object_content(
+    request: S3Request, address: Address, body: bytes | None
+) -> SelectObjectContent:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return SelectObjectContent(bucket_of(address), key_of(address), select_request(body))
+
+
 OBJECT_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.Operation]]] = {
     "PutObject": _put_object,
     "GetObject": _get_object,
@@ -299,4 +307,5 @@ OBJECT_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.
     "GetObjectTagging": _get_object_tagging,
     "PutObjectTagging": _put_object_tagging,
     "DeleteObjectTagging": _delete_object_tagging,
+    "SelectObjectContent": _select_object_content,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from weka_mp.s3 import sigv2
@@ -43,7 +44,7 @@ from weka_mp.s3.sigv4 import (
 
 __all__ = [
     "MAX_EXPIRES", "authenticate_v2", "authenticate_v4", "carries_v2", "carries_v4", "effective_headers",
-    "parse_v4",
+    "parse_v4", "with_moved_headers",
 ]
 
 MAX_EXPIRES: Final = 604_800  # seconds; a signing key lives no longer than its week
@@ -284,3 +285,9 @@ def authenticate_v2(
     return Authentication(
         AccessKeyId(access_key), AuthKind.QUERY_V2, mode, payload_sha256, session_token=token, secure=secure
     )
+
+
+def with_moved_headers(request: S3Request, authentication: Authentication) -> S3Request:
+    """A pre-signed request may carry x-amz-* headers in its query; they mean the same there."""
+    headers = effective_headers(request, authentication.kind)
+    return request if headers is request.headers else replace(request, headers=headers)

@@ -95,6 +95,8 @@ class _ConnectionTask:
                         if self._service.stopping:
                             return None
                         wire.within(wire.limits.idle_seconds)
+                    if self._service.stopping and wire.idle and not rest:
+                        return None  # it was told to while the last answer was on its way
                     data = await wire.receive()
                     self._in_a_row = 0
                     if wire.idle and data:

@@ -25,7 +25,7 @@ from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.post_object import FormCheck, FormUpload
 from weka_mp.gateway.question_context import Sender
 from weka_mp.gateway.reply import XML, Fields, ObjectReply, Reply
-from weka_mp.gateway.uploads import Upload, begin_upload, wanted_checksums
+from weka_mp.gateway.uploads import begin_upload, wanted_checksums
 from weka_mp.gateway.website import Visit
 from weka_mp.observe.records import REQUEST_ID
 from weka_mp.offload import run_blocking
@@ -38,9 +38,10 @@ from weka_mp.s3.errors import S3Error, render_error, reply_has_body
 from weka_mp.s3.parse import parse
 from weka_mp.s3.parse_objects import refuse_unsigned_overrides
 from weka_mp.s3.payload import BodyReader
-from weka_mp.s3.presign import effective_headers
-from weka_mp.s3.request import Address, Headers, S3Request, address
+from weka_mp.s3.presign import with_moved_headers
+from weka_mp.s3.request import Address, Headers, address
 from weka_mp.s3.routing import CORS_PREFLIGHT, OperationName, route
+from weka_mp.s3.select_request import SelectObjectContent
 from weka_mp.server import access_log
 from weka_mp.server.access_log import RequestRecord
 from weka_mp.server.announcing import announce, note
@@ -48,7 +49,8 @@ from weka_mp.server.auditing import Answered, Audited, is_audited, tell
 from weka_mp.server.keep_alive import KeepAlive
 from weka_mp.server.pacing import BAD_PROOFS
 from weka_mp.server.query_exchange import XML_TYPE, answer_query, is_query
-from weka_mp.server.receive_body import INLINE_BYTES, read_document, receive_into
+from weka_mp.server.receive_body import INLINE_BYTES, give_up, read_document, receive_into
+from weka_mp.server.select_answer import EVENTS, Selection
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
 from weka_mp.server.service import ALSO_ACCEPTED, Service
@@ -205,7 +207,7 @@ class Exchange:
             regions=ALSO_ACCEPTED, allow_header_sigv2=settings.allow_sigv2,
             virtual_bucket=where.bucket if where.virtual_hosted else None, secure=origin.secure,
         )
-        request = _with_moved_headers(request, authentication)
+        request = with_moved_headers(request, authentication)
         name = route(request, where)
         self.record.operation = name
         self.record.access_key = authentication.access_key
@@ -229,6 +231,8 @@ class Exchange:
             await self._send_object(context, partial(get_object, context, operation))
         elif isinstance(operation, op.PutObject | op.UploadPart):
             await self._send(await self._upload(context, operation, authentication))
+        elif isinstance(operation, SelectObjectContent):
+            await self._select(context, operation)
         elif type(operation) in PATIENT:
             await self._answer_patiently(context, operation)
         else:
@@ -366,7 +370,17 @@ class Exchange:
                 return await run_blocking(upload.finish, digest)
             return upload.finish(digest)
         finally:
-            await _give_up(upload, size)
+            await give_up(upload, size)
+
+    async def _select(self, context: Context, operation: SelectObjectContent) -> None:
+        selection = Selection(
+            self._service, self._wire, self._connection, lambda: self._head_bytes(200, EVENTS, None),
+            lambda: self._tell(None),
+        )
+        try:
+            await selection.run(context, operation)
+        finally:
+            self.record.sent, self.record.code = selection.sent, selection.code
 
     async def _form(self, where: Address) -> Reply:
         request, service = self._head.request, self._service
@@ -388,7 +402,7 @@ class Exchange:
         finally:
             self.record.access_key, self.record.received = upload.access_key, upload.received
             self._access = upload.access
-            await _give_up(upload, upload.received)
+            await give_up(upload, upload.received)
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -477,21 +491,3 @@ class Exchange:
     def _error_document(self, error: S3Error) -> bytes:
         resource = self._head.request.raw_path.decode("latin-1")
         return render_error(error, resource, self.record.request_id, self._service.host_id)
-
-
-async def _give_up(upload: Upload | FormUpload, size: int) -> None:
-    """Abort what was not finished; giving back the blocks of a large file takes too long for the event loop.
-
-    Shielded, since it must happen when the client is gone too; bounded, since it is one close(2).
-    """
-    if size <= INLINE_BYTES or not upload.unfinished:
-        upload.abort()
-        return
-    with trio.CancelScope(shield=True):
-        await run_blocking(upload.abort)
-
-
-def _with_moved_headers(request: S3Request, authentication: Authentication) -> S3Request:
-    """A pre-signed request may carry x-amz-* headers in its query; they mean the same there."""
-    headers = effective_headers(request, authentication.kind)
-    return request if headers is request.headers else replace(request, headers=headers)

@@ -18,7 +18,7 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.payload import BodyReader
 from weka_mp.server.wire import PeerGone, Wire
 
-__all__ = ["INLINE_BYTES", "BatchMemory", "BodySource", "Sink", "read_document", "receive_into"]
+__all__ = ["INLINE_BYTES", "BatchMemory", "BodySource", "Sink", "give_up", "read_document", "receive_into"]
 
 INLINE_BYTES: Final = 256 * 1024
 _BATCH_BYTES: Final = 1024 * 1024  # two of them in memory for each upload under way
@@ -44,6 +44,17 @@ class Sink(Protocol):
 
     def write(self, data: memoryview, /) -> None:
         """Append. Raises NamespaceError."""
+
+
+class Unfinished(Protocol):
+    """An upload that may have to be given up (gateway.uploads.Upload, gateway.post_object.FormUpload)."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is anything to give back."""
+
+    def abort(self) -> None:
+        """Give it back. Raises nothing."""
 
 
 class BatchMemory:
@@ -192,3 +203,15 @@ async def _send_batches(source: BodySource, to_writer: trio.MemorySendChannel[Ba
                 batch, size = [], 0
         if batch:
             await to_writer.send(batch)
+
+
+async def give_up(upload: Unfinished, size: int) -> None:
+    """Abort what was not finished; giving back the blocks of a large file takes too long for the event loop.
+
+    Shielded, since it must happen when the client is gone too; bounded, since it is one close(2).
+    """
+    if size <= INLINE_BYTES or not upload.unfinished:
+        upload.abort()
+        return
+    with trio.CancelScope(shield=True):
+        await run_blocking(upload.abort)

@@ -42,6 +42,7 @@ class Service:
     identities: who exists besides root; None: nobody. desk: where STS and IAM put their calls, the same.
     certificates: of TLS; None: plain HTTP. trail: where the audit's events go; journal: what buckets
     notify of; None: there is none.
+    selecting: queries under way.
     """
 
     site: Site
@@ -55,6 +56,7 @@ class Service:
     trail: Trail | None = None
     journal: Journal | None = None
     stopping: bool = False
+    selecting: int = 0
     desk: Desk | None = field(init=False)
     host_id: str = field(init=False)
     proxies: TrustedProxies = field(init=False)

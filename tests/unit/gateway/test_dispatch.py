@@ -5,7 +5,7 @@ from typing import get_args
 from weka_mp.gateway import dispatch
 from weka_mp.s3 import operations as op
 
-WITH_A_BODY_OF_BYTES = {op.GetObject, op.PutObject, op.UploadPart, op.PostObject}
+WITH_A_BODY_OF_BYTES = {op.GetObject, op.PutObject, op.UploadPart, op.PostObject, op.SelectObjectContent}
 
 
 def test_every_built_operation_is_answered():

@@ -67,6 +67,10 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "GetBucketInventoryConfiguration": ("get_bucket_inventory_configuration", {"Id": "x"}),
     "GetBucketMetricsConfiguration": ("get_bucket_metrics_configuration", {"Id": "x"}),
     "GetBucketAcl": ("get_bucket_acl", {}),
+    "SelectObjectContent": ("select_object_content", {
+        "Key": KEY,
+        "Expression": "SELECT 1 FROM S3Object", "ExpressionType": "SQL",
+        "InputSerialization": {"CSV": {}}, "OutputSerialization": {"JSON": {}}}),
     "GetBucketCors": ("get_bucket_cors", {}),
     "DeleteBucketCors": ("delete_bucket_cors", {}),
     "PutBucketCors": (
