@@ -413,7 +413,7 @@ def test_public_acls_are_blocked(client):
         assert failure(client.put_object, **write, ACL=acl) == DENIED
     group = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
     assert failure(client.put_object, **write, GrantRead=group) == DENIED
-    client.put_object(**write, ACL="private")
+    client.put_object(**write, ACL="bucket-owner-full-control")
 
 
 # ---- whom it belongs to

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from weka_mp.acl import ENFORCED, NOT_SET, OWNERSHIPS
 from weka_mp.config.values import (
     Address,
     parse_address,
@@ -340,6 +341,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "SIZE",
         "The least bytes a second at which bodies must be sent and answers read; 0: no least rate.",
         types=(int, str),
+    ),
+    Option(
+        "object_ownership",
+        parse_choice(*OWNERSHIPS, NOT_SET),
+        ENFORCED,
+        ENFORCED,
+        "|".join((*OWNERSHIPS, NOT_SET)),
+        "Whose the objects of a new bucket are whose maker does not say; ACLs count in all but the first."
+        " none: no ownership controls, as buckets of before April 2023 have them: ObjectWriter.",
     ),
     Option(
         "lifecycle_day_seconds",

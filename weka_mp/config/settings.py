@@ -51,6 +51,7 @@ class Config:
     body_timeout: int
     send_timeout: int
     min_rate: int
+    object_ownership: str
     lifecycle_day_seconds: int
     audit_spool: int
     audit_sync: int

@@ -7,17 +7,34 @@ for everybody else the policies decide.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from weka_mp.acl import Acl
 from weka_mp.bucket_names import is_bucket_name
-from weka_mp.errors import BucketMissing
+from weka_mp.errors import (
+    BucketMissing,
+    DeleteMarkerMet,
+    InvalidName,
+    NamespaceError,
+    NotFound,
+    VersionMissing,
+)
+from weka_mp.gateway.acl_grants import (
+    OF_BUCKETS,
+    OF_INITIATORS,
+    OF_NEW_OBJECTS,
+    OF_OBJECTS,
+    OF_OWNERS,
+    granted_by,
+)
 from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import QuestionContext, Sender
-from weka_mp.gateway.requirements import BY_ENTRY, REQUIRED, resource_of
+from weka_mp.gateway.requirements import BY_ENTRY, REQUIRED, WRITES, resource_of
 from weka_mp.policy.coverage import allows_below, denies_below, may_allow
-from weka_mp.policy.decision import Decision, Reference, decide
+from weka_mp.policy.decision import Decision, Granted, Reference, Source, decide
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.statements import Question
 from weka_mp.s3.errors import S3Error
@@ -26,6 +43,7 @@ from weka_mp.values import BucketName, ObjectKey
 
 if TYPE_CHECKING:
     from weka_mp.gateway.context import Site
+    from weka_mp.namespace import ObjectInfo
 
 __all__ = ["NOT_BELOW", "ROOT_NAME", "Access", "Refusal", "shown_statement"]
 
@@ -63,7 +81,7 @@ class Access:
     """
 
     __slots__ = (
-        "_grants", "_location", "_missing", "_owners", "_tags", "operation", "principal", "refusals",
+        "_acls", "_grants", "_location", "_missing", "_owners", "_tags", "operation", "principal", "refusals",
         "sender", "site",
     )  # fmt: skip
 
@@ -78,6 +96,7 @@ class Access:
         self._owners: dict[BucketName, Owner] | None = None
         self._grants: dict[BucketName, Grants] = {}
         self._missing: set[BucketName] = set()
+        self._acls: dict[tuple[BucketName, ObjectKey, str | None], Acl | None] = {}
         self._location: str | None = None
         self._tags: Mapping[str, str] | None = None
 
@@ -88,6 +107,7 @@ class Access:
         self.principal = principal
         self._owners = None
         self._grants.clear()
+        self._acls.clear()
         self._missing.clear()
 
     # ---- whose it is
@@ -144,6 +164,10 @@ class Access:
         if known is not None:
             return known
         return Owner((self.site.account if self.site else self.principal.account) or "", ROOT_NAME)
+
+    def accounts(self) -> Mapping[str, Owner]:
+        """Every account of the store by name."""
+        return self.principal.accounts or {ROOT_NAME: self._root()}
 
     # ---- what the bucket says
     def grants(self, bucket: BucketName | None) -> Grants:
@@ -298,7 +322,7 @@ class Access:
 
     def question(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> Question:
         """What is asked of every statement. Raises as `allows`."""
-        owner = self.owner_of(None if action == _CREATE else bucket).id
+        owner = self.owner_of(None if self._makes(action) else bucket).id
         return self._question(action, bucket, key, owner, self.grants(bucket))
 
     def covers(self, action: str, bucket: BucketName | None, key: ObjectKey | None) -> bool:
@@ -312,6 +336,10 @@ class Access:
             self.refusals.pop()
             return False
         return True
+
+    def _makes(self, action: str) -> bool:
+        """Whether it is asked for a bucket that is to be made."""
+        return action == _CREATE or self.operation == _MAKING
 
     def is_unheard(self, bucket: BucketName | None) -> bool:
         """Whether the bucket's policy grants nothing to the principal, whatever it says, by the public access
@@ -327,12 +355,97 @@ class Access:
     ) -> Decision:
         principal = self.principal
         # A bucket that is to be made is the maker's, whoever has one of that name.
-        owner = self.owner_of(None if action == _CREATE else bucket).id
+        owner = self.owner_of(None if self._makes(action) else bucket).id
+        decider, granted = owner, None
+        if grants.has_acls and bucket is not None:
+            decider, granted = self.by_acl(action, bucket, key, version)
         return decide(
             self._question(action, bucket, key, owner, grants, sought, version),
             identity=principal.policies, resource=grants.heard_by(principal.asks, owner),
-            bounds=principal.bounds, owner_account=owner,
+            bounds=principal.bounds, owner_account=decider, granted=granted, allowing=decider == owner,
         )
+
+    # ---- what ACLs say
+    def by_acl(
+        self, action: str, bucket: BucketName, key: ObjectKey | None, version: str | None = None
+    ) -> tuple[str, Granted | None]:
+        """Whose account decides, and the grant to who asks, where the bucket has ACLs. version: if not in the
+        query. Raises as `allows`.
+
+        The ACL that an object is to get is its writer's business; who has no account may set it by the right
+        to write.
+        """
+        owner, grants = self.owner_of(bucket).id, self.grants(bucket)
+        account, ignored = self.principal.account, grants.block.ignore_public_acls
+        in_making = self.operation in WRITES and action in OF_NEW_OBJECTS
+        if in_making and action == "s3:PutObjectAcl" and account is not None:
+            return account, None
+        right = None if in_making else OF_OBJECTS.get(action)
+        if right is not None and key is not None:
+            acl = self._acl_of(bucket, key, version)
+            if acl is None:
+                return owner, None
+            found = granted_by(acl.grants, right, account, of="object", ignore_public=ignored)
+            return acl.owner or owner, found
+        if in_making or (key is not None and self._has_made(action, bucket, key, version)):
+            right = "WRITE"
+        else:
+            right = OF_BUCKETS.get(action)
+        if right is None:
+            return owner, None
+        return owner, granted_by(grants.acl.grants, right, account, of="bucket", ignore_public=ignored)
+
+    def _acl_of(self, bucket: BucketName, key: ObjectKey, version: str | None) -> Acl | None:
+        """Looked at once a request. None: there is no such object."""
+        if version is None and self.sender is not None:
+            version = self.sender.request.query_value("versionId") or None
+        seen = bucket, key, version
+        if seen not in self._acls:
+            assert self.site is not None
+            namespace, found = self.site.namespace, None
+            with suppress(NotFound, BucketMissing, InvalidName, VersionMissing, DeleteMarkerMet):
+                info = namespace.head_object(bucket, key, version)
+                found = namespace.acls.counting(bucket, info.acl)
+            self._acls[seen] = found
+        return self._acls[seen]
+
+    def _has_made(
+        self, action: str, bucket: BucketName, key: ObjectKey, version: str | None
+    ) -> bool:
+        """Whether who asks owns the object that is to go, or began the upload that is meant."""
+        who = self.principal
+        if who.account is None or self.site is None:
+            return False
+        if action in OF_OWNERS:
+            acl = self._acl_of(bucket, key, version)
+            return acl is not None and acl.owner == who.account
+        upload = None if self.sender is None else self.sender.request.query_value("uploadId")
+        if action not in OF_INITIATORS or upload is None:
+            return False
+        try:
+            return self.site.namespace.upload_info(bucket, key, upload).new.owner == who.owner
+        except NamespaceError:
+            return False
+
+    def found(
+        self, actions: Iterable[str], bucket: BucketName, key: ObjectKey, info: ObjectInfo,
+        version: str | None = None,
+    ) -> None:
+        """This object is acted upon; it may be another than the one whose ACL was judged. version: that was
+        asked for. Raises as `require`.
+        """
+        if self._acls and self.site is not None:
+            acl = self.site.namespace.acls.counting(bucket, info.acl)
+            self.found_acl(actions, bucket, key, acl, version)
+
+    def found_acl(
+        self, actions: Iterable[str], bucket: BucketName, key: ObjectKey, acl: Acl, version: str | None
+    ) -> None:
+        """The same of the ACL that counts."""
+        seen = bucket, key, version
+        if seen in self._acls and self._acls[seen] != acl:
+            self._acls[seen] = acl
+            self.require(actions, bucket, key, version=version)
 
     def _require_below(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None, grants: Grants
@@ -377,6 +490,8 @@ def shown_statement(statement: Reference | None, silent: str | None) -> str | No
     """A statement as the log names it."""
     if statement is None:
         return None if silent is None else "policy of the credentials"
+    if statement.source is Source.ACL:
+        return f"acl {statement.policy}"
     name = statement.policy or "policy of the credentials"
     sid = f" ({statement.sid})" if statement.sid else ""
     return f"{statement.source.value} {name} statement {statement.position}{sid}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
+from weka_mp.acl import ENFORCED, OWNED_PRIVATELY, Acl
 from weka_mp.errors import BucketMissing
 from weka_mp.identity import IdentityStore
 from weka_mp.identity.model import User
@@ -41,6 +42,7 @@ class PolicyBlocked(Exception):
 class Grants:
     """policy: None: there is none. public: whether it allows anything to everybody. named: user as the policy
     names it, (account, name) → the unique id of who had the name when it was put. unlinked: no bucket.
+    ownership: of its objects; ENFORCED: ACLs count for nothing. acl: the bucket's own.
     """
 
     policy: Policy | None = None
@@ -48,6 +50,13 @@ class Grants:
     block: PublicAccessBlock = NO_BLOCK
     named: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False)
     unlinked: bool = False
+    ownership: str = ENFORCED
+    acl: Acl = OWNED_PRIVATELY
+
+    @property
+    def has_acls(self) -> bool:
+        """Whether ACLs count in this bucket."""
+        return self.ownership != ENFORCED
 
     def heard_by(self, who: Principal | None, owner: str) -> Policy | None:
         """The policy, unless a restriction to the owner's account takes from `who` whatever it grants.
@@ -98,9 +107,11 @@ def _grants(access: BucketAccess, bucket: str) -> Grants:
         policy = parse(access.policy, Kind.RESOURCE, name=f"of the bucket {bucket}")
     named = {_pair(who): unique for who, unique in access.named}
     block = access.block or NO_BLOCK
-    if policy is None and block == NO_BLOCK and not access.unlinked:
+    ownership = ENFORCED if access.ownership is None else access.ownership
+    if policy is None and block == NO_BLOCK and not access.unlinked and ownership == ENFORCED:
         return NO_GRANTS
-    return Grants(policy, policy is not None and is_public(policy), block, named, access.unlinked)
+    public = policy is not None and is_public(policy)
+    return Grants(policy, public, block, named, access.unlinked, ownership, access.acl)
 
 
 def _pair(who: str) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from weka_mp.gateway.context import Context, owner
-from weka_mp.gateway.listing import object_row
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.listing import object_row, owners_of
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.namespace.values import CommonPrefix, VersionRow, VersionsListing
 from weka_mp.s3 import bucket_operations as op
@@ -38,11 +38,11 @@ def put_bucket_versioning(context: Context, operation: op.PutBucketVersioning) -
 def list_object_versions(context: Context, operation: op.ListObjectVersions) -> Reply:
     """Where versioning was never set, each object is its only version, ``null``. Raises NamespaceError."""
     found = _listed(context, operation)
-    shown = owner(context, operation.bucket)
+    whose = owners_of(context, operation.bucket)
     return xml_reply(xml_versions.list_versions_result(xml_versions.VersionsPage(
         operation.bucket, operation.prefix, operation.delimiter, operation.key_marker,
         operation.version_id_marker, operation.max_keys, operation.encoding_type, found.next_after,
-        [_row(item, shown) for item in found.items if not isinstance(item, CommonPrefix)],
+        [_row(item, whose(item.summary)) for item in found.items if not isinstance(item, CommonPrefix)],
         [item.prefix for item in found.items if isinstance(item, CommonPrefix)],
     )))
 

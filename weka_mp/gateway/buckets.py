@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
-from weka_mp.errors import BucketExists, BucketMissing
+from weka_mp.acl import ENFORCED, Acl, is_private
+from weka_mp.errors import BucketExists, BucketMissing, NamespaceError
+from weka_mp.gateway.acl_requests import bucket_acl
 from weka_mp.gateway.context import Context, own_account
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.errors import S3Error
+from weka_mp.values import BucketName
 
 __all__ = ["create_bucket", "delete_bucket", "get_bucket_location", "head_bucket", "list_buckets"]
 
@@ -49,12 +54,15 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
     In us-east-1 making a bucket that one owns succeeds again, as it always has (S3 API, CreateBucket).
     """
     _check_location(context.site.region, operation.location_constraint)
+    ownership = operation.ownership or context.site.ownership
+    acl = _first_acl(context, operation, ownership)
     location = (("Location", f"/{operation.bucket}"),)
     principal, there = context.principal, False
     try:
         _, changes = context.namespace.create_bucket(
             operation.bucket, uid=principal.uid, gid=principal.gid, owner=principal.owner
         )
+        _set_first(context, operation.bucket, ownership, acl)
     except BucketExists as error:
         try:
             if not context.access.is_own(context.namespace.head_bucket(operation.bucket).owner):
@@ -62,10 +70,38 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
             changes = context.namespace.settle_bucket(operation.bucket)
         except BucketMissing:
             raise S3Error("BucketAlreadyExists", details={"BucketName": operation.bucket}) from error
-        if context.site.region != _CLASSIC_REGION:
+        if context.site.region != _CLASSIC_REGION or not _is_as_asked(context, operation, acl):
             raise
         there = True
     return Reply(200, location, changes=changes, nothing_new=there)
+
+
+def _first_acl(context: Context, operation: op.CreateBucket, ownership: str) -> Acl:
+    """Raises S3Error InvalidBucketAclWithObjectOwnership, and what `bucket_acl` raises."""
+    acl = bucket_acl(context, operation.acl, own_account(context).id)
+    if ownership == ENFORCED and not is_private(acl):
+        raise S3Error("InvalidBucketAclWithObjectOwnership")
+    return acl
+
+
+def _set_first(context: Context, bucket: BucketName, ownership: str, acl: Acl) -> None:
+    """A bucket that cannot be made as it was asked for is not made. Raises NamespaceError."""
+    if ownership == ENFORCED:
+        return
+    namespace = context.namespace
+    try:
+        namespace.change_bucket_access(bucket, lambda before: replace(before, ownership=ownership, acl=acl))
+    except NamespaceError:
+        with suppress(NamespaceError):
+            namespace.delete_bucket(bucket)
+        raise
+
+
+def _is_as_asked(context: Context, operation: op.CreateBucket, acl: Acl) -> bool:
+    """Whether a bucket that is there has the ownership and the ACL that its maker asks for once more."""
+    there = context.namespace.bucket_access(operation.bucket)
+    owned_so = operation.ownership in (None, there.ownership or ENFORCED)
+    return owned_so and (operation.acl is None or acl == there.acl)
 
 
 def _check_location(region: str, wanted: str | None) -> None:

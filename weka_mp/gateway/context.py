@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from weka_mp.acl import ENFORCED
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.gateway.principals import Principal
@@ -29,6 +30,7 @@ class Site:
 
     identities: who exists besides root; None: nobody. users: whom modes bind; None: nobody.
     day_ns: what stands for a day in lifecycle rules. has_websites: whether there is a website endpoint.
+    ownership: of the objects of new buckets whose makers say nothing of it.
     """
 
     namespace: Namespace
@@ -38,6 +40,7 @@ class Site:
     users: PosixUsers | None = None
     day_ns: int = DAY_NS
     has_websites: bool = False
+    ownership: str = ENFORCED
 
     def namespace_of(self, principal: Principal) -> Namespace:
         """The store as the principal sees it. Raises NamespaceError."""

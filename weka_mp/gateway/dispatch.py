@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from weka_mp.gateway import (
+    acls,
     bucket_cors,
     bucket_lifecycle,
     bucket_notification,
@@ -77,9 +78,13 @@ _ANSWERS: Final[Mapping[type[op.Operation], _Answer]] = {
     op.CompleteMultipartUpload: multipart.complete_upload,
     op.AbortMultipartUpload: multipart.abort_upload,
     **standing.STANDING,
-    bucket_operations.PutBucketAcl: standing.put_bucket_acl,
-    bucket_operations.GetObjectAcl: standing.get_object_acl,
-    bucket_operations.PutObjectAcl: standing.put_object_acl,
+    bucket_operations.GetBucketAcl: acls.get_bucket_acl,
+    bucket_operations.PutBucketAcl: acls.put_bucket_acl,
+    bucket_operations.GetObjectAcl: acls.get_object_acl,
+    bucket_operations.PutObjectAcl: acls.put_object_acl,
+    bucket_operations.GetBucketOwnershipControls: acls.get_ownership_controls,
+    bucket_operations.PutBucketOwnershipControls: acls.put_ownership_controls,
+    bucket_operations.DeleteBucketOwnershipControls: acls.delete_ownership_controls,
     bucket_operations.GetBucketCors: bucket_cors.get_bucket_cors,
     bucket_operations.PutBucketCors: bucket_cors.put_bucket_cors,
     bucket_operations.DeleteBucketCors: bucket_cors.delete_bucket_cors,

@@ -264,11 +264,22 @@ def _of_policies(
                 yield _of_statement(question, source, policy, statement)
     if access.is_unheard(bucket):
         yield Step(action, "public access block", "passed over", "RestrictPublicBuckets", _UNHEARD)
+    if bucket is not None and grants.has_acls:
+        yield _of_acl(access, action, bucket, key)
     decision = access.decided(action, bucket, key)
     answer = "allowed" if decision.allowed else "refused"
     yield Step(action, "policies", answer, _decided_by(decision), decision.why.value)
     if below and decision.allowed and not access.covers(action, bucket, key):
         yield Step(action, "policies", "refused", "", NOT_BELOW)
+
+
+def _of_acl(access: _Imagined, action: str, bucket: BucketName, key: ObjectKey | None) -> Step:
+    decider, granted = access.by_acl(action, bucket, key)
+    whose = next((name for name, account in access.accounts().items() if account.id == decider), decider)
+    why = f"the account {whose} gives this away; ownership is {access.grants(bucket).ownership}"
+    if granted is None:
+        return Step(action, "acl", "passed over", "", why)
+    return Step(action, "acl", "applies", granted.name, why)
 
 
 def _decided_by(decision: Decision) -> str:

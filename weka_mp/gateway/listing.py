@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from weka_mp.gateway.acls import account_shown
 from weka_mp.gateway.context import Context, owner
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
 from weka_mp.namespace.values import ObjectSummary
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
+from weka_mp.s3.xml_elements import Owner
+from weka_mp.values import BucketName
 
-__all__ = ["list_objects", "list_objects_v2", "object_row"]
+__all__ = ["list_objects", "list_objects_v2", "object_row", "owners_of"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -57,14 +61,28 @@ def _page(
         operation.bucket, prefix=operation.prefix, delimiter=operation.delimiter, after=after,
         limit=operation.max_keys,
     )
-    shown = owner(context, operation.bucket) if with_owner else None
+    whose = owners_of(context, operation.bucket) if with_owner else lambda _: None
     page = _Page([], [], found.next_after)
     for item in found.items:
         if isinstance(item, ObjectSummary):
-            page.rows.append(object_row(item, shown))
+            page.rows.append(object_row(item, whose(item)))
         else:
             page.prefixes.append(item.prefix)
     return page
+
+
+def owners_of(context: Context, bucket: BucketName) -> Callable[[ObjectSummary], Owner]:
+    """Whose each object is: the bucket's owner's, unless ACLs count there."""
+    holder = owner(context, bucket)
+    if not context.access.grants(bucket).has_acls:
+        return lambda _: holder
+    acls = context.namespace.acls
+
+    def whose(item: ObjectSummary) -> Owner:
+        account = None if item.acl is None else acls.counting(bucket, item.acl).owner
+        return holder if account is None else account_shown(context, account)
+
+    return whose
 
 
 def object_row(item: ObjectSummary, shown: xml_write.Owner | None) -> xml_write.ObjectRow:

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 from weka_mp.errors import NamespaceError
+from weka_mp.gateway.acl_requests import object_acl_of_upload
 from weka_mp.gateway.bucket_lifecycle import abort_fields, expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
@@ -55,6 +56,7 @@ def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Repl
         headers=content_headers(metadata), user=dict(metadata.user), owner=principal.owner,
         uid=principal.uid, gid=principal.gid, checksum_algorithm=algorithm, checksum_type=kind,
         tags=dict(metadata.tags),
+        acl=object_acl_of_upload(context, operation.bucket, operation.acl),
     ))
     fields: Fields = ()
     if algorithm is not None and kind is not None:

@@ -12,6 +12,7 @@ from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.object_versions import source_fields
 from weka_mp.gateway.objects_copy import source_fault
 from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.gateway.requirements import source_actions
 from weka_mp.namespace import PartCopyRequest
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_uploads
@@ -38,6 +39,9 @@ def upload_part_copy(context: Context, operation: op.UploadPartCopy) -> Reply:
 
     def select(info: ObjectInfo) -> tuple[int, int]:
         sources.append(info)
+        needed = source_actions(operation)
+        where = operation.source_bucket, operation.source_key
+        context.access.found(needed, *where, info, operation.source_version)
         check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
         return _selected(operation.source_range, info.size)
 

@@ -23,6 +23,7 @@ _STORAGE_CLASS: Final = "STANDARD"  # there is no other
 def get_object_attributes(context: Context, operation: op.GetObjectAttributes) -> Reply:
     """200 with the attributes that were asked for. Raises BucketMissing, NotFound."""
     info = context.namespace.head_object(operation.bucket, operation.key, operation.version)
+    context.access.found(("s3:GetObject",), operation.bucket, operation.key, info, operation.version)
     wanted = operation.attributes
     document = xml_attributes.get_object_attributes_response(xml_attributes.Attributes(
         etag=info.etag if "ETag" in wanted else None,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.errors import DeleteMarkerMet, NamespaceError
+from weka_mp.gateway.acl_requests import object_acl_of_upload
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.copy_digest import CopyDigest
@@ -15,7 +16,7 @@ from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.object_versions import source_fields, version_fields
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
 from weka_mp.gateway.reply import Reply, xml_reply
-from weka_mp.gateway.requirements import source_tag_actions
+from weka_mp.gateway.requirements import source_actions, source_tag_actions
 from weka_mp.namespace import CopyRequest
 from weka_mp.namespace.happenings import COPIED
 from weka_mp.namespace.values import NewMetadata
@@ -41,6 +42,9 @@ def copy_object(context: Context, operation: op.CopyObject) -> Reply:
 
     def check(info: ObjectInfo) -> None:
         sources.append(info)
+        needed = source_actions(operation)
+        where = operation.source_bucket, operation.source_key
+        context.access.found(needed, *where, info, operation.source_version)
         check_source(operation.source_conditions, info.accepted_etags, last_modified(info), context.now)
         if info.tags and not operation.replace_tags:
             _authorize_tags(context, operation, info)
@@ -103,6 +107,7 @@ def _copy(
         digest=CopyDigest.wanted(operation.checksum_algorithm),
         tags=dict(operation.metadata.tags) if operation.replace_tags else None,
         source_version=operation.source_version,
+        acl=object_acl_of_upload(context, operation.bucket, operation.acl),
     ))
 
 

@@ -67,6 +67,7 @@ def head_object(context: Context, operation: HeadObject) -> Reply:
 
 def _decide(context: Context, operation: ReadObject, opened: OpenObject) -> _Answer:
     info = opened.info
+    context.access.found((operation.permission,), operation.bucket, operation.key, info, operation.version)
     if operation.conditions is not NO_READ_CONDITIONS:
         decision = check_read(operation.conditions, info.accepted_etags, last_modified(info), context.now)
         if decision is ReadDecision.NOT_MODIFIED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from weka_mp.gateway.acl_requests import object_acl_of_upload
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.happening import created
@@ -80,6 +81,7 @@ class ObjectUpload:
 
     def __init__(self, context: Context, operation: op.PutObject, size: int | None) -> None:
         principal = context.principal
+        object_acl_of_upload(context, operation.bucket, operation.acl)  # refused before the bytes come
         self._context = context
         self._operation = operation
         self._session = context.namespace.begin_put(
@@ -110,6 +112,7 @@ class ObjectUpload:
             md5=digest.md5, headers=content_headers(metadata), user=dict(metadata.user), checksums=checksums,
             checksum_type=FULL_OBJECT if checksums else None, owner=self._context.principal.owner,
             tags=dict(metadata.tags),
+            acl=object_acl_of_upload(self._context, self._operation.bucket, self._operation.acl),
         )
         published = self._session.publish(record, namespace_conditions(self._operation.conditions))
         self.unfinished = False

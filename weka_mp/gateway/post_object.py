@@ -23,6 +23,7 @@ from weka_mp.gateway.reply import XML, Reply
 from weka_mp.namespace import Changes
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
+from weka_mp.s3.acl_requests import acl_in_headers
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import object_metadata, refuse_misplaced, refuse_unbuilt
 from weka_mp.s3.payload import PayloadVerifier
@@ -125,7 +126,8 @@ class FormUpload:
         refuse_misplaced(headers, _NAME)
         check_expected_owners(headers, access.owner_of(self._bucket).id)
         operation = op.PutObject(
-            self._bucket, form.key, object_metadata(headers), op.NO_WRITE_CONDITIONS
+            self._bucket, form.key, object_metadata(headers), op.NO_WRITE_CONDITIONS,
+            acl_in_headers(headers),
         )
         self._form = form
         self._verifier = form.new_verifier()

@@ -13,10 +13,12 @@ from typing import Final
 from weka_mp.policy.actions import ACTIONS, Level
 from weka_mp.policy.arns import ACCOUNT_RESOURCE, bucket_arn, object_arn
 from weka_mp.s3 import operations as op
+from weka_mp.s3.acl_requests import ACL_HEADERS
 from weka_mp.s3.request import S3Request
 
 __all__ = [
-    "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "SOURCE_ACTIONS", "actions_of", "of_version", "resource_of",
+    "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "SOURCE_ACTIONS", "WRITES", "actions_of", "of_version",
+    "resource_of",
     "source_actions", "source_tag_actions", "whole_subtree",
 ]  # fmt: skip
 
@@ -44,7 +46,6 @@ _UNBUILT: Final = """
     PutBucketMetricsConfiguration        PutMetricsConfiguration
     DeleteBucketMetricsConfiguration     PutMetricsConfiguration
     PutObjectLockConfiguration           PutBucketObjectLockConfiguration
-    DeleteBucketOwnershipControls        PutBucketOwnershipControls
     PutBucketReplication                 PutReplicationConfiguration
     GetObjectAnnotation                  GetObjectAnnotation
     ListObjectAnnotations                ListObjectAnnotations
@@ -101,20 +102,22 @@ _OF_VERSION: Final = {
 }
 """What is asked for instead where the request names a version."""
 
-_WRITES: Final = frozenset({
+WRITES: Final = frozenset({
     "PutObject", "PostObject", "CopyObject", "CreateMultipartUpload", "CompleteMultipartUpload",
 })
-_CHANGES: Final = _WRITES | {"DeleteObject", "RenameObject"}
+"""What makes an object, or begins to."""
+
+_CHANGES: Final = WRITES | {"DeleteObject", "RenameObject"}
 
 _BY_HEADER: Final[tuple[tuple[frozenset[str], str, tuple[str, ...]], ...]] = (
     # Whoever learns whether a tag fits learns something of the object ("Conditional requests").
     (_CHANGES, "if-match", ("s3:GetObject",)),
     (_CHANGES, "x-amz-if-match-size", ("s3:GetObject",)),
     (_CHANGES, "x-amz-if-match-last-modified-time", ("s3:GetObject",)),
-    (_WRITES, "x-amz-tagging", ("s3:PutObjectTagging",)),
-    (_WRITES, "x-amz-object-lock-mode", ("s3:PutObjectRetention",)),
-    (_WRITES, "x-amz-object-lock-retain-until-date", ("s3:PutObjectRetention",)),
-    (_WRITES, "x-amz-object-lock-legal-hold", ("s3:PutObjectLegalHold",)),
+    (WRITES, "x-amz-tagging", ("s3:PutObjectTagging",)),
+    (WRITES, "x-amz-object-lock-mode", ("s3:PutObjectRetention",)),
+    (WRITES, "x-amz-object-lock-retain-until-date", ("s3:PutObjectRetention",)),
+    (WRITES, "x-amz-object-lock-legal-hold", ("s3:PutObjectLegalHold",)),
     (
         frozenset({"DeleteObject", "DeleteObjects", "PutObjectRetention"}),
         "x-amz-bypass-governance-retention",
@@ -126,10 +129,13 @@ _BY_HEADER: Final[tuple[tuple[frozenset[str], str, tuple[str, ...]], ...]] = (
         ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"),
     ),
     (frozenset({"CreateBucket"}), "x-amz-object-ownership", ("s3:PutBucketOwnershipControls",)),
+    *((WRITES, header, ("s3:PutObjectAcl",)) for header in ACL_HEADERS),
+    *((frozenset({"CreateBucket"}), header, ("s3:PutBucketAcl",)) for header in ACL_HEADERS),
 )
-"""(operations, header, what it needs in addition where it asks for something). ACL headers need nothing: the
-values that are taken say what is the case anyway.
-"""
+"""(operations, header, what it needs in addition where it asks for something)."""
+
+_AS_IT_IS: Final = frozenset({"private", "bucket-owner-full-control"})
+"""ACLs that may be asked for where there are none, and that then say what is the case."""
 
 _SWITCHES: Final = frozenset({"x-amz-bypass-governance-retention", "x-amz-bucket-object-lock-enabled"})
 """Of those the ones whose ``false`` asks for nothing (an object may well have the tag ``false``)."""
@@ -162,6 +168,8 @@ def actions_of(name: str, request: S3Request) -> tuple[str, ...]:
 
 
 def _asks(header: str, value: str | None) -> bool:
+    if header == ACL_HEADERS[0] and value in _AS_IT_IS:
+        return False
     return bool(value) and not (header in _SWITCHES and value is not None and value.lower() == "false")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +10,6 @@ from types import TracebackType
 
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.errors import (
-    AccessDenied,
     CrossDevice,
     Loop,
     NamespaceError,
@@ -28,7 +26,6 @@ from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.effects import Changes, Durability, Settled
 from weka_mp.namespace.housekeeping import Housekeeping
 from weka_mp.namespace.locks import EntryLocks
-from weka_mp.namespace.names.keys import entry_path
 from weka_mp.namespace.names.longnames import LongNames
 from weka_mp.namespace.objects import (
     amending,
@@ -40,6 +37,7 @@ from weka_mp.namespace.objects import (
     renaming,
     versions,
 )
+from weka_mp.namespace.objects.acls import Acls
 from weka_mp.namespace.objects.copying import CopyRequest
 from weka_mp.namespace.objects.idempotency import Tokens
 from weka_mp.namespace.objects.listing import Lister
@@ -351,6 +349,11 @@ class Namespace(Housekeeping):
         wanted = None if version is None else versions.parsed(version, key)
         return amending.tag_object(self._of(bucket), bucket, key, tags, wanted)
 
+    @property
+    def acls(self) -> Acls:
+        """The ACLs of objects."""
+        return Acls(self._of)
+
     def rename_object(self, request: RenameRequest) -> Done:
         """See `weka_mp.namespace.objects.renaming.rename_object`. Blocks for the disk."""
         context = self._of(request.bucket)
@@ -406,7 +409,7 @@ class Namespace(Housekeeping):
         """The uploads under way, by key and then by age. Raises BucketMissing."""
         context = self._of(bucket)
         if context.judged is not None:
-            query = replace(query, in_sight=lambda key: _may_search(context, bucket, key))
+            query = replace(query, in_sight=lambda key: upload_listing.may_search(context, bucket, key))
         return upload_listing.list_uploads(self._uploads, bucket, query)
 
     def list_parts(
@@ -457,22 +460,6 @@ class Namespace(Housekeeping):
             return False
         self.store.close(fd)
         return True
-
-
-def _may_search(context: Context, bucket: BucketName, key: bytes) -> bool:
-    """Whether who is bound by modes could look for this key."""
-    with context.bucket(bucket) as directory:
-        try:
-            parent = context.find_parent(directory, entry_path(key))
-            if parent is None:
-                return True
-            try:
-                context.store.check_access(parent.fd, os.X_OK)
-            finally:
-                context.store.close(parent.fd)
-        except AccessDenied:
-            return False
-    return True
 
 
 def _closing(store: Store, area: ControlArea) -> ExitStack:

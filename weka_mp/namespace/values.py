@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from weka_mp.acl import Acl
 from weka_mp.namespace.records.attribute import (
     NO_HEADERS,
     ContentHeaders,
+    KeptAcl,
     PartChecksums,
     PartSizes,
     derived_etag,
@@ -79,7 +81,8 @@ UNCONDITIONAL = WriteConditions()
 @dataclass(frozen=True, slots=True)
 class NewObject:
     """What to record of a finished body. Either `md5` (16 bytes) or `etag` (multipart) is given. `version`:
-    the id that it gets in a bucket with versions, where that was said already; empty: a new one.
+    the id that it gets in a bucket with versions, where that was said already; empty: a new one. `acl`: None:
+    the bucket's owner's alone.
     """
 
     md5: bytes | None = None
@@ -93,6 +96,7 @@ class NewObject:
     part_checksums: PartChecksums | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     version: bytes = b""
+    acl: Acl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ class ObjectInfo:
     """All that a view tells of an object besides its bytes. `size` in bytes, `mtime_ns` since the epoch: the
     file's, or when S3 replaced the metadata after it.
 
+    `acl`: as kept of this inode; whether it counts in the bucket is for `Namespace.object_acl` to say.
     `etag_is_true` False: derived from the stamp (`etag_is_stable`) or a nonce while somebody writes.
     `version`: its id as S3 shows it, None for the version ``null``.
     """
@@ -130,6 +135,7 @@ class ObjectInfo:
     salt: bytes = b""
     part_checksums: PartChecksums | None = None
     version: str | None = None
+    acl: KeptAcl | None = None
 
     @property
     def md5(self) -> bytes | None:
@@ -205,6 +211,7 @@ class ObjectSummary:
     checksum_type: str | None
     owner: str | None
     version: str | None = None
+    acl: KeptAcl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +263,7 @@ class NewUpload:
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    acl: Acl | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,15 @@ Source: IAM user guide, «Policy evaluation logic» and «Cross-account policy e
 3. Across accounts both must allow.
 4. An anonymous request has the bucket's policy alone.
 5. Every policy of a service account or of temporary credentials must allow as well.
+6. Where a bucket has ACLs, a grant of one is as good as an Allow of the bucket's policy. An object that
+   another account owns than the bucket is that account's to give: there the bucket's policy can only deny.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Final, NamedTuple
 
 from weka_mp.policy.actions import ACTIONS
@@ -22,7 +25,7 @@ from weka_mp.policy.documents import Policy
 from weka_mp.policy.principals import Reach
 from weka_mp.policy.statements import Question, Statement
 
-__all__ = ["Decision", "Question", "Reference", "Source", "Why", "decide"]
+__all__ = ["Decision", "Granted", "Question", "Reference", "Source", "Why", "decide"]
 
 NEVER_LOCKED_OUT: Final = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
 """What a bucket policy cannot take from the root of its account (S3 user guide, «Bucket policies»)."""
@@ -34,6 +37,7 @@ class Source(Enum):
     IDENTITY = "identity"
     RESOURCE = "resource"
     BOUND = "bound"
+    ACL = "acl"
 
 
 class Why(Enum):
@@ -42,7 +46,8 @@ class Why(Enum):
     EXPLICIT_DENY = "a statement denies it"
     IDENTITY_ALLOWS = "a policy of the user allows it"
     RESOURCE_ALLOWS = "the bucket's policy allows it"
-    BOTH_ALLOW = "policies of the user and of the bucket allow it"
+    ACL_ALLOWS = "a grant of the ACL allows it"
+    BOTH_ALLOW = "a policy of the user, and the bucket's policy or a grant of the ACL, allow it"
     ROOT = "the root of an account may do everything with what the account owns"
     NOTHING_ALLOWS = "no policy allows it"
     IDENTITY_SILENT = "the bucket belongs to another account, and no policy of the user allows it"
@@ -62,6 +67,13 @@ class Reference(NamedTuple):
     sid: str
 
 
+class Granted(NamedTuple):
+    """A grant of an ACL that reaches who asks, for what is asked. name: as people are told of it."""
+
+    reach: Reach
+    name: str
+
+
 class Decision(NamedTuple):
     """The answer, and what an explanation needs.
 
@@ -77,6 +89,9 @@ class Decision(NamedTuple):
     silent: str | None = None
 
 
+_Allowed = tuple[Reference | None, Reach]
+
+
 def decide(
     question: Question,
     *,
@@ -84,12 +99,15 @@ def decide(
     resource: Policy | None,
     bounds: Sequence[Policy],
     owner_account: str,
+    granted: Granted | None = None,
+    allowing: bool = True,
 ) -> Decision:
     """May the question's principal do what it asks?
 
     `identity`: the policies of the user and its groups. `resource`: the bucket's. `bounds`: those of the
-    service account and of the session behind the request. `owner_account`: who owns the bucket, by one of the
-    account's ids; of an action on the account the principal's own. Raises ValueError: an action that does
+    service account and of the session behind the request. `owner_account`: who owns what is asked about, by
+    one of the account's ids; of an action on the account the principal's own. `granted`: by an
+    ACL. `allowing`: whether the bucket's policy may allow anything. Raises ValueError: an action that does
     not exist.
     """
     if question.action not in ACTIONS:
@@ -101,10 +119,11 @@ def decide(
     denied = _first_deny(question, identity, None if unmoved else resource, bounds)
     if denied is not None:
         return Decision(False, Why.EXPLICIT_DENY, denied)
-    granted = _granted(question, identity, resource, at_home)
-    if not granted.allowed:
-        return granted
-    return _bounded(question, granted, bounds)
+    beside = partial(_beside, question, resource if allowing else None, granted)
+    answer = _granted(question, identity, beside, at_home)
+    if not answer.allowed:
+        return answer
+    return _bounded(question, answer, bounds)
 
 
 def _first_deny(
@@ -130,9 +149,9 @@ def _first_allow(question: Question, source: Source, policy: Policy) -> Referenc
 
 
 def _granted(
-    question: Question, identity: Sequence[Policy], resource: Policy | None, at_home: bool
+    question: Question, identity: Sequence[Policy], beside: Callable[[], _Allowed], at_home: bool
 ) -> Decision:
-    """The answer before the bounds, where nothing denies."""
+    """The answer before the bounds, where nothing denies. beside: what the bucket or an ACL allows."""
     who = question.principal
     if at_home and who is not None:
         if who.is_root:
@@ -140,16 +159,29 @@ def _granted(
         by_identity = _identity_allow(question, identity)
         if by_identity is not None:
             return Decision(True, Why.IDENTITY_ALLOWS, by_identity)
-        by_resource, reach = _resource_allow(question, resource)
+        by_resource, reach = beside()
         if reach is Reach.DIRECT:
-            return Decision(True, Why.RESOURCE_ALLOWS, by_resource)
+            return Decision(True, _by(by_resource), by_resource)
         return Decision(False, Why.NOTHING_ALLOWS)
-    by_resource, _ = _resource_allow(question, resource)
+    by_resource, _ = beside()
     if who is None or who.is_root:
         if by_resource is not None:
-            return Decision(True, Why.RESOURCE_ALLOWS, by_resource)
+            return Decision(True, _by(by_resource), by_resource)
         return Decision(False, Why.NOTHING_ALLOWS if who is None else Why.RESOURCE_SILENT)
     return _across(_identity_allow(question, identity), by_resource)
+
+
+def _beside(question: Question, resource: Policy | None, granted: Granted | None) -> _Allowed:
+    """What the bucket's policy allows, or a grant, whichever names who asks more directly."""
+    found = _resource_allow(question, resource)
+    if granted is not None and granted.reach > found[1]:
+        return Reference(Source.ACL, granted.name, 0, ""), granted.reach
+    return found
+
+
+def _by(allowed: Reference | None) -> Why:
+    by_acl = allowed is not None and allowed.source is Source.ACL
+    return Why.ACL_ALLOWS if by_acl else Why.RESOURCE_ALLOWS
 
 
 def _across(by_identity: Reference | None, by_resource: Reference | None) -> Decision:
@@ -169,9 +201,9 @@ def _identity_allow(question: Question, identity: Sequence[Policy]) -> Reference
     return None
 
 
-def _resource_allow(question: Question, resource: Policy | None) -> tuple[Reference | None, Reach]:
+def _resource_allow(question: Question, resource: Policy | None) -> _Allowed:
     """The Allow of the bucket's policy that names who asks most directly."""
-    best: tuple[Reference | None, Reach] = (None, Reach.NOT)
+    best: _Allowed = (None, Reach.NOT)
     if resource is None:
         return best
     for statement in resource.about(question.action).allows:

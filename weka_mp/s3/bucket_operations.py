@@ -12,13 +12,15 @@ from typing import ClassVar
 
 from weka_mp.lifecycle import Rule
 from weka_mp.notification_rules import Rule as NotificationRule
+from weka_mp.s3.acl_requests import AskedAcl
 from weka_mp.s3.cors import CorsRule
 from weka_mp.s3.website import Website
 from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
-    "AclGrant", "BucketOperation", "DeleteBucketCors", "DeleteBucketEncryption",
-    "DeleteBucketLifecycle", "DeleteBucketReplication", "DeleteBucketTagging", "DeleteBucketWebsite",
+    "BucketOperation", "DeleteBucketCors", "DeleteBucketEncryption",
+    "DeleteBucketLifecycle", "DeleteBucketOwnershipControls", "DeleteBucketReplication",
+    "DeleteBucketTagging", "DeleteBucketWebsite",
     "GetBucketAccelerateConfiguration", "GetBucketAcl", "GetBucketAnalyticsConfiguration",
     "GetBucketCors", "GetBucketEncryption", "GetBucketIntelligentTieringConfiguration",
     "GetBucketInventoryConfiguration", "GetBucketLifecycleConfiguration", "GetBucketLogging",
@@ -120,7 +122,15 @@ class GetBucketOwnershipControls(OfBucket):
 
 @dataclass(frozen=True, slots=True)
 class PutBucketOwnershipControls(OfBucket):
-    """PUT /bucket?ownershipControls, which gives all to the bucket's owner."""
+    """PUT /bucket?ownershipControls. ownership: one of `acl.OWNERSHIPS`."""
+
+    permission: ClassVar[str] = "s3:PutBucketOwnershipControls"
+    ownership: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBucketOwnershipControls(OfBucket):
+    """DELETE /bucket?ownershipControls."""
 
     permission: ClassVar[str] = "s3:PutBucketOwnershipControls"
 
@@ -319,19 +329,11 @@ class PutBucketLifecycleConfiguration(OfBucket):
 
 
 @dataclass(frozen=True, slots=True)
-class AclGrant:
-    """One grant of an access control list. grantee: the canonical user id, else None. right: as sent."""
-
-    grantee: str | None
-    right: str
-
-
-@dataclass(frozen=True, slots=True)
 class PutBucketAcl(OfBucket):
-    """PUT /bucket?acl. grants: None: a header says that all belongs to the owner."""
+    """PUT /bucket?acl."""
 
     permission: ClassVar[str] = "s3:PutBucketAcl"
-    grants: tuple[AclGrant, ...] | None
+    acl: AskedAcl
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,10 +346,10 @@ class GetObjectAcl(OfObject):
 
 @dataclass(frozen=True, slots=True)
 class PutObjectAcl(OfObject):
-    """PUT /bucket/key?acl. grants: as of `PutBucketAcl`."""
+    """PUT /bucket/key?acl."""
 
     permission: ClassVar[str] = "s3:PutObjectAcl"
-    grants: tuple[AclGrant, ...] | None
+    acl: AskedAcl
     version: str | None = None
 
 
@@ -376,7 +378,8 @@ class ListObjectVersions(OfBucket):
 
 
 BucketOperation = (
-    DeleteBucketCors | DeleteBucketEncryption | DeleteBucketLifecycle | DeleteBucketReplication
+    DeleteBucketCors | DeleteBucketEncryption | DeleteBucketLifecycle | DeleteBucketOwnershipControls
+    | DeleteBucketReplication
     | DeleteBucketTagging | DeleteBucketWebsite | GetBucketAccelerateConfiguration | GetBucketAcl
     | GetBucketAnalyticsConfiguration | GetBucketCors | GetBucketEncryption
     | GetBucketIntelligentTieringConfiguration | GetBucketInventoryConfiguration

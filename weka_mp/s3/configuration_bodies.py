@@ -9,15 +9,21 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from weka_mp.s3.bucket_operations import AclGrant
+from weka_mp.s3.acl_requests import (
+    AskedAcl,
+    acl_in_document,
+    acl_in_headers,
+    ownership_in_document,
+)
 from weka_mp.s3.cors import METHODS, CorsRule
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.request import Headers
 from weka_mp.s3.website_xml import MAX_BYTES as MAX_WEBSITE_BYTES
 from weka_mp.s3.xml_read import children, document, number, text
 
 __all__ = [
-    "LIMITS", "acl_grants", "cors_rules", "require_empty_logging", "require_no_acceleration",
-    "require_owner_enforced", "require_owner_pays", "versioning_status",
+    "LIMITS", "asked_acl", "cors_rules", "ownership", "require_empty_logging", "require_no_acceleration",
+    "require_owner_pays", "versioning_status",
 ]
 
 _KIB: Final = 1024
@@ -38,8 +44,6 @@ _MAX_RULES: Final = 100
 _MAX_ID: Final = 255
 _RULE_LISTS: Final = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
 _RULE_ELEMENTS: Final = frozenset({*_RULE_LISTS, "MaxAgeSeconds", "ID"})
-_RIGHTS: Final = ("FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP")
-_OWNERSHIPS: Final = ("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")
 
 
 def _root(operation: str, name: str, body: bytes | None) -> Element:
@@ -133,33 +137,23 @@ def versioning_status(body: bytes | None) -> str:
 
 
 # ---- ACL
-def acl_grants(operation: str, body: bytes | None) -> tuple[AclGrant, ...]:
-    """The grants of an AccessControlPolicy. Raises S3Error MissingSecurityHeader (no body),
-    MalformedACLError.
+def asked_acl(operation: str, headers: Headers, body: bytes | None, *, of_bucket: bool) -> AskedAcl:
+    """What a PutBucketAcl or PutObjectAcl asks for, in headers or in a document. Raises S3Error
+    MissingSecurityHeader (neither), UnexpectedContent (both), MalformedACLError, InvalidArgument.
     """
-    if not body:
-        raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
-    try:
-        found = children(
-            document(body, "AccessControlPolicy", LIMITS[operation]),
-            frozenset({"Owner", "AccessControlList"}),
-        )
-        listed = _one(found, "AccessControlList")
-        if listed is None:
-            raise S3Error("MalformedXML")
-        return tuple(_grant(element) for _, element in children(listed, frozenset({"Grant"})))
-    except S3Error as error:
-        raise S3Error("MalformedACLError") from error
+    asked = acl_in_headers(headers, of_bucket=of_bucket)
+    if asked is None:
+        if not body:
+            raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
+        return acl_in_document(body, LIMITS[operation])
+    if body:
+        raise S3Error("UnexpectedContent")
+    return asked
 
 
-def _grant(element: Element) -> AclGrant:
-    found = children(element, frozenset({"Grantee", "Permission"}))
-    grantee, right = _one(found, "Grantee"), _one(found, "Permission")
-    if grantee is None or right is None or text(right) not in _RIGHTS:
-        raise S3Error("MalformedXML")
-    named = children(grantee, frozenset({"ID", "DisplayName", "EmailAddress", "URI"}))
-    identity = _one(named, "ID")
-    return AclGrant(None if identity is None else text(identity), text(right))
+def ownership(body: bytes | None) -> str:
+    """See `ownership_in_document`."""
+    return ownership_in_document(body, LIMITS["PutBucketOwnershipControls"])
 
 
 # ---- what is so anyway
@@ -193,15 +187,3 @@ def require_empty_logging(body: bytes | None) -> None:
         raise _unbuilt("LoggingEnabled")
 
 
-def require_owner_enforced(body: bytes | None) -> None:
-    """Raises S3Error MalformedXML, and NotImplemented where objects are to have owners of their own."""
-    found = children(
-        _root("PutBucketOwnershipControls", "OwnershipControls", body), frozenset({"Rule"})
-    )
-    if len(found) != 1:
-        raise S3Error("MalformedXML")
-    owner = _one(children(found[0][1], frozenset({"ObjectOwnership"})), "ObjectOwnership")
-    if owner is None or text(owner) not in _OWNERSHIPS:
-        raise S3Error("MalformedXML")
-    if text(owner) != "BucketOwnerEnforced":
-        raise _unbuilt("ObjectOwnership")

@@ -2,8 +2,8 @@
 
 Source: the header tables of the S3 API reference. Nothing that a client asks for is accepted and then
 ignored: a header of S3 that is not acted upon is refused by name, unless its value says what is the case
-anyway (such as ``x-amz-acl: private``). tools/check_s3_model.py holds this against the service model of
-botocore.
+anyway (such as ``x-amz-bucket-namespace: global``). tools/check_s3_model.py holds this against the service
+model of botocore.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from weka_mp.digests import DIGEST_SIZES
+from weka_mp.s3.acl_requests import ACL_HEADERS, OWNERSHIP
 from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.encryption import ENCRYPTION_HEADERS, refuse_encryption
@@ -41,12 +42,6 @@ CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmod
 CHECKSUM_ALGORITHMS: Final = tuple(DIGEST_SIZES)
 _CHECKSUM_HEADERS: Final = tuple((name, f"x-amz-checksum-{name.lower()}") for name in CHECKSUM_ALGORITHMS)
 
-_CANNED_ACLS: Final = frozenset({
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read",
-    "bucket-owner-full-control", "log-delivery-write",
-})
-_GRANTS: Final = ("full-control", "read", "read-acp", "write", "write-acp")
-_OWNERSHIPS: Final = frozenset({"BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"})
 
 
 def not_implemented(header: str) -> S3Error:
@@ -77,33 +72,12 @@ def _only(*truths: str) -> Callable[[str, str], None]:
     return rule
 
 
-def _acl(header: str, value: str) -> None:
-    if value not in _CANNED_ACLS:
-        raise _invalid(header, value)
-    if value not in ("private", "bucket-owner-full-control"):
-        raise S3Error("AccessControlListNotSupported", details={"Header": header})
-
-
-def _grant(header: str, value: str) -> None:
-    raise S3Error("AccessControlListNotSupported", details={"Header": header})
-
-
-def _ownership(header: str, value: str) -> None:
-    if value not in _OWNERSHIPS:
-        raise _invalid(header, value)
-    if value != "BucketOwnerEnforced":
-        raise not_implemented(header)
-
-
 def _storage_class(header: str, value: str) -> None:
     if value != "STANDARD":
         raise S3Error("InvalidStorageClass", details={"StorageClassRequested": value})
 
 
 REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
-    "x-amz-acl": _acl,
-    **dict.fromkeys((f"x-amz-grant-{right}" for right in _GRANTS), _grant),
-    "x-amz-object-ownership": _ownership,
     "x-amz-storage-class": _storage_class,
     "x-amz-bucket-object-lock-enabled": _only("false"),
     "x-amz-bucket-namespace": _only("global"),
@@ -145,6 +119,7 @@ HONOURED: Final = frozenset({
     # Buckets here are never "requester pays", where S3 gives this header no effect.
     "x-amz-request-payer",
     *(header for _, header in _CHECKSUM_HEADERS),
+    *ACL_HEADERS, OWNERSHIP,
 })
 """Headers of built operations that are acted upon, here or by the payload reader."""
 
@@ -160,6 +135,13 @@ _PLACES: Final[dict[str, frozenset[str]]] = {
     TAGGING: frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}),
     "x-amz-tagging-directive": frozenset({"CopyObject"}),
     "x-amz-mp-object-size": frozenset({"CompleteMultipartUpload"}),
+    **dict.fromkeys(
+        ACL_HEADERS,
+        frozenset({
+            "CreateBucket", "PutBucketAcl", "PutObjectAcl", "PutObject", "PostObject", "CopyObject",
+            "CreateMultipartUpload",
+        })),
+    OWNERSHIP: frozenset({"CreateBucket"}),
 }
 """Header -> the operations that act upon it: of those that say when something may be done, with what, or what
 would be missing afterwards."""

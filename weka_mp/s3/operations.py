@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from weka_mp.s3 import bucket_operations as of_buckets
+from weka_mp.s3.acl_requests import AskedAcl
 from weka_mp.s3.request_values import (
     NO_READ_CONDITIONS,
     NO_WRITE_CONDITIONS,
@@ -48,11 +49,15 @@ class ListBuckets:
 
 @dataclass(frozen=True, slots=True)
 class CreateBucket:
-    """PUT /bucket. location_constraint is None where the client named no region."""
+    """PUT /bucket. location_constraint is None where the client named no region, ownership where it said
+    nothing of it.
+    """
 
     permission: ClassVar[str] = "s3:CreateBucket"
     bucket: BucketName
     location_constraint: str | None
+    acl: AskedAcl | None = None
+    ownership: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,7 @@ class PutObject:
     key: ObjectKey
     metadata: ObjectMetadata
     conditions: WriteConditions
+    acl: AskedAcl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +300,7 @@ class CopyObject:
     checksum_algorithm: str | None
     replace_tags: bool = False
     source_version: str | None = None
+    acl: AskedAcl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +363,7 @@ class CreateMultipartUpload:
     metadata: ObjectMetadata
     checksum_algorithm: str | None
     checksum_type: str | None
+    acl: AskedAcl | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from weka_mp.s3 import operations as op
+from weka_mp.s3.acl_requests import acl_in_headers, ownership_in_headers
 from weka_mp.s3.bodies import bucket_policy, delete_entries, location_constraint, public_access_block
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.parameters import bucket_of, encoding_type, invalid, page_size, text_bytes
@@ -27,7 +28,11 @@ def _list_buckets(request: S3Request, address: Address, body: bytes | None) -> o
 
 
 def _create_bucket(request: S3Request, address: Address, body: bytes | None) -> op.CreateBucket:
-    return op.CreateBucket(bucket_of(address), location_constraint(body))
+    headers = request.headers
+    return op.CreateBucket(
+        bucket_of(address), location_constraint(body), acl_in_headers(headers, of_bucket=True),
+        ownership_in_headers(headers),
+    )
 
 
 def _head_bucket(request: S3Request, address: Address, body: bytes | None) -> op.HeadBucket:

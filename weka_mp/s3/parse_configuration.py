@@ -88,14 +88,17 @@ def _put_bucket_notification(
     return op.PutBucketNotificationConfiguration(bucket_of(address), notification_rules(body), silent)
 
 
-def _grants(request: S3Request, operation: str, body: bytes | None) -> tuple[op.AclGrant, ...] | None:
-    """Canned ACLs that give something away were refused with the other headers."""
+def _put_ownership(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutBucketOwnershipControls:
     refuse_conditions(request.headers, *CONDITIONS)
-    return None if "x-amz-acl" in request.headers else bodies.acl_grants(operation, body)
+    return op.PutBucketOwnershipControls(bucket_of(address), bodies.ownership(body))
 
 
 def _put_bucket_acl(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketAcl:
-    return op.PutBucketAcl(bucket_of(address), _grants(request, "PutBucketAcl", body))
+    refuse_conditions(request.headers, *CONDITIONS)
+    asked = bodies.asked_acl("PutBucketAcl", request.headers, body, of_bucket=True)
+    return op.PutBucketAcl(bucket_of(address), asked)
 
 
 def _get_object_acl(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectAcl:
@@ -104,8 +107,9 @@ def _get_object_acl(request: S3Request, address: Address, body: bytes | None) ->
 
 def _put_object_acl(request: S3Request, address: Address, body: bytes | None) -> op.PutObjectAcl:
     version = version_id(request.query_value("versionId"))
-    grants = _grants(request, "PutObjectAcl", body)
-    return op.PutObjectAcl(bucket_of(address), key_of(address), grants, version)
+    refuse_conditions(request.headers, *CONDITIONS)
+    asked = bodies.asked_acl("PutObjectAcl", request.headers, body, of_bucket=False)
+    return op.PutObjectAcl(bucket_of(address), key_of(address), asked, version)
 
 
 def _list_object_versions(request: S3Request, address: Address, body: bytes | None) -> op.ListObjectVersions:
@@ -132,7 +136,7 @@ _ASKING: Final[tuple[type[op.OfBucket], ...]] = (
     op.ListBucketInventoryConfigurations, op.ListBucketMetricsConfigurations,
 )  # fmt: skip
 _REMOVING: Final[tuple[type[op.OfBucket], ...]] = (
-    op.DeleteBucketLifecycle,
+    op.DeleteBucketLifecycle, op.DeleteBucketOwnershipControls,
     op.DeleteBucketCors, op.DeleteBucketEncryption, op.DeleteBucketReplication, op.DeleteBucketTagging,
     op.DeleteBucketWebsite,
 )  # fmt: skip
@@ -145,7 +149,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     ),
     "PutBucketLogging": _changing(op.PutBucketLogging, bodies.require_empty_logging),
     "PutBucketNotificationConfiguration": _put_bucket_notification,
-    "PutBucketOwnershipControls": _changing(op.PutBucketOwnershipControls, bodies.require_owner_enforced),
+    "PutBucketOwnershipControls": _put_ownership,
     "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),
     "PutBucketCors": _put_cors,
     "PutBucketTagging": _put_bucket_tagging,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from weka_mp.s3 import operations as op
+from weka_mp.s3.acl_requests import acl_in_headers
 from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import (
@@ -66,7 +67,9 @@ def _put_object(request: S3Request, address: Address, body: bytes | None) -> op.
     if "x-amz-rename-source" in headers:
         raise S3Error("InvalidRequest", "A rename needs the query parameter renameObject.")
     bucket, key = bucket_of(address), key_of(address)
-    return op.PutObject(bucket, key, object_metadata(headers), write_conditions(headers))
+    return op.PutObject(
+        bucket, key, object_metadata(headers), write_conditions(headers), acl_in_headers(headers)
+    )
 
 
 def _override(parameter: str, value: str) -> str:
@@ -233,7 +236,7 @@ def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op
     return op.CopyObject(
         bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,
         object_metadata(headers), write_conditions(headers), checksum_algorithm(headers),
-        _replaces_tags(headers), source_version=source_version,
+        _replaces_tags(headers), source_version=source_version, acl=acl_in_headers(headers),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from weka_mp.s3 import operations as op
+from weka_mp.s3.acl_requests import acl_in_headers
 from weka_mp.s3.bodies import completed_parts
 from weka_mp.s3.checksums import Algorithm, resolve_type
 from weka_mp.s3.errors import S3Error
@@ -55,7 +56,9 @@ def _create_upload(request: S3Request, address: Address, body: bytes | None) -> 
     if algorithm is not None:
         resolve_type(Algorithm(algorithm), kind)
     bucket, key = bucket_of(address), key_of(address)
-    return op.CreateMultipartUpload(bucket, key, object_metadata(headers), algorithm, kind)
+    return op.CreateMultipartUpload(
+        bucket, key, object_metadata(headers), algorithm, kind, acl_in_headers(headers)
+    )
 
 
 def _upload_part(request: S3Request, address: Address, body: bytes | None) -> op.UploadPart:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from weka_mp.s3.xml_elements import Owner, document, owner_element
 
-__all__ = ["access_control_policy", "policy_status", "public_access_block"]
+__all__ = [
+    "GrantRow", "access_control_policy", "ownership_controls", "policy_status", "public_access_block",
+]  # fmt: skip
 
-_XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
+_XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type='
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    """grantee: an account, or a group's URI."""
+
+    grantee: Owner | str
+    right: str
 
 
 def _truth(element: str, value: bool) -> str:
@@ -26,10 +39,24 @@ def public_access_block(acls: bool, ignored: bool, policy: bool, restricted: boo
     ])
 
 
-def access_control_policy(owner: Owner) -> bytes:
-    """GetBucketAcl and GetObjectAcl of what is the owner's alone."""
-    who = owner_element(owner).removeprefix("<Owner>").removesuffix("</Owner>")
-    grant = f"<Grant><Grantee {_XSI}>{who}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
-    return document(
-        "AccessControlPolicy", [owner_element(owner), f"<AccessControlList>{grant}</AccessControlList>"]
+def access_control_policy(owner: Owner, grants: Iterable[GrantRow]) -> bytes:
+    """GetBucketAcl and GetObjectAcl."""
+    rows = "".join(
+        f"<Grant>{_grantee(grant.grantee)}<Permission>{grant.right}</Permission></Grant>" for grant in grants
     )
+    return document(
+        "AccessControlPolicy", [owner_element(owner), f"<AccessControlList>{rows}</AccessControlList>"]
+    )
+
+
+def _grantee(grantee: Owner | str) -> str:
+    if isinstance(grantee, str):
+        return f'<Grantee {_XSI}"Group"><URI>{grantee}</URI></Grantee>'
+    who = owner_element(grantee).removeprefix("<Owner>").removesuffix("</Owner>")
+    return f'<Grantee {_XSI}"CanonicalUser">{who}</Grantee>'
+
+
+def ownership_controls(ownership: str) -> bytes:
+    """GetBucketOwnershipControls."""
+    rule = f"<Rule><ObjectOwnership>{ownership}</ObjectOwnership></Rule>"
+    return document("OwnershipControls", [rule])

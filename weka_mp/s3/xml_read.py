@@ -20,7 +20,7 @@ __all__ = ["children", "document", "local_name", "number", "text"]
 
 _MAX_DEPTH: Final = 16  # levels; S3's deepest request has fewer
 _MAX_ELEMENTS: Final = 100_000  # ten thousand parts with every checksum are 80,001
-_MAX_ATTRIBUTES: Final = 16  # of one element, and namespaces of the whole: S3's requests have one of each
+_MAX_ATTRIBUTES: Final = 16  # of one element, and namespaces of the whole: S3's requests, but ACLs, have one
 # What expat reads by itself (XML 1.0, 4.3.3, asks for the first two). Others would be read by whichever codec
 # of Python has that name.
 _ENCODINGS: Final = frozenset({"utf-8", "utf-16", "iso-8859-1", "us-ascii"})
@@ -55,7 +55,7 @@ class _BoundedBuilder(TreeBuilder):
         return super().end(tag)
 
 
-def _parser() -> DefusedXMLParser:
+def _parser(most_namespaces: int) -> DefusedXMLParser:
     parser = DefusedXMLParser(target=_BoundedBuilder(), forbid_dtd=True)
     namespaces: list[str] = []
 
@@ -65,7 +65,7 @@ def _parser() -> DefusedXMLParser:
 
     def check_namespace(_prefix: str | None, uri: str | None) -> None:
         namespaces.append(uri or "")
-        if len(namespaces) > _MAX_ATTRIBUTES:
+        if len(namespaces) > most_namespaces:
             raise _malformed()
 
     parser.parser.XmlDeclHandler = check_declaration
@@ -73,11 +73,15 @@ def _parser() -> DefusedXMLParser:
     return parser
 
 
-def document(body: bytes, root_name: str, limit: int) -> Element:
-    """The root element of a body of at most `limit` bytes. Raises S3Error MalformedXML."""
+def document(
+    body: bytes, root_name: str, limit: int, *, most_namespaces: int = _MAX_ATTRIBUTES
+) -> Element:
+    """The root element of a body of at most `limit` bytes that declares as many namespaces at most. Raises
+    S3Error MalformedXML.
+    """
     if len(body) > limit:
         raise _malformed()
-    parser = _parser()
+    parser = _parser(most_namespaces)
     try:
         parser.feed(body)
         root: Element = parser.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from weka_mp.acl import ENFORCED
 from weka_mp.gateway.posix_users import NOBODY
 from weka_mp.lifecycle import DAY_NS
 from weka_mp.server.limits import Limits
@@ -39,6 +40,7 @@ class ServerSettings:
     identity_keys: path of the file that opens the secrets of users; None: there is nobody but root.
     posix_permissions: whether modes bind S3 users in buckets of which nothing else was set.
     day_ns:       what stands for a day in lifecycle rules.
+    ownership:    whose the objects of new buckets are, see `gateway.context.Site`.
     anonymous:    uid and gid of what anonymous requests make; (0, 0): whoever the worker runs as.
     """
 
@@ -57,3 +59,4 @@ class ServerSettings:
     trusted_proxies: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     day_ns: int = DAY_NS
+    ownership: str = ENFORCED

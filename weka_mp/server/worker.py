@@ -59,6 +59,7 @@ async def run_worker(
         site = Site(
             namespace, settings.region, settings.account, identities, users, settings.day_ns,
             has_websites=bool(settings.website_domains),
+            ownership=settings.ownership,
         )
         certificates = None
         if settings.tls is not None:

@@ -79,6 +79,7 @@ def worker_specs(
             "file_keep": config.audit_file_keep,
         },
         "lifecycle_day_seconds": config.lifecycle_day_seconds,
+        "object_ownership": config.object_ownership,
     }
     return [
         _spec(config, places, f"worker-{index}", "worker", plan, fds=fds, grace=_WORKER_GRACE)

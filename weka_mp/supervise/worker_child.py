@@ -87,6 +87,7 @@ def _settings(plan: dict[str, Any]) -> ServerSettings:
         limits=_limits(plan["limits"]),
         posix_permissions=plan["posix_permissions"],
         day_ns=plan["lifecycle_day_seconds"] * 1_000_000_000,
+        ownership=plan["object_ownership"],
         # Who is not root can give nothing to others.
         anonymous=NOBODY if os.geteuid() == 0 else (0, 0),
     )

@@ -45,6 +45,10 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "body_timeout": ("1", "2", 3, (1, 2, 3)),
     "send_timeout": ("1", "2", 3, (1, 2, 3)),
     "min_rate": ("1", "2KiB", "3kB", (1, 2048, 3000)),
+    "object_ownership": (
+        "none", "BucketOwnerPreferred", "ObjectWriter",
+        ("none", "BucketOwnerPreferred", "ObjectWriter"),
+    ),
     "lifecycle_day_seconds": ("1", "2", 3, (1, 2, 3)),
     "audit_spool": ("1MiB", "2MiB", 3_000_000, (2**20, 2**21, 3_000_000)),
     "audit_sync": ("0", "2", 3, (0, 2, 3)),

@@ -12,6 +12,7 @@ import msgpack
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, memory_store, put
+from weka_mp.acl import LOG_DELIVERY, OWNER, Acl, Grant
 from weka_mp.errors import BucketExists, BucketMissing, InvalidName, NotSupported, StoreUnusable
 from weka_mp.namespace import BucketAccess, Namespace, PublicAccessBlock
 from weka_mp.namespace.buckets.access import NO_ACCESS, decode, encode
@@ -43,6 +44,26 @@ def test_the_record_as_documented() -> None:
     )
     assert decode(data) == (b"\x01\x00\x00\x00ino+gen", access)
     assert decode(encode(b"h", NO_ACCESS)) == (b"h", NO_ACCESS)
+
+
+def test_the_record_of_a_bucket_with_an_acl_as_documented() -> None:
+    acl = Acl(None, (Grant(OWNER, "FULL_CONTROL"), Grant(LOG_DELIVERY, "WRITE")))
+    access = BucketAccess(ownership="ObjectWriter", acl=acl)
+    data = encode(b"\x01\x00\x00\x00ino+gen", access)
+    assert data.hex() == (
+        "574b41310ca9fe742bfee1dec289d22d10a02eb0ecbee2f5c31ef6e37c520cc780699ad08301c40b01000000696e6f2b"
+        "67656e06ac4f626a6563745772697465720792c092920000920302"
+    )
+    assert decode(data) == (b"\x01\x00\x00\x00ino+gen", access)
+
+
+@pytest.mark.parametrize(
+    "fields", [{6: "Everybody"}, {6: 1}, {7: []}, {7: [None, [[9, 0]]]}, {7: [None, [[0, 5]]]}]
+)
+def test_an_acl_that_is_not_understood_is_no_permission(fields: dict[int, object]) -> None:
+    body = msgpack.packb({1: b"h", **fields})
+    with pytest.raises(StoreUnusable):
+        decode(b"WKA1" + hashlib.sha256(body).digest() + body)
 
 
 @pytest.mark.parametrize("at", [0, 5, 40, -1])

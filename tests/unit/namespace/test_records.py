@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.namespace.kit import memory_store
+from weka_mp.acl import ALL_USERS, GROUPS, OWNER, RIGHTS, Acl, Grant
 from weka_mp.errors import AttributeTooLarge, NoSpace
 from weka_mp.namespace.records.attribute import (
     CHECKSUM_IDS,
     RECORD_XATTR,
     ContentHeaders,
+    KeptAcl,
     PartSizes,
     Record,
     decode,
@@ -55,11 +57,26 @@ GOLDEN = {
         "574b4f318501ce00a0006402cf17979cfe362a0001030704d92263303334396666306632343636346434363238613431"
         "636362333537353763392d330f929202ce00500000920164",
     ),
+    "acl": (
+        Record(acl=KeptAcl(9, 42, Acl("0" * 63 + "a", (
+            Grant(OWNER, "FULL_CONTROL"), Grant(ALL_USERS, "READ"), Grant("f" * 64, "WRITE_ACP"),
+        )))),
+        "574b4f31811594092ac420000000000000000000000000000000000000000000000000000000000000000a9392000092"
+        "010192c420ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff04",
+    ),
     "directory": (
         Record(stamp=Stamp(0, 1, InodeNo(2)), etag="d41d8cd98f00b204e9800998ecf8427e", directory=2),
         "574b4f318501000201030204c410d41d8cd98f00b204e9800998ecf8427e1002",
     ),
 }
+CANONICAL = st.binary(min_size=32, max_size=32).map(bytes.hex)
+ACLS = st.builds(
+    Acl,
+    st.none() | CANONICAL,
+    st.lists(
+        st.builds(Grant, CANONICAL | st.sampled_from([OWNER, *GROUPS]), st.sampled_from(RIGHTS)), max_size=5
+    ).map(tuple),
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAME = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=":"), max_size=8)
 RECORDS = st.builds(
@@ -73,6 +90,7 @@ RECORDS = st.builds(
     headers=st.builds(ContentHeaders, *[st.none() | TEXT] * 7),
     user=st.dictionaries(NAME, TEXT, max_size=3),
     tags=st.dictionaries(TEXT, TEXT, max_size=3),
+    acl=st.none() | st.builds(KeptAcl, st.integers(0, (1 << 63) - 1), st.integers(0, (1 << 64) - 1), ACLS),
     owner=st.none() | TEXT.filter(bool),
     parts=st.none() | st.lists(st.integers(0, 1 << 40), min_size=1, max_size=4).map(PartSizes.of),
     directory=st.sampled_from([0, 1, 2]),

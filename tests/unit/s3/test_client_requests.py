@@ -76,6 +76,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "PutBucketCors": (
         "put_bucket_cors",
         {"CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}}),
+    "DeleteBucketOwnershipControls": ("delete_bucket_ownership_controls", {}),
     "PutBucketAcl": ("put_bucket_acl", {"ACL": "private"}),
     "GetObjectAcl": ("get_object_acl", {"Key": KEY}),
     "PutObjectAcl": ("put_object_acl", {"Key": KEY, "ACL": "bucket-owner-full-control"}),

@@ -1,4 +1,5 @@
-"""What a bucket grants beyond its account, and whether it is one: ``.weka/buckets/<name>.access``.
+"""What a bucket grants beyond its account (policy, block, ACL, whose its objects are), and whether it is one:
+``.weka/buckets/<name>.access``.
 
 The record counts for the directory alone whose file handle it holds. A bucket that was removed and made
 again, a copied or another directory under the name has none of it, and one that was renamed leaves it behind:
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import msgpack
 
+from weka_mp.acl import NOT_SET, OWNED_PRIVATELY, OWNERSHIPS, Acl, from_plain, to_plain
 from weka_mp.bucket_names import is_bucket_name
 from weka_mp.errors import BucketMissing, NotSupported, StoreUnusable
 from weka_mp.namespace.bucket_identity import bucket_handle
@@ -27,7 +29,8 @@ from weka_mp.values import BucketName
 __all__ = ["NO_ACCESS", "NO_BLOCK", "AccessRecords", "BucketAccess", "PublicAccessBlock", "decode", "encode"]
 
 _MAGIC: Final = b"WKA1"
-_HANDLE, _POLICY, _NAMED, _BLOCK, _UNLINKED = 1, 2, 3, 4, 5
+_HANDLE, _POLICY, _NAMED, _BLOCK, _UNLINKED, _OWNERSHIP, _ACL = 1, 2, 3, 4, 5, 6, 7
+_KNOWN: Final = frozenset({_HANDLE, _POLICY, _NAMED, _BLOCK, _UNLINKED, _OWNERSHIP, _ACL})
 _SUFFIX: Final = b".access"
 _NO_HANDLES: Final = (
     "The file system of the bucket gives no file handles, without which the next bucket of this name could "
@@ -52,12 +55,16 @@ NO_BLOCK: Final = PublicAccessBlock()
 class BucketAccess:
     """policy: its document. named: (who, as the policy writes it; the unique id that it meant when it was
     put). block: None: there is none. unlinked: the directory is no bucket until somebody makes it one again.
+    ownership: of its objects, one of `acl.OWNERSHIPS` or NOT_SET (it was deleted); None: never said. acl:
+    counts unless that is ENFORCED or None.
     """
 
     policy: str | None = None
     named: tuple[tuple[str, str], ...] = ()
     block: PublicAccessBlock | None = None
     unlinked: bool = False
+    ownership: str | None = None
+    acl: Acl = OWNED_PRIVATELY
 
 
 NO_ACCESS: Final = BucketAccess()
@@ -74,6 +81,10 @@ def encode(handle: bytes, access: BucketAccess) -> bytes:
         fields[_BLOCK] = list(astuple(access.block))
     if access.unlinked:
         fields[_UNLINKED] = True
+    if access.ownership is not None:
+        fields[_OWNERSHIP] = access.ownership
+    if access.acl != OWNED_PRIVATELY:
+        fields[_ACL] = to_plain(access.acl)
     return seal(_MAGIC, bytes(msgpack.packb(fields)))
 
 
@@ -82,16 +93,28 @@ def decode(data: bytes) -> tuple[bytes, BucketAccess]:
     not understood must not be passed over.
     """
     fields = msgpack.unpackb(unseal(_MAGIC, data, "policy"), strict_map_key=False)
-    if not set(fields) <= {_HANDLE, _POLICY, _NAMED, _BLOCK, _UNLINKED}:
+    if not set(fields) <= _KNOWN:
         raise StoreUnusable("the record of a bucket's policy was written by a later version")
-    block = fields.get(_BLOCK)
+    block, ownership = fields.get(_BLOCK), fields.get(_OWNERSHIP)
+    if ownership not in (None, NOT_SET, *OWNERSHIPS):
+        raise StoreUnusable("the record of a bucket's policy was written by a later version")
     access = BucketAccess(
         fields.get(_POLICY),
         tuple((who, unique) for who, unique in fields.get(_NAMED, ())),
         None if block is None else PublicAccessBlock(*block),
         fields.get(_UNLINKED, False),
+        ownership,
+        _acl_in(fields.get(_ACL)),
     )
     return fields[_HANDLE], access
+
+
+def _acl_in(found: Any) -> Acl:
+    """Raises StoreUnusable."""
+    try:
+        return OWNED_PRIVATELY if found is None else from_plain(found)
+    except (TypeError, ValueError) as error:
+        raise StoreUnusable("a bucket's ACL cannot be read") from error
 
 
 class AccessRecords:

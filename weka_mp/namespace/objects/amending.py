@@ -25,7 +25,7 @@ from weka_mp.namespace.records.etags import settle
 from weka_mp.namespace.values import UNCONDITIONAL, Done, ObjectInfo, Published, WriteConditions
 from weka_mp.values import BucketName, Change, Fd
 
-__all__ = ["amend_object", "tag_object"]
+__all__ = ["amend_object", "change_record", "tag_object"]
 
 
 def amend_object(
@@ -84,15 +84,21 @@ def tag_object(
 
     Raises BucketMissing, NotFound, NoSpace, VersionMissing, DeleteMarkerMet.
     """
+    return change_record(context, bucket, key, lambda record, fd: replace(record, tags=tags), version)
 
-    def tagged(record: Record, fd: Fd) -> Record:
-        return replace(record, tags=tags)
 
-    if version is not None and _amend_noncurrent(context, bucket, key, version, tagged):
+def change_record(
+    context: Context, bucket: BucketName, key: bytes, change: Callable[[Record, Fd], Record],
+    version: bytes | None = None,
+) -> Done:
+    """`amend_object` without conditions, of files and directory objects. Raises BucketMissing, NotFound,
+    NoSpace, VersionMissing, DeleteMarkerMet, and what `change` raises. version: None: the current one.
+    """
+    if version is not None and _amend_noncurrent(context, bucket, key, version, change):
         return Done((), context.clock.now_ns())
     if entry_path(key).is_directory:
-        return _amend_directory(context, bucket, key, tagged)
-    published = amend_object(context, bucket, key, tagged, UNCONDITIONAL, None)
+        return _amend_directory(context, bucket, key, change)
+    published = amend_object(context, bucket, key, change, UNCONDITIONAL, None)
     return Done(published.changes, published.sequence)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from weka_mp.acl import Acl
 from weka_mp.errors import BucketMissing, ObjectChanged
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
@@ -14,7 +15,7 @@ from weka_mp.namespace.objects.amending import amend_object
 from weka_mp.namespace.objects.publishing import PutSession, Target, begin_put
 from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.objects.versions import open_source
-from weka_mp.namespace.records.attribute import Record
+from weka_mp.namespace.records.attribute import KeptAcl, Record
 from weka_mp.namespace.values import (
     UNCONDITIONAL,
     NewMetadata,
@@ -46,7 +47,8 @@ class CopyRequest:
     """`replace` None keeps the source's metadata, but for `website_redirect`, which a copy never inherits
     (S3 API). `source_check` raises what the caller wants raised about the source. `digest` makes an empty
     checksum to compute and keep. `tags` None keeps the source's. `source_version`: as S3
-    shows it, None: the current one. `uid`, `gid`: who owns what is made.
+    shows it, None: the current one. `uid`, `gid`: who owns what is made; a copy has
+    `acl`, never its source's.
     """
 
     source_bucket: BucketName
@@ -63,6 +65,7 @@ class CopyRequest:
     digest: Callable[[], ChunkDigest] | None = None
     tags: Mapping[str, str] | None = None
     source_version: str | None = None
+    acl: Acl | None = None
 
 
 def copy_object(context: Context, request: CopyRequest, source: Context | None = None) -> Published:
@@ -95,7 +98,7 @@ def _copy_once(context: Context, request: CopyRequest, identity: int, opening: C
     with open_source(opening, request.source_bucket, request.source_key, request.source_version) as source:
         request.source_check(source.info)
         if _stays_where_it_is(context, request, source.info):
-            return _rewrite_record(context, request, source)
+            return _rewrite_record(context, request, source, identity)
         target = Target(request.bucket, request.key, request.uid, request.gid, identity)
         with begin_put(context, target, size_hint=source.size, size=source.size) as session:
             context.store.copy(source.fd, 0, session.fd, 0, source.size)
@@ -135,6 +138,7 @@ def _publish(context: Context, request: CopyRequest, source: OpenObject, session
         checksum_type="FULL_OBJECT" if checksums else None,
         owner=request.owner,
         tags=info.tags if request.tags is None else request.tags,
+        acl=request.acl,
     )
     return session.publish(new, request.conditions)
 
@@ -155,7 +159,9 @@ def digested(read: Callable[[int, int], bytes], digest: ChunkDigest | None) -> b
     return md5.digest()
 
 
-def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) -> Published:
+def _rewrite_record(
+    context: Context, request: CopyRequest, source: OpenObject, identity: int
+) -> Published:
     """An object copied onto itself: the record changes, the bytes and their mtime stay.
 
     Last-Modified moves all the same (S3 made a new object of it): the record says when.
@@ -171,6 +177,7 @@ def _rewrite_record(context: Context, request: CopyRequest, source: OpenObject) 
             headers=metadata.headers,
             user=dict(metadata.user),
             tags=record.tags if request.tags is None else request.tags,
+            acl=None if request.acl is None else KeptAcl(identity, source.info.ino, request.acl),
             owner=request.owner,  # the type of what POSIX made is no longer guessed from its name
             modified_ns=context.clock.now_ns(),
         )

@@ -98,7 +98,8 @@ def _write(context: Context, directory: Fd, record: Record, ino: int, kind: int)
     if record.stamp is None:
         raise ValueError("a directory object's record needs a stamp")
     stamp = Stamp(record.stamp.size, record.stamp.mtime_ns, InodeNo(ino))
-    write_record(context.store, directory, replace(record, stamp=stamp, directory=kind))
+    acl = None if record.acl is None else replace(record.acl, ino=ino)
+    write_record(context.store, directory, replace(record, stamp=stamp, directory=kind, acl=acl))
     clear_implicit(context.store, directory)
 
 

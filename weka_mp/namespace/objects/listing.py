@@ -435,6 +435,7 @@ def _summary_of(key: bytes, attr: Attr, state: EtagState) -> ObjectSummary:
         key, attr.size, reading.last_modified_ns(attr, record), state.etag,
         tuple(true.checksums) if true else (), true.checksum_type if true else None,
         record.owner if record else None, (record.version.hex() or None) if record else None,
+        record.own_acl(attr.ino) if record else None,
     )
 
 
@@ -442,5 +443,5 @@ def row_of(info: ObjectInfo) -> ObjectSummary:
     """As a listing shows it."""
     return ObjectSummary(
         info.key, info.size, info.mtime_ns, info.etag, tuple(info.checksums), info.checksum_type, info.owner,
-        info.version,
+        info.version, info.acl,
     )

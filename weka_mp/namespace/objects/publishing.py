@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from weka_mp.errors import (
@@ -41,7 +41,7 @@ from weka_mp.namespace.objects.naming import (
 )
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.quotas.funds import Funds, no_funds
-from weka_mp.namespace.records.attribute import Record, overwrite_record
+from weka_mp.namespace.records.attribute import KeptAcl, Record, overwrite_record
 from weka_mp.namespace.records.etags import EtagState
 from weka_mp.namespace.values import UNCONDITIONAL, NewObject, Published, WriteConditions
 from weka_mp.namespace.versions.histories import ENABLED, SUSPENDED
@@ -225,11 +225,14 @@ def publish_file(
     for component in path.long_components:
         context.long_names.keep(component)
     attr = _set_times(context, fd)
+    if new.acl is not None and target.identity is None:
+        target = replace(target, identity=_identity(context, target.bucket))
     with context.effects() as effects, context.bucket(target.bucket) as bucket_fd:
         changes = None
         while changes is None:
             versioning = context.histories.state(bucket_fd)
-            record = _record_of(new, Stamp.of(attr), _version_for(context, new, versioning))
+            version = _version_for(context, new, versioning)
+            record = _record_of(new, Stamp.of(attr), version, target.identity or 0)
             overwrite_record(context.store, fd, record)
             attr = reveal(context.store, fd, attr)
             reach(CrashPoint.RECORD_WRITTEN)
@@ -263,7 +266,12 @@ def _version_for(context: Context, new: NewObject, versioning: str | None) -> by
     return new.version or new_version(context.histories.clock.now_ns(), context.histories.random)
 
 
-def _record_of(new: NewObject, stamp: Stamp, version: bytes) -> Record:
+def _identity(context: Context, bucket: BucketName) -> int:
+    with context.bucket(bucket) as fd:
+        return bucket_identity(context.store, fd)
+
+
+def _record_of(new: NewObject, stamp: Stamp, version: bytes, bucket: int) -> Record:
     return Record(
         version=version,
         stamp=stamp,
@@ -276,6 +284,7 @@ def _record_of(new: NewObject, stamp: Stamp, version: bytes) -> Record:
         owner=new.owner,
         parts=new.part_sizes,
         part_checksums=new.part_checksums,
+        acl=None if new.acl is None else KeptAcl(bucket, stamp.ino, new.acl),
     )
 
 

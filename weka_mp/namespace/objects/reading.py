@@ -147,6 +147,7 @@ def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
         checksum_type=true.checksum_type if true else None,
         part_sizes=true.parts if true else None,
         part_checksums=true.part_checksums if true else None,
+        acl=record.own_acl(attr.ino) if record else None,
         owner=record.owner if record else None,
         ino=attr.ino,
         stamp=Stamp.of(attr),

@@ -26,6 +26,7 @@ from weka_mp.namespace.records.values import (
     NO_HEADERS,
     NO_OVERFLOW,
     ContentHeaders,
+    KeptAcl,
     Overflow,
     PartChecksums,
     PartSizes,
@@ -45,6 +46,7 @@ __all__ = [
     "RECORD_XATTR",
     "WRITER_XATTR",
     "ContentHeaders",
+    "KeptAcl",
     "PartChecksums",
     "PartSizes",
     "Record",
@@ -99,7 +101,7 @@ def load(store: Store, data: bytes) -> Record:
         return record
     if record.overflow.metadata:
         found = decode(overflow.fetch(store, record.overflow.metadata))
-        record = replace(record, headers=found.headers, user=found.user, tags=found.tags)
+        record = replace(record, headers=found.headers, user=found.user, tags=found.tags, acl=found.acl)
     if record.overflow.content:
         found = decode(overflow.fetch(store, record.overflow.content))
         record = replace(
@@ -186,7 +188,7 @@ def make_room(store: Store, fd: Fd) -> bool:
 
 
 def _metadata_of(record: Record) -> bytes:
-    return encode(Record(headers=record.headers, user=record.user, tags=record.tags))
+    return encode(Record(headers=record.headers, user=record.user, tags=record.tags, acl=record.acl))
 
 
 def _content_of(record: Record) -> bytes:
@@ -199,7 +201,7 @@ def _slim(record: Record) -> Record:
     """What stays inline when all that is worth it has gone; the same record when nothing is."""
     slim = record
     if len(_metadata_of(record)) > _WORTH_A_FILE:
-        slim = replace(slim, headers=NO_HEADERS, user={}, tags={})
+        slim = replace(slim, headers=NO_HEADERS, user={}, tags={}, acl=None)
     if len(_content_of(record)) > _WORTH_A_FILE:
         slim = replace(slim, checksums={}, parts=None, part_checksums=None)
     return slim

@@ -15,12 +15,14 @@ from typing import Any
 
 import msgpack
 
+from weka_mp.acl import from_plain, to_plain
 from weka_mp.namespace.records.values import (
     DIRECTORY_KEPT,
     DIRECTORY_MADE,
     NO_HEADERS,
     NO_OVERFLOW,
     ContentHeaders,
+    KeptAcl,
     Overflow,
     PartChecksums,
     PartSizes,
@@ -33,7 +35,7 @@ __all__ = ["CHECKSUM_IDS", "decode", "encode"]
 _MAGIC = b"WKO1"
 _SIZE, _MTIME, _INO, _ETAG, _SALT, _CHECKSUMS, _CHECKSUM_TYPE = 1, 2, 3, 4, 5, 6, 7
 _HEADERS, _USER, _TAGS, _OWNER, _VERSION, _PARTS, _DIRECTORY = 8, 9, 10, 11, 12, 15, 16
-_METADATA_FILE, _CONTENT_FILE, _MODIFIED, _PART_CHECKSUMS = 17, 18, 19, 20
+_METADATA_FILE, _CONTENT_FILE, _MODIFIED, _PART_CHECKSUMS, _ACL = 17, 18, 19, 20, 21
 _TYPES: dict[int, type] = {
     **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY, _MODIFIED), int),
     **dict.fromkeys((_CHECKSUMS, _HEADERS, _USER, _TAGS), dict),
@@ -41,6 +43,7 @@ _TYPES: dict[int, type] = {
     _OWNER: str,
     _PARTS: list,
     _PART_CHECKSUMS: list,
+    _ACL: list,
 }
 _KNOWN = {*_TYPES, _ETAG}
 _NUMBERED, _NAMED = (_CHECKSUMS, _HEADERS), (_USER, _TAGS)
@@ -94,6 +97,7 @@ def encode(record: Record) -> bytes:
         (_DIRECTORY, record.directory),
         (_MODIFIED, record.modified_ns),
         (_PART_CHECKSUMS, _part_checksums_out(record.part_checksums)),
+        (_ACL, _acl_out(record.acl)),
         (_METADATA_FILE, record.overflow.metadata),
         (_CONTENT_FILE, record.overflow.content),
     )
@@ -138,6 +142,7 @@ def _check(found: dict[int, Any]) -> None:
         _check_ranges(found)
         _check_texts(found)
         _check_parts(found.get(_PARTS, ()), found.get(_PART_CHECKSUMS))
+        _acl_from(found.get(_ACL))
 
 
 def _check_ranges(found: dict[int, Any]) -> None:
@@ -184,6 +189,20 @@ def _part_checksums_from(found: list[Any] | None) -> PartChecksums | None:
     return PartChecksums(_CHECKSUM_NAMES[found[0]], found[1]) if found else None
 
 
+def _acl_out(kept: KeptAcl | None) -> list[Any] | None:
+    return None if kept is None else [kept.bucket, kept.ino, *to_plain(kept.acl)]
+
+
+def _acl_from(found: list[Any] | None) -> KeptAcl | None:
+    if found is None:
+        return None
+    bucket, ino, *acl = found
+    numbers = type(bucket) is int and type(ino) is int
+    if not (numbers and 0 <= bucket < _SIGNED and 0 <= ino < _UNSIGNED):
+        raise TypeError("an ACL of no file")
+    return KeptAcl(bucket, ino, from_plain(acl))
+
+
 def _extra(found: dict[int, Any]) -> Mapping[int, Any]:
     """Fields that are not ours."""
     if _KNOWN.issuperset(found):
@@ -223,6 +242,7 @@ def _from_fields(found: dict[int, Any]) -> Record:
         modified_ns=found.get(_MODIFIED, 0),
         part_checksums=_part_checksums_from(found.get(_PART_CHECKSUMS)),
         version=found.get(_VERSION, b""),
+        acl=_acl_from(found.get(_ACL)),
         extra=_extra(found),
         overflow=_overflow_from(found) if _METADATA_FILE in found or _CONTENT_FILE in found else NO_OVERFLOW,
     )

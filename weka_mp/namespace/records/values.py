@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from weka_mp.acl import Acl
 from weka_mp.values import Attr, ETag, Stamp
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "NO_HEADERS",
     "NO_OVERFLOW",
     "ContentHeaders",
+    "KeptAcl",
     "Overflow",
     "PartChecksums",
     "PartSizes",
@@ -86,11 +88,23 @@ class PartChecksums:
         return b64encode(self.digests[(number - 1) * size : number * size]).decode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class KeptAcl:
+    """An object's ACL, and where alone it counts: in the bucket of this identity, of the file of this inode.
+
+    So a record that was copied along with a file, or moved to another bucket, grants nothing there.
+    """
+
+    bucket: int
+    ino: int
+    acl: Acl
+
+
 class Overflow(NamedTuple):
     """The overflow files that a record refers to, by their SHA-256 (32 bytes; empty: everything is inline).
 
-    `metadata` holds content headers, user metadata and tags, `content` checksums and part sizes, which are
-    void together with the ETag.
+    `metadata` holds content headers, user metadata, tags and the ACL, `content` checksums and part sizes,
+    which are void together with the ETag.
     """
 
     metadata: bytes = b""
@@ -127,8 +141,13 @@ class Record:
     modified_ns: int = 0
     part_checksums: PartChecksums | None = None
     version: bytes = b""
+    acl: KeptAcl | None = None
     extra: Mapping[int, Any] = field(default_factory=dict)
     overflow: Overflow = field(default=NO_OVERFLOW, compare=False)
+
+    def own_acl(self, ino: int) -> KeptAcl | None:
+        """The ACL of the file of this inode; None also for one that came along with another's record."""
+        return self.acl if self.acl is not None and self.acl.ino == ino else None
 
     def describes(self, attr: Attr) -> bool:
         """Whether the ETag is that of content with these attributes (marks of writers are another

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgpack
 
+from weka_mp.acl import to_plain
 from weka_mp.errors import BucketMissing, NamespaceError, NotDirectory, NotEmpty, NotFound, UploadMissing
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
@@ -70,7 +72,7 @@ class UploadArea:
         store.mkdir(self._uploads, staged, 0o700)
         directory = store.open_dir(self._uploads, staged)
         try:
-            info = {"bucket": identity, "key": key, "initiated_ns": now_ns, "new": asdict(new)}
+            info = {"bucket": identity, "key": key, "initiated_ns": now_ns, "new": _plain(new)}
             ControlFiles(store, directory, context.random).write(INFO, msgpack.packb(info))
             store.rename(self._uploads, staged, self._uploads, upload_id.encode())
             reach(CrashPoint.UPLOAD_CREATED)
@@ -359,3 +361,8 @@ class UploadArea:
             except NotFound:
                 continue  # another process forgot it
         return count
+
+
+def _plain(new: NewUpload) -> dict[str, Any]:
+    """As an upload's record has it; see `Upload.info`."""
+    return {**asdict(new), "acl": None if new.acl is None else to_plain(new.acl)}

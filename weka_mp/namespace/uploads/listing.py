@@ -7,17 +7,20 @@ alone.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from weka_mp.errors import UploadMissing
+from weka_mp.errors import AccessDenied, UploadMissing
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.names.keys import entry_path
 from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.namespace.uploads.upload import StoredPart
 from weka_mp.namespace.values import CommonPrefix, UploadInfo, UploadsPage
 from weka_mp.values import BucketName
 
-__all__ = ["PartsPage", "UploadsQuery", "list_parts", "list_uploads"]
+__all__ = ["PartsPage", "UploadsQuery", "list_parts", "list_uploads", "may_search"]
 
 _Row = tuple[bytes, bytes]
 """Key and upload id; a common prefix and b"" for all the keys that it stands for."""
@@ -110,3 +113,19 @@ def list_parts(
         return PartsPage(info, found, shown[-1] if shown and len(numbers) > len(shown) else None)
     finally:
         upload.close()
+
+
+def may_search(context: Context, bucket: BucketName, key: bytes) -> bool:
+    """Whether who is bound by modes could look for this key."""
+    with context.bucket(bucket) as directory:
+        try:
+            parent = context.find_parent(directory, entry_path(key))
+            if parent is None:
+                return True
+            try:
+                context.store.check_access(parent.fd, os.X_OK)
+            finally:
+                context.store.close(parent.fd)
+        except AccessDenied:
+            return False
+    return True

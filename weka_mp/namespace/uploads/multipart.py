@@ -234,6 +234,7 @@ def _publish(
         checksum_type=checksum_type,
         owner=info.new.owner,
         tags=info.new.tags,
+        acl=info.new.acl,
         part_sizes=PartSizes.of([part.size for part in stored]),
         part_checksums=_part_checksums(info.new.checksum_algorithm, stored),
         version=new_version(area.context.clock.now_ns(), area.context.random),

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 
+from weka_mp.acl import from_plain
 from weka_mp.errors import Exists, InvalidPart, NamespaceError, NotFound, UploadMissing
 from weka_mp.namespace.concealment import create_concealed
 from weka_mp.namespace.context import Context
@@ -69,7 +70,7 @@ class Upload:
             raise UploadMissing(subject=self.upload_id)
         try:
             found: dict[str, Any] = msgpack.unpackb(data)
-            new = NewUpload(**{**found["new"], "headers": ContentHeaders(**found["new"]["headers"])})
+            new = _new_upload(found["new"])
             return UploadInfo(self.upload_id, found["key"], found["initiated_ns"], new, found["bucket"])
         except (ValueError, KeyError, TypeError) as error:
             _log.error("the multipart upload %s has a damaged record", self.upload_id)
@@ -307,3 +308,9 @@ class PartSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+
+def _new_upload(found: dict[str, Any]) -> NewUpload:
+    acl = found.get("acl")
+    headers = ContentHeaders(**found["headers"])
+    return NewUpload(**{**found, "headers": headers, "acl": None if acl is None else from_plain(acl)})

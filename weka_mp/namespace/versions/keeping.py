@@ -321,7 +321,7 @@ def _place_copy(context: Context, place: Place, current: _Current, entry: tuple[
 def _fill(context: Context, current: _Current, fd: Fd) -> None:
     """Bytes, owner, mode, time and record of what it is a copy of."""
     store, attr = context.histories.store, current.attr
-    record = replace(current.record, directory=0)
+    record = _rebound(replace(current.record, directory=0), attr.ino, store.attr(fd).ino)
     if current.body:
         if attr.size:
             store.copy(current.fd, 0, fd, 0, attr.size)
@@ -338,6 +338,12 @@ def _fill(context: Context, current: _Current, fd: Fd) -> None:
     if record.etag is not None:
         record = replace(record, stamp=Stamp.of(store.attr(fd)))
     overwrite_record(store, fd, record)
+
+
+def _rebound(record: Record, old: int, new: int) -> Record:
+    """With the ACL that counted for what it is a copy of; one that did not counts here no more than there."""
+    acl = record.own_acl(old)
+    return replace(record, acl=None if acl is None else replace(acl, ino=new))
 
 
 def _copy_attributes(context: Context, current: _Current, fd: Fd) -> None:

@@ -1,0 +1,107 @@
+"""ACLs where a client cannot look: what changes between the decision and the deed, explanations, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from weka_mp.acl import ALL_USERS, OWNER, WRITER, Acl, Grant
+from weka_mp.gateway.access import Access
+from weka_mp.gateway.acls import put_object_acl
+from weka_mp.gateway.authorize import ANONYMOUS, authorize
+from weka_mp.gateway.context import Context
+from weka_mp.gateway.explaining import Asked, explain
+from weka_mp.gateway.objects_get import get_object
+from weka_mp.gateway.principals import Principal
+from weka_mp.gateway.question_context import Sender
+from weka_mp.policy.principals import Principal as Named
+from weka_mp.s3 import operations as op
+from weka_mp.s3.acl_requests import AskedAcl
+from weka_mp.s3.bucket_operations import PutObjectAcl
+from weka_mp.s3.credentials import Authentication, AuthKind
+from weka_mp.s3.errors import S3Error
+from weka_mp.s3.request import Address, Headers, S3Request
+from weka_mp.s3.routing import OperationName
+from weka_mp.s3.xml_write import Owner
+from weka_mp.values import BucketName, ObjectKey
+
+BUCKET, KEY = BucketName("bucket"), ObjectKey(b"k")
+ROOT_ID, OTHER_ID = "1" * 64, "2" * 64
+ACCOUNTS = {"root": Owner(ROOT_ID, "root"), "other": Owner(OTHER_ID, "other")}
+NOBODY = replace(ANONYMOUS, accounts=ACCOUNTS)
+OTHER = Principal(
+    OTHER_ID, "OTHER", True, owner="other", asks=Named(OTHER_ID[-12:], OTHER_ID, is_root=True),
+    accounts=ACCOUNTS,
+)
+PUBLIC = Acl(None, (Grant(OWNER, "FULL_CONTROL"), Grant(ALL_USERS, "READ")))
+
+
+@pytest.fixture
+def with_acls(context: Context) -> Context:
+    context.namespace.change_bucket_access(BUCKET, lambda before: replace(before, ownership=WRITER))
+    return context
+
+
+def asking(context: Context, who: Principal, operation: str, method: str = "GET") -> Context:
+    """A request of theirs that was let in."""
+    kind = AuthKind.ANONYMOUS if who.account is None else AuthKind.HEADER_V4
+    request = S3Request(method, b"/bucket/k", b"", (), Headers())
+    sender = Sender(request, Authentication(None, kind), "127.0.0.1", 0.0)
+    access = Access(context.site, who, operation, sender)
+    authorize(who, OperationName(operation), Address(BUCKET, KEY, virtual_hosted=False), access)
+    return Context(context.site, who, asked=access)
+
+
+GET = op.GetObject(BUCKET, KEY, None, None, op.NO_READ_CONDITIONS, None, False, ())
+
+
+def test_what_was_opened_is_judged_not_what_was_there_before(
+    with_acls: Context, put: Callable[..., None]
+) -> None:
+    put(KEY, b"open", acl=PUBLIC)
+    let_in = asking(with_acls, NOBODY, "GetObject")
+    get_object(let_in, GET).opened.close()
+    put(KEY, b"secret")
+    with pytest.raises(S3Error) as refused:
+        get_object(let_in, GET)
+    assert refused.value.code == "AccessDenied"
+
+
+def test_who_was_let_at_an_acl_is_not_let_at_the_next_objects(
+    with_acls: Context, put: Callable[..., None]
+) -> None:
+    put(KEY, b"x", acl=Acl(None, (Grant(OTHER_ID, "WRITE_ACP"),)))
+    let_in = asking(with_acls, OTHER, "PutObjectAcl", "PUT")
+    put(KEY, b"secret")
+    with pytest.raises(S3Error) as refused:
+        put_object_acl(let_in, PutObjectAcl(BUCKET, KEY, AskedAcl("public-read")))
+    assert refused.value.code == "AccessDenied"
+    assert with_acls.namespace.head_object(BUCKET, KEY).acl is None
+
+
+def test_an_explanation_names_the_grant(with_acls: Context, put: Callable[..., None]) -> None:
+    put(KEY, b"x", acl=PUBLIC)
+    steps = explain(with_acls.site, NOBODY, Asked("GetObject", ("s3:GetObject",), BUCKET, KEY), 0.0)
+    named = f"of the object: READ for {ALL_USERS}"
+    assert [(step.step, step.answer, step.decided_by) for step in steps] == [
+        ("acl", "applies", named),
+        ("policies", "allowed", f"acl {named}"),
+        ("answer", "allowed", f"acl {named}"),
+    ]
+    steps = explain(with_acls.site, NOBODY, Asked("PutObject", ("s3:PutObject",), BUCKET, KEY), 0.0)
+    assert [(step.step, step.answer) for step in steps] == [
+        ("acl", "passed over"), ("policies", "refused"), ("answer", "refused"),
+    ]  # fmt: skip
+
+
+def test_a_version_keeps_the_acl_that_the_object_had(with_acls: Context, put: Callable[..., None]) -> None:
+    namespace = with_acls.namespace
+    namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
+    put(KEY, b"first", acl=PUBLIC)
+    first = namespace.head_object(BUCKET, KEY).version
+    put(KEY, b"second")
+    assert namespace.acls.counting(BUCKET, namespace.head_object(BUCKET, KEY).acl) == Acl()
+    old = namespace.head_object(BUCKET, KEY, first)
+    assert namespace.acls.counting(BUCKET, old.acl) == PUBLIC
