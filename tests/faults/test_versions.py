@@ -114,7 +114,11 @@ def shown(namespace: Namespace) -> dict[str, bytes | None]:
 def judge(store: Any, step: Step, ids: list[str], *, done: bool) -> None:
     with Namespace.open(store) as namespace:
         before = dict(zip(ids, BODIES, strict=True))
-        check_kept(namespace, step, before, done=done)
+        found = check_kept(namespace, step, before, done=done)
+        newest = next(iter(found))  # of which a dead process may have left a second name
+        namespace.delete_object(BUCKET, KEY, version=newest)
+        assert newest not in shown(namespace)
+        before.pop(newest, None)
         # Whoever comes next finds nothing in the way, and takes what a dead process left.
         enable(namespace, "Enabled")
         put(namespace, KEY, b"after")
@@ -131,7 +135,8 @@ def check_kept(
     namespace: Namespace, step: Step, before: dict[str, bytes], *, done: bool
 ) -> dict[str, bytes | None]:
     found = shown(namespace)
-    for at, (version, data) in enumerate(before.items()):
+    for version, data in before.items():
+        at = BODIES.index(data)
         may_go = at in step.gone or (step.suspended and version == "null")
         if done and at in step.gone:
             assert version not in found

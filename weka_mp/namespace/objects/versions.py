@@ -36,7 +36,7 @@ from weka_mp.namespace.records.etags import changed_in_tick, settle
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
 from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import Kept, parse_version, shown
-from weka_mp.namespace.versions.keeping import KEPT_XATTR, Place, current_version
+from weka_mp.namespace.versions.keeping import KEPT_XATTR, Place, current_version, drop_leftovers
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
@@ -242,6 +242,7 @@ def _under_lock(removal: _Removal, parent: Parent) -> Deleted:
             if removal.noncurrent:
                 return Deleted(False, (), shown(removal.version))
             with _current_is_meant(removal, parent):
+                drop_leftovers(context, place)
                 return _remove_current(removal, parent, history, found)
         if current is None and history is not None and _uncovers(removal, found):
             _require_meant(removal, history, found[0])

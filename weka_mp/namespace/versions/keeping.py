@@ -40,8 +40,8 @@ from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, Stamp
 
 __all__ = [
-    "KEPT_XATTR", "Place", "current_version", "drop_null", "is_kept", "keep_copy", "keeping", "name_version",
-    "place_version",
+    "KEPT_XATTR", "Place", "current_version", "drop_leftovers", "drop_null", "is_kept", "keep_copy",
+    "keeping", "name_version", "place_version",
 ]
 
 _NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
@@ -250,6 +250,17 @@ def _without_leftovers(context: Context, place: Place, history: Fd, current: _Cu
         _unlink(context, place, history, kept)
         found.remove(kept)
     return found
+
+
+def drop_leftovers(context: Context, place: Place) -> None:
+    """Before the current version is deleted for good: take away second names of it, which would be versions
+    once it has lost its first. A key has one version ``null``: all go that are called so.
+    """
+    with _current(context, place) as current, context.histories.opened(place.bucket, place.path) as history:
+        if current is not None and history is not None:
+            for kept in _without_leftovers(context, place, history, current):
+                if kept.version == current.record.version:
+                    _unlink(context, place, history, kept)
 
 
 def _is_same(context: Context, history: Fd, kept: Kept, current: _Current) -> bool:
