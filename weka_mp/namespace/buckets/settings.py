@@ -8,21 +8,24 @@ Nothing of it lies with the directory, where whoever may write there could chang
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from weka_mp.errors import NotSupported, StoreUnusable
+from weka_mp.bucket_names import is_bucket_name
+from weka_mp.errors import NotFound, NotSupported, StoreUnusable
 from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
 from weka_mp.namespace.buckets.kept_records import KeptRecords, seal, unseal
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
-from weka_mp.values import BucketName, Fd
+from weka_mp.values import Attr, BucketName, Fd
 
 __all__ = ["NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode"]
 
 _MAGIC: Final = b"WKS1"
+_MOST_IDENTIFIED: Final = 4096
 _SUFFIX: Final = b".settings"
 _HANDLE: Final = 1
 _NUMBERS: Final = {
@@ -85,6 +88,16 @@ def decode(data: bytes) -> tuple[bytes, BucketSettings]:
     return fields[_HANDLE], BucketSettings(**found)
 
 
+class _Known(NamedTuple):
+    """The name of a bucket's record and its handle (empty: there is none), and the times of the store's root
+    when they were asked for.
+    """
+
+    stamp: tuple[int, int]
+    name: bytes
+    handle: bytes
+
+
 class SettingsRecords:
     """The records of one store. Thread-safe; several processes may have them open."""
 
@@ -94,6 +107,7 @@ class SettingsRecords:
         self._registry = registry
         self._records = KeptRecords(context, registry, NO_SETTINGS, encode, decode)
         self._seen: dict[str, tuple[tuple[int, int], bool]] = {}
+        self._identified: dict[tuple[int, int], _Known] = {}
 
     def close(self) -> None:
         """Give back the descriptors."""
@@ -105,15 +119,43 @@ class SettingsRecords:
         """
         if not self._has("any", _is_record):
             return NO_SETTINGS  # where nobody ever set anything, the question costs a look at one directory
-        handle = bucket_handle(self._store, bucket)
-        if not handle:
-            return NO_SETTINGS
-        return self._records.of(self._name(bucket), handle)
+        return self._of(self._known_as(self._store.attr(bucket)) or self._identify(bucket))
 
     def find(self, bucket: BucketName) -> BucketSettings:
         """The same by its name. Raises BucketMissing, StoreUnusable (damaged), NamespaceError."""
+        if is_bucket_name(bucket) and self._has("any", _is_record):
+            with suppress(NotFound):
+                known = self._known_as(self._store.attr_at(self._store.root(), bucket.encode()))
+                if known is not None:
+                    return self._of(known)
         with self._context.bucket(bucket) as fd:
             return self.of_directory(fd)
+
+    def _of(self, known: _Known) -> BucketSettings:
+        return self._records.of(known.name, known.handle) if known.handle else NO_SETTINGS
+
+    def _known_as(self, attr: Attr) -> _Known | None:
+        """Whose record a directory's is, as it was found out before; None: not since a name at the store's
+        root changed, which another directory with its inode number may have by now.
+        """
+        known = self._identified.get((attr.dev, attr.ino))
+        return known if known is not None and known.stamp == self._root_stamp() else None
+
+    def _identify(self, bucket: Fd) -> _Known:
+        stamp, asked_ns = self._root_stamp(), self._context.clock.now_ns()
+        handle = bucket_handle(self._store, bucket)
+        known = _Known(stamp, self._name(bucket) if handle else b"", handle)
+        grain = self._store.primitives.change_grain_ns
+        if grain == 0 or asked_ns - stamp[0] > grain:
+            if len(self._identified) >= _MOST_IDENTIFIED:
+                self._identified.clear()
+            attr = self._store.attr(bucket)
+            self._identified[attr.dev, attr.ino] = known
+        return known
+
+    def _root_stamp(self) -> tuple[int, int]:
+        attr = self._store.attr(self._store.root())
+        return attr.mtime_ns, attr.ctime_ns
 
     def lifecycle(self, bucket: BucketName) -> str | None:
         """What is set of it, as `find` says, but where nothing is set of any bucket: None then, and nobody

@@ -80,7 +80,7 @@ def keeping(context: Context, place: Place, effects: Effects) -> Iterator[bool]:
     Under the lock of the entry, and under none of a quota. Raises NoSpace, QuotaExceeded (a copy was needed),
     NotSupported; what the block raises leaves everything as it was.
     """
-    state = context.histories.state(place.bucket)
+    state = context.histories.state(place.bucket) if context.histories.anywhere() else None
     if state is None:
         yield False
         return
