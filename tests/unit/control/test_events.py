@@ -63,6 +63,9 @@ def test_each_change_is_told_with_who_and_from_where(office: Office) -> None:
             office.root("POST", "/s3/policies", {"policy_name": "victims", "policy_file_content": POLICY})
         if "victims" not in {bucket["name"] for bucket in office.root("GET", "/s3/buckets")}:
             office.root("POST", "/s3/buckets", {"bucket_name": "victims"})
+        if "victims" not in {target["name"] for target in office.root("GET", "/s3/notificationTargets")}:
+            office.root("POST", "/s3/notificationTargets", {
+                "target_name": "victims", "endpoint": "https://h.example/"})
         if route.path.endswith("detach"):
             office.root("POST", "/s3/policies/attach", {"policy_name": "victims", "user_name": "victim"})
         path, body = sample(route)

@@ -115,7 +115,7 @@ class Play:
 
     def _told_rename(self, name: str, new: str) -> None:
         request = RenameRequest(BUCKET, name.encode(), new.encode())
-        self.doors.told(self.namespace.rename_object(request))
+        self.doors.told(self.namespace.rename_object(request).changes)
 
     def _copy(self, name: str, new: str) -> None:
         request = CopyRequest(BUCKET, name.encode(), BUCKET, new.encode())
