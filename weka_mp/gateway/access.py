@@ -357,12 +357,14 @@ class Access:
         # A bucket that is to be made is the maker's, whoever has one of that name.
         owner = self.owner_of(None if self._makes(action) else bucket).id
         decider, granted = owner, None
-        if grants.has_acls and bucket is not None:
+        # A public policy that is restricted to the owner's account lets nobody else in, by an ACL either.
+        heard = grants.policy is None or grants.heard_by(principal.asks, owner) is not None
+        if heard and grants.has_acls and bucket is not None:
             decider, granted = self.by_acl(action, bucket, key, version)
         return decide(
             self._question(action, bucket, key, owner, grants, sought, version),
-            identity=principal.policies, resource=grants.heard_by(principal.asks, owner),
-            bounds=principal.bounds, owner_account=decider, granted=granted, allowing=decider == owner,
+            identity=principal.policies, resource=grants.policy, bounds=principal.bounds,
+            owner_account=decider, granted=granted, allowing=heard and decider == owner,
         )
 
     # ---- what ACLs say

@@ -10,7 +10,7 @@ from weka_mp.gateway.acl_requests import AMAZON_EC2, bucket_acl, is_kept, refuse
 from weka_mp.gateway.context import Context, owner
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.requirements import actions_of
-from weka_mp.namespace import BucketAccess
+from weka_mp.namespace import NO_BLOCK, BucketAccess
 from weka_mp.s3 import bucket_operations as op
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.xml_access import GrantRow, access_control_policy, ownership_controls
@@ -46,11 +46,11 @@ def put_bucket_acl(context: Context, operation: op.PutBucketAcl) -> Reply:
             raise S3Error(_NOT_SUPPORTED)
         return Reply(200, nothing_new=True)
     acl = bucket_acl(context, operation.acl, owner(context, bucket).id)
-    refuse_public(context.access.grants(bucket).block, acl)
 
     def step(before: BucketAccess) -> BucketAccess:
         if before.unlinked:
             raise BucketMissing(subject=bucket)
+        refuse_public(before.block or NO_BLOCK, acl)
         if before.ownership in (None, ENFORCED):  # meanwhile
             raise S3Error(_NOT_SUPPORTED)
         return replace(before, acl=acl)

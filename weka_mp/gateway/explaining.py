@@ -60,7 +60,7 @@ _UNBOUND: Final = frozenset({"HeadBucket", "UploadPart", "UploadPartCopy"})
 _NO_SOURCE: Final = "what the bytes are taken from is not asked for: say which, with --source BUCKET/KEY"
 _ANONYMOUS: Final = "anonymous"
 _PREFIX: Final = "s3:"
-_UNHEARD: Final = "what a public policy says to whoever is not of the bucket's account counts for nothing"
+_UNHEARD: Final = "beside a public policy nothing is allowed to whoever is not of the bucket's account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ def _of_policies(
                 yield _of_statement(question, source, policy, statement)
     if access.is_unheard(bucket):
         yield Step(action, "public access block", "passed over", "RestrictPublicBuckets", _UNHEARD)
-    if bucket is not None and grants.has_acls:
+    elif bucket is not None and grants.has_acls:
         yield _of_acl(access, action, bucket, key)
     decision = access.decided(action, bucket, key)
     answer = "allowed" if decision.allowed else "refused"

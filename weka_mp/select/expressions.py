@@ -11,7 +11,7 @@ from typing import Final
 
 from weka_mp.s3.errors import S3Error
 from weka_mp.select.cursor import Cursor, unexpected
-from weka_mp.select.fragments import Fragment, Type, compared, literal
+from weka_mp.select.fragments import Fragment, Type, compared, literal, too_complex
 from weka_mp.select.functions import FUNCTIONS
 from weka_mp.select.sources import Source, Step
 from weka_mp.select.tokens import Kind
@@ -29,6 +29,7 @@ RESERVED: Final = frozenset({
 """Words that are no names unless they stand in quotes."""
 
 _COMPARISONS: Final = {"=": "=", "!=": "<>", "<>": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_MOST_MADE: Final = 16 * 1024 * 1024  # characters, with those that are parts of others
 _PLAIN_DIGITS: Final = 18  # of a number that any integer type holds
 
 
@@ -46,6 +47,7 @@ class Expressions:
         self.plain = False
         self._inside = False
         self._no_aggregates = False
+        self._made = 0
 
     def condition(self) -> str:
         """Of WHERE."""
@@ -57,14 +59,21 @@ class Expressions:
         self.cursor.deeper()
         found = self._and()
         while self.cursor.accept("OR"):
-            found = Fragment(f"({found.truth} OR {self._and().truth})", Type.BOOL)
+            found = self._counted(Fragment(f"({found.truth} OR {self._and().truth})", Type.BOOL))
         self.cursor.back()
-        return found
+        return self._counted(found)
+
+    def _counted(self, made: Fragment) -> Fragment:
+        """All that is made takes a bounded time and room. Raises S3Error."""
+        self._made += len(made.sql)
+        if self._made > _MOST_MADE:
+            raise too_complex()
+        return made
 
     def _and(self) -> Fragment:
         found = self._not()
         while self.cursor.accept("AND"):
-            found = Fragment(f"({found.truth} AND {self._not().truth})", Type.BOOL)
+            found = self._counted(Fragment(f"({found.truth} AND {self._not().truth})", Type.BOOL))
         return found
 
     def _not(self) -> Fragment:
@@ -117,11 +126,14 @@ class Expressions:
         self.cursor.expect("(")
         if self.cursor.next.upper == "SELECT":
             raise S3Error("UnsupportedSqlStructure")
-        each = [compared(one, "=", self.expression())]
+        each = [self._equal(one)]
         while self.cursor.accept(","):
-            each.append(compared(one, "=", self.expression()))
+            each.append(self._equal(one))
         self.cursor.expect(")")
         return f"({' OR '.join(each)})"
+
+    def _equal(self, one: Fragment) -> str:
+        return self._counted(Fragment(compared(one, "=", self.expression()), Type.BOOL)).sql
 
     def _sum(self) -> Fragment:
         found = self._product()
@@ -131,12 +143,14 @@ class Expressions:
                 found = Fragment(f"({found.text} || {other.text})", Type.TEXT)
             else:
                 found = Fragment(f"({found.number} {sign} {other.number})", Type.NUMBER)
+            self._counted(found)
         return found
 
     def _product(self) -> Fragment:
         found = self._signed()
         while (sign := self.cursor.accept("*", "/", "%")) is not None:
-            found = Fragment(f"({found.number} {sign} {self._signed().number})", Type.NUMBER)
+            product = f"({found.number} {sign} {self._signed().number})"
+            found = self._counted(Fragment(product, Type.NUMBER))
         return found
 
     def _signed(self) -> Fragment:
@@ -216,8 +230,7 @@ class Expressions:
         subject = None if self.cursor.next.upper == "WHEN" else self.expression()
         parts: list[str] = []
         while self.cursor.accept("WHEN"):
-            when = self.expression()
-            test = when.truth if subject is None else compared(subject, "=", when)
+            test = self.expression().truth if subject is None else self._equal(subject)
             self.cursor.expect("THEN")
             parts.append(f"WHEN {test} THEN {self.expression().text}")
         if not parts:

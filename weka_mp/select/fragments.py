@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["Fragment", "Type", "compared", "literal", "quoted_name"]
+from weka_mp.s3.errors import S3Error
+
+__all__ = ["Fragment", "Type", "compared", "literal", "quoted_name", "too_complex"]
+
+_MOST_SQL: Final = 1024 * 1024  # characters of one piece, four times the longest expression
 
 
 class Type(Enum):
@@ -25,6 +29,11 @@ class Type(Enum):
 
 
 _NUMBERS: Final = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT')"
+
+
+def too_complex() -> S3Error:
+    """Of an expression that would become far longer than it was."""
+    return S3Error("ParseUnsupportedSyntax", "The SQL expression is too complex.")
 
 
 def literal(text: str) -> str:
@@ -47,6 +56,11 @@ class Fragment:
     type: Type
     as_text: str | None = None
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Some operands are said several times, and those in them again. Raises S3Error."""
+        if len(self.sql) > _MOST_SQL:
+            raise too_complex()
 
     @property
     def unknown(self) -> bool:

@@ -65,7 +65,8 @@ class Selection:
         if find_spec("duckdb") is None:
             raise S3Error("NotImplemented", _NO_ENGINE)
         # By name, so that a worker that is never asked to select does not even load the dialect.
-        importlib.import_module("weka_mp.select.dialect").check(operation.request.expression)
+        check = importlib.import_module("weka_mp.select.dialect").check
+        await run_blocking(check, operation.request.expression)
         if not can_transmit(context.namespace.store):
             raise S3Error("NotImplemented", "Objects of this store cannot be selected from.")
         if self._service.selecting >= _AT_ONCE:
@@ -76,6 +77,10 @@ class Selection:
                 context.namespace.open_object, operation.bucket, operation.key
             )
             try:
+                await run_blocking(
+                    context.access.found, (operation.permission,), operation.bucket, operation.key,
+                    opened.info,
+                )
                 await self._query(opened, operation)
             finally:
                 opened.close()

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import trio
 
 from weka_mp.acl import ALL_USERS, OWNER, WRITER, Acl, Grant
 from weka_mp.gateway.access import Access
-from weka_mp.gateway.acls import put_object_acl
+from weka_mp.gateway.acls import put_bucket_acl, put_object_acl
 from weka_mp.gateway.authorize import ANONYMOUS, authorize
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.explaining import Asked, explain
 from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import Sender
+from weka_mp.namespace import PublicAccessBlock
 from weka_mp.policy.principals import Principal as Named
 from weka_mp.s3 import operations as op
 from weka_mp.s3.acl_requests import AskedAcl
-from weka_mp.s3.bucket_operations import PutObjectAcl
+from weka_mp.s3.bucket_operations import PutBucketAcl, PutObjectAcl
 from weka_mp.s3.credentials import Authentication, AuthKind
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Address, Headers, S3Request
 from weka_mp.s3.routing import OperationName
+from weka_mp.s3.select_request import CsvInput, CsvOutput, SelectObjectContent, SelectRequest
 from weka_mp.s3.xml_write import Owner
+from weka_mp.server.select_answer import Selection
 from weka_mp.values import BucketName, ObjectKey
 
 BUCKET, KEY = BucketName("bucket"), ObjectKey(b"k")
@@ -81,6 +88,20 @@ def test_who_was_let_at_an_acl_is_not_let_at_the_next_objects(
     assert with_acls.namespace.head_object(BUCKET, KEY).acl is None
 
 
+def test_regression_what_is_selected_from_is_judged_as_it_was_opened(
+    with_acls: Context, put: Callable[..., None]
+) -> None:
+    put(KEY, b"open", acl=PUBLIC)
+    let_in = asking(with_acls, NOBODY, "SelectObjectContent", "POST")
+    put(KEY, b"secret")
+    query = SelectRequest("SELECT * FROM S3Object", CsvInput(), CsvOutput())
+    nothing: Any = SimpleNamespace(selecting=0)
+    selection = Selection(nothing, nothing, nothing, bytes, lambda: None)
+    with pytest.raises(S3Error) as refused:
+        trio.run(selection.run, let_in, SelectObjectContent(BUCKET, KEY, query))
+    assert refused.value.code == "AccessDenied"
+
+
 def test_an_explanation_names_the_grant(with_acls: Context, put: Callable[..., None]) -> None:
     put(KEY, b"x", acl=PUBLIC)
     steps = explain(with_acls.site, NOBODY, Asked("GetObject", ("s3:GetObject",), BUCKET, KEY), 0.0)
@@ -105,3 +126,36 @@ def test_a_version_keeps_the_acl_that_the_object_had(with_acls: Context, put: Ca
     assert namespace.acls.counting(BUCKET, namespace.head_object(BUCKET, KEY).acl) == Acl()
     old = namespace.head_object(BUCKET, KEY, first)
     assert namespace.acls.counting(BUCKET, old.acl) == PUBLIC
+
+
+@pytest.mark.parametrize("who", [NOBODY, OTHER])
+@pytest.mark.parametrize("also", ["Deny", "Allow"])
+def test_regression_beside_a_restricted_public_policy_no_acl_lets_strangers_in(
+    with_acls: Context, put: Callable[..., None], who: Principal, also: str
+) -> None:
+    """Neither past a Deny of that policy, which once was not heard either, nor where it denies nothing."""
+    put(KEY, b"x", acl=PUBLIC)
+    asking(with_acls, who, "GetObject")
+    read = {"Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": also, **read}, {**read, "Effect": "Allow", "Resource": "arn:aws:s3:::bucket/other"},
+    ]}  # fmt: skip
+    with_acls.namespace.change_bucket_access(BUCKET, lambda before: replace(
+        before, policy=json.dumps(policy), block=PublicAccessBlock(restrict_public_buckets=True)
+    ))
+    with pytest.raises(S3Error) as refused:
+        asking(with_acls, who, "GetObject")
+    assert refused.value.code == "AccessDenied"
+
+
+def test_regression_a_public_acl_is_held_to_the_block_that_there_is_when_it_is_put(
+    with_acls: Context,
+) -> None:
+    root = replace(with_acls, asked=Access(with_acls.site, with_acls.principal, "PutBucketAcl", None))
+    assert root.access.grants(BUCKET).has_acls  # looked at, and then somebody blocks public ACLs
+    block = PublicAccessBlock(block_public_acls=True)
+    with_acls.namespace.change_bucket_access(BUCKET, lambda before: replace(before, block=block))
+    with pytest.raises(S3Error) as refused:
+        put_bucket_acl(root, PutBucketAcl(BUCKET, AskedAcl("public-read")))
+    assert refused.value.code == "AccessDenied"
+    assert with_acls.namespace.bucket_access(BUCKET).acl == Acl()

@@ -223,3 +223,18 @@ def test_the_engine_itself_opens_nothing(
     with pytest.raises(S3Error):
         selected(place, "csv", "SELECT * FROM S3Object", NONE)
     assert not list(Path("/tmp").glob("weka_mp_select_attack*"))
+
+
+@pytest.mark.parametrize("expression", [
+    "TO_TIMESTAMP(" * 12 + "'2007T'" + ")" * 12,
+    "(" * 40 + "1" + " IN (1, 2))" * 40,
+    "(" * 40 + "1" + " BETWEEN 1 AND 2)" * 40,
+    "CASE " * 30 + "1" + " WHEN 1 THEN 2 WHEN 2 THEN 3 END" * 30,
+    ", ".join(["TO_TIMESTAMP(" * 5 + "'2007T'" + ")" * 5] * 100),
+    " OR ".join(["1"] * 20_000), " AND ".join(["1"] * 20_000), "1" + "+1" * 20_000, "1" + "*1" * 20_000,
+])
+def test_regression_a_short_expression_becomes_no_long_one(expression: str) -> None:
+    """What an operand is said twice for doubled with each level, in the memory of the worker."""
+    with pytest.raises(S3Error) as caught:
+        check(f"SELECT {expression} FROM S3Object")
+    assert caught.value.code == "ParseUnsupportedSyntax"
