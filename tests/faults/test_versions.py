@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.namespace.kit import BUCKET, FEWER, md5_of, memory_store, put
 from weka_mp.errors import DeleteMarkerMet, IoFailure, NamespaceError, NotFound
-from weka_mp.namespace import Deletion, Namespace, RenameRequest, VersionRow
+from weka_mp.namespace import Namespace, RenameRequest, VersionRow
 from weka_mp.store.faulty import Effect, Fault, FaultyStore
 
 KEY = b"d/k"
@@ -66,7 +66,6 @@ STEPS = {
     "put-suspended": Step(overwrite, suspended=True),
     "delete": Step(lambda namespace, ids: namespace.delete_object(BUCKET, KEY)),
     "delete-suspended": Step(lambda namespace, ids: namespace.delete_object(BUCKET, KEY), suspended=True),
-    "delete-several": Step(lambda namespace, ids: namespace.delete_objects(BUCKET, [Deletion(KEY)])),
     "delete-current": Step(
         lambda namespace, ids: namespace.delete_object(BUCKET, KEY, version=ids[-1]), (2,)
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from weka_mp.acl import is_public
 from weka_mp.errors import BucketMissing
 from weka_mp.gateway.bucket_grants import (
     PolicyBlocked,
@@ -85,11 +86,13 @@ def delete_bucket_policy(context: Context, operation: op.DeleteBucketPolicy) -> 
 
 
 def get_bucket_policy_status(context: Context, operation: op.GetBucketPolicyStatus) -> Reply:
-    """Whether the policy is public: where there is none nothing is (docs/decisions/013). Raises
-    NamespaceError.
+    """Whether the bucket is public, by its policy or by an ACL that counts; without either it is not
+    (docs/decisions/013). Raises NamespaceError.
     """
     context.namespace.head_bucket(operation.bucket)
-    return xml_reply(xml_access.policy_status(grants_of(context.namespace, operation.bucket).public))
+    grants = grants_of(context.namespace, operation.bucket)
+    by_acl = grants.has_acls and is_public(grants.acl) and not grants.block.ignore_public_acls
+    return xml_reply(xml_access.policy_status(grants.public or by_acl))
 
 
 def get_public_access_block(context: Context, operation: op.GetPublicAccessBlock) -> Reply:
