@@ -107,6 +107,10 @@ class Journal(Collector):
         """Whether there was room: for who can wait for it."""
         return self._append(target, line)
 
+    def give_up(self, target: str) -> None:
+        """Count what `keep` had no room for, and nobody waits for any longer."""
+        self._count(self.dropped, target)
+
     def close(self) -> None:
         """Leave what was written to its reader."""
         with self._mutex:

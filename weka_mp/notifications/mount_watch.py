@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
+from typing import Final
 
 from weka_mp.bucket_names import is_bucket_name
-from weka_mp.errors import NamespaceError, NotFound
+from weka_mp.errors import BucketMissing, DeleteMarkerMet, InvalidName, NamespaceError, NotFound
 from weka_mp.namespace import Namespace
 from weka_mp.namespace.happenings import PUT, REMOVED, Asker, Happening, MovedTree
 from weka_mp.namespace.names.keys import MAX_KEY_BYTES, component_of
@@ -20,6 +20,7 @@ __all__ = ["MountWatch", "Recovery", "key_at"]
 _log = logging.getLogger(__name__)
 _SOURCE = "posix"
 _NOWHERE = BucketName("")
+_NO_OBJECT: Final = (NotFound, BucketMissing, InvalidName, DeleteMarkerMet)
 
 
 def key_at(namespace: Namespace, path: bytes) -> tuple[BucketName, bytes] | None:
@@ -108,15 +109,15 @@ class Recovery:
 
     def _tell(self, path: bytes) -> bool:
         found = key_at(self._namespace, path)
+        if found is None:
+            return False
         at_ns = self._namespace.clock.now_ns()
-        store = self._namespace.store
         try:
-            attr = store.attr_at(store.root(), path)
-        except NotFound:
+            # As an object: what became of the names on the way there meanwhile is nobody's business.
+            info = self._namespace.head_object(*found)
+        except _NO_OBJECT:
             return False
-        if found is None or not stat.S_ISREG(attr.mode):
-            return False
-        self._journal.tell((Happening(PUT, *found, at_ns, attr.size),), _asker(None))
+        self._journal.tell((Happening(PUT, *found, at_ns, info.size),), _asker(None))
         return True
 
 

@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 
 _PAGE: Final = 1000  # objects
 _BYTES, _MOVES = 1024 * 1024, 1000  # of the spool, looked at together
-_WAIT_SECONDS: Final = 0.5  # for room in the spool of a target
+_WAIT_SECONDS: Final = 0.5  # between two looks for room in the spool of a target
+_PATIENCE_SECONDS: Final = 60.0  # as long as a target may hold up the others' moves
 
 
 class Moves:
@@ -42,6 +43,7 @@ class Moves:
         self._reader = SpoolReader(directory, order_of)
         self._stopping = stopping
         self._wait = wait
+        self._full: set[str] = set()  # targets for which there was no room after all patience
 
     def step(self) -> int:
         """Tell of all directories that were moved; how many. Raises OSError."""
@@ -86,14 +88,27 @@ class Moves:
                 self._keep(happening, asker)
 
     def _keep(self, happening: Happening, asker: Asker) -> None:
-        """Nobody waits for us: where there is no room, there will be."""
+        """Nobody waits for us: where there is no room, there may be soon. A target that takes nothing gets
+        what it would get of everything else then: what finds no room is dropped.
+        """
         try:
             found = self._journal.wanted(happening, asker)
         except NamespaceError as error:
             _log.error("of %s nobody can be notified: %s", happening.bucket, error)
             return
-        while found is not None and not self._journal.keep(*found) and not self._stopping():
+        if found is None:
+            return
+        target, waited = found[0], 0.0
+        while not self._journal.keep(*found):
+            if self._stopping():
+                return
+            if target in self._full or waited >= _PATIENCE_SECONDS:
+                self._full.add(target)
+                self._journal.give_up(target)
+                return
             self._wait(_WAIT_SECONDS)
+            waited += _WAIT_SECONDS
+        self._full.discard(target)
 
 
 def _now_at(moved: MovedTree, later: Sequence[MovedTree]) -> tuple[BucketName, bytes]:

@@ -106,7 +106,9 @@ async def _follow_mounts(recovery: Recovery, moves: Moves) -> None:
 
 
 async def _ship(shipper: TargetShipper, scope: trio.CancelScope) -> None:
+    # Of its own: receivers that let everybody wait would take all threads that others share.
+    thread = trio.CapacityLimiter(1)
     with scope:
         while True:
-            pause = await trio.to_thread.run_sync(shipper.step, abandon_on_cancel=True)
+            pause = await trio.to_thread.run_sync(shipper.step, abandon_on_cancel=True, limiter=thread)
             await trio.sleep(pause)

@@ -214,6 +214,49 @@ def test_files_that_a_dead_mount_was_writing_are_told_of(rig: Rig) -> None:
     assert sorted(rig.told()[before:]) == [(PUT, "open"), (PUT, "there")]
 
 
+def test_regression_a_path_that_became_something_else_holds_up_no_recovery(rig: Rig) -> None:
+    notify(rig.namespace, about("s3:ObjectCreated:*"))
+    outside = rig.root.parent / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    bucket = rig.root / "bucket"
+    (bucket / "file").touch()
+    (bucket / "link").symlink_to(outside)
+    (bucket / "open").touch()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            mount = MountWatch(rig.namespace, rig.journal, open_in(str(rig.waiting)))
+            for number, name in enumerate((b"file/was/a/directory", b"link/secret", b"no/more", b"open")):
+                mount.changing(number, b"bucket/" + name)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert Recovery(rig.namespace, rig.journal, open_in(str(rig.waiting))).step() == 1
+    assert rig.told() == [(PUT, "open")] and _sizes(open_in(str(rig.waiting))) == []
+
+
+def test_regression_a_target_without_room_holds_up_no_moves_of_others(rig: Rig, tmp_path: Path) -> None:
+    narrow = journal(rig.namespace, rig.waiting, limit=1)
+    for bucket, target in ((BUCKET, "down"), (OTHER, "up")):
+        put(rig.namespace, b"a/1", b"x", bucket=bucket)
+        notify(rig.namespace, about("s3:ObjectCreated:*", target=target), bucket=bucket)
+    while narrow.keep("down", b"x" * 65536):  # a segment, which nobody reads
+        pass
+    for bucket in (b"bucket", b"other"):
+        rig.rename(rig.directory(bucket), b"a", rig.directory(bucket), b"b", 0)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        assert sum(waits) < 600, "it waits for ever"
+
+    Moves(rig.namespace, narrow, moves_in(str(rig.waiting)), lambda: False, wait).step()
+    assert told(rig.waiting, "up") == [(PUT, "b/1")]
+    assert narrow.dropped == {"down": 1} and waits
+    narrow.close()
+
+
 def test_a_mount_that_lives_tells_by_itself(rig: Rig) -> None:
     notify(rig.namespace, about())
     files = [rig.tree.create(rig.bucket, b"%d" % n, 0o644, os.O_WRONLY, USER)[0] for n in range(3)]
