@@ -8,6 +8,7 @@ from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import last_modified
 from weka_mp.gateway.object_versions import version_fields
 from weka_mp.gateway.reply import Reply, xml_reply
+from weka_mp.gateway.requirements import of_version
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_attributes
 from weka_mp.s3.dates import format_http_date
@@ -23,7 +24,8 @@ _STORAGE_CLASS: Final = "STANDARD"  # there is no other
 def get_object_attributes(context: Context, operation: op.GetObjectAttributes) -> Reply:
     """200 with the attributes that were asked for. Raises BucketMissing, NotFound."""
     info = context.namespace.head_object(operation.bucket, operation.key, operation.version)
-    context.access.found(("s3:GetObject",), operation.bucket, operation.key, info, operation.version)
+    needed = (of_version("s3:GetObject", operation.version),)
+    context.access.found(needed, operation.bucket, operation.key, info, operation.version)
     wanted = operation.attributes
     document = xml_attributes.get_object_attributes_response(xml_attributes.Attributes(
         etag=info.etag if "ETag" in wanted else None,

@@ -11,6 +11,7 @@ from weka_mp.gateway.object_fields import checksum_fields, last_modified, object
 from weka_mp.gateway.object_versions import version_fields
 from weka_mp.gateway.objects_tagging import tag_count
 from weka_mp.gateway.reply import Fields, ObjectReply, Reply
+from weka_mp.gateway.requirements import of_version
 from weka_mp.s3.checksums import ChecksumType
 from weka_mp.s3.conditions import ReadDecision, check_read
 from weka_mp.s3.errors import S3Error
@@ -67,7 +68,8 @@ def head_object(context: Context, operation: HeadObject) -> Reply:
 
 def _decide(context: Context, operation: ReadObject, opened: OpenObject) -> _Answer:
     info = opened.info
-    context.access.found((operation.permission,), operation.bucket, operation.key, info, operation.version)
+    needed = (of_version(operation.permission, operation.version),)
+    context.access.found(needed, operation.bucket, operation.key, info, operation.version)
     if operation.conditions is not NO_READ_CONDITIONS:
         decision = check_read(operation.conditions, info.accepted_etags, last_modified(info), context.now)
         if decision is ReadDecision.NOT_MODIFIED:

@@ -51,10 +51,13 @@ def with_acls(context: Context) -> Context:
     return context
 
 
-def asking(context: Context, who: Principal, operation: str, method: str = "GET") -> Context:
+def asking(
+    context: Context, who: Principal, operation: str, method: str = "GET", version: str | None = None
+) -> Context:
     """A request of theirs that was let in."""
     kind = AuthKind.ANONYMOUS if who.account is None else AuthKind.HEADER_V4
-    request = S3Request(method, b"/bucket/k", b"", (), Headers())
+    query = () if version is None else (("versionId", version),)
+    request = S3Request(method, b"/bucket/k", b"", query, Headers())
     sender = Sender(request, Authentication(None, kind), "127.0.0.1", 0.0)
     access = Access(context.site, who, operation, sender)
     authorize(who, OperationName(operation), Address(BUCKET, KEY, virtual_hosted=False), access)
@@ -86,6 +89,26 @@ def test_who_was_let_at_an_acl_is_not_let_at_the_next_objects(
         put_object_acl(let_in, PutObjectAcl(BUCKET, KEY, AskedAcl("public-read")))
     assert refused.value.code == "AccessDenied"
     assert with_acls.namespace.head_object(BUCKET, KEY).acl is None
+
+
+def test_regression_a_version_whose_acl_changes_is_judged_as_a_version(
+    with_acls: Context, put: Callable[..., None]
+) -> None:
+    """A policy that lets everybody read what is current lets nobody read versions."""
+    namespace = with_acls.namespace
+    namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
+    put(KEY, b"first", acl=PUBLIC)
+    version = namespace.head_object(BUCKET, KEY).version
+    read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [read]})
+    namespace.change_bucket_access(BUCKET, lambda before: replace(before, policy=policy))
+    let_in = asking(with_acls, NOBODY, "GetObject", version=version)
+    named = replace(GET, version=version)
+    get_object(let_in, named).opened.close()
+    namespace.acls.change(BUCKET, KEY, lambda before: Acl(), version)
+    with pytest.raises(S3Error) as refused:
+        get_object(let_in, named)
+    assert refused.value.code == "AccessDenied"
 
 
 def test_regression_what_is_selected_from_is_judged_as_it_was_opened(
