@@ -99,8 +99,8 @@ def test_regression_a_version_whose_acl_changes_is_judged_as_a_version(
     namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
     put(KEY, b"first", acl=PUBLIC)
     version = namespace.head_object(BUCKET, KEY).version
-    read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [read]})
+    read = {"Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **read}]})
     namespace.change_bucket_access(BUCKET, lambda before: replace(before, policy=policy))
     let_in = asking(with_acls, NOBODY, "GetObject", version=version)
     named = replace(GET, version=version)
