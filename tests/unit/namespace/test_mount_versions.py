@@ -12,11 +12,12 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, get, put
 from tests.unit.namespace.test_versions import read, rows, set_versioning, version_of
 from weka_mp.clock import SystemClock
-from weka_mp.errors import InvalidArgument, NotEmpty, NotFound, Stale, WouldBlock
-from weka_mp.namespace import Namespace, VersionRow
+from weka_mp.errors import InvalidArgument, NotEmpty, NotFound, PreconditionFailed, Stale, WouldBlock
+from weka_mp.namespace import Namespace, RenameRequest, VersionRow, WriteConditions
 from weka_mp.namespace.tree.facade import EXCHANGE, Caller, Tree
 from weka_mp.namespace.tree.file_rules import FileRules
 from weka_mp.namespace.tree.nodes import ROOT
+from weka_mp.namespace.versions.identifiers import Kept
 from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName
 
@@ -200,3 +201,81 @@ def test_regression_a_shell_that_closes_a_duplicate_first_makes_no_empty_version
         tree.files.flush(file.handle)
         tree.files.release(file.handle)
     assert (kinds(namespace, b"k"), kinds(namespace, b"n")) == ("Cv", "C")
+
+
+def test_regression_what_a_refused_deletion_left_can_be_written_on_the_mount(
+    namespace: Namespace, mount: Mount
+) -> None:
+    version_of(namespace, b"k", b"one")
+    with pytest.raises(PreconditionFailed):
+        namespace.delete_object(BUCKET, b"k", WriteConditions(if_match=("0" * 32,)))
+    mount.overwrite("bucket/k", b"two")
+    assert (get(namespace, b"k"), kinds(namespace, b"k")) == (b"two", "Cv")
+
+
+def test_regression_a_symbolic_link_that_is_renamed_over_a_file_keeps_it(
+    namespace: Namespace, mount: Mount
+) -> None:
+    one = version_of(namespace, b"k", b"one")
+    mount.tree.make_symlink(*mount.find("bucket/l"), b"nowhere", ROOT_USER)
+    mount.rename("bucket/l", "bucket/k")
+    assert read(namespace, b"k", one) == b"one"
+
+
+def test_regression_a_version_gets_no_further_name_by_its_number(namespace: Namespace, mount: Mount) -> None:
+    version_of(namespace, b"k", b"one")
+    parent, name = mount.find("bucket/k")
+    number = mount.tree.lookup(parent, name).number
+    version_of(namespace, b"k", b"two")
+    with pytest.raises(Stale):
+        mount.tree.link(number, parent, b"other", wait=True)
+
+
+def test_regression_what_mknod_makes_hides_no_version_null(namespace: Namespace, mount: Mount) -> None:
+    set_versioning(namespace, "Suspended")
+    version_of(namespace, b"k", b"zero")
+    set_versioning(namespace, "Enabled")
+    mount.unlink("bucket/k")
+    mount.tree.make_node(*mount.find("bucket/k"), 0o644, 0, ROOT_USER)
+    assert (read(namespace, b"k", "null"), kinds(namespace, b"k")) == (b"zero", "Cdv")
+
+
+def test_regression_a_rename_between_two_names_of_one_file_removes_none(
+    namespace: Namespace, mount: Mount
+) -> None:
+    version_of(namespace, b"k", b"one")
+    version_of(namespace, b"k", b"two")
+    parent, name = mount.find("bucket/k")
+    mount.tree.link(mount.tree.lookup(parent, name).number, parent, b"other", wait=True)
+    mount.rename("bucket/k", "bucket/other")
+    assert (kinds(namespace, b"k"), kinds(namespace, b"other")) == ("Cv", "C")
+
+
+def test_regression_a_directory_object_that_is_removed_or_replaced_is_kept(
+    namespace: Namespace, mount: Mount
+) -> None:
+    one, two = version_of(namespace, b"d/", b"body"), version_of(namespace, b"e/", b"BODY")
+    mount.tree.remove_directory(*mount.find("bucket/d"), wait=True)
+    assert (kinds(namespace, b"d/"), read(namespace, b"d/", one)) == ("Dv", b"body")
+    mount.tree.make_directory(*mount.find("bucket/n"), 0o755, ROOT_USER)
+    mount.rename("bucket/n", "bucket/e")
+    assert read(namespace, b"e/", two) == b"BODY"
+    mount.tree.remove_directory(*mount.find("bucket/e"), wait=True)
+    assert kinds(namespace, b"e/") == "v", "a plain directory was no object"
+
+
+@pytest.mark.parametrize("door", ["mount", "s3"])
+def test_regression_a_second_name_that_a_death_left_does_not_stay_behind_a_rename(
+    namespace: Namespace, mount: Mount, tmp_path: Path, door: str
+) -> None:
+    one = version_of(namespace, b"k", b"one")
+    version_of(namespace, b"k", b"two")
+    (history,) = tmp_path.glob(".weka/versions/*/k")
+    version = bytes.fromhex(namespace.head_object(BUCKET, b"k").version or "")
+    os.link(tmp_path / "bucket/k", history / Kept(1 << 62, version, False).name.decode())
+    if door == "mount":
+        mount.rename("bucket/k", "bucket/l")
+    else:
+        namespace.rename_object(RenameRequest(BUCKET, b"k", b"l"))
+    assert [row[1] for row in rows(namespace, prefix=b"k")][1:] == [one]
+    assert (tmp_path / "bucket/l").stat().st_nlink == 1

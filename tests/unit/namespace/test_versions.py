@@ -11,6 +11,10 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, FEWER, get, memory_store, put, tree
 from weka_mp.errors import BucketNotEmpty, DeleteMarkerMet, NotFound, VersionMissing
 from weka_mp.namespace import Namespace, VersionRow
+from weka_mp.namespace.context import Context
+from weka_mp.namespace.effects import Effects
+from weka_mp.namespace.objects import deleting, publishing
+from weka_mp.namespace.versions.keeping import Place
 from weka_mp.store.memory import MemoryStore
 
 
@@ -195,3 +199,41 @@ def test_a_further_name_of_what_is_replaced_does_not_lead_to_the_version(namespa
     store.write(fd, b"ONE", 0)
     assert read(namespace, b"k", one) == b"one"
     assert get(namespace, b"other") == b"ONE"
+
+
+def test_regression_a_name_that_is_given_meanwhile_does_not_lead_to_the_version(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = namespace.store
+    one = version_of(namespace, b"k", b"one")
+    at = store.open_dir(store.root(), BUCKET.encode())
+    fd = store.open_file(at, b"k", 0)
+    replace_entry = publishing.replace_entry
+
+    def linked_before(*entry: Any) -> None:
+        store.link(fd, at, b"other")
+        replace_entry(*entry)
+
+    monkeypatch.setattr(publishing, "replace_entry", linked_before)
+    version_of(namespace, b"k", b"two")
+    writer = store.open_file(at, b"other", 2)
+    store.write(writer, b"ONE", 0)
+    store.close(writer)
+    assert (read(namespace, b"k", one), get(namespace, b"other")) == (b"one", b"ONE")
+
+
+def test_regression_a_marker_of_a_key_without_directory_is_made_while_no_other_deletion_is_at_work(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = []
+    make_marker = deleting.make_marker
+
+    def looked(context: Context, place: Place, effects: Effects, owner: str | None) -> bytes:
+        tree_of = context.store.attr(place.bucket).ino
+        with context.locks.hold_trees([tree_of], wait=False) as held:
+            free.append(held)
+        return make_marker(context, place, effects, owner)
+
+    monkeypatch.setattr(deleting, "make_marker", looked)
+    assert namespace.delete_object(BUCKET, b"missing/k").marker
+    assert free == [False]

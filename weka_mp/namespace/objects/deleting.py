@@ -87,10 +87,11 @@ def _delete(
                 changes, marker = _remove(removal, parent)
             finally:
                 context.store.close(parent.fd)
+        else:  # there is no entry to lock: who else deletes something of the key waits for the share
+            _refuse_marker(removal)
+            check_conditions(removal.conditions, None)
+            marker = _mark(removal, NOWHERE) if judge is None else None
     if parent is None:
-        _refuse_marker(removal)
-        check_conditions(removal.conditions, None)
-        marker = _mark(removal, NOWHERE) if judge is None else None
         return removal.done(False, _announce_absence(context, bucket, path, effects), marker)
     if not changes:
         return removal.done(False, (Change(parent.ino, path.name, None),), marker)

@@ -31,7 +31,7 @@ from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, check_conditions,
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.rename_notes import identity
 from weka_mp.namespace.values import UNCONDITIONAL, Done, ObjectInfo, WriteConditions
-from weka_mp.namespace.versions.keeping import Place, keeping, name_version
+from weka_mp.namespace.versions.keeping import Place, drop_leftovers, keeping, name_version
 from weka_mp.namespace.versions.markers import make_marker
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, Fd
@@ -209,6 +209,7 @@ def _move_file(rename: _Rename) -> Changes:
             versioned = context.histories.state(rename.bucket) is not None
             if versioned and not stat.S_ISLNK(attr.mode):
                 name_version(context, fd)
+                drop_leftovers(context, Place(rename.bucket, rename.source, holder.fd))
             with unwritten(context, fd, info, pinned=request.source_pinned):
                 changes = _replace(rename, holder, parent, attr)
             if versioned:

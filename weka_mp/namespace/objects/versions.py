@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from weka_mp.errors import (
     DeleteMarkerMet,
     KeyConflict,
-    NoAttribute,
     NotFound,
     NotSupported,
     PermissionRefused,
@@ -36,7 +35,7 @@ from weka_mp.namespace.records.etags import changed_in_tick, settle
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
 from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import Kept, parse_version, shown
-from weka_mp.namespace.versions.keeping import KEPT_XATTR, Place, current_version, drop_leftovers
+from weka_mp.namespace.versions.keeping import Place, current_version, drop_leftovers, unseal
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
@@ -354,8 +353,7 @@ def _unseal(context: Context, history: Fd, kept: Kept) -> None:
     store = context.histories.store
     fd = store.open_file(history, kept.name, os.O_RDONLY)
     try:
-        with suppress(NoAttribute):
-            store.remove_xattr(fd, KEPT_XATTR)
+        unseal(store, fd)
     finally:
         store.close(fd)
 

@@ -283,6 +283,7 @@ class Tree:
         kind = stat.S_IFMT(mode) or stat.S_IFREG
         kept = kind | mode & _PERMISSIONS
         entry = self._made(parent, name, kind, caller, lambda at: self._store.mknod(at, name, kept, rdev))
+        self.versions.name_made(parent, entry)
         self._watching.named(parent, name, entry.attr, caller.uid)
         return entry
 
@@ -299,6 +300,7 @@ class Tree:
         self._check_creatable(name)
         with self.files.descriptor(number) as fd, self.nodes.borrow(parent) as directory:
             with still_for_link(self.nodes, self._locks, number, parent, wait):
+                self.versions.refuse_kept(fd)
                 ledger = self.quotas.of_link(number, parent, wait=wait)
                 with self.quotas.linking(ledger, fd, wait=wait):
                     self._store.link(fd, directory, name)
@@ -335,12 +337,12 @@ class Tree:
     def remove_directory(self, parent: int, name: bytes, *, wait: bool = False) -> None:
         """rmdir(2). Hidden names (a directory object's body) do not keep a directory."""
         self.versions.refuse_buckets_with_versions(parent, name)
-        with self._taken(parent, name, wait) as directory:
+        with self._taken(parent, name, wait) as at, self.versions.removing_directory(parent, at, name, wait):
             try:
-                self._store.rmdir(directory, name)
+                self._store.rmdir(at, name)
             except NotEmpty:
-                self._remove_hidden(directory, name, self.quotas.of_entry(parent, name), wait)
-                self._store.rmdir(directory, name)
+                self._remove_hidden(at, name, self.quotas.of_entry(parent, name), wait)
+                self._store.rmdir(at, name)
 
     @contextmanager
     def _taken(self, parent: int, name: bytes, wait: bool) -> Iterator[Fd]:

@@ -31,9 +31,18 @@ from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.names.keys import EntryPath, visible
 from weka_mp.namespace.records.attribute import Record, overwrite_record
 from weka_mp.namespace.tree.nodes import ROOT, Nodes
+from weka_mp.namespace.tree.requests import Entry
 from weka_mp.namespace.versions.histories import ENABLED
 from weka_mp.namespace.versions.identifiers import new_version
-from weka_mp.namespace.versions.keeping import Place, is_kept, keep_copy, keeping, name_version
+from weka_mp.namespace.versions.keeping import (
+    Place,
+    current_version,
+    drop_leftovers,
+    is_kept,
+    keep_copy,
+    keeping,
+    name_version,
+)
 from weka_mp.namespace.versions.markers import make_marker
 from weka_mp.namespace.walking import Met, walk
 from weka_mp.store.interface import Store
@@ -67,15 +76,28 @@ class NodeVersions:
     @contextmanager
     def removing(self, parent: int, directory: Fd, name: bytes, *, wait: bool) -> Iterator[None]:
         """The block removes a file; under the lock of its entry. Raises WouldBlock unless `wait` is set."""
-        with self._place(parent, directory, name, wait) as (context, place):
-            if context is None or place is None:
+        with self._place(parent, directory, name, wait) as found, self._removing(*found):
+            yield
+
+    @contextmanager
+    def removing_directory(self, parent: int, directory: Fd, name: bytes, wait: bool) -> Iterator[None]:
+        """The same of a directory, which may be an object."""
+        with self._place(parent, directory, name, wait, is_directory=True) as (context, place):
+            if context is not None and place is not None and current_version(context, place) is None:
+                place = None  # nothing of S3's goes
+            with self._removing(context, place):
                 yield
-                return
-            with context.effects() as effects:
-                with keeping(context, place, effects):
-                    yield
-                self._mark(context, place, effects)
-                effects.flush()
+
+    @contextmanager
+    def _removing(self, context: Context | None, place: Place | None) -> Iterator[None]:
+        if context is None or place is None:
+            yield
+            return
+        with context.effects() as effects:
+            with keeping(context, place, effects):
+                yield
+            self._mark(context, place, effects)
+            effects.flush()
 
     @contextmanager
     def moving(
@@ -84,7 +106,12 @@ class NodeVersions:
         """The block renames; under the locks of both entries. Raises InvalidArgument for an exchange of files
         that have versions, WouldBlock unless `wait` is set.
         """
-        if not self._is_file(source):
+        kinds = self._kind(source), self._kind(target)
+        if stat.S_ISDIR(kinds[0]):
+            with self._moving_directory(target, exchange or not stat.S_ISDIR(kinds[1]), wait):
+                yield
+            return
+        if self._is_same(source, target) or (exchange and stat.S_IFREG not in kinds):
             yield
             return
         with self._place(*source, wait) as (context, old), self._place(*target, wait) as (_, new):
@@ -96,6 +123,8 @@ class NodeVersions:
             if exchange:
                 raise InvalidArgument("files that have versions cannot be exchanged in one step")
             with context.effects() as effects:
+                if old is not None:
+                    drop_leftovers(context, old)
                 if new is None:
                     yield
                 else:
@@ -106,11 +135,36 @@ class NodeVersions:
                     self._mark(context, old, effects)
                 effects.flush()
 
-    def _is_file(self, entry: tuple[int, Fd, bytes]) -> bool:
+    @contextmanager
+    def _moving_directory(
+        self, target: tuple[int, Fd, bytes], replaces_none: bool, wait: bool
+    ) -> Iterator[None]:
+        """The empty directory that another takes the place of may be an object."""
+        if replaces_none:
+            yield
+            return
+        with self._place(*target, wait, is_directory=True) as (context, place):
+            if context is None or place is None:
+                yield
+                return
+            with context.effects() as effects:
+                with keeping(context, place, effects):
+                    yield
+                effects.flush()
+
+    def _kind(self, entry: tuple[int, Fd, bytes]) -> int:
+        """The file type of what has the name; 0: nothing has it."""
         try:
-            return stat.S_ISREG(self._store.attr_at(entry[1], entry[2]).mode)
+            return stat.S_IFMT(self._store.attr_at(entry[1], entry[2]).mode)
         except NotFound:
-            return False
+            return 0
+
+    def _is_same(self, source: tuple[int, Fd, bytes], target: tuple[int, Fd, bytes]) -> bool:
+        """Two names of one inode: rename(2) leaves both."""
+        with suppress(NotFound):
+            one, other = (self._store.attr_at(entry[1], entry[2]) for entry in (source, target))
+            return (one.dev, one.ino) == (other.dev, other.ino)
+        return False
 
     def _name_moved(self, context: Context, source: tuple[int, Fd, bytes]) -> None:
         """What comes to another key is no version ``null`` there: that may have one."""
@@ -190,10 +244,21 @@ class NodeVersions:
                 version = new_version(context.histories.clock.now_ns(), context.histories.random)
                 overwrite_record(self._store, fd, Record(version=version))
 
+    def name_made(self, parent: int, made: Entry) -> None:
+        """The same of what mknod(2) made, which others may have replaced or written into by now."""
+        context = self._context
+        if context is None or parent == ROOT or not stat.S_ISREG(made.attr.mode):
+            return
+        if not context.histories.anywhere():
+            return
+        with ExitStack() as stack, self._nodes.borrow(made.number) as fd:
+            if context.histories.state(self._opened(self._way(parent)[0], stack)) == ENABLED:
+                name_version(context, fd, durable=False)
+
     # ---- where
     @contextmanager
     def _place(
-        self, parent: int, directory: Fd, name: bytes, wait: bool
+        self, parent: int, directory: Fd, name: bytes, wait: bool, is_directory: bool = False
     ) -> Iterator[tuple[Context | None, Place | None]]:
         """The key of an entry, if its bucket has versions."""
         context = self._context
@@ -208,7 +273,7 @@ class NodeVersions:
                 return
             if not wait:
                 raise WouldBlock("what the name leads to has to be kept")
-            yield context, Place(fd, EntryPath(tuple(way), name, False, ()), directory)
+            yield context, Place(fd, EntryPath(tuple(way), name, is_directory, ()), directory)
         finally:
             self._store.close(fd)
 

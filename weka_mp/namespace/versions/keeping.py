@@ -20,6 +20,7 @@ from weka_mp.errors import (
     IsDirectory,
     Loop,
     NamespaceError,
+    NoAttribute,
     NoSpace,
     NotDirectory,
     NotFound,
@@ -40,15 +41,15 @@ from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, Stamp
 
 __all__ = [
-    "KEPT_XATTR", "Place", "current_version", "drop_leftovers", "drop_null", "is_kept", "keep_copy",
-    "keeping", "name_version", "place_version",
+    "Place", "current_version", "drop_leftovers", "drop_null", "is_kept", "keep_copy", "keeping",
+    "name_version", "place_version", "unseal",
 ]
 
 _NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
 _SALT_BYTES = 8
 _COPIED = ("user.", "system.posix_acl_access")
 _OURS = "user.weka."
-KEPT_XATTR = "user.weka.kept"
+_KEPT_XATTR = "user.weka.kept"
 """On the inode of a version that is not the current one."""
 
 _log = logging.getLogger(__name__)
@@ -172,7 +173,10 @@ def _nobody_writes(context: Context, current: _Current) -> Iterator[bool]:
 
 
 def _still_alone(context: Context, current: _Current) -> bool:
+    """Nobody came to write into it, nor gave it one more name, while it still had its own."""
     store = context.histories.store
+    if store.attr(current.fd).nlink > 1:
+        return False
     return not store.primitives.leases or store.lease_intact(current.fd)
 
 
@@ -203,7 +207,13 @@ def _keep(context: Context, place: Place, current: _Current, effects: Effects, *
 def _seal(context: Context, fd: Fd) -> None:
     """Whoever knows the inode by its number must find that it is a version when it comes to write."""
     with suppress(NoSpace, AttributeTooLarge):  # no room beside its other attributes
-        context.histories.store.set_xattr(fd, KEPT_XATTR, b"1")
+        context.histories.store.set_xattr(fd, _KEPT_XATTR, b"1")
+
+
+def unseal(store: Store, fd: Fd) -> None:
+    """It is the current version again, or goes on being it, and may be written into."""
+    with suppress(NoAttribute):
+        store.remove_xattr(fd, _KEPT_XATTR)
 
 
 def is_kept(store: Store, fd: Fd, attr: Attr) -> bool:
@@ -211,7 +221,7 @@ def is_kept(store: Store, fd: Fd, attr: Attr) -> bool:
 
     With a second name it is not one yet: somebody died before it lost the first.
     """
-    return attr.nlink == 1 and store.find_xattr(fd, KEPT_XATTR) is not None
+    return attr.nlink == 1 and store.find_xattr(fd, _KEPT_XATTR) is not None
 
 
 def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> None:
@@ -247,14 +257,16 @@ def _without_leftovers(context: Context, place: Place, history: Fd, current: _Cu
     for kept in [each for each in found if not each.marker and each.version == current.record.version]:
         if kept.version == NULL and not _is_same(context, history, kept, current):
             continue  # the current file was made beside both doors; see `_own_version`
+        unseal(context.histories.store, current.fd)
         _unlink(context, place, history, kept)
         found.remove(kept)
     return found
 
 
 def drop_leftovers(context: Context, place: Place) -> None:
-    """Before the current version is deleted for good: take away second names of it, which would be versions
-    once it has lost its first. A key has one version ``null``: all go that are called so.
+    """Before the current version is deleted for good, or goes to another key: take away second names of it,
+    which would be versions once it has lost its first. A key has one version ``null``: all go that are called
+    so.
     """
     with _current(context, place) as current, context.histories.opened(place.bucket, place.path) as history:
         if current is not None and history is not None:
@@ -276,9 +288,9 @@ def _own_version(context: Context, current: _Current, found: list[Kept]) -> byte
     return name_version(context, current.fd)
 
 
-def name_version(context: Context, fd: Fd) -> bytes:
+def name_version(context: Context, fd: Fd, *, durable: bool = True) -> bytes:
     """The id of the version behind `fd`; it gets one if it has none. For what comes to a key that may have a
-    version ``null`` of its own.
+    version ``null`` of its own. durable: `fd`, which is no O_PATH one then, is synced where the service does.
     """
     histories = context.histories
 
@@ -288,7 +300,7 @@ def name_version(context: Context, fd: Fd) -> bytes:
         return replace(record, version=new_version(histories.clock.now_ns(), histories.random))
 
     version = amend_record(histories.store, context.locks, fd, named).version
-    if context.durability is Durability.COMMIT:
+    if durable and context.durability is Durability.COMMIT:
         histories.store.sync_file(fd)
     return version
 
@@ -302,6 +314,7 @@ def _take_back(context: Context, place: Place, current: _Current, kept: Kept) ->
                 return
         with context.histories.opened(place.bucket, place.path) as history:
             if history is not None:
+                unseal(store, current.fd)
                 store.unlink(history, kept.name)
         context.histories.prune(place.bucket, place.path)
     except NamespaceError as error:
