@@ -53,6 +53,8 @@ class Query:
             yield from self._results(*plan)
         except duckdb.Error as error:
             raise self.feed.error or _spelt(error) from error
+        except RecursionError as error:
+            raise S3Error("JSONParsingError", "A JSON value is nested too deeply.") from error
         finally:
             os.close(self._read)
         feeder.join()

@@ -149,8 +149,10 @@ class Expressions:
     def _product(self) -> Fragment:
         found = self._signed()
         while (sign := self.cursor.accept("*", "/", "%")) is not None:
-            product = f"({found.number} {sign} {self._signed().number})"
-            found = self._counted(Fragment(product, Type.NUMBER))
+            by = self._signed().number
+            # NULL, as of values of records: one record with a zero is no reason to end the query.
+            by = f"nullif({by}, 0)" if sign == "%" else by
+            found = self._counted(Fragment(f"({found.number} {sign} {by})", Type.NUMBER))
         return found
 
     def _signed(self) -> Fragment:

@@ -87,8 +87,8 @@ def json_path(path: Sequence[Step]) -> str:
     for step in path:
         if step.index is not None:
             parts.append("[*]" if step.index < 0 else f"[{step.index}]")
-        elif '"' in step.name or "\\" in step.name:
-            raise S3Error("ParseUnsupportedSyntax", "Quotes and backslashes in a name are not supported.")
+        elif '"' in step.name or "\\" in step.name or step.name == "*":  # which in quotes is a wildcard, too
+            raise S3Error("ParseUnsupportedSyntax", "Quotes, backslashes and * in a name are not supported.")
         else:
             parts.append(f'."{step.name}"')
     return "".join(parts)

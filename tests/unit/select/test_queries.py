@@ -238,3 +238,16 @@ def test_regression_a_short_expression_becomes_no_long_one(expression: str) -> N
     with pytest.raises(S3Error) as caught:
         check(f"SELECT {expression} FROM S3Object")
     assert caught.value.code == "ParseUnsupportedSyntax"
+
+
+def test_regression_a_name_that_is_a_wildcard_to_the_engine(place: Path) -> None:
+    for expression in ("s.\"*\" FROM S3Object s", "s['*'] FROM S3Object s", "* FROM S3Object[*].\"*\" s"):
+        assert refused(place, "lines", f"SELECT {expression}", OF_LINES) == "ParseUnsupportedSyntax"
+
+
+def test_regression_what_a_record_holds_is_no_internal_error(place: Path) -> None:
+    (place / "deep").write_bytes(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}\n")
+    assert refused(place, "deep", "SELECT * FROM S3Object", OF_LINES) == "JSONParsingError"
+    (place / "zero").write_bytes(b"7,0\n7,2\n")
+    remainder = "SELECT CAST(_1 AS INT) % CAST(_2 AS INT) FROM S3Object"
+    assert selected(place, "zero", remainder, NONE) == "\n1\n"
