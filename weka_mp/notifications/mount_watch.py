@@ -101,7 +101,7 @@ class Recovery:
     def step(self) -> int:
         """Look once; how many files were told of. Raises OSError, NamespaceError."""
         told = 0
-        for left, paths in abandoned(self._directory):
+        for left, paths in abandoned(self._directory, self._namespace.clock.now_ns()):
             for path in paths:
                 told += self._tell(path)
             os.unlink(left)

@@ -22,6 +22,7 @@ __all__ = ["OpenWrites", "abandoned"]
 _log = logging.getLogger(__name__)
 
 _STAGED: Final = ".new-"
+_STAGED_NS: Final = 60_000_000_000  # a file gets its name at once
 _LARGE: Final = 1024 * 1024  # bytes at which what is over is left out
 
 
@@ -109,7 +110,7 @@ class OpenWrites:
         self._fd, self._path, self._size = fd, path, 0
 
 
-def abandoned(directory: str) -> Iterator[tuple[str, list[bytes]]]:
+def abandoned(directory: str, now_ns: int) -> Iterator[tuple[str, list[bytes]]]:
     """Of each process that died: the file that it left, and the paths that it was writing. Whoever told of
     them removes the file. Raises OSError.
     """
@@ -119,6 +120,8 @@ def abandoned(directory: str) -> Iterator[tuple[str, list[bytes]]]:
         return
     for name in names:
         path = os.path.join(directory, name)
+        if name.startswith(_STAGED) and _is_new(path, now_ns):
+            continue  # it is about to be locked by who made it, and names nothing yet
         with suppress(FileNotFoundError):
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
@@ -128,6 +131,14 @@ def abandoned(directory: str) -> Iterator[tuple[str, list[bytes]]]:
                 continue
             finally:
                 os.close(fd)
+
+
+def _is_new(path: str, now_ns: int) -> bool:
+    """Whether who made a file may still be about to give it its name."""
+    try:
+        return now_ns - os.stat(path).st_mtime_ns < _STAGED_NS
+    except FileNotFoundError:
+        return True
 
 
 def _begun(number: int, path: bytes) -> bytes:

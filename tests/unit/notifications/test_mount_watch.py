@@ -153,7 +153,8 @@ def test_a_file_without_a_name_is_no_object(rig: Rig) -> None:
     rig.tree.files.write(file.handle, b"data", 0, wait=True)
     rig.tree.unlink(rig.bucket, b"f", wait=True)
     rig.close(file.handle)
-    assert rig.told() == [] and list(abandoned(open_in(str(rig.waiting)))) == []
+    left = abandoned(open_in(str(rig.waiting)), SystemClock().now_ns())
+    assert rig.told() == [] and list(left) == []
 
 
 def test_only_buckets_that_notify_are_told_of(rig: Rig) -> None:
@@ -255,6 +256,15 @@ def test_regression_a_target_without_room_holds_up_no_moves_of_others(rig: Rig, 
     assert told(rig.waiting, "up") == [(PUT, "b/1")]
     assert narrow.dropped == {"down": 1} and waits
     narrow.close()
+
+
+def test_regression_a_file_that_is_about_to_get_its_name_is_left_alone(tmp_path: Path) -> None:
+    """Else the mount that made it would not find it, and not keep what it begins to write."""
+    staged, old = tmp_path / ".new-1", tmp_path / ".new-0"
+    for file in (staged, old):
+        file.touch()
+    os.utime(old, (0, 0))
+    assert list(abandoned(str(tmp_path), SystemClock().now_ns())) == [(str(old), [])]
 
 
 def test_a_mount_that_lives_tells_by_itself(rig: Rig) -> None:
