@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from weka_mp.errors import InvalidArgument, NotEmpty, NotFound, PreconditionFail
 from weka_mp.namespace import Namespace, RenameRequest, VersionRow, WriteConditions
 from weka_mp.namespace.tree.facade import EXCHANGE, Caller, Tree
 from weka_mp.namespace.tree.file_rules import FileRules
+from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.namespace.tree.nodes import ROOT
 from weka_mp.namespace.versions.identifiers import Kept
 from weka_mp.store.posix import PosixStore
@@ -279,3 +281,23 @@ def test_regression_a_second_name_that_a_death_left_does_not_stay_behind_a_renam
         namespace.rename_object(RenameRequest(BUCKET, b"k", b"l"))
     assert [row[1] for row in rows(namespace, prefix=b"k")][1:] == [one]
     assert (tmp_path / "bucket/l").stat().st_nlink == 1
+
+
+def test_regression_what_is_written_while_its_file_is_renamed_is_kept(
+    namespace: Namespace, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = version_of(namespace, b"k", b"one")
+    parent, name = mount.find("bucket/k")
+    number = mount.tree.lookup(parent, name).number
+    versions, renames = mount.tree.versions, iter(["bucket/l"])
+    way_to_file = versions._way_to_file
+
+    def renamed_after(*file: Any, **wait: Any) -> Any:
+        way = way_to_file(*file, **wait)
+        for to in renames:
+            mount.rename("bucket/k", to)
+        return way
+
+    monkeypatch.setattr(NodeVersions, "_way_to_file", lambda _, *file, **wait: renamed_after(*file, **wait))
+    mount.tree.resize(number, 0, None, ROOT_USER, wait=True)
+    assert (get(namespace, b"l"), read(namespace, b"l", one)) == (b"", b"one")

@@ -50,6 +50,7 @@ from weka_mp.values import Attr, Fd
 
 __all__ = ["NodeVersions"]
 
+_LOOKS = 4  # for a file that is renamed meanwhile
 _BELOW_BUCKET = 2  # names, at least, that lead to a file in a bucket
 _NO_FILE = (NotFound, NotDirectory, IsDirectory, Loop)
 Way = tuple[bytes, ...]
@@ -192,22 +193,29 @@ class NodeVersions:
         context = self._context
         if context is None or not context.histories.anywhere():
             return
-        attr = self._store.attr(fd)
-        found = self._way_to_file(number, attr, wait=wait) if attr.nlink else None
-        if found is None or len(found) < _BELOW_BUCKET:
-            return
+        for _ in range(_LOOKS):
+            attr = self._store.attr(fd)
+            found = self._way_to_file(number, attr, wait=wait) if attr.nlink else None
+            if found is None or len(found) < _BELOW_BUCKET:
+                return
+            with suppress(NotFound):  # a directory on the way moved
+                if self._kept_at(context, found, attr, wait=wait):
+                    return
+
+    def _kept_at(self, context: Context, found: Way, attr: Attr, *, wait: bool) -> bool:
+        """False: the file is not, or no longer, where it was found."""
         bucket, *parents, name = found
         with ExitStack() as stack:
             at = self._opened(bucket, stack)
             if context.histories.state(at) is None:
-                return
+                return True
             if not wait:
                 raise WouldBlock("what the file holds has to be kept")
             holder = self._opened(b"/".join(found[:-1]), stack)
             effects = stack.enter_context(context.effects())
             with context.locks.hold([(self._store.attr(holder).ino, name)]):
                 place = Place(at, EntryPath(tuple(parents), name, False, ()), holder)
-                keep_copy(context, place, attr, effects)
+                return keep_copy(context, place, attr, effects)
 
     def _opened(self, path: bytes, stack: ExitStack) -> Fd:
         fd = self._store.open_dir(self._store.root(), path)

@@ -224,21 +224,21 @@ def is_kept(store: Store, fd: Fd, attr: Attr) -> bool:
     return attr.nlink == 1 and store.find_xattr(fd, _KEPT_XATTR) is not None
 
 
-def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> None:
+def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> bool:
     """The file under this name is about to be written into: a copy of it becomes a version, and what it will
-    be is another. attr: of the inode that is meant; another under the name is left alone. Under the lock of
-    the entry. Raises NoSpace, QuotaExceeded.
+    be is another. attr: of the inode that is meant; False: it is not, or no longer, what has the name. Under
+    the lock of the entry. Raises NoSpace, QuotaExceeded.
     """
     state = context.histories.state(place.bucket)
     if state is None:
-        return
+        return True
     with _current(context, place) as current:
         if current is None or (current.attr.dev, current.attr.ino) != (attr.dev, attr.ino):
-            return
+            return False
         if state == SUSPENDED and current.record.version == NULL:
-            return
+            return True
         if not current.attr.size and current.record.etag is None:
-            return  # just made
+            return True  # just made
         _keep(context, place, current, effects, linked=False)
         histories = context.histories
         fresh = NULL if state == SUSPENDED else new_version(histories.clock.now_ns(), histories.random)
@@ -249,6 +249,7 @@ def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> N
             histories.store.sync_file(current.fd)
         if state == SUSPENDED:
             drop_null(context, place, effects)
+        return True
 
 
 def _without_leftovers(context: Context, place: Place, history: Fd, current: _Current) -> list[Kept]:
