@@ -21,6 +21,7 @@ from weka_mp.gateway.objects_get import get_object
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import Sender
 from weka_mp.namespace import PublicAccessBlock
+from weka_mp.namespace.objects import amending
 from weka_mp.policy.principals import Principal as Named
 from weka_mp.s3 import operations as op
 from weka_mp.s3.acl_requests import AskedAcl
@@ -182,3 +183,24 @@ def test_regression_a_public_acl_is_held_to_the_block_that_there_is_when_it_is_p
         put_bucket_acl(root, PutBucketAcl(BUCKET, AskedAcl("public-read")))
     assert refused.value.code == "AccessDenied"
     assert with_acls.namespace.bucket_access(BUCKET).acl == Acl()
+
+
+def test_regression_what_is_said_of_a_version_is_not_said_of_the_next_one(
+    with_acls: Context, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was the current one when it was looked for, and somebody wrote before it was changed."""
+    namespace = with_acls.namespace
+    namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
+    put(KEY, b"open")
+    first = namespace.head_object(BUCKET, KEY).version
+    amend = amending.amend_object
+
+    def after_a_write(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        put(KEY, b"secret")
+        return amend(*arguments)
+
+    monkeypatch.setattr(amending, "amend_object", after_a_write)
+    namespace.acls.change(BUCKET, KEY, lambda before: PUBLIC, first)
+    assert namespace.head_object(BUCKET, KEY).acl is None
+    assert namespace.acls.counting(BUCKET, namespace.head_object(BUCKET, KEY, first).acl) == PUBLIC

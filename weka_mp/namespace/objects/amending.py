@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 from weka_mp.errors import Loop, NotDirectory, NotFound, ObjectChanged
@@ -26,6 +26,8 @@ from weka_mp.namespace.values import UNCONDITIONAL, Done, ObjectInfo, Published,
 from weka_mp.values import BucketName, Change, Fd
 
 __all__ = ["amend_object", "change_record", "tag_object"]
+
+_ATTEMPTS = 4  # of a change of a version that becomes noncurrent meanwhile
 
 
 def amend_object(
@@ -94,29 +96,44 @@ def change_record(
     """`amend_object` without conditions, of files and directory objects. Raises BucketMissing, NotFound,
     NoSpace, VersionMissing, DeleteMarkerMet, and what `change` raises. version: None: the current one.
     """
-    if version is not None and _amend_noncurrent(context, bucket, key, version, change):
-        return Done((), context.clock.now_ns())
+    if version is None:
+        return _amend_current(context, bucket, key, change, None)
+    for _ in range(_ATTEMPTS):
+        current = _amend_noncurrent(context, bucket, key, version, change)
+        if current is None:
+            return Done((), context.clock.now_ns())
+        # Whoever writes now makes another version the current one, which is not meant.
+        with suppress(ObjectChanged, NotFound):
+            return _amend_current(context, bucket, key, change, current)
+    raise ObjectChanged(subject=key)
+
+
+def _amend_current(
+    context: Context, bucket: BucketName, key: bytes, change: Callable[[Record, Fd], Record],
+    seen: ObjectInfo | None,
+) -> Done:
     if entry_path(key).is_directory:
         return _amend_directory(context, bucket, key, change)
-    published = amend_object(context, bucket, key, change, UNCONDITIONAL, None)
+    published = amend_object(context, bucket, key, change, UNCONDITIONAL, seen)
     return Done(published.changes, published.sequence)
 
 
 def _amend_noncurrent(
     context: Context, bucket: BucketName, key: bytes, version: bytes,
     change: Callable[[Record, Fd], Record],
-) -> bool:
-    """The same for a version of this id; False where it is the current one."""
+) -> ObjectInfo | None:
+    """The same for a version of this id; where it is the current one nothing is done, and this is what it is.
+    """
     with open_version(context, bucket, key, version) as found, context.bucket(bucket) as fd:
         with context.histories.opened(fd, entry_path(key)) as history:
             kept = [] if history is None else context.histories.entries(history)
         if not any(each.version == version for each in kept):
-            return False
+            return found.info
         context.store.check_access(found.fd, os.W_OK)
         amend_record(context.store, context.locks, found.fd, lambda record: change(record, found.fd))
         if context.durability is Durability.COMMIT:
             context.store.sync_file(found.fd)
-    return True
+    return None
 
 
 def _amend_directory(
