@@ -9,17 +9,19 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.namespace.kit import BUCKET, keys, md5_of, put
+from tests.unit.namespace.kit import BUCKET, FixedClock, keys, md5_of, put
 from weka_mp.cli.check_cmd import command
 from weka_mp.errors import NotFound
 from weka_mp.namespace import CompletedPart, CompletionRequest, Namespace, NewUpload
 from weka_mp.namespace.records.values import ContentHeaders
+from weka_mp.namespace.upkeep.checking import Kind, Repairs
 from weka_mp.store.posix import PosixStore
 
 PART = b"p" * (5 << 20)
@@ -297,3 +299,23 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     done = run_command(tmp_path)
     assert done.returncode == 1 and "not a store" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_regression_a_copy_that_became_no_version_is_a_leftover(tmp_path: Path) -> None:
+    clock = FixedClock(time.time_ns())
+    posix = PosixStore(str(tmp_path))
+    with Namespace.open(posix, clock=clock) as namespace:
+        namespace.create_bucket(BUCKET)
+        namespace.change_bucket_settings(BUCKET, lambda before: replace(before, versioning="Enabled"))
+        put(namespace, b"k", b"one")
+        put(namespace, b"k", b"two")
+        (history,) = tmp_path.glob(".weka/versions/*/k")
+        staged = history / ".new-0123456789abcdef"
+        staged.write_bytes(b"half")
+        os.utime(staged, (0, 0))  # that of the original
+        assert list(namespace.check(Repairs()).run()) == []
+        clock.advance(25 * 3600 * 10**9)
+        (found,) = namespace.check(Repairs(repair=True)).run()
+        assert (found.kind, found.path) == (Kind.LEFTOVER, bytes(staged.relative_to(tmp_path)))
+        assert not staged.exists() and list(namespace.check(Repairs()).run()) == []
+    posix.shutdown()

@@ -66,6 +66,12 @@ class Repairs:
     repair: bool = False
 
 
+def _is_staged_version(met: Met) -> bool:
+    name = met.path.rpartition(b"/")[2]
+    inside = met.path.startswith(VERSIONS_PATH + b"/")
+    return inside and name.startswith(NEW_PREFIX) and stat.S_ISREG(met.attr.mode)
+
+
 class Check:
     """One run. `counts` are of files and directories: ``valid``, ``void`` (written since its ETag was
     stored), ``without`` (no ETag on record), ``verified``, and of findings by kind.
@@ -93,6 +99,9 @@ class Check:
                 yield Finding(Kind.UNREADABLE, met.path, str(met.error))
                 continue
             try:
+                if _is_staged_version(met):
+                    yield from self._staged_version(met)
+                    continue
                 yield from self._name(met)
                 yield from self._record(met)
             except NamespaceError as error:
@@ -106,10 +115,24 @@ class Check:
     # ---- names
     def _name(self, met: Met) -> Iterator[Finding]:
         name = met.path.rpartition(b"/")[2]
-        if met.path.startswith(VERSIONS_PATH + b"/") and (parse_entry(name) or name.startswith(NEW_PREFIX)):
+        if met.path.startswith(VERSIONS_PATH + b"/") and parse_entry(name):
             return
         if met.path and not visible(name) and name != BODY_NAME:
             yield Finding(Kind.UNKNOWN, met.path, "a reserved name that nothing here made")
+
+    def _staged_version(self, met: Met) -> Iterator[Finding]:
+        """A copy that was to become a version: its mtime is that of the original."""
+        if met.attr.ctime_ns >= self._context.clock.now_ns() - _LEFTOVER_NS:
+            return
+        done = ""
+        if self._repairs.repair:
+            above, _, name = met.path.rpartition(b"/")
+            directory = self._store.open_dir(self._store.root(), above)
+            try:
+                done = self._remove(directory, name)
+            finally:
+                self._store.close(directory)
+        yield Finding(Kind.LEFTOVER, met.path, "staged and never published", done)
 
     # ---- records
     def _record(self, met: Met) -> Iterator[Finding]:

@@ -405,7 +405,7 @@ def place_version(
 
 
 def _discard(context: Context, history: Fd, name: bytes) -> None:
-    with suppress(NamespaceError):  # swept later
+    with suppress(NamespaceError):  # a check finds it later
         context.histories.store.unlink(history, name)
 
 
