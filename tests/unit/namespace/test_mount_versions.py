@@ -15,7 +15,7 @@ from tests.unit.namespace.test_versions import read, rows, set_versioning, versi
 from weka_mp.clock import SystemClock
 from weka_mp.errors import InvalidArgument, NotEmpty, NotFound, PreconditionFailed, Stale, WouldBlock
 from weka_mp.namespace import Namespace, RenameRequest, VersionRow, WriteConditions
-from weka_mp.namespace.tree.facade import EXCHANGE, Caller, Tree
+from weka_mp.namespace.tree.facade import EXCHANGE, AttrChange, Caller, Tree
 from weka_mp.namespace.tree.file_rules import FileRules
 from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.namespace.tree.nodes import ROOT
@@ -301,3 +301,31 @@ def test_regression_what_is_written_while_its_file_is_renamed_is_kept(
     monkeypatch.setattr(NodeVersions, "_way_to_file", lambda _, *file, **wait: renamed_after(*file, **wait))
     mount.tree.resize(number, 0, None, ROOT_USER, wait=True)
     assert (get(namespace, b"l"), read(namespace, b"l", one)) == (b"", b"one")
+
+
+def test_regression_who_unlinked_a_file_goes_on_writing_into_it(namespace: Namespace, mount: Mount) -> None:
+    """A shell does (exec 3>file; rm file; echo >&3), after it closed a duplicate of the descriptor."""
+    one = version_of(namespace, b"k", b"one")
+    number = mount.tree.lookup(*mount.find("bucket/k")).number
+    file, _ = mount.tree.files.open(number, os.O_RDWR, 0, truncate=False, wait=True)
+    mount.tree.files.flush(file.handle)
+    mount.unlink("bucket/k")
+    mount.tree.files.write(file.handle, b"ONE", 0, wait=True)
+    assert mount.tree.files.read(file.handle, 3, 0) == b"ONE"
+    assert read(namespace, b"k", one) == b"one"
+    mount.tree.files.release(file.handle)
+
+
+def test_regression_a_version_keeps_its_attributes(namespace: Namespace, mount: Mount) -> None:
+    one = version_of(namespace, b"k", b"one")
+    number = mount.tree.lookup(*mount.find("bucket/k")).number
+    before = namespace.head_object(BUCKET, b"k").mtime_ns
+    version_of(namespace, b"k", b"two")
+    with pytest.raises(Stale):
+        mount.tree.change(number, AttrChange(mtime_ns=5, mode=0o600))
+    with pytest.raises(Stale):
+        mount.tree.xattrs.set(number, b"user.s3.meta.a", b"b", (0, 0, ()), wait=True)
+    with pytest.raises(Stale):
+        mount.tree.xattrs.remove(number, b"user.s3.content-type", 0, wait=True)
+    found = namespace.head_object(BUCKET, b"k", one)
+    assert (found.mtime_ns, dict(found.user)) == (before, {})

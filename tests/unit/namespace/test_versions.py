@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, FEWER, get, memory_store, put, tree
-from weka_mp.errors import BucketNotEmpty, DeleteMarkerMet, NotFound, VersionMissing
+from weka_mp.errors import BucketMissing, BucketNotEmpty, DeleteMarkerMet, NotFound, VersionMissing
 from weka_mp.namespace import Namespace, VersionRow
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.objects import deleting, publishing
 from weka_mp.namespace.versions.keeping import Place
 from weka_mp.store.memory import MemoryStore
+from weka_mp.values import Fd
 
 
 @pytest.fixture(params=["all", "no-unnamed", "no-leases"])
@@ -177,8 +180,6 @@ def test_a_version_that_was_never_there_is_missing(namespace: Namespace) -> None
 def test_who_writes_into_what_is_replaced_does_not_write_into_the_version(namespace: Namespace) -> None:
     store = namespace.store
     assert isinstance(store, MemoryStore)
-    if not store.primitives.leases:
-        pytest.skip("without leases nobody can tell")
     one = version_of(namespace, b"k", b"one")
     at = store.open_dir(store.root(), BUCKET.encode())
     writer = store.open_file(at, b"k", 2)
@@ -237,3 +238,32 @@ def test_regression_a_marker_of_a_key_without_directory_is_made_while_no_other_d
     monkeypatch.setattr(deleting, "make_marker", looked)
     assert namespace.delete_object(BUCKET, b"missing/k").marker
     assert free == [False]
+
+
+def test_regression_a_bucket_is_not_deleted_while_an_object_comes_and_goes(namespace: Namespace) -> None:
+    """Its version is all that is left of the object, and the directory is empty."""
+    histories = namespace.context.histories
+    empty, versions = histories.is_empty, []
+
+    def meanwhile() -> None:
+        with suppress(BucketMissing):
+            versions.append(version_of(namespace, b"k", b"one"))
+            namespace.delete_object(BUCKET, b"k")
+
+    other = threading.Thread(target=meanwhile)
+
+    def looked(bucket: Fd) -> bool:
+        answer = empty(bucket)
+        other.start()
+        other.join(0.5)
+        return answer
+
+    histories.is_empty = looked  # type: ignore[method-assign]
+    try:
+        namespace.delete_bucket(BUCKET)
+        other.join()
+        assert not versions, "an acknowledged version went with its bucket"
+    except BucketNotEmpty:
+        other.join()
+        histories.is_empty = empty  # type: ignore[method-assign]
+        assert read(namespace, b"k", versions[0]) == b"one"

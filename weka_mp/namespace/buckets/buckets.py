@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -186,9 +187,12 @@ class Buckets:
         """
         context, store = self._context, self._context.store
         with context.effects() as effects:
-            with context.bucket(name) as fd:
+            with context.bucket(name) as fd, ExitStack() as stack:
                 if self._access.find(name).unlinked:
                     raise BucketMissing(subject=name)
+                if context.histories.state(fd) is not None:
+                    # Nobody puts an object and deletes it between the look at its versions and the end.
+                    stack.enter_context(context.locks.hold_trees([store.attr(fd).ino]))
                 if self._lister.has_keys(fd) or not context.histories.is_empty(fd):
                     raise BucketNotEmpty(subject=name)
                 ino, identity = store.attr(fd).ino, bucket_identity(store, fd)

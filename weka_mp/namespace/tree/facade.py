@@ -74,6 +74,7 @@ class Tree:
         self.quotas = NodeQuotas(store, self.nodes, rules.quotas)
         self.versions = NodeVersions(store, self.nodes, rules.versions, makes=rules.makes_versions)
         self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty, (self.quotas, self.versions))
+        self.versions.writer = lambda number: self.files.any_open(number, writable=True)
         self._watching = self.files.watching
         self.directories = OpenDirectories(store, self.nodes)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
@@ -137,6 +138,7 @@ class Tree:
     def change(self, number: int, change: AttrChange) -> None:
         """What chmod, chown and utimens ask for."""
         with self._reached(number) as fd:
+            self.versions.refuse_kept(fd)
             if change.uid is not None or change.gid is not None:
                 uid, gid = (-1 if new is None else new for new in (change.uid, change.gid))
                 self._store.chown(fd, uid, gid)

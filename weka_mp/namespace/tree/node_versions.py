@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from weka_mp.errors import (
@@ -38,10 +38,10 @@ from weka_mp.namespace.versions.keeping import (
     Place,
     current_version,
     drop_leftovers,
-    is_kept,
     keep_copy,
     keeping,
     name_version,
+    refuse_kept,
 )
 from weka_mp.namespace.versions.markers import make_marker
 from weka_mp.namespace.walking import Met, walk
@@ -64,14 +64,15 @@ class NodeVersions:
         self._store = store
         self._nodes = nodes
         self._any = context
+        self.writer: Callable[[int], object | None] = lambda number: None
+        """Some open file of a node that can write, be it rested."""
         self._context = context if makes else None
 
     def refuse_kept(self, fd: Fd) -> None:
         """Before an inode is opened for writing by its number: S3 may have made it a version that is not the
         current one. Raises Stale.
         """
-        if is_kept(self._store, fd, self._store.attr(fd)):
-            raise Stale("another object has taken the place of this file, which is a former version now")
+        refuse_kept(self._store, fd)
 
     # ---- names
     @contextmanager
@@ -95,7 +96,7 @@ class NodeVersions:
             yield
             return
         with context.effects() as effects:
-            with keeping(context, place, effects):
+            with keeping(context, place, effects, copied=self._is_written(place)):
                 yield
             self._mark(context, place, effects)
             effects.flush()
@@ -130,7 +131,7 @@ class NodeVersions:
                     yield
                 else:
                     self._name_moved(context, source)
-                    with keeping(context, new, effects):
+                    with keeping(context, new, effects, copied=self._is_written(new)):
                         yield
                 if old is not None:
                     self._mark(context, old, effects)
@@ -152,6 +153,17 @@ class NodeVersions:
                 with keeping(context, place, effects):
                     yield
                 effects.flush()
+
+    def _is_written(self, place: Place) -> bool:
+        """Whether a caller has the file open for writing, and may write into what loses its name."""
+        try:
+            fd = self._store.open_path(place.holder, place.path.name)
+        except NotFound:
+            return False
+        try:
+            return self.writer(self._nodes.number_behind(fd)) is not None
+        finally:
+            self._store.close(fd)
 
     def _kind(self, entry: tuple[int, Fd, bytes]) -> int:
         """The file type of what has the name; 0: nothing has it."""

@@ -27,6 +27,7 @@ from weka_mp.namespace.records.directories import take_over
 from weka_mp.namespace.records.etags import EtagState, settle
 from weka_mp.namespace.records.values import Record, derived_etag
 from weka_mp.namespace.tree import mount_xattrs
+from weka_mp.namespace.versions.keeping import refuse_kept
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd, Stamp
 
@@ -116,6 +117,7 @@ class NodeXattrs:
         elif not wait:
             raise WouldBlock("metadata may have to go to a file of its own")
         with self._descriptor(number, wait) as fd:
+            refuse_kept(self._store, fd)
             if suffix is None:
                 self._set_own(fd, name, value, identity, wait)
                 take_over(self._store, fd)
@@ -177,6 +179,7 @@ class NodeXattrs:
         elif not wait:
             raise WouldBlock("a record is rewritten")
         with self._descriptor(number, wait) as fd:
+            refuse_kept(self._store, fd)
             if suffix is None:
                 self._store.remove_xattr(fd, os.fsdecode(name))
                 take_over(self._store, fd)

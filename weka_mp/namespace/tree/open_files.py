@@ -208,10 +208,11 @@ class OpenFiles:
         except KeyError:
             raise Stale("no such open file") from None
 
-    def any_open(self, number: int) -> OpenFile | None:
+    def any_open(self, number: int, *, writable: bool = False) -> OpenFile | None:
         """Some open file of the inode: its descriptor reaches it even when no name does."""
         inode = self._inodes.get(number)
-        return inode.files[0] if inode and inode.files else None
+        files = tuple(inode.files) if inode else ()
+        return next((file for file in files if file.writable or not writable), None)
 
     # ---- data
     def read(self, handle: int, size: int, offset: int) -> bytes:

@@ -25,6 +25,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotFound,
     NotSupported,
+    Stale,
 )
 from weka_mp.namespace.concealment import create_concealed, is_concealed, reveal
 from weka_mp.namespace.context import Context
@@ -42,7 +43,7 @@ from weka_mp.values import Attr, Fd, Stamp
 
 __all__ = [
     "Place", "current_version", "drop_leftovers", "drop_null", "is_kept", "keep_copy", "keeping",
-    "name_version", "place_version", "unseal",
+    "name_version", "place_version", "refuse_kept", "unseal",
 ]
 
 _NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
@@ -75,8 +76,11 @@ class _Current:
 
 
 @contextmanager
-def keeping(context: Context, place: Place, effects: Effects) -> Iterator[bool]:
-    """The block gives the name to something else, or takes it away; whether what had it is kept.
+def keeping(
+    context: Context, place: Place, effects: Effects, *, copied: bool = False
+) -> Iterator[bool]:
+    """The block gives the name to something else, or takes it away; whether what had it is kept. copied: as a
+    copy: who has it open goes on writing into what has no name then.
 
     Under the lock of the entry, and under none of a quota. Raises NoSpace, QuotaExceeded (a copy was needed),
     NotSupported; what the block raises leaves everything as it was.
@@ -90,7 +94,7 @@ def keeping(context: Context, place: Place, effects: Effects) -> Iterator[bool]:
             yield False
             return
         with ExitStack() as stack:
-            alone = stack.enter_context(_nobody_writes(context, current))
+            alone = not copied and stack.enter_context(_nobody_writes(context, current))
             kept = _keep(context, place, current, effects, linked=alone)
             try:
                 yield True
@@ -156,11 +160,8 @@ def _directory_object(
 def _nobody_writes(context: Context, current: _Current) -> Iterator[bool]:
     """Whether the inode can be the version: nobody can write into it, nor come to do so unnoticed."""
     store = context.histories.store
-    if not current.body or current.attr.nlink > 1:
+    if not current.body or current.attr.nlink > 1 or not store.primitives.leases:
         yield False
-        return
-    if not store.primitives.leases:
-        yield True
         return
     granted = False
     with suppress(AccessDenied, NotSupported):
@@ -222,6 +223,14 @@ def is_kept(store: Store, fd: Fd, attr: Attr) -> bool:
     With a second name it is not one yet: somebody died before it lost the first.
     """
     return attr.nlink == 1 and store.find_xattr(fd, _KEPT_XATTR) is not None
+
+
+def refuse_kept(store: Store, fd: Fd) -> None:
+    """Before the inode behind `fd` is changed by whoever knows it by its number. Raises Stale for a version
+    that is not the current one.
+    """
+    if is_kept(store, fd, store.attr(fd)):
+        raise Stale("another object has taken the place of this file, which is a former version now")
 
 
 def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> bool:
