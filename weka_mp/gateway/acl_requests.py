@@ -34,9 +34,10 @@ __all__ = ["AMAZON_EC2", "bucket_acl", "is_kept", "object_acl_of_upload", "refus
 AMAZON_EC2: Final = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 """Whom ``aws-exec-read`` lets read; no account here has this id."""
 
+_PRIVATE: Final = "private"
 _OWN: Final = Grant(OWNER, FULL_CONTROL)
 _CANNED: Final[Mapping[str, tuple[Grant, ...]]] = {
-    "private": (_OWN,),
+    _PRIVATE: (_OWN,),
     "public-read": (Grant(ALL_USERS, "READ"), _OWN),
     "public-read-write": (Grant(ALL_USERS, "READ"), Grant(ALL_USERS, "WRITE"), _OWN),
     "authenticated-read": (Grant(AUTHENTICATED_USERS, "READ"), _OWN),
@@ -48,7 +49,7 @@ _OF_BUCKETS_OWNER: Final = {"bucket-owner-read": "READ", BUCKET_OWNER_FULL_CONTR
 
 def is_kept(asked: AskedAcl, owner: str) -> bool:
     """Whether it says what is so where ACLs count for nothing: all is the bucket's owner's. ``private`` is
-    refused as S3 refuses it: there, too, whoever writes would think that it is theirs alone.
+    refused as S3 refuses it where an ACL is put: whoever does would think that it is theirs alone.
 
     owner: its canonical user id.
     """
@@ -69,7 +70,8 @@ def object_acl_of_upload(context: Context, bucket: BucketName, asked: AskedAcl |
     access = context.access
     grants = access.grants(bucket)
     if not grants.has_acls:
-        if asked is not None and not is_kept(asked, access.owner_of(bucket).id):
+        # Programs such as rclone say ``private`` with every upload, and nothing else is so here.
+        if asked is not None and asked.canned != _PRIVATE and not is_kept(asked, access.owner_of(bucket).id):
             raise S3Error("AccessControlListNotSupported")
         return None
     holder, writer = access.owner_of(bucket).id, context.principal.account
