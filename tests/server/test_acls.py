@@ -77,6 +77,9 @@ def test_a_new_bucket_has_no_acls(acl: Accounts) -> None:
         assert failure(call, Bucket="plain", Key="k", ACL="public-read") == NOT_SUPPORTED
         call(Bucket="plain", Key="k", ACL="bucket-owner-full-control")
         call(Bucket="plain", Key="k", ACL="private")  # which rclone says with all that it uploads
+    rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    acl.owner.put_bucket_ownership_controls(Bucket="plain", OwnershipControls=rules)
+    assert failure(acl.owner.put_object, Bucket="plain", Key="k", ACL="private") == NOT_SUPPORTED
     assert failure(acl.owner.put_bucket_acl, Bucket="plain", ACL="public-read") == NOT_SUPPORTED
     refused = failure(acl.owner.create_bucket, Bucket="public", ACL="public-read")
     assert refused == ("InvalidBucketAclWithObjectOwnership", 400)

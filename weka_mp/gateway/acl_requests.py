@@ -70,8 +70,7 @@ def object_acl_of_upload(context: Context, bucket: BucketName, asked: AskedAcl |
     access = context.access
     grants = access.grants(bucket)
     if not grants.has_acls:
-        # Programs such as rclone say ``private`` with every upload, and nothing else is so here.
-        if asked is not None and asked.canned != _PRIVATE and not is_kept(asked, access.owner_of(bucket).id):
+        if asked is not None and not _asks_for_nothing(context, bucket, asked):
             raise S3Error("AccessControlListNotSupported")
         return None
     holder, writer = access.owner_of(bucket).id, context.principal.account
@@ -80,6 +79,15 @@ def object_acl_of_upload(context: Context, bucket: BucketName, asked: AskedAcl |
     acl = Acl(owner, _granted(context, asked, owner or holder, holder))
     refuse_public(grants.block, acl)
     return None if acl == OWNED_PRIVATELY else acl
+
+
+def _asks_for_nothing(context: Context, bucket: BucketName, asked: AskedAcl) -> bool:
+    """Of an upload where ACLs count for nothing. Programs such as rclone say ``private`` with every one: where
+    somebody has set that there are no ACLs that is refused, as S3 does; where nobody has, it is what is so.
+    """
+    if asked.canned == _PRIVATE:
+        return context.namespace.bucket_access(bucket).ownership is None
+    return is_kept(asked, context.access.owner_of(bucket).id)
 
 
 def replaced_acl(context: Context, bucket: BucketName, asked: AskedAcl, before: Acl) -> Acl:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weka_mp.acl import ENFORCED, NOT_SET, OWNED_PRIVATELY, OWNER, Acl, is_private
-from weka_mp.errors import BucketMissing
+from weka_mp.errors import BucketMissing, NotSupported
 from weka_mp.gateway.acl_requests import AMAZON_EC2, bucket_acl, is_kept, refuse_public, replaced_acl
 from weka_mp.gateway.context import Context, owner
 from weka_mp.gateway.reply import Reply, xml_reply
@@ -126,9 +126,13 @@ def delete_ownership_controls(context: Context, operation: op.DeleteBucketOwners
 
 def _set_ownership(context: Context, bucket: BucketName, ownership: str) -> None:
     context.namespace.head_bucket(bucket)
-    if ownership == ENFORCED and context.namespace.bucket_access(bucket).ownership is None:
-        return  # so it is, and file systems without handles need no record for it
-    context.namespace.change_bucket_access(bucket, lambda before: with_ownership(before, bucket, ownership))
+    try:
+        context.namespace.change_bucket_access(
+            bucket, lambda before: with_ownership(before, bucket, ownership)
+        )
+    except NotSupported:  # a file system without handles, where nothing else can be so
+        if ownership != ENFORCED:
+            raise
 
 
 def with_ownership(before: BucketAccess, bucket: BucketName, ownership: str) -> BucketAccess:
