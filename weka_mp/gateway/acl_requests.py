@@ -82,8 +82,8 @@ def object_acl_of_upload(context: Context, bucket: BucketName, asked: AskedAcl |
 
 
 def _asks_for_nothing(context: Context, bucket: BucketName, asked: AskedAcl) -> bool:
-    """Of an upload where ACLs count for nothing. Programs such as rclone say ``private`` with every one: where
-    somebody has set that there are no ACLs that is refused, as S3 does; where nobody has, it is what is so.
+    """Of an upload where ACLs count for nothing. Programs such as rclone say ``private`` with every one:
+    where somebody has set that there are no ACLs that is refused, as S3 does; else it is what is so.
     """
     if asked.canned == _PRIVATE:
         return context.namespace.bucket_access(bucket).ownership is None
