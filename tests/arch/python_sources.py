@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,11 @@ def parse(name: str, text: str) -> Source:
     return Source(name, text, ast.parse(text))
 
 
-def package_sources() -> list[Source]:
-    """Every module of the package."""
+@functools.cache
+def package_sources() -> tuple[Source, ...]:
+    """Every module of the package; read once, since parsing takes seconds."""
     found = []
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         found.append(parse(name, path.read_text("utf-8")))
-    return found
+    return tuple(found)
