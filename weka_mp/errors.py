@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from weka_mp.object_lock import Protection
     from weka_mp.values import Change
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "BucketExists",
     "BucketMissing",
     "BucketNotEmpty",
+    "BucketStateRefused",
     "Busy",
     "Conflict",
     "CrossDevice",
@@ -40,6 +42,8 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "ObjectChanged",
+    "ObjectLockMissing",
+    "ObjectLocked",
     "OutOfResources",
     "PartTooSmall",
     "PermissionRefused",
@@ -194,6 +198,22 @@ class BucketExists(NamespaceError):
 
 class BucketNotEmpty(NamespaceError):
     """The bucket still holds objects."""
+
+
+class BucketStateRefused(NamespaceError):
+    """What is set of the bucket does not let this be set of it."""
+
+
+class ObjectLockMissing(NamespaceError):
+    """The bucket has no Object Lock."""
+
+
+class ObjectLocked(NamespaceError):
+    """The version may not go, or its lock not be loosened. `protection`: by what it is kept."""
+
+    def __init__(self, protection: Protection, *, subject: bytes | str = b"") -> None:
+        super().__init__("The version is protected by Object Lock.", subject=subject)
+        self.protection = protection
 
 
 class KeyConflict(NamespaceError):

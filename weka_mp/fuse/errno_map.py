@@ -17,6 +17,7 @@ TABLE: dict[type[errors.NamespaceError], int] = {
     errors.BucketExists: errno.EEXIST,
     errors.BucketMissing: errno.ENOENT,
     errors.BucketNotEmpty: errno.ENOTEMPTY,
+    errors.BucketStateRefused: errno.EINVAL,
     errors.Busy: errno.EBUSY,
     errors.Conflict: errno.EAGAIN,
     errors.CrossDevice: errno.EXDEV,
@@ -41,6 +42,8 @@ TABLE: dict[type[errors.NamespaceError], int] = {
     errors.NotFound: errno.ENOENT,
     errors.NotSupported: errno.EOPNOTSUPP,  # never ENOSYS: the kernel would not ask again for any file
     errors.ObjectChanged: errno.EIO,
+    errors.ObjectLockMissing: errno.EINVAL,
+    errors.ObjectLocked: errno.EPERM,
     errors.OutOfResources: errno.ENFILE,
     errors.PartTooSmall: errno.EINVAL,
     errors.PermissionRefused: errno.EPERM,

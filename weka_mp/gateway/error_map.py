@@ -34,6 +34,8 @@ _CONFLICT: Final = (
     "cannot both exist, and the name may be taken by something that is no object."
 )
 _CONFLICTING: Final = Spelling("InvalidRequest", status=409, message=_CONFLICT)
+_NO_LOCK: Final = "Bucket is missing Object Lock Configuration"
+_LOCKED: Final = "Access Denied because object protected by object lock."
 _DEFECT: Final = Spelling("InternalError", defect=True)
 _MISSING: Final = Spelling("NoSuchKey")
 _RETRY: Final = Spelling("ServiceUnavailable", message=_AGAIN)
@@ -48,6 +50,7 @@ S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
     errors.BucketExists: Spelling("BucketAlreadyOwnedByYou"),
     errors.BucketMissing: Spelling("NoSuchBucket"),
     errors.BucketNotEmpty: Spelling("BucketNotEmpty"),
+    errors.BucketStateRefused: Spelling("InvalidBucketState", speaks=True),
     errors.Busy: _SLOW,
     errors.Conflict: Spelling("ConditionalRequestConflict"),
     errors.CrossDevice: _DEFECT,  # the namespace stages on the bucket's side; a leak of this is ours
@@ -71,6 +74,8 @@ S3_ERRORS: Final[Mapping[type[errors.NamespaceError], Spelling]] = {
     errors.NotFound: _MISSING,
     errors.NotSupported: Spelling("NotImplemented", speaks=True),
     errors.ObjectChanged: Spelling("ServiceUnavailable", speaks=True),
+    errors.ObjectLockMissing: Spelling("InvalidRequest", message=_NO_LOCK),
+    errors.ObjectLocked: Spelling("AccessDenied", message=_LOCKED),
     errors.OutOfResources: _SLOW,
     errors.PartTooSmall: Spelling("EntityTooSmall"),
     errors.PermissionRefused: Spelling("AccessDenied"),

@@ -28,6 +28,7 @@ from weka_mp.namespace.names.longnames import LongNames
 from weka_mp.namespace.quotas.book import Quotas
 from weka_mp.namespace.records.directories import age_of, is_young, set_implicit
 from weka_mp.namespace.versions.histories import Histories
+from weka_mp.namespace.versions.object_locks import ObjectLocks
 from weka_mp.store.interface import FsIdentity, Store
 from weka_mp.values import Attr, BucketName, Change, Fd, InodeNo
 
@@ -71,6 +72,7 @@ class Context:
     settled: Settled
     quotas: Quotas
     histories: Histories
+    object_locks: ObjectLocks
     judged: FsIdentity | None = None
     service: Store | None = None
 

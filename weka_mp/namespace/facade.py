@@ -70,6 +70,7 @@ from weka_mp.namespace.values import (
     WriteConditions,
 )
 from weka_mp.namespace.versions.histories import Histories
+from weka_mp.namespace.versions.object_locks import ObjectLocks
 from weka_mp.store.interface import FsIdentity, Store
 from weka_mp.store.judged import judging_refusal
 from weka_mp.values import BucketName, UploadId
@@ -94,6 +95,7 @@ class Namespace(Housekeeping):
         self.settings_records = SettingsRecords(context, registry)
         settings = self.settings_records
         context.histories.ask(lambda bucket: settings.of_directory(bucket).versioning, settings.any_set)
+        context.object_locks.ask(lambda bucket: settings.of_directory(bucket).object_lock, settings.any_set)
         self.quotas = BucketQuotas(context, self.settings_records, self._lister, self._uploads.parts_of)
         self._buckets = Buckets(context, self._lister, registry, self._access, self.quotas.forget_bucket)
         self._settings = ControlFiles(context.store, area.root, context.random)
@@ -135,6 +137,7 @@ class Namespace(Housekeeping):
                 Settled(),
                 quotas,
                 Histories(store, clock, random, area.versions),
+                ObjectLocks(store, clock),
             )
             namespace = cls(context, area, notes)
             if sweep:

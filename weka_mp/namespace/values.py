@@ -14,6 +14,7 @@ from weka_mp.namespace.records.attribute import (
     PartSizes,
     derived_etag,
 )
+from weka_mp.object_lock import Retention
 from weka_mp.values import BucketName, Change, ETag, InodeNo, Stamp
 
 __all__ = [
@@ -82,7 +83,7 @@ UNCONDITIONAL = WriteConditions()
 class NewObject:
     """What to record of a finished body. Either `md5` (16 bytes) or `etag` (multipart) is given. `version`:
     the id that it gets in a bucket with versions, where that was said already; empty: a new one. `acl`: None:
-    the bucket's owner's alone.
+    the bucket's owner's alone. `retention`: None: the one that the bucket gives by itself.
     """
 
     md5: bytes | None = None
@@ -97,6 +98,8 @@ class NewObject:
     tags: Mapping[str, str] = field(default_factory=dict)
     version: bytes = b""
     acl: Acl | None = None
+    retention: Retention | None = None
+    legal_hold: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class ObjectInfo:
 
     `acl`: as kept of this inode; whether it counts in the bucket is for `Namespace.object_acl` to say.
     `etag_is_true` False: derived from the stamp (`etag_is_stable`) or a nonce while somebody writes.
-    `version`: its id as S3 shows it, None for the version ``null``.
+    `version`: its id as S3 shows it, None for the version ``null``. `retention`, `legal_hold`: as kept; they
+    count in a bucket with Object Lock alone.
     """
 
     key: bytes
@@ -136,6 +140,8 @@ class ObjectInfo:
     part_checksums: PartChecksums | None = None
     version: str | None = None
     acl: KeptAcl | None = None
+    retention: Retention | None = None
+    legal_hold: bool | None = None
 
     @property
     def md5(self) -> bytes | None:
@@ -177,12 +183,14 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class Deletion:
     """One of several. `version`: as S3 shows it, the one that is to go for good; None: whatever is there now,
-    behind a delete marker where the bucket has versions.
+    behind a delete marker where the bucket has versions. `bypass`: who asks may overcome a retention of
+    governance.
     """
 
     key: bytes
     conditions: WriteConditions | None = None
     version: str | None = None
+    bypass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +272,8 @@ class NewUpload:
     checksum_type: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     acl: Acl | None = None
+    retention: Retention | None = None
+    legal_hold: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ def test_the_record_as_documented() -> None:
     )
     assert decode(data) == (b"\x01\x00\x00\x00ino+gen", settings)
     assert decode(encode(b"h", NO_SETTINGS)) == (b"h", NO_SETTINGS)
+    locked = BucketSettings(object_lock='{"mode": "COMPLIANCE", "days": 1}')
+    assert encode(b"h", locked)[36:] == msgpack.packb({1: b"h", 8: '{"mode": "COMPLIANCE", "days": 1}'})
     website = BucketSettings(website="{}")
     assert encode(b"h", website)[36:] == msgpack.packb({1: b"h", 13: "{}"})
     assert decode(encode(b"h", website)) == (b"h", website)

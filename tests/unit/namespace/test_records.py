@@ -27,6 +27,7 @@ from weka_mp.namespace.records.attribute import (
     write_record,
 )
 from weka_mp.namespace.records.values import Overflow
+from weka_mp.object_lock import LAST_NS, MODES, Retention
 from weka_mp.store.faulty import Fault, FaultyStore
 from weka_mp.values import Attr, InodeNo, Stamp, bounded_time
 
@@ -64,6 +65,10 @@ GOLDEN = {
         "574b4f31811594092ac420000000000000000000000000000000000000000000000000000000000000000a9392000092"
         "010192c420ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff04",
     ),
+    "lock": (
+        Record(retention=Retention("GOVERNANCE", 1700000000123456789), legal_hold=True),
+        "574b4f31820d9201cf17979cfe3d85cd150e01",
+    ),
     "directory": (
         Record(stamp=Stamp(0, 1, InodeNo(2)), etag="d41d8cd98f00b204e9800998ecf8427e", directory=2),
         "574b4f318501000201030204c410d41d8cd98f00b204e9800998ecf8427e1002",
@@ -92,6 +97,8 @@ RECORDS = st.builds(
     tags=st.dictionaries(TEXT, TEXT, max_size=3),
     acl=st.none() | st.builds(KeptAcl, st.integers(0, (1 << 63) - 1), st.integers(0, (1 << 64) - 1), ACLS),
     owner=st.none() | TEXT.filter(bool),
+    retention=st.none() | st.builds(Retention, st.sampled_from(MODES), st.integers(0, LAST_NS)),
+    legal_hold=st.none() | st.booleans(),
     parts=st.none() | st.lists(st.integers(0, 1 << 40), min_size=1, max_size=4).map(PartSizes.of),
     directory=st.sampled_from([0, 1, 2]),
     overflow=st.builds(Overflow, *[st.just(b"") | st.binary(min_size=32, max_size=32)] * 2),
@@ -118,11 +125,11 @@ def test_regression_every_time_and_inode_number_of_a_file_can_be_recorded(time_n
 
 
 def test_fields_of_later_versions_are_kept() -> None:
-    data = b"WKO1" + msgpack.packb({11: "me", 13: "until", 99: [1, {"a": b"b"}]})
+    data = b"WKO1" + msgpack.packb({11: "me", 98: "until", 99: [1, {"a": b"b"}]})
     record = decode(data)
-    assert record.extra == {13: "until", 99: [1, {"a": b"b"}]}
+    assert record.extra == {98: "until", 99: [1, {"a": b"b"}]}
     assert encode(replace(record, owner="you")) == b"WKO1" + msgpack.packb(
-        {11: "you", 13: "until", 99: [1, {"a": b"b"}]}
+        {11: "you", 98: "until", 99: [1, {"a": b"b"}]}
     )
 
 

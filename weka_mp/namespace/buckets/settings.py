@@ -30,7 +30,7 @@ _SUFFIX: Final = b".settings"
 _HANDLE: Final = 1
 _NUMBERS: Final = {
     "quota": 2, "posix": 3, "tags": 4, "lifecycle": 5, "cors": 6, "versioning": 7,
-    "notifications": 12, "website": 13,
+    "object_lock": 8, "notifications": 12, "website": 13,
 }  # fmt: skip
 """Setting → number of its field."""
 
@@ -48,8 +48,9 @@ class BucketSettings:
     quota: bytes that it may hold, None: as many as there is room for. posix: whether the modes of files bind
     S3 users, None: as the service's option says. tags: of the bucket, (key, value), in the order in which
     they were put. lifecycle, cors, notifications: the rules of each, None: there are none. versioning:
-    ENABLED or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. website: what it is as
-    one, None: it is none.
+    ENABLED or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. object_lock: what is
+    set of it (`weka_mp.object_lock.decode`), None: the bucket has none. website: what it is as one, None: it
+    is none.
     """
 
     quota: int | None = None
@@ -58,6 +59,7 @@ class BucketSettings:
     lifecycle: str | None = None
     cors: str | None = None
     versioning: str | None = None
+    object_lock: str | None = None
     website: str | None = None
     notifications: str | None = None
 

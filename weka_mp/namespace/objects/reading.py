@@ -156,6 +156,8 @@ def describe(key: bytes, attr: Attr, state: EtagState) -> ObjectInfo:
         etag_is_stable=state.stable,
         salt=record.salt if record else b"",
         version=(record.version.hex() or None) if record else None,
+        retention=record.retention if record else None,
+        legal_hold=record.legal_hold if record else None,
     )
 
 

@@ -28,6 +28,7 @@ from weka_mp.namespace.records.values import (
     PartSizes,
     Record,
 )
+from weka_mp.object_lock import LAST_NS, MODES, Retention
 from weka_mp.values import InodeNo, Stamp, bounded_time
 
 __all__ = ["CHECKSUM_IDS", "decode", "encode"]
@@ -35,15 +36,17 @@ __all__ = ["CHECKSUM_IDS", "decode", "encode"]
 _MAGIC = b"WKO1"
 _SIZE, _MTIME, _INO, _ETAG, _SALT, _CHECKSUMS, _CHECKSUM_TYPE = 1, 2, 3, 4, 5, 6, 7
 _HEADERS, _USER, _TAGS, _OWNER, _VERSION, _PARTS, _DIRECTORY = 8, 9, 10, 11, 12, 15, 16
+_RETENTION, _LEGAL_HOLD = 13, 14
 _METADATA_FILE, _CONTENT_FILE, _MODIFIED, _PART_CHECKSUMS, _ACL = 17, 18, 19, 20, 21
 _TYPES: dict[int, type] = {
-    **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY, _MODIFIED), int),
+    **dict.fromkeys((_SIZE, _MTIME, _INO, _CHECKSUM_TYPE, _DIRECTORY, _MODIFIED, _LEGAL_HOLD), int),
     **dict.fromkeys((_CHECKSUMS, _HEADERS, _USER, _TAGS), dict),
     **dict.fromkeys((_SALT, _VERSION, _METADATA_FILE, _CONTENT_FILE), bytes),
     _OWNER: str,
     _PARTS: list,
     _PART_CHECKSUMS: list,
     _ACL: list,
+    _RETENTION: list,
 }
 _KNOWN = {*_TYPES, _ETAG}
 _NUMBERED, _NAMED = (_CHECKSUMS, _HEADERS), (_USER, _TAGS)
@@ -57,6 +60,8 @@ CHECKSUM_IDS = {
 _CHECKSUM_NAMES = {number: name for name, number in CHECKSUM_IDS.items()}
 _TYPE_IDS = {"FULL_OBJECT": 1, "COMPOSITE": 2}
 _TYPE_NAMES = {number: name for name, number in _TYPE_IDS.items()}
+_HOLD_IDS = {True: 1, False: 2}
+_HOLDS = {number: held for held, number in _HOLD_IDS.items()}
 _HEADER_NAMES = tuple(item.name for item in fields(ContentHeaders))
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -98,6 +103,8 @@ def encode(record: Record) -> bytes:
         (_MODIFIED, record.modified_ns),
         (_PART_CHECKSUMS, _part_checksums_out(record.part_checksums)),
         (_ACL, _acl_out(record.acl)),
+        (_RETENTION, _retention_out(record.retention)),
+        (_LEGAL_HOLD, None if record.legal_hold is None else _HOLD_IDS[record.legal_hold]),
         (_METADATA_FILE, record.overflow.metadata),
         (_CONTENT_FILE, record.overflow.content),
     )
@@ -143,6 +150,8 @@ def _check(found: dict[int, Any]) -> None:
         _check_texts(found)
         _check_parts(found.get(_PARTS, ()), found.get(_PART_CHECKSUMS))
         _acl_from(found.get(_ACL))
+        _retention_from(found.get(_RETENTION))
+        _hold_from(found.get(_LEGAL_HOLD))
 
 
 def _check_ranges(found: dict[int, Any]) -> None:
@@ -203,6 +212,24 @@ def _acl_from(found: list[Any] | None) -> KeptAcl | None:
     return KeptAcl(bucket, ino, from_plain(acl))
 
 
+def _retention_out(retention: Retention | None) -> list[Any] | None:
+    return None if retention is None else [1 + MODES.index(retention.mode), retention.until_ns]
+
+
+def _retention_from(found: list[Any] | None) -> Retention | None:
+    if found is None:
+        return None
+    mode, until_ns = found
+    numbers = type(mode) is int and type(until_ns) is int
+    if not (numbers and 1 <= mode <= len(MODES) and 0 <= until_ns <= LAST_NS):
+        raise TypeError("the retention is none")
+    return Retention(MODES[mode - 1], until_ns)
+
+
+def _hold_from(found: int | None) -> bool | None:
+    return None if found is None else _HOLDS[found]
+
+
 def _extra(found: dict[int, Any]) -> Mapping[int, Any]:
     """Fields that are not ours."""
     if _KNOWN.issuperset(found):
@@ -243,6 +270,8 @@ def _from_fields(found: dict[int, Any]) -> Record:
         part_checksums=_part_checksums_from(found.get(_PART_CHECKSUMS)),
         version=found.get(_VERSION, b""),
         acl=_acl_from(found.get(_ACL)),
+        retention=_retention_from(found.get(_RETENTION)),
+        legal_hold=_hold_from(found.get(_LEGAL_HOLD)),
         extra=_extra(found),
         overflow=_overflow_from(found) if _METADATA_FILE in found or _CONTENT_FILE in found else NO_OVERFLOW,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from weka_mp.acl import Acl
+from weka_mp.object_lock import Retention
 from weka_mp.values import Attr, ETag, Stamp
 
 __all__ = [
@@ -124,7 +125,8 @@ class Record:
     `overflow` says which of it lay in files of their own when it was read; writing it decides anew.
     `directory`: 0 for a file, DIRECTORY_KEPT or DIRECTORY_MADE for the object `a/` (whether the directory was
     there before the key was put). `modified_ns`: when S3 last replaced what it keeps beside the bytes, 0 for
-    never since they were written. `version`: its id (16 bytes), empty for the version ``null``.
+    never since they were written. `version`: its id (16 bytes), empty for the version ``null``. `retention`
+    and `legal_hold` count in a bucket with Object Lock alone; None: nothing was ever said of it.
     """
 
     stamp: Stamp | None = None
@@ -142,6 +144,8 @@ class Record:
     part_checksums: PartChecksums | None = None
     version: bytes = b""
     acl: KeptAcl | None = None
+    retention: Retention | None = None
+    legal_hold: bool | None = None
     extra: Mapping[int, Any] = field(default_factory=dict)
     overflow: Overflow = field(default=NO_OVERFLOW, compare=False)
 
