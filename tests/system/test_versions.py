@@ -4,7 +4,10 @@ step.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -63,6 +66,37 @@ def test_the_mount_shows_what_is_current_at_each_step(versioned: Bucket) -> None
     listed = weka_mp("s3", "bucket", "list", "--format", "csv", "--store", bucket.service.store)
     assert [line.split(",")[5] for line in listed.stdout.splitlines() if line.startswith(bucket.name)] == [
         "suspended"]
+
+
+def test_former_versions_are_read_on_the_mount_and_nothing_else(versioned: Bucket) -> None:
+    bucket, former = versioned, versioned.path / ".weka~versions"
+    assert not former.exists()
+    one = bucket.put("d/k", b"one")["VersionId"]
+    two = bucket.put("d/k", b"two")["VersionId"]
+    assert not (former / "d/k" / two).exists()
+    marker = bucket.delete("d/k")["VersionId"]
+    assert sorted(os.listdir(former / "d/k")) == sorted([one, two, f"{marker}.deleted"])
+    assert os.listdir(bucket.path) == []
+    shutil.copy(former / "d/k" / one, bucket.path / "back")
+    assert bucket.get("back") == b"one"
+    for attempt in (
+        lambda: (former / "d/k" / one).write_bytes(b"x"),
+        lambda: (former / "d/k" / one).unlink(),
+        lambda: (former / "d/k/new").touch(),
+        lambda: shutil.rmtree(former),
+        lambda: os.rename(former / "d/k" / one, bucket.path / "moved"),
+        lambda: os.chmod(former / "d", 0o777),
+    ):
+        with pytest.raises(OSError) as refused:
+            attempt()
+        assert refused.value.errno == errno.EROFS
+    bucket.delete("d/k", VersionId=marker)
+    assert (former / "d/k" / one).read_bytes() == b"one"
+    assert os.listdir(former / "d/k") == [one]
+    found = subprocess.run(["find", former, "-type", "f"], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [str(former / "d/k" / one)]
+    bucket.delete("d/k", VersionId=one)
+    assert not (former / "d/k").exists()
 
 
 def test_workers_lose_no_version_of_a_key_that_all_write(versioned: Bucket) -> None:

@@ -33,6 +33,7 @@ from weka_mp.errors import NotFound, WouldBlock
 from weka_mp.fuse.attributes import attr_change, entry_attributes, no_entry, statvfs_data
 from weka_mp.fuse.errno_map import errno_of
 from weka_mp.namespace.tree.facade import Caller, Entry, Tree
+from weka_mp.namespace.tree.former_versions import is_announced
 from weka_mp.offload import run_blocking
 
 __all__ = ["Operations"]
@@ -120,18 +121,19 @@ class Operations(pyfuse3.Operations):
     def init(self) -> None:
         self._on_init()
 
-    def _cache_seconds(self) -> float:
-        return 0.0 if self._is_behind() else self._timeout
+    def _cache_seconds(self, lasting: bool = True) -> float:
+        return self._timeout if lasting and not self._is_behind() else 0.0
 
     def _reply(self, entry: Entry) -> EntryAttributes:
-        return entry_attributes(entry.number, entry.generation, entry.attr, self._cache_seconds())
+        seconds = self._cache_seconds(entry.lasting)
+        return entry_attributes(entry.number, entry.generation, entry.attr, seconds)
 
     # ---- looking
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
         try:
             entry = self._tree.lookup(parent_inode, name)
         except NotFound:
-            return no_entry(self._cache_seconds())
+            return no_entry(self._cache_seconds(is_announced(parent_inode, name)))
         return self._reply(entry)
 
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
@@ -255,8 +257,8 @@ class Operations(pyfuse3.Operations):
         return FileHandleT(self._tree.directories.open(inode))
 
     async def readdir(self, fh: FileHandleT, start_id: int, token: pyfuse3.ReaddirToken) -> None:
-        seconds = self._cache_seconds()
         for listed in self._tree.directories.read(fh, start_id):
+            seconds = self._cache_seconds(listed.lasting)
             attributes = entry_attributes(listed.number, listed.generation, listed.attr, seconds)
             if not pyfuse3.readdir_reply(token, FileNameT(listed.name), attributes, listed.position):
                 break

@@ -36,12 +36,14 @@ from weka_mp.namespace.quotas.ledger import Ledger
 from weka_mp.namespace.records.directories import take_over
 from weka_mp.namespace.records.etags import retimed
 from weka_mp.namespace.tree.file_rules import FileRules, OnDirty
+from weka_mp.namespace.tree.former_versions import FORMER_NAME, FormerVersions
 from weka_mp.namespace.tree.node_quotas import NodeQuotas
 from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.namespace.tree.node_xattrs import NodeXattrs
 from weka_mp.namespace.tree.nodes import Nodes
 from weka_mp.namespace.tree.open_directories import OpenDirectories
 from weka_mp.namespace.tree.open_files import OpenFile, OpenFiles
+from weka_mp.namespace.tree.repeated_renames import RepeatedRenames
 from weka_mp.namespace.tree.requests import AttrChange, Caller, Entry
 from weka_mp.namespace.tree.still_buckets import End, still, still_for_link
 from weka_mp.store.interface import StatVfs, Store
@@ -54,7 +56,6 @@ NOREPLACE, EXCHANGE = 1, 2
 
 _PERMISSIONS = 0o7777
 _ORDINARY = FileRules()
-_REPEATED = 1024  # renames that the kernel was asked to repeat and may never
 _log = logging.getLogger(__name__)
 
 
@@ -69,14 +70,15 @@ class Tree:
         """`descriptors` are kept to reach inodes by; `announce`: see `weka_mp.namespace.tree.nodes.Nodes`."""
         self._store = store
         self._locks = locks
-        self._repeated: set[tuple[int, bytes, int, bytes]] = set()
+        self._repeated = RepeatedRenames()
         self.nodes = Nodes(store, descriptors=descriptors, announce=announce)
         self.quotas = NodeQuotas(store, self.nodes, rules.quotas)
         self.versions = NodeVersions(store, self.nodes, rules.versions, makes=rules.makes_versions)
         self.files = OpenFiles(store, locks, self.nodes, clock, rules, on_dirty, (self.quotas, self.versions))
         self.versions.writer = lambda number: self.files.any_open(number, writable=True)
         self._watching = self.files.watching
-        self.directories = OpenDirectories(store, self.nodes)
+        self._former = FormerVersions(store, self.nodes, rules.versions, self.versions.way)
+        self.directories = OpenDirectories(store, self.nodes, self._former)
         self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
 
     def close(self) -> None:
@@ -90,6 +92,10 @@ class Tree:
         """The inode that `name` leads to; counts one reference of the kernel. Raises NotFound, which the
         kernel may be told and keep.
         """
+        if self._former.owns(parent):
+            return self._counted(self._former.lookup(parent, name))
+        if name == FORMER_NAME:
+            return self._former.enter(parent)
         if name in (b".", b".."):
             return self._counted(self.attributes(parent if name == b"." else self.nodes.parent_of(parent)))
         if not visible(name):
@@ -111,6 +117,8 @@ class Tree:
 
     def attributes(self, number: int) -> Entry:
         """What stat(2) shows of a node, whether it still has a name or not."""
+        if self._former.owns(number):
+            return self._former.attributes(number)
         file = self.files.any_open(number)
         if file is not None:
             attr = self._store.attr(file.fd)
@@ -421,7 +429,7 @@ class Tree:
                     told = self.nodes.told_as(moving, parent, name)
                     if replaced is not None and flags == EXCHANGE:
                         told = told and self.nodes.told_as(replaced, to_parent, to_name)
-                    self._have_it_repeated((parent, name, to_parent, to_name), told)
+                    self._repeated.check((parent, name, to_parent, to_name), told)
                     with self.versions.moving(
                         (parent, source, name), (to_parent, target, to_name), flags == EXCHANGE, wait
                     ):
@@ -448,16 +456,6 @@ class Tree:
         if stat.S_ISDIR(self._store.attr(fd).mode):
             take_over(self._store, fd)
         self.nodes.moved(fd, parent, name)
-
-    def _have_it_repeated(self, names: tuple[int, bytes, int, bytes], told: bool) -> None:
-        """Raises Stale once for a rename of what the kernel knows as something else."""
-        if told or names in self._repeated:
-            self._repeated.discard(names)
-            return
-        if len(self._repeated) >= _REPEATED:
-            self._repeated.clear()
-        self._repeated.add(names)
-        raise Stale("another door has changed what is renamed", subject=names[1])
 
     def _present(self, directory: Fd, name: bytes) -> Fd | None:
         with suppress(NotFound):

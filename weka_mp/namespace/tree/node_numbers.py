@@ -9,7 +9,8 @@ makes it break that inode, and every call under way on it fails with EIO (fs/fus
 
 Of 64 bits, from the top: 1, 0, 14 of the ordinal of another file system (`file_systems`), 48 of its inode
 number: these are the same after any restart. 1, 1, and a count that begins anew with each process: later
-incarnations, inode numbers that do not fit, and file systems that could not be recorded.
+incarnations, inode numbers that do not fit, and file systems that could not be recorded. 1, 1, 1, and
+such a count: directories behind which there is no inode (`former_versions`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from collections.abc import Callable
 
 from weka_mp.values import Attr
 
-__all__ = ["ROOT", "NodeNumbers", "ordinal_of"]
+__all__ = ["FIRST_VIRTUAL", "ROOT", "NodeNumbers", "is_virtual", "ordinal_of"]
 
 ROOT = 1
 """FUSE_ROOT_ID (include/uapi/linux/fuse.h)."""
 
 _OWN = 1 << 63
 _COUNTED = 1 << 62
+FIRST_VIRTUAL = _OWN | _COUNTED | 1 << 61
+"""What lies above stands for no inode."""
+
 _INO_BITS = 48
 _ORDINAL_BITS = 14
 
@@ -111,6 +115,11 @@ class NodeNumbers:
     def _next(self) -> int:
         self._last += 1
         return _OWN | _COUNTED | self._last
+
+
+def is_virtual(number: int) -> bool:
+    """Whether there is no inode behind this number."""
+    return number >= FIRST_VIRTUAL
 
 
 def ordinal_of(number: int) -> int | None:

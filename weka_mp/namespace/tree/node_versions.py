@@ -23,6 +23,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotEmpty,
     NotFound,
+    ReadOnly,
     Stale,
     WouldBlock,
 )
@@ -30,6 +31,7 @@ from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.names.keys import EntryPath, visible
 from weka_mp.namespace.records.attribute import Record, overwrite_record
+from weka_mp.namespace.tree.node_numbers import is_virtual
 from weka_mp.namespace.tree.nodes import ROOT, Nodes
 from weka_mp.namespace.tree.requests import Entry
 from weka_mp.namespace.versions.histories import ENABLED
@@ -70,9 +72,14 @@ class NodeVersions:
 
     def refuse_kept(self, fd: Fd) -> None:
         """Before an inode is opened for writing by its number: S3 may have made it a version that is not the
-        current one. Raises Stale.
+        current one. Raises Stale; ReadOnly where it was last seen as a former version.
         """
-        refuse_kept(self._store, fd)
+        try:
+            refuse_kept(self._store, fd)
+        except Stale:
+            if is_virtual(self._nodes.get(self._nodes.number_behind(fd)).parent):
+                raise ReadOnly("former versions are here to be read") from None
+            raise
 
     # ---- names
     @contextmanager
@@ -241,7 +248,7 @@ class NodeVersions:
         node = self._nodes.get(number)
         if node.name:
             with suppress(NotFound, Stale):
-                way = () if node.parent == ROOT else self._way(node.parent)
+                way = () if node.parent == ROOT else self.way(node.parent)
                 with self._nodes.borrow(node.parent) as directory:
                     if self._store.attr_at(directory, node.name).ino == attr.ino:
                         return (*way, node.name)
@@ -260,7 +267,7 @@ class NodeVersions:
         if context is None or parent == ROOT or not context.histories.anywhere():
             return
         with ExitStack() as stack:
-            if context.histories.state(self._opened(self._way(parent)[0], stack)) == ENABLED:
+            if context.histories.state(self._opened(self.way(parent)[0], stack)) == ENABLED:
                 version = new_version(context.histories.clock.now_ns(), context.histories.random)
                 overwrite_record(self._store, fd, Record(version=version))
 
@@ -272,7 +279,7 @@ class NodeVersions:
         if not context.histories.anywhere():
             return
         with ExitStack() as stack, self._nodes.borrow(made.number) as fd:
-            if context.histories.state(self._opened(self._way(parent)[0], stack)) == ENABLED:
+            if context.histories.state(self._opened(self.way(parent)[0], stack)) == ENABLED:
                 name_version(context, fd, durable=False)
 
     # ---- where
@@ -285,7 +292,7 @@ class NodeVersions:
         if context is None or parent == ROOT or not visible(name) or not context.histories.anywhere():
             yield None, None
             return
-        bucket, *way = self._way(parent)
+        bucket, *way = self.way(parent)
         fd = self._store.open_dir(self._store.root(), bucket)
         try:
             if context.histories.state(fd) is None:
@@ -297,7 +304,7 @@ class NodeVersions:
         finally:
             self._store.close(fd)
 
-    def _way(self, number: int) -> Way:
+    def way(self, number: int) -> Way:
         """The names that lead from the root to a directory, as they are now. Raises Stale."""
         try:
             way = tuple(self._nodes.path_of(number).split(b"/"))

@@ -27,6 +27,7 @@ from weka_mp.namespace.records.directories import take_over
 from weka_mp.namespace.records.etags import EtagState, settle
 from weka_mp.namespace.records.values import Record, derived_etag
 from weka_mp.namespace.tree import mount_xattrs
+from weka_mp.namespace.tree.node_numbers import is_virtual
 from weka_mp.namespace.versions.keeping import refuse_kept
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd, Stamp
@@ -62,6 +63,8 @@ class NodeXattrs:
 
     def get(self, number: int, name: bytes, uid: int, *, wait: bool = False) -> bytes:
         """getxattr(2)."""
+        if is_virtual(number):
+            raise NoAttribute(subject=name)
         suffix = mount_xattrs.s3_suffix(name)
         if suffix is None:
             mount_xattrs.check_get(name, uid)
@@ -195,6 +198,8 @@ class NodeXattrs:
 
     def list(self, number: int, uid: int) -> list[bytes]:
         """listxattr(2)."""
+        if is_virtual(number):
+            return []
         with self._reach(number) as fd:
             names = mount_xattrs.listed([os.fsencode(name) for name in self._store.list_xattr(fd)], uid)
             record = read_record(self._store, fd) if self._is_file(fd) else None

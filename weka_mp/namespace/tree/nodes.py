@@ -20,11 +20,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from weka_mp.errors import NamespaceError, NotFound, Stale
+from weka_mp.errors import NamespaceError, NotFound, ReadOnly, Stale
 from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.tree.descriptors import Descriptor, Descriptors
 from weka_mp.namespace.tree.file_systems import FileSystems
-from weka_mp.namespace.tree.node_numbers import ROOT, NodeNumbers
+from weka_mp.namespace.tree.node_numbers import ROOT, NodeNumbers, is_virtual
 from weka_mp.namespace.tree.ways_back import NO_HANDLES, WaysBack
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, Fd, InodeNo
@@ -263,11 +263,13 @@ class Nodes:
             self._numbers.forget_later(number)
 
     def get(self, number: int) -> Node:
-        """The node, found again if it was forgotten. Raises Stale."""
+        """The node, found again if it was forgotten. Raises Stale; ReadOnly for one without an inode."""
         node = self._nodes.get(number)
         return node if node is not None else self._find_again(number)
 
     def _find_again(self, number: int) -> Node:
+        if is_virtual(number):
+            raise ReadOnly("former versions are here to be read")
         remembered = self._remembered.get(number)
         dev, identity, parent, name = remembered or (*self._ways.find(number), ROOT, b"")
         try:
@@ -288,6 +290,8 @@ class Nodes:
         """The number of a directory's parent. Raises Stale, NotDirectory."""
         if number == ROOT:
             return ROOT
+        if is_virtual(number):
+            raise Stale("seen among former versions, below no bucket")
         with self.borrow(number) as fd:
             return self.number_of(self._store.attr_at(fd, b".."))
 

@@ -20,11 +20,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A node with its attributes as they are now."""
+    """A node with its attributes as they are now. lasting: whether the kernel is told when it changes."""
 
     number: int
     generation: int
     attr: Attr
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ that does not count, and whoever comes next takes it away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from weka_mp.clock import Clock, RandomSource
@@ -77,8 +77,14 @@ class Histories:
     @contextmanager
     def opened(self, bucket: Fd, path: EntryPath) -> Iterator[Fd | None]:
         """The history of a key; None where it has none."""
+        with self.opened_at(bucket, way_of(path)) as fd:
+            yield fd
+
+    @contextmanager
+    def opened_at(self, bucket: Fd, way: tuple[bytes, ...]) -> Iterator[Fd | None]:
+        """The directory with this way below the bucket's histories; None where there is none."""
         try:
-            fd = self._store.open_dir(self.area, self._path(bucket, way_of(path)))
+            fd = self._store.open_dir(self.area, self._path(bucket, way))
         except _MISSING:
             yield None
             return
@@ -168,18 +174,9 @@ class Histories:
                 self._store.close(above)
 
     # ---- those of a whole bucket
-    @contextmanager
-    def of_bucket(self, bucket: Fd) -> Iterator[Fd | None]:
+    def of_bucket(self, bucket: Fd) -> AbstractContextManager[Fd | None]:
         """The directory of all histories of a bucket; None where it has none."""
-        try:
-            fd = self._store.open_dir(self.area, b"%d" % bucket_identity(self._store, bucket))
-        except _MISSING:
-            yield None
-            return
-        try:
-            yield fd
-        finally:
-            self._store.close(fd)
+        return self.opened_at(bucket, ())
 
     def is_empty(self, bucket: Fd) -> bool:
         """Whether no key of the bucket has a noncurrent version or a delete marker."""
