@@ -33,7 +33,7 @@ def assert_true_etags(bucket: Bucket, tree: Path, prefix: str = "") -> None:
 
 
 def test_a_tree_is_synced_in_and_equal_through_the_mount(bucket: Bucket, tmp_path: Path) -> None:
-    make_tree(tmp_path / "tree", 1500, "in")
+    make_tree(tmp_path / "tree", 1000, "in")
     aws(bucket.service, "s3", "sync", "--only-show-errors", tmp_path / "tree", s3_url(bucket))
     run("diff", "-r", tmp_path / "tree", bucket.path)
     assert_true_etags(bucket, tmp_path / "tree")
@@ -51,7 +51,7 @@ def test_a_tree_is_synced_in_and_equal_through_the_mount(bucket: Bucket, tmp_pat
 def test_a_tree_written_by_posix_is_synced_out_twice_before_and_after_the_fill(
     bucket: Bucket, tmp_path: Path
 ) -> None:
-    make_tree(bucket.path, 800, "out")
+    make_tree(bucket.path, 500, "out")
     with (bucket.path / "large").open("wb") as file:
         file.write(b"0123456789abcdef" * 2**20)  # 16 MiB: fetched by awscli in ranges with If-Match
     aws(bucket.service, "s3", "sync", "--only-show-errors", s3_url(bucket), tmp_path / "out")
@@ -111,7 +111,7 @@ def test_a_large_object_is_copied_and_moved_from_bucket_to_bucket(bucket: Bucket
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("files", [4_000, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("files", [1_500, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_a_real_source_tree(bucket: Bucket, tmp_path: Path, files: int) -> None:
     """Files of the standard library and of what is installed beside it."""
     tree = tmp_path / "tree"

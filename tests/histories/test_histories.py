@@ -9,7 +9,7 @@ import pytest
 
 from tests.histories.rounds import KILLS, Battlefield
 
-pytestmark = [pytest.mark.mount, pytest.mark.slow]
+pytestmark = [pytest.mark.mount, pytest.mark.slow, pytest.mark.alone]
 
 ROUND_SECONDS = 8.0
 SOAK_SECONDS = 30 * 60.0
