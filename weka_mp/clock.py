@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import time
@@ -11,13 +12,19 @@ __all__ = ["Clock", "RandomSource", "SeededRandom", "SystemClock", "SystemRandom
 
 
 class Clock(Protocol):
-    """Wall-clock time in nanoseconds since the epoch."""
+    """Wall-clock time in nanoseconds since the epoch, and the time that passes whatever is set."""
 
     def now_ns(self) -> int:
         """The precise time."""
 
     def coarse_ns(self) -> int:
         """The kernel's coarse time: the mtime of a file modified now where stamps are coarse."""
+
+    def passed_ns(self) -> int:
+        """Time since the machine started, which nobody sets."""
+
+    def boot(self) -> str:
+        """Which start of the machine `passed_ns` counts from; empty: not known."""
 
 
 class RandomSource(Protocol):
@@ -38,6 +45,21 @@ class SystemClock:
 
     def coarse_ns(self) -> int:
         return time.clock_gettime_ns(getattr(time, "CLOCK_REALTIME_COARSE", 5))
+
+    def passed_ns(self) -> int:
+        return elapsed_ns()
+
+    def boot(self) -> str:
+        return _boot()
+
+
+@functools.cache
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def elapsed_ns() -> int:

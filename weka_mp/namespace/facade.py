@@ -48,6 +48,7 @@ from weka_mp.namespace.objects.renaming import RenameRequest
 from weka_mp.namespace.objects.version_listing import VersionsQuery, list_versions
 from weka_mp.namespace.obstacles import Need, Obstacle, find_obstacle
 from weka_mp.namespace.quotas.book import Quotas
+from weka_mp.namespace.retention_clock import RetentionClock
 from weka_mp.namespace.uploads import listing as upload_listing
 from weka_mp.namespace.uploads import multipart, part_copying
 from weka_mp.namespace.uploads.area import UploadArea
@@ -124,12 +125,14 @@ class Namespace(Housekeeping):
             quotas = Quotas(store, area.quotas, ControlFiles(store, area.quotas, random))
             undo.callback(quotas.close)
             notes = RenameNotes(store, clock, durability, renames, area.moving)
+            locks = EntryLocks(store, area.lock_file, notes)
+            retention = RetentionClock(store, ControlFiles(store, area.root, random), locks, clock)
             context = Context(
                 store,
                 clock,
                 random,
                 durability,
-                EntryLocks(store, area.lock_file, notes),
+                locks,
                 LongNames(ControlFiles(store, area.longnames, random)),
                 area.root,
                 area.spool,
@@ -137,7 +140,7 @@ class Namespace(Housekeeping):
                 Settled(),
                 quotas,
                 Histories(store, clock, random, area.versions),
-                ObjectLocks(store, clock),
+                ObjectLocks(store, retention),
             )
             namespace = cls(context, area, notes)
             if sweep:

@@ -46,6 +46,7 @@ _HINTED_PAUSE: Final = 1.0  # from a mount's hint that a file needs an ETag to t
 _SWEEP_EVERY: Final = 3600.0  # seconds
 _RECOUNT_EVERY: Final = 3600.0  # seconds
 _LOOK_EVERY: Final = 5.0  # seconds, from one look at what recounts are wanted to the next
+_TIME_EVERY: Final = 300.0  # seconds: how much of what passed may count as unseen after a reboot
 _LEFTOVER_AGE: Final = 24 * 3600 * _SECOND  # older than any request can be under way
 _UPLOAD_AGE: Final = 7 * 24 * 3600 * _SECOND
 _ANSWER_AGE: Final = 24 * 3600 * _SECOND  # a completion is repeated by a client that still waits for it
@@ -82,6 +83,7 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             lifecycle = Lifecycle(namespace, invalidator, day_ns, link.stop.is_set, journal=journal)
             nursery.start_soon(lifecycle.run)
             nursery.start_soon(_keep_quotas_for_ever, namespace, link.stop.is_set)
+            nursery.start_soon(_keep_time_for_ever, namespace)
             await link.ready()
             await link.stop.wait()
             nursery.cancel_scope.cancel()
@@ -243,6 +245,18 @@ async def _keep_quotas_for_ever(namespace: Namespace, stopping: Callable[[], boo
         if everything:
             all_at = time.monotonic() + max(_RECOUNT_EVERY, 20 * seconds)
         await trio.sleep(max(_LOOK_EVERY, 10 * seconds))
+
+
+async def _keep_time_for_ever(namespace: Namespace) -> None:
+    """The clock that retentions go by."""
+    while True:
+        try:
+            await trio.to_thread.run_sync(namespace.context.object_locks.clock.keep)
+        except UNWRITABLE as error:
+            log.warning("the time cannot be noted now: %s", error)
+        except NamespaceError as error:
+            log.error("the time cannot be noted, retentions do not end: %s", error)
+        await trio.sleep(_TIME_EVERY)
 
 
 def sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:

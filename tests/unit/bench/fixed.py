@@ -12,3 +12,9 @@ class FixedClock:
 
     def coarse_ns(self) -> int:
         return self._ns
+
+    def passed_ns(self) -> int:
+        return self._ns
+
+    def boot(self) -> str:
+        return "boot"

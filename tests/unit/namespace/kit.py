@@ -29,10 +29,12 @@ FEWER: dict[str, dict[str, Any]] = {
 
 
 class FixedClock:
-    """Stands still until told; the coarse time is cut to 4 ms."""
+    """Stands still until told; the coarse time is cut to 4 ms. `boots`: how often the machine was started."""
 
     def __init__(self, now_ns: int = 1_700_000_000_123_456_789) -> None:
         self.at_ns = now_ns
+        self.since_boot_ns = 10**12
+        self.boots = 1
 
     def now_ns(self) -> int:
         return self.at_ns
@@ -40,8 +42,26 @@ class FixedClock:
     def coarse_ns(self) -> int:
         return self.at_ns - self.at_ns % 4_000_000
 
+    def passed_ns(self) -> int:
+        return self.since_boot_ns
+
+    def boot(self) -> str:
+        return f"boot {self.boots}"
+
     def advance(self, ns: int) -> None:
+        """Time passes."""
         self.at_ns += ns
+        self.since_boot_ns += ns
+
+    def set_ahead(self, ns: int) -> None:
+        """Somebody sets the clock; negative: back."""
+        self.at_ns += ns
+
+    def reboot(self, off_ns: int) -> None:
+        """The machine is off for this long."""
+        self.at_ns += off_ns
+        self.since_boot_ns = 10**9
+        self.boots += 1
 
 
 def memory_store(clock: Clock | None = None, **fewer: Any) -> MemoryStore:

@@ -129,3 +129,9 @@ class MovedClock:
 
     def coarse_ns(self) -> int:
         return self.now_ns()
+
+    def passed_ns(self) -> int:
+        return self.now_ns()
+
+    def boot(self) -> str:
+        return "boot"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from weka_mp.clock import Clock
 from weka_mp.errors import ObjectLocked, StoreUnusable
 from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.records import codec
 from weka_mp.namespace.records.values import Record
+from weka_mp.namespace.retention_clock import RetentionClock
 from weka_mp.object_lock import ObjectLock, Protection, Retention, decode, protection
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -24,9 +24,9 @@ __all__ = ["ObjectLocks"]
 class ObjectLocks:
     """Those of one store. Thread-safe; several processes may have them open."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: RetentionClock) -> None:
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._kept_of: Callable[[Fd], str | None] = lambda bucket: None
         self.anywhere: Callable[[], bool] = lambda: False
         """Whether some bucket may have Object Lock; cheap."""
@@ -36,8 +36,8 @@ class ObjectLocks:
         self._kept_of, self.anywhere = kept_of, anywhere
 
     def now_ns(self) -> int:
-        """The time by which retentions end, in nanoseconds since the epoch."""
-        return self._clock.now_ns()
+        """The time by which retentions end, in nanoseconds since the epoch. Raises StoreUnusable."""
+        return self.clock.now_ns()
 
     def of(self, bucket: Fd) -> ObjectLock | None:
         """What is set of the bucket of this directory; None: it has no Object Lock. Raises StoreUnusable."""
