@@ -213,6 +213,16 @@ def test_canned_acls(acl: Accounts) -> None:
     assert failure(acl.owner.put_object_acl, Bucket="bucket", Key="k", ACL="all")[0] == "InvalidArgument"
 
 
+def test_groups_are_shown_before_accounts_however_they_were_put(acl: Accounts) -> None:
+    before = acl.owner.get_bucket_acl(Bucket="bucket")
+    everybody = {"Grantee": {"Type": "Group", "URI": ALL_USERS}, "Permission": "READ"}
+    spelt = {"Owner": before["Owner"], "Grants": [*before["Grants"], everybody]}
+    acl.owner.put_bucket_acl(Bucket="bucket", AccessControlPolicy=spelt)
+    assert grants(acl.owner.get_bucket_acl(Bucket="bucket")) == [
+        (ALL_USERS, "READ"), *grants(before),
+    ]  # fmt: skip
+
+
 def test_each_right_gives_what_it_says_and_no_more(acl: Accounts) -> None:
     calls = {
         "READ": lambda who: who.get_object(Bucket="bucket", Key="k"),

@@ -178,6 +178,28 @@ def test_who_may_not_list_is_not_told_what_is_missing(client, nobody):
     assert failure(nobody.get_object, Bucket="bucket", Key="missing") == ("NoSuchKey", 404)
 
 
+def test_regression_everybody_is_told_that_there_is_no_such_bucket(office, client, nobody):
+    """As S3 tells it: a client that was to make the bucket took 403 for somebody else's."""
+    stranger = office.user("stranger")
+    client.delete_object(Bucket="private", Key="k")
+    client.delete_bucket(Bucket="private")
+    missing = ("NoSuchBucket", 404)
+    for one in (nobody, stranger):
+        for name in ("private", "never"):
+            assert failure(one.get_object, Bucket=name, Key="k") == missing
+            assert failure(one.put_object, Bucket=name, Key="k", Body=b"x") == missing
+            assert failure(one.delete_object, Bucket=name, Key="k") == missing
+            assert failure(one.delete_objects, Bucket=name, Delete={"Objects": [{"Key": "k"}]}) == missing
+            assert failure(one.list_objects_v2, Bucket=name) == missing
+            assert failure(one.head_bucket, Bucket=name) == ("404", 404)
+            assert failure(one.get_bucket_policy, Bucket=name) == missing
+        source = {"Bucket": "never", "Key": "k"}
+        assert failure(one.copy_object, Bucket="never", Key="k", CopySource=source) == missing
+        assert failure(one.get_object, Bucket="bucket", Key="a/k") == DENIED  # which is there
+        assert failure(one.create_bucket, Bucket="never") == DENIED
+        assert failure(one.get_object, Bucket=".weka", Key="k")[1] in (400, 403)
+
+
 @pytest.mark.parametrize("effect", ["silent", "Deny"])
 def test_regression_who_may_list_learns_that_a_key_is_missing_which_it_may_not_read(
     client, nobody, effect

@@ -81,3 +81,12 @@ def test_every_answer_tells_the_page(endpoint, client, bucket):
         )
     plain = send(endpoint, signed("GET", "/bucket/k"))
     assert "vary" not in plain.headers
+
+
+def test_a_request_that_names_a_method_is_told_the_rule_for_that(endpoint, client, bucket):
+    client.put_bucket_cors(Bucket=bucket, CORSConfiguration=RULES)
+    for named, allowed in (("GET", "GET, PUT"), ("DELETE", None)):
+        asked_for = {"Origin": SHOP, "Access-Control-Request-Method": named}
+        answer = send(endpoint, signed("PUT", "/bucket/k", b"x", headers=asked_for))
+        assert answer.status == 200
+        assert answer.headers.get("access-control-allow-methods") == allowed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.acl import Acl
@@ -32,9 +32,10 @@ from weka_mp.gateway.acl_grants import (
 from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import QuestionContext, Sender
+from weka_mp.gateway.refusals import NOT_BELOW, Refusal, shown_statement
 from weka_mp.gateway.requirements import BY_ENTRY, REQUIRED, WRITES, resource_of
 from weka_mp.policy.coverage import allows_below, denies_below, may_allow
-from weka_mp.policy.decision import Decision, Granted, Reference, Source, decide
+from weka_mp.policy.decision import Decision, Granted, decide
 from weka_mp.policy.documents import Policy
 from weka_mp.policy.statements import Question
 from weka_mp.s3.errors import S3Error
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from weka_mp.gateway.context import Site
     from weka_mp.namespace import ObjectInfo
 
-__all__ = ["NOT_BELOW", "ROOT_NAME", "Access", "Refusal", "shown_statement"]
+__all__ = ["ROOT_NAME", "Access"]
 
 ROOT_NAME: Final = "root"
 """Of the account that is always there, and to which every bucket belongs that names no other."""
@@ -55,23 +56,6 @@ _MAKING: Final = "CreateBucket"
 _NOTHING: Final = "nobody but root may do it"
 _ANONYMOUS: Final = "nobody signed it"
 _MODES: Final = "the modes or ACLs of directories and files do not let the user's uid and groups"
-NOT_BELOW: Final = "no one statement allows everything below the prefix, or something of it is denied"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why somebody was refused, for the log. statement: the one that decided, where one did. action: of
-    policies; the operation, where no action stands for it. access_key: None: nobody's.
-    """
-
-    user: str
-    action: str
-    resource: str
-    why: str
-    statement: str | None = None
-    access_key: str | None = None
-    bucket: BucketName | None = None
-    key: ObjectKey | None = None
 
 
 class Access:
@@ -182,12 +166,21 @@ class Access:
         return found
 
     def _linked(self, bucket: BucketName | None) -> None:
-        """Who may is told that there is no such bucket. What was decided of one that was not there says
-        nothing of one that is made before it is acted on. Raises BucketMissing.
+        """What was decided of a bucket that was not there says nothing of one that is made before it is acted
+        on. Raises BucketMissing.
         """
         missing = bucket in self._missing and self.operation != _MAKING
         if missing or self.grants(bucket).unlinked:
             raise BucketMissing(subject=bucket or "")
+
+    def _there(self, bucket: BucketName | None) -> None:
+        """Whoever is about to be refused is told that there is no such bucket, as S3 tells everybody: which
+        names are taken is no secret, what they hold is. Raises BucketMissing.
+        """
+        if bucket is None or self.site is None or self.operation == _MAKING or not is_bucket_name(bucket):
+            return
+        self.site.namespace.head_bucket(bucket)
+        self._linked(bucket)
 
     # ---- the answer
     @property
@@ -257,6 +250,7 @@ class Access:
                 continue
             decision = self._decided(action, bucket, key, grants, version=version)
             if not decision.allowed:
+                self._there(bucket)
                 statement = shown_statement(decision.statement, decision.silent)
                 raise self.refused(action, bucket, key, decision.why.value, statement)
         self._linked(bucket)
@@ -280,6 +274,7 @@ class Access:
                 below = bool(either)
                 asked = either or (action,)
                 if not any(_conceivable(needed, one, bucket, key, below=below) for one in asked):
+                    self._there(bucket)
                     raise self.refused(action, bucket, key, "no policy allows it")
         self._linked(bucket)
 
@@ -486,14 +481,3 @@ def _conceivable(
     """Whether each of these lets it be, of some key of the bucket where `below`."""
     resource = resource_of(action, bucket, b"" if below else key)
     return all(may_allow(policies, action, resource, below=below) for policies in needed)
-
-
-def shown_statement(statement: Reference | None, silent: str | None) -> str | None:
-    """A statement as the log names it."""
-    if statement is None:
-        return None if silent is None else "policy of the credentials"
-    if statement.source is Source.ACL:
-        return f"acl {statement.policy}"
-    name = statement.policy or "policy of the credentials"
-    sid = f" ({statement.sid})" if statement.sid else ""
-    return f"{statement.source.value} {name} statement {statement.position}{sid}"

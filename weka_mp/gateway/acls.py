@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from weka_mp.acl import ENFORCED, NOT_SET, OWNED_PRIVATELY, OWNER, Acl, is_private
+from weka_mp.acl import ENFORCED, GROUPS, NOT_SET, OWNED_PRIVATELY, OWNER, Acl, is_private
 from weka_mp.errors import BucketMissing, NotSupported
 from weka_mp.gateway.acl_requests import AMAZON_EC2, bucket_acl, is_kept, refuse_public, replaced_acl
 from weka_mp.gateway.context import Context, owner
@@ -158,5 +158,7 @@ def _document(context: Context, whose: Owner, acl: Acl) -> Reply:
         is_account = len(name) == len(AMAZON_EC2) and "/" not in name
         return account_shown(context, name) if is_account else name
 
-    rows = [GrantRow(grantee(grant.grantee), grant.right) for grant in acl.grants]
+    # A canned ACL and the same one spelt out are shown alike, groups before accounts.
+    ordered = sorted(acl.grants, key=lambda grant: grant.grantee not in GROUPS)
+    rows = [GrantRow(grantee(grant.grantee), grant.right) for grant in ordered]
     return xml_reply(access_control_policy(whose, rows))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from weka_mp.errors import BucketMissing, NotFound
-from weka_mp.gateway.access import NOT_BELOW, Access, shown_statement
+from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import MISSING, TELL_MISSING
 from weka_mp.gateway.bucket_grants import Grants
 from weka_mp.gateway.context import Site
@@ -19,6 +19,7 @@ from weka_mp.gateway.identities import Identities
 from weka_mp.gateway.posix_users import NOBODY
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import Sender
+from weka_mp.gateway.refusals import NOT_BELOW, shown_statement
 from weka_mp.gateway.requirements import REQUIRED, SOURCE_ACTIONS
 from weka_mp.identity import IdentityStore, RootKeys
 from weka_mp.identity.errors import IdentityUnusable

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from weka_mp.bucket_names import is_bucket_name
-from weka_mp.gateway.access import Refusal
+from weka_mp.gateway.refusals import Refusal
 
 __all__ = ["RequestRecord", "write"]
 

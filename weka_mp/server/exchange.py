@@ -257,7 +257,9 @@ class Exchange:
         origin = request.headers.get("origin")
         if origin:
             namespace = self._service.site.namespace
-            self._for_page = fields_for_page(namespace, bucket, origin, request.method)
+            # No page can set it: browsers send it with a preflight alone, other programs to learn a rule.
+            method = request.headers.get("access-control-request-method") or request.method
+            self._for_page = fields_for_page(namespace, bucket, origin, method)
 
     def _decide_again(self, authentication: Authentication) -> None:
         """Once a body is there, which may have taken its time. Raises as `authorize` does."""

@@ -20,12 +20,13 @@ from tests.unit.namespace.test_judged import ANN, BUCKET, grow, put
 from tests.unit.policy import case_files
 from weka_mp.errors import AccessDenied, PermissionRefused
 from weka_mp.gateway import access as access_module
-from weka_mp.gateway.access import Access, Refusal, shown_statement
+from weka_mp.gateway.access import Access
 from weka_mp.gateway.bucket_grants import Grants
 from weka_mp.gateway.context import Site
 from weka_mp.gateway.explaining import Asked, actions_named, explain
 from weka_mp.gateway.posix_users import PosixUsers
 from weka_mp.gateway.principals import Principal
+from weka_mp.gateway.refusals import Refusal, shown_statement
 from weka_mp.namespace import Durability, Namespace
 from weka_mp.namespace.obstacles import Need
 from weka_mp.observe.records import formatter
