@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.immutables import loosen
+
 # A deadline for one example would measure the load of the machine, and so would the health check of speed.
 settings.register_profile("weka_mp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weka_mp")
@@ -79,3 +81,14 @@ def _seed_of(config: pytest.Config) -> int:
 def model_seed(request: pytest.FixtureRequest) -> int:
     """The seed of this run; a failing test shows it among its captured output."""
     return _seed_of(request.config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Locked versions would stay in the way of who removes what the tests left behind."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    base = getattr(factory, "_basetemp", None)
+    if base is None:
+        return
+    for depth in range(1, 5):
+        for clock in base.glob("*/" * depth + ".weka/retention-clock"):
+            loosen(clock.parent.parent)

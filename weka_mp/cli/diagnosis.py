@@ -56,6 +56,9 @@ _COSTS: Final = {
     "fine_times": "changes within one tick of the clock are told apart by size and inode only",
     "file_handles": "the mount keeps more descriptors open",
     "seek_hole": "sparse files are read in full",
+    "immutable": "locked versions are protected from S3 and the mount alone, not from who writes into the"
+    " store itself; a lock on a file that somebody has open for writing is refused",
+    "immutable_stops": "a lock on a file that somebody has open for writing is refused",
     "fallocate": "a full disk shows only while data is written",
 }
 _NEEDED: Final = frozenset({"xattrs", "ofd_locks"})

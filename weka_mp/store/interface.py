@@ -68,6 +68,8 @@ class Primitives:
     file_handles: bool
     seek_hole: bool
     fallocate: bool
+    immutable: bool  # FS_IMMUTABLE_FL can be set and taken away
+    immutable_stops: bool  # and stops who had the file open for writing, or mapped, before
 
 
 class Store(Protocol):
@@ -167,6 +169,15 @@ class Store(Protocol):
         """-1 leaves one as it is; the inode itself, a symbolic link is not followed."""
 
     def utimens(self, fd: Fd, atime_ns: int, mtime_ns: int) -> None: ...
+    def is_immutable(self, fd: Fd) -> bool:
+        """Of a regular file (O_PATH too): whether `set_immutable` holds; False where there is none."""
+
+    def set_immutable(self, fd: Fd, immutable: bool) -> None:
+        """FS_IMMUTABLE_FL of ioctl_iflags(2): bytes, attributes and names stay; who would change any of them
+        gets PermissionRefused, whoever it is. Descriptors and mappings that could write before go on where
+        `Primitives.immutable_stops` is not set. NotSupported, PermissionRefused where it cannot be set.
+        """
+
     def statvfs(self, fd: Fd) -> StatVfs: ...
     # durability
     def sync_file(self, fd: Fd) -> None:

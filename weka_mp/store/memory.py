@@ -16,13 +16,11 @@ from collections.abc import Iterator, Sequence
 
 from weka_mp.clock import Clock, SystemClock
 from weka_mp.errors import (
-    AttributeTooLarge,
     Exists,
     InvalidArgument,
     IoFailure,
     IsDirectory,
     Loop,
-    NoAttribute,
     NotDirectory,
     NotEmpty,
     NotFound,
@@ -33,6 +31,7 @@ from weka_mp.errors import (
     WouldBlock,
 )
 from weka_mp.store.interface import DirEntry, Primitives, StatVfs
+from weka_mp.store.memory_attributes import MemoryAttributes
 from weka_mp.store.memory_inodes import (
     ALL_PRIMITIVES,
     Description,
@@ -42,6 +41,7 @@ from weka_mp.store.memory_inodes import (
     checked_name,
     directory_of,
     refuse_cycle,
+    refuse_immutable,
     refuse_replacing,
     walk,
 )
@@ -50,12 +50,11 @@ from weka_mp.values import Attr, Fd
 __all__ = ["MemoryStore"]
 
 _NOREPLACE, _EXCHANGE = 1, 2  # rename(2)
-_CREATE, _REPLACE = 1, 2  # setxattr(2)
 _TREE = (stat.S_IFREG, stat.S_IFDIR)
 _TOLD = (*_TREE, stat.S_IFLNK)
 
 
-class MemoryStore:
+class MemoryStore(MemoryAttributes):
     """See `weka_mp.store.interface.Store`. Thread-safe; `primitives` is what it pretends to be able to do."""
 
     primitives: Primitives
@@ -113,6 +112,7 @@ class MemoryStore:
             if flags & (os.O_ACCMODE | os.O_TRUNC):
                 if inode.is_directory:
                     raise IsDirectory()
+                refuse_immutable(inode)
                 if inode.kind == stat.S_IFIFO and flags & os.O_ACCMODE == os.O_WRONLY:
                     raise NotFound()  # ENXIO: no reader
                 self._break_leases(inode, blocking=blocking)
@@ -261,6 +261,7 @@ class MemoryStore:
                 raise PermissionRefused(subject=name)
             if inode.nlink == 0 and not inode.unnamed:
                 raise NotFound(subject=name)
+            refuse_immutable(inode)
             inode.unnamed = False
             self._inodes.attach(directory, name, inode)
 
@@ -278,6 +279,9 @@ class MemoryStore:
             refuse_cycle(moved, target)
             if old is moved:
                 return
+            refuse_immutable(moved)
+            if old is not None:
+                refuse_immutable(old)
             if flags & _EXCHANGE and old is not None:
                 refuse_cycle(old, source)
                 self._inodes.detach(source, from_name)
@@ -294,8 +298,10 @@ class MemoryStore:
     def unlink(self, at: Fd, name: bytes) -> None:
         with self._changed:
             directory = self._directory(at)
-            if self._child(directory, checked_name(name)).is_directory:
+            inode = self._child(directory, checked_name(name))
+            if inode.is_directory:
                 raise IsDirectory(subject=name)
+            refuse_immutable(inode)
             self._inodes.release(self._inodes.detach(directory, name))
 
     def rmdir(self, at: Fd, name: bytes) -> None:
@@ -325,6 +331,8 @@ class MemoryStore:
             raise IsDirectory()
         if description.inode.kind != stat.S_IFREG:
             raise InvalidArgument()
+        if write and self.primitives.immutable_stops:
+            refuse_immutable(description.inode)
         return description.inode
 
     def read(self, fd: Fd, size: int, offset: int) -> bytes:
@@ -356,71 +364,14 @@ class MemoryStore:
 
     def allocate(self, fd: Fd, size: int) -> None:
         with self._changed:
+            refuse_immutable(self._inode(fd))
             if self.primitives.fallocate and size > len(self._data(fd, write=True).data):
                 self.truncate(fd, size)
 
     def punch(self, fd: Fd, offset: int, size: int) -> None:
         with self._changed:
+            refuse_immutable(self._inode(fd))
             self.write(fd, bytes(len(self.read(fd, size, offset))), offset)
-
-    # ---- attributes
-    def get_xattr(self, fd: Fd, name: str) -> bytes:
-        with self._changed:
-            found = self._inode(fd).xattrs.get(name)
-            if found is None:
-                raise NoAttribute(subject=name)
-            return found
-
-    def find_xattr(self, fd: Fd, name: str) -> bytes | None:
-        with self._changed:
-            return self._inode(fd).xattrs.get(name)
-
-    def set_xattr(self, fd: Fd, name: str, value: bytes, flags: int = 0) -> None:
-        if not self.primitives.xattrs:
-            raise NotSupported()
-        with self._changed:
-            inode = self._inode(fd)
-            if name.startswith("user.") and inode.kind not in _TREE:
-                raise PermissionRefused(subject=name)
-            if flags & _CREATE and name in inode.xattrs:
-                raise Exists(subject=name)
-            if flags & _REPLACE and name not in inode.xattrs:
-                raise NoAttribute(subject=name)
-            if len(value) > self.primitives.xattr_bytes:
-                raise AttributeTooLarge(subject=name)
-            inode.xattrs[name] = bytes(value)
-            self._inodes.changed(inode)
-
-    def remove_xattr(self, fd: Fd, name: str) -> None:
-        with self._changed:
-            inode = self._inode(fd)
-            if inode.xattrs.pop(name, None) is None:
-                raise NoAttribute(subject=name)
-            self._inodes.changed(inode)
-
-    def list_xattr(self, fd: Fd) -> list[str]:
-        with self._changed:
-            return list(self._inode(fd).xattrs)
-
-    def chmod(self, fd: Fd, mode: int) -> None:
-        with self._changed:
-            inode = self._inode(fd)
-            inode.mode = inode.kind | mode & 0o7777
-            self._inodes.changed(inode)
-
-    def chown(self, fd: Fd, uid: int, gid: int) -> None:
-        with self._changed:
-            inode = self._inode(fd)
-            inode.uid = inode.uid if uid == -1 else uid
-            inode.gid = inode.gid if gid == -1 else gid
-            self._inodes.changed(inode)
-
-    def utimens(self, fd: Fd, atime_ns: int, mtime_ns: int) -> None:
-        with self._changed:
-            inode = self._inode(fd)
-            inode.atime_ns = self._inodes.set_time(atime_ns)
-            inode.mtime_ns = self._inodes.set_time(mtime_ns)
-            self._inodes.changed(inode)
 
     def statvfs(self, fd: Fd) -> StatVfs:
         blocks = 1 << 28  # 1 TiB, and always half empty: nothing here runs full

@@ -19,6 +19,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotEmpty,
     NotFound,
+    PermissionRefused,
 )
 from weka_mp.store.interface import Primitives
 from weka_mp.values import Attr, Fd, InodeNo, bounded_time
@@ -32,6 +33,7 @@ __all__ = [
     "checked_name",
     "directory_of",
     "refuse_cycle",
+    "refuse_immutable",
     "refuse_replacing",
     "walk",
 ]
@@ -54,6 +56,8 @@ ALL_PRIMITIVES = Primitives(
     file_handles=True,
     seek_hole=False,
     fallocate=True,
+    immutable=True,
+    immutable_stops=True,
 )
 
 
@@ -80,6 +84,7 @@ class Inode:
     opens: int = 0
     writers: int = 0
     unnamed: bool = False
+    immutable: bool = False
     leases: set[Description] = field(default_factory=set)
     locks: dict[int, Description] = field(default_factory=dict)
 
@@ -301,3 +306,9 @@ def refuse_replacing(moved: Inode, old: Inode, name: bytes) -> None:
         raise IsDirectory(subject=name)
     if old.children:
         raise NotEmpty(subject=name)
+
+
+def refuse_immutable(inode: Inode) -> None:
+    """Before its bytes, attributes or names change."""
+    if inode.immutable:
+        raise PermissionRefused("the file is immutable")

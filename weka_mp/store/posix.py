@@ -20,6 +20,7 @@ from weka_mp.store.byte_locks import ByteLocks
 from weka_mp.store.interface import DirEntry, StatVfs
 from weka_mp.store.interruptions import close_once, uninterrupted
 from weka_mp.store.pieces import copy_range, read_range, write_range
+from weka_mp.store.posix_attributes import PosixAttributes, by_proc
 from weka_mp.store.probe import assumed, probe
 from weka_mp.store.resolving import DIRECTORY, PATH_MAX, STRICT, open_by_steps, open_far
 from weka_mp.store.thread_identity import somebody_else
@@ -64,12 +65,7 @@ def _real_path(path: bytes | str) -> bytes:
     return os.fsencode(os.path.realpath(path, strict=True))  # not strict, it takes any error for no link
 
 
-def _by_proc(fd: int) -> str:
-    """The way to an inode for calls that refuse O_PATH descriptors."""
-    return f"/proc/self/fd/{fd}"
-
-
-class PosixStore:
+class PosixStore(PosixAttributes):
     """See `weka_mp.store.interface.Store`. `path` is the store's root directory.
 
     Raises StoreUnusable when it is not there, is no directory or cannot be opened.
@@ -148,7 +144,7 @@ class PosixStore:
 
     def reopen(self, fd: Fd, flags: int) -> Fd:
         try:
-            return Fd(os.open(_by_proc(fd), flags | os.O_CLOEXEC | os.O_NOCTTY))
+            return Fd(os.open(by_proc(fd), flags | os.O_CLOEXEC | os.O_NOCTTY))
         except OSError as error:
             fail(error)
 
@@ -241,7 +237,7 @@ class PosixStore:
     @uninterrupted
     def link(self, fd: Fd, at: Fd, name: bytes) -> None:
         try:
-            os.link(_by_proc(fd), name, dst_dir_fd=at, follow_symlinks=True)
+            os.link(by_proc(fd), name, dst_dir_fd=at, follow_symlinks=True)
         except OSError as error:
             fail(error, name)
 
@@ -325,83 +321,6 @@ class PosixStore:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 fail(error)
-
-    # ---- attributes
-    @uninterrupted
-    def get_xattr(self, fd: Fd, name: str) -> bytes:
-        try:
-            return os.getxattr(fd, name)
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                fail(error)
-        try:
-            return os.getxattr(_by_proc(fd), name)
-        except OSError as error:
-            fail(error)
-
-    @uninterrupted
-    def find_xattr(self, fd: Fd, name: str) -> bytes | None:
-        try:
-            return os.getxattr(fd, name)
-        except OSError as error:
-            if error.errno == errno.ENODATA:
-                return None
-            if error.errno != errno.EBADF:
-                fail(error)
-        try:
-            return os.getxattr(_by_proc(fd), name)
-        except OSError as error:
-            if error.errno == errno.ENODATA:
-                return None
-            fail(error)
-
-    @uninterrupted
-    def set_xattr(self, fd: Fd, name: str, value: bytes, flags: int = 0) -> None:
-        try:
-            os.setxattr(fd, name, value, flags)
-            return
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                fail(error)
-        try:
-            os.setxattr(_by_proc(fd), name, value, flags)
-        except OSError as error:
-            fail(error)
-
-    @uninterrupted
-    def remove_xattr(self, fd: Fd, name: str) -> None:
-        try:
-            os.removexattr(_by_proc(fd), name)  # most descriptors that come here are O_PATH
-        except OSError as error:
-            fail(error)
-
-    @uninterrupted
-    def list_xattr(self, fd: Fd) -> list[str]:
-        try:
-            return os.listxattr(_by_proc(fd))
-        except OSError as error:
-            fail(error)
-
-    @uninterrupted
-    def chmod(self, fd: Fd, mode: int) -> None:
-        try:
-            os.chmod(_by_proc(fd), mode)
-        except OSError as error:
-            fail(error)
-
-    @uninterrupted
-    def chown(self, fd: Fd, uid: int, gid: int) -> None:
-        try:
-            os.chown(_by_proc(fd), uid, gid)
-        except OSError as error:
-            fail(error)
-
-    @uninterrupted
-    def utimens(self, fd: Fd, atime_ns: int, mtime_ns: int) -> None:
-        try:
-            os.utime(_by_proc(fd), ns=(bounded_time(atime_ns), bounded_time(mtime_ns)))
-        except OSError as error:
-            fail(error)
 
     def statvfs(self, fd: Fd) -> StatVfs:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ _NOT_NOW = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Errors of a file system that is full or read-only: they say nothing of what it can do."""
 _SAYS_NOTHING = _NOT_NOW | {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _PROBE_NAME = b".weka~probe-%d-%s"
-_SCRATCH = (b"a", b"b", b"l", b"t", b"n", b"m", b"leased")  # whatever is made within: see below
+_SCRATCH = (b"a", b"b", b"l", b"t", b"n", b"m", b"leased", b"i")  # whatever is made within: see below
 
 
 def _works(trial: Callable[[], object]) -> bool:
@@ -85,6 +86,8 @@ def assumed(root: int) -> Primitives:
         file_handles=_works(lambda: _handles(root, root)),
         seek_hole=False,
         fallocate=False,
+        immutable=False,
+        immutable_stops=False,
     )
 
 
@@ -135,6 +138,8 @@ def _probe_in(directory: int) -> Primitives:
             file_handles=_works(lambda: _handles(directory, fd)),
             seek_hole=_works(lambda: os.lseek(fd, 0, os.SEEK_HOLE)),
             fallocate=_works(lambda: _fallocate(other)),
+            immutable=_works(lambda: _immutable(directory)),
+            immutable_stops=_works(lambda: _immutable(directory, stops=True)),
         )
 
 
@@ -182,6 +187,37 @@ def _fallocate(fd: int) -> None:
         if error.errno == errno.ENOSPC:
             return
         raise
+
+
+def _immutable(directory: int, *, stops: bool = False) -> None:
+    """Raises OSError unless the flag is to be had, and (`stops`) reaches who could write before."""
+    with _opened(b"i", os.O_RDWR | os.O_CREAT | os.O_EXCL, directory) as fd:
+        uninterrupted(os.unlink)(b"i", dir_fd=directory)  # nothing that cannot be removed stays when we die
+        os.write(fd, b"x" * mmap.PAGESIZE)
+        with mmap.mmap(fd, mmap.PAGESIZE) as mapped:
+            mapped[0] = 0
+            syscalls.set_immutable(fd, True)
+            try:
+                _refused(errno.EPERM, lambda: close_once(os.open(f"/proc/self/fd/{fd}", os.O_WRONLY)))
+                if stops:
+                    _refused(errno.EPERM, lambda: os.pwrite(fd, b"y", 0))
+                    _refused(errno.EPERM, lambda: os.ftruncate(fd, 0))
+                    # The kernel writes into the mapping: it says EFAULT where we would die of SIGBUS.
+                    with memoryview(mapped) as view, open("/dev/zero", "rb", buffering=0) as zeros:
+                        _refused(errno.EFAULT, lambda: os.readv(zeros.fileno(), [view]))
+            finally:
+                syscalls.set_immutable(fd, False)
+
+
+def _refused(number: int, trial: Callable[[], object]) -> None:
+    """Raises OSError (ENOTSUP) unless it fails with this error."""
+    try:
+        trial()
+    except OSError as error:
+        if error.errno == number:
+            return
+        raise
+    raise OSError(errno.ENOTSUP, "nobody was stopped")
 
 
 def _fine_times(fd: int) -> bool:

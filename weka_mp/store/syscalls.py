@@ -2,13 +2,14 @@
 released.
 
 openat2(2), renameat2(2), fallocate(2), name_to_handle_at(2), open_by_handle_at(2), faccessat2(2),
-setfsuid(2), setgroups(2) of one thread, statx(2), syncfs(2).
+setfsuid(2), setgroups(2) of one thread, statx(2), syncfs(2), ioctl_iflags(2).
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import functools
 import os
 import platform
@@ -25,11 +26,13 @@ __all__ = [
     "check_access",
     "file_handle",
     "fs_identity",
+    "is_immutable",
     "open_by_handle",
     "openat2",
     "punch_hole",
     "renameat2",
     "set_fs_identity",
+    "set_immutable",
     "syncfs",
 ]
 
@@ -48,6 +51,9 @@ _MAX_HANDLE = 128  # MAX_HANDLE_SZ of the kernel
 _HANDLE_HEADER = struct.Struct("Ii")
 _FALLOC_FL_KEEP_SIZE = 0x01
 _FALLOC_FL_PUNCH_HOLE = 0x02
+_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602  # as 64-bit machines number them
+_FS_IMMUTABLE_FL = 0x10
+_FLAGS = struct.Struct("I4x")  # the numbers say long, the kernel reads and writes an int
 _STATX_BTIME = 0x800
 _STATX_BYTES = 256
 _STATX_MASK, _STATX_BORN = struct.Struct("I"), struct.Struct("qI")  # at 0, and at 80 (linux/stat.h)
@@ -179,3 +185,21 @@ def set_fs_identity(uid: int, gid: int, groups: Sequence[int] | None) -> None:
 def fs_identity() -> tuple[int, int]:
     """The file-system uid and gid of the calling thread: what setfsuid(2) answers to an id that is none."""
     return _libc.setfsuid(_NO_ID), _libc.setfsgid(_NO_ID)
+
+
+def is_immutable(fd: int) -> bool:
+    """ioctl_iflags(2): whether the inode behind `fd` (none of O_PATH) has FS_IMMUTABLE_FL."""
+    return bool(_flags(fd) & _FS_IMMUTABLE_FL)
+
+
+def set_immutable(fd: int, immutable: bool) -> None:
+    """ioctl_iflags(2); needs CAP_LINUX_IMMUTABLE."""
+    flags = _flags(fd)
+    wanted = flags | _FS_IMMUTABLE_FL if immutable else flags & ~_FS_IMMUTABLE_FL
+    if wanted != flags:
+        fcntl.ioctl(fd, _FS_IOC_SETFLAGS, _FLAGS.pack(wanted))
+
+
+def _flags(fd: int) -> int:
+    (found,) = _FLAGS.unpack(fcntl.ioctl(fd, _FS_IOC_GETFLAGS, bytes(_FLAGS.size)))
+    return int(found)

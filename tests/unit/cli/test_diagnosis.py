@@ -24,6 +24,8 @@ ALL = Primitives(
     file_handles=True,
     seek_hole=True,
     fallocate=True,
+    immutable=True,
+    immutable_stops=True,
 )
 
 

@@ -538,3 +538,59 @@ def test_regression_paths_longer_than_the_kernel_takes_at_once(store: Any) -> No
     refused(errors.NotFound, store.open_file, store.root(), path + b"/none", os.O_RDONLY)
     store.close(deepest)
     store.close(at)
+
+
+def test_an_immutable_file_keeps_its_bytes_attributes_and_names(store: Any) -> None:
+    if not store.primitives.immutable:
+        pytest.skip("no immutable files here")
+    make(store, b"f", b"bytes")
+    make(store, b"other", b"others")
+    fd, path = store.open_file(store.root(), b"f", os.O_RDONLY), store.open_path(store.root(), b"f")
+    store.link(path, store.root(), b"second")
+    store.set_xattr(fd, "user.a", b"1")
+    assert not store.is_immutable(fd)
+    before = store.attr(fd)
+    store.set_immutable(path, True)
+    try:
+        assert store.is_immutable(fd) and store.is_immutable(path)
+        root = store.root()
+        for call, *given in (
+            (store.open_file, root, b"f", os.O_WRONLY), (store.reopen, path, os.O_RDWR),
+            (store.open_file, root, b"f", os.O_RDWR | os.O_TRUNC),
+            (store.unlink, root, b"f"), (store.unlink, root, b"second"), (store.link, fd, root, b"third"),
+            (store.rename, root, b"f", root, b"third"), (store.rename, root, b"other", root, b"f"),
+            (store.rename, root, b"other", root, b"f", 2),
+            (store.set_xattr, fd, "user.a", b"2"), (store.remove_xattr, fd, "user.a"),
+            (store.chmod, fd, 0o600), (store.chown, fd, 5, 5), (store.utimens, fd, 1, 1),
+        ):  # fmt: skip
+            refused(errors.PermissionRefused, call, *given)
+        assert store.try_lease(fd)
+        store.drop_lease(fd)
+        assert (store.attr(fd).mtime_ns, store.attr(fd).mode) == (before.mtime_ns, before.mode)
+        assert load(store, b"second") == b"bytes" and store.get_xattr(fd, "user.a") == b"1"
+    finally:
+        store.set_immutable(fd, False)
+    store.unlink(store.root(), b"second")
+    store.rename(store.root(), b"other", store.root(), b"f")
+    for each in (fd, path):
+        store.close(each)
+
+
+def test_who_could_write_before_is_stopped_where_the_store_says_so(store: Any) -> None:
+    if not store.primitives.immutable:
+        pytest.skip("no immutable files here")
+    make(store, b"f", b"bytes")
+    fd = store.open_file(store.root(), b"f", os.O_RDWR)
+    store.set_immutable(fd, True)
+    try:
+        if store.primitives.immutable_stops:
+            refused(errors.PermissionRefused, store.write, fd, b"x", 0)
+            refused(errors.PermissionRefused, store.truncate, fd, 1)
+        else:
+            store.write(fd, b"x", 0)
+        refused(errors.PermissionRefused, store.punch, fd, 0, 1)
+    finally:
+        store.set_immutable(fd, False)
+    store.write(fd, b"y", 0)
+    store.close(fd)
+    assert load(store, b"f") == b"yytes"

@@ -69,6 +69,9 @@ def _of_attributes(store: PosixStore, fd: Fd) -> list[Any]:
     store.chmod(path, 0o600)
     store.chown(path, -1, -1)
     store.utimens(path, 5, 7)
+    store.set_immutable(path, True)
+    found.append(store.is_immutable(fd))
+    store.set_immutable(fd, False)
     attr = store.attr(store.dup(path))
     found += [attr.mode, attr.atime_ns, attr.mtime_ns, attr.size]
     again = store.reopen(path, os.O_RDONLY)
