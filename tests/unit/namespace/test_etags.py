@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,11 @@ from contextlib import contextmanager
 import pytest
 
 from tests.unit.namespace.kit import BUCKET, FixedClock, get, md5_of, memory_store, posix_write, put
+from weka_mp import kernels
+from weka_mp.digests import new_hasher
 from weka_mp.errors import NoSpace, PreconditionFailed, ReadOnly, WouldBlock
 from weka_mp.namespace import CopyRequest, Namespace, NewMetadata, WriteConditions
+from weka_mp.namespace.records.content_hash import ContentDigests
 from weka_mp.namespace.records.etags import (
     adopt_hash,
     is_marked,
@@ -153,6 +157,27 @@ def test_the_filler_makes_the_tag_true_and_the_derived_one_stays_accepted(namesp
     assert namespace.fill(BUCKET).already == 1
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_the_filler_keeps_the_checksum_that_s3_computes_of_what_brings_none(
+    namespace: Namespace, native: bool
+) -> None:
+    """Without the native kernels it would cost more than all the rest, and none is kept."""
+    crc = new_hasher("CRC64NVME")
+    crc.update(OLD)
+    posix_write(namespace.store, b"k", OLD)
+    if kernels.use_native(native).native != native:
+        pytest.skip("the native kernels are not built")
+    try:
+        assert namespace.fill(BUCKET).filled == 1
+    finally:
+        kernels.use_native(True)
+    found = namespace.head_object(BUCKET, b"k")
+    kept = {"CRC64NVME": base64.b64encode(crc.digest()).decode()} if native else {}
+    assert (found.checksums, found.checksum_type) == (kept, "FULL_OBJECT" if native else None)
+    posix_write(namespace.store, b"k", NEW)
+    assert not namespace.head_object(BUCKET, b"k").checksums
+
+
 def test_a_fill_after_a_lifted_mark_accepts_no_older_derived_tag(namespace: Namespace) -> None:
     put(namespace, b"k", OLD)
     (derived,) = namespace.head_object(BUCKET, b"k").accepted_etags - {md5_of(OLD)}
@@ -235,7 +260,7 @@ def test_the_filler_goes_by_prefix_and_by_path(namespace: Namespace) -> None:
 def test_a_hash_made_while_writing_is_adopted_only_when_nothing_came_between(namespace: Namespace) -> None:
     posix_write(namespace.store, b"k", OLD)
     store, clock = namespace.store, namespace.clock
-    md5 = bytes.fromhex(md5_of(OLD))
+    md5 = ContentDigests(bytes.fromhex(md5_of(OLD)))
     with opened(namespace, os.O_RDONLY) as fd:
         attr = store.attr(fd)
         assert not adopt_hash(store, namespace.locks, fd, md5, attr.size + 1, attr.mtime_ns, clock)

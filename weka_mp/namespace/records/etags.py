@@ -36,6 +36,7 @@ from weka_mp.namespace.records.attribute import (
     read_record,
     write_record,
 )
+from weka_mp.namespace.records.content_hash import ContentDigests, ContentHash
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, ETag, Fd, Stamp
 
@@ -233,8 +234,8 @@ def settle(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, clock: Clock) ->
         return EtagState(etag, record, False, lifted=lifting)
 
 
-def _write_true(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, md5: bytes) -> None:
-    """Under a lease: the record gets this content's MD5; other checksums described other bytes."""
+def _write_true(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, digests: ContentDigests) -> None:
+    """Under a lease: the record gets this content's digests; those that were there described other bytes."""
     marked = is_marked(store, fd)
 
     def true(old: Record) -> Record:
@@ -242,7 +243,10 @@ def _write_true(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, md5: bytes)
         # must not match. Where no ETag was recorded, `settle` gave them out under a lease despite the mark:
         # they stay.
         salt = _salt_after(old) if marked else old.salt
-        return replace(old.voided(salt), stamp=Stamp.of(attr), etag=md5.hex())
+        return replace(
+            old.voided(salt), stamp=Stamp.of(attr), etag=digests.md5.hex(), checksums=digests.checksums,
+            checksum_type="FULL_OBJECT" if digests.checksums else None,
+        )
 
     amend_record(store, locks, fd, true)
     if marked:
@@ -256,9 +260,9 @@ def unmark(store: Store, fd: Fd) -> None:
 
 
 def adopt_hash(
-    store: Store, locks: EntryLocks, fd: Fd, md5: bytes, size: int, mtime_ns: int, clock: Clock
+    store: Store, locks: EntryLocks, fd: Fd, digests: ContentDigests, size: int, mtime_ns: int, clock: Clock
 ) -> bool:
-    """Record an MD5 computed while the file was written, if nobody can write now and nothing came in between.
+    """Record digests computed while the file was written, if nobody can write now and nothing came between.
 
     `fd` is read-only; `size` in bytes and `mtime_ns` are what the writer saw after its last write.
     """
@@ -268,7 +272,7 @@ def adopt_hash(
         attr = store.attr(fd)
         if attr.size != size or attr.mtime_ns != mtime_ns or _too_fresh(store, attr, clock):
             return False
-        _write_true(store, locks, fd, attr, md5)
+        _write_true(store, locks, fd, attr, digests)
         return True
 
 
@@ -289,10 +293,10 @@ def fill_file(store: Store, locks: EntryLocks, fd: Fd, clock: Clock, stop: Calla
         before = store.attr(fd)
         if not granted or Stamp.of(before) != synced or _too_fresh(store, before, clock):
             return FillOutcome.BUSY
-        digest = hashlib.md5(usedforsecurity=False)
+        hashed = ContentHash()
         offset = 0
         while data := store.read(fd, _HASH_STEP, offset):
-            digest.update(data)
+            hashed.update(data)
             offset += len(data)
             if stop() or (store.primitives.leases and not store.lease_intact(fd)):
                 return FillOutcome.BUSY
@@ -303,7 +307,7 @@ def fill_file(store: Store, locks: EntryLocks, fd: Fd, clock: Clock, stop: Calla
             return FillOutcome.BUSY
         if store.primitives.leases and not store.lease_intact(fd):
             return FillOutcome.BUSY
-        _write_true(store, locks, fd, after, digest.digest())
+        _write_true(store, locks, fd, after, hashed.digests())
         return FillOutcome.FILLED
 
 

@@ -469,7 +469,7 @@ class OpenFiles:
             _log.debug("the hash of a closed file was not recorded: %s", error)
         if attr is None or (attr.nlink > 0 and not adopted):
             self._report_dirty(number)
-        md5 = inode.hash.md5() if adopted and inode.hash is not None else None
+        md5 = inode.hash.digests().md5 if adopted and inode.hash is not None else None
         self.watching.settled(number, at_ns, attr, md5)
 
     def _adopted(self, inode: _Inode, reading: Fd, attr: Attr) -> bool:
@@ -477,7 +477,7 @@ class OpenFiles:
             return False
         hashed = inode.hash
         return adopt_hash(
-            self._store, self._locks, reading, hashed.md5(), attr.size, hashed.mtime_ns, self._clock
+            self._store, self._locks, reading, hashed.digests(), attr.size, hashed.mtime_ns, self._clock
         )
 
     def _report_dirty(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""The MD5 of a file that is written once, from its beginning to its end. Pure.
+"""The digests of a file that is written once, from its beginning to its end. Pure.
 
 It holds only while nothing but the writes it is told of can have changed the content: the caller tells
 what size and mtime the file had before and after each write, and the first thing that does not fit ends
@@ -7,16 +7,16 @@ it.
 
 from __future__ import annotations
 
-import hashlib
+from weka_mp.namespace.records.content_hash import ContentDigests, ContentHash
 
 __all__ = ["WriteHash"]
 
 
 class WriteHash:
-    """Incremental MD5 of a file that was empty at `mtime_ns`."""
+    """Incremental digests of a file that was empty at `mtime_ns`."""
 
     def __init__(self, mtime_ns: int) -> None:
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._hash = ContentHash()
         self.size = 0  # bytes hashed, which is also the file's expected size
         self.mtime_ns = mtime_ns  # what the file's mtime must still be
 
@@ -26,7 +26,7 @@ class WriteHash:
 
     def wrote(self, data: bytes | bytearray | memoryview, mtime_ns: int) -> None:
         """`data` was appended; the file has this mtime now."""
-        self._digest.update(data)
+        self._hash.update(data)
         self.size += len(data)
         self.mtime_ns = mtime_ns
 
@@ -34,6 +34,6 @@ class WriteHash:
         """The writer itself set the mtime; the content is as it was."""
         self.mtime_ns = mtime_ns
 
-    def md5(self) -> bytes:
-        """Digest of what was hashed so far."""
-        return self._digest.copy().digest()
+    def digests(self) -> ContentDigests:
+        """Of what was hashed so far."""
+        return self._hash.digests()
