@@ -171,9 +171,8 @@ class Lifecycle:
                     told_again, self._namespace.context, BucketName(state.bucket), state.removing
                 ))
                 bucket = BucketName(state.bucket)
-                await self._notify(
-                    bucket, await trio.to_thread.run_sync(self._gone, bucket, state.removing)
-                )
+                gone = await trio.to_thread.run_sync(self._gone, bucket, state.removing)
+                await self._notify(_told_of(bucket, gone))
             await self._save(replace(state, removing=()), at_once=True)
         self._time = BelievedTime(self._namespace.clock, state.known, self._day_ns, self._elapsed)
 
@@ -268,7 +267,7 @@ class Lifecycle:
                 partial(self._note, here),
             )
             await self._invalidator.publish(page.changes)
-            await self._notify(bucket, page.gone)
+            await self._notify(_told_of(bucket, page.gone))
             _count(bucket, page, totals)
             cursor = page.following
             if cursor is not None:
@@ -288,16 +287,16 @@ class Lifecycle:
                 self._namespace.expire_versions, bucket, after, Age(now_ns, self._day_ns)
             )
             await self._invalidator.publish(page.changes)
+            await self._notify([
+                Happening(EXPIRED, bucket, key, sequence, version=version)
+                for key, version, _, sequence in page.expired
+            ])
             _count_versions(bucket, page, totals)
             after = page.following
             await trio.sleep(min(_LONGEST_REST, time.monotonic() - begun))
 
-    async def _notify(self, bucket: BucketName, gone: Mapping[bytes, Deleted]) -> None:
-        if self._journal is not None and gone:
-            told = []
-            for key, done in gone.items():
-                event = EXPIRY_MARKED if done.marker else EXPIRED
-                told.append(Happening(event, bucket, key, done.sequence, version=done.version))
+    async def _notify(self, told: Sequence[Happening]) -> None:
+        if self._journal is not None and told:
             await trio.to_thread.run_sync(self._journal.tell, told, Asker("lifecycle"))
 
     def _gone(self, bucket: BucketName, keys: Sequence[bytes]) -> dict[bytes, Deleted]:
@@ -326,6 +325,16 @@ class Lifecycle:
         return (state if self._time is None else replace(state, known=self._time.known)).encode()
 
 
+def _told_of(bucket: BucketName, gone: Mapping[bytes, Deleted]) -> list[Happening]:
+    """What is told of keys that lost their current version."""
+    return [
+        Happening(
+            EXPIRY_MARKED if done.marker else EXPIRED, bucket, key, done.sequence, version=done.version
+        )
+        for key, done in gone.items()
+    ]
+
+
 def _digest(with_rules: Mapping[BucketName, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(with_rules.items())).encode()).hexdigest()
 
@@ -351,7 +360,7 @@ def _count(bucket: BucketName, page: ExpiredPage, totals: ExpiredPage) -> None:
 
 
 def _count_versions(bucket: BucketName, page: ExpiredVersions, totals: ExpiredPage) -> None:
-    for key, version, rule in page.expired:
+    for key, version, rule, _ in page.expired:
         shown = key.decode("utf-8", "backslashreplace")
         log.info("a rule of its bucket removed a version", extra={"fields": {
             "bucket": bucket, "key": shown, "version": version, "rule": rule,

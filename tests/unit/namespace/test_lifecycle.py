@@ -382,7 +382,7 @@ def _expired_versions(namespace: Namespace, rules: list[Rule], days: float) -> l
     age = Age(int(namespace.clock.now_ns() + days * DAY_NS))
     done = namespace.expire_versions(BUCKET, b"", age)
     assert not done.failed
-    return [version for _, version, _ in done.expired]
+    return [version for _, version, _, _ in done.expired]
 
 
 def _versioned(namespace: Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,6 +10,7 @@ from tests.unit.namespace.kit import BUCKET, FixedClock, keys, memory_store, put
 from weka_mp.errors import IoFailure
 from weka_mp.lifecycle import DAY_NS, Rule, encode
 from weka_mp.namespace import BucketSettings, Namespace
+from weka_mp.namespace.happenings import EXPIRED, EXPIRY_MARKED, Asker, Happening
 from weka_mp.namespace.upkeep import expiring
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise import believed_time, lifecycle
@@ -57,7 +58,10 @@ class Ground:
     def process(self) -> Lifecycle:
         """Which sees all time pass that passes from now on, but for what the clock was set ahead by."""
         return Lifecycle(
-            self.namespace, self.told, DAY_NS, lambda: self.stopped,
+            self.namespace,
+            self.told,
+            DAY_NS,
+            lambda: self.stopped,
             lambda: self.clock.now_ns() - self.set_ahead_ns,
         )
 
@@ -159,9 +163,7 @@ async def test_other_rules_begin_anew_and_a_damaged_record_hinders_nothing(groun
         assert keys(ground.namespace) == []
 
 
-async def test_a_bucket_that_fails_holds_up_no_other(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bucket_that_fails_holds_up_no_other(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     for bucket in (BUCKET, OTHER):
         ground.rule(bucket, date_s=0)
         put(ground.namespace, b"k", b"x", bucket=bucket)
@@ -272,3 +274,40 @@ def test_a_short_absence_and_a_clock_that_is_set_back_are_nothing_to_doubt(groun
         assert believed_time.BelievedTime(ground.clock, known, DAY_NS).now_ns() == ground.clock.now_ns()
     ground.clock.advance(51 * DAY_NS)
     assert believed_time.BelievedTime(ground.clock, known, DAY_NS).now_ns() is None
+
+
+class Heard:
+    """Takes what buckets notify of."""
+
+    def __init__(self) -> None:
+        self.happenings: list[Happening] = []
+
+    def tell(self, happenings: Sequence[Happening], asker: Asker) -> None:
+        assert asker == Asker("lifecycle")
+        self.happenings += happenings
+
+
+async def test_a_removed_version_and_a_removed_marker_are_told_with_their_ids(ground: Ground) -> None:
+    lasting = encode([Rule("r", enabled=True, days=1, noncurrent_days=1)])
+    ground.namespace.change_bucket_settings(
+        BUCKET, lambda _: BucketSettings(lifecycle=lasting, versioning="Enabled")
+    )
+    version = put(ground.namespace, b"k", b"x").info.version
+    heard = Heard()
+    work = Lifecycle(
+        ground.namespace,
+        ground.told,
+        DAY_NS,
+        lambda: False,
+        ground.clock.now_ns,
+        heard,  # type: ignore[arg-type]
+    )
+    for _ in range(4):
+        ground.clock.advance(2 * DAY_NS)
+        await work.run_if_due()
+    marked, removed, marker = heard.happenings
+    assert [(each.event, each.bucket, each.key) for each in heard.happenings] == [
+        (EXPIRY_MARKED, BUCKET, b"k"), (EXPIRED, BUCKET, b"k"), (EXPIRED, BUCKET, b"k"),
+    ]  # fmt: skip
+    assert (removed.version, marker.version) == (version, marked.version)
+    assert marked.sequence < removed.sequence < marker.sequence

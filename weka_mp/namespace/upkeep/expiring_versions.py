@@ -33,12 +33,12 @@ _PAGE: Final = 200  # keys of one step
 @dataclass(slots=True)
 class ExpiredVersions:
     """What one step did. following: the key to go on behind; None: the bucket is done. expired: key, version
-    as S3 shows it, id of the rule. failed: with what the store said.
+    as S3 shows it, id of the rule, sequence (of `Happening`). failed: with what the store said.
     """
 
     following: bytes | None = None
     looked: int = 0
-    expired: list[tuple[bytes, str, str]] = field(default_factory=list)
+    expired: list[tuple[bytes, str, str, int]] = field(default_factory=list)
     failed: list[tuple[bytes, NamespaceError]] = field(default_factory=list)
     changes: Changes = ()
 
@@ -99,7 +99,7 @@ def _expire_key(
             effects.flush()
         done.changes += gone.changes
         if gone.existed:
-            done.expired.append((key, shown(kept.version), rule.id))
+            done.expired.append((key, shown(kept.version), rule.id, effects.sequence))
 
 
 def _noncurrent_rule(
