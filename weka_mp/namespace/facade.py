@@ -20,7 +20,7 @@ from weka_mp.namespace.buckets.access import AccessRecords, BucketAccess
 from weka_mp.namespace.buckets.buckets import Buckets
 from weka_mp.namespace.buckets.judging import Judging
 from weka_mp.namespace.buckets.quota_setting import BucketQuotas
-from weka_mp.namespace.buckets.settings import BucketSettings, SettingsRecords
+from weka_mp.namespace.buckets.settings import BucketSettings, SettingsRecords, require_lasting_lock
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlArea, ControlFiles, open_control
 from weka_mp.namespace.effects import Changes, Durability, Settled
@@ -41,6 +41,7 @@ from weka_mp.namespace.objects.acls import Acls
 from weka_mp.namespace.objects.copying import CopyRequest
 from weka_mp.namespace.objects.idempotency import Tokens
 from weka_mp.namespace.objects.listing import Lister
+from weka_mp.namespace.objects.locking import Locking
 from weka_mp.namespace.objects.publishing import PutSession
 from weka_mp.namespace.objects.reading import OpenObject
 from weka_mp.namespace.objects.rename_notes import RenameNotes
@@ -276,10 +277,13 @@ class Namespace(Housekeeping):
     def change_bucket_settings(
         self, name: BucketName, step: Callable[[BucketSettings], BucketSettings]
     ) -> BucketSettings:
-        """Raises what `step` raises, BucketMissing, NotSupported, StoreUnusable (damaged)."""
+        """Raises what `step` raises, BucketMissing, NotSupported, BucketStateRefused (see
+        `require_lasting_lock`), StoreUnusable (damaged).
+        """
 
         def checked(before: BucketSettings) -> BucketSettings:
             after = step(before)
+            require_lasting_lock(before, after)
             if after.versioning is not None and before.versioning is None:
                 versions.refuse_far(self.context, name)
             return after
@@ -354,6 +358,11 @@ class Namespace(Housekeeping):
         """
         wanted = None if version is None else versions.parsed(version, key)
         return amending.tag_object(self._of(bucket), bucket, key, tags, wanted)
+
+    @property
+    def locking(self) -> Locking:
+        """Retentions and legal holds of versions."""
+        return Locking(self._of)
 
     @property
     def acls(self) -> Acls:

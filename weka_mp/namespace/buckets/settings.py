@@ -15,14 +15,17 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from weka_mp.bucket_names import is_bucket_name
-from weka_mp.errors import NotFound, NotSupported, StoreUnusable
+from weka_mp.errors import BucketStateRefused, NotFound, NotSupported, StoreUnusable
 from weka_mp.namespace.bucket_identity import bucket_handle, bucket_identity
 from weka_mp.namespace.buckets.kept_records import KeptRecords, seal, unseal
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.control import ControlFiles
+from weka_mp.namespace.versions.histories import ENABLED
 from weka_mp.values import Attr, BucketName, Fd
 
-__all__ = ["NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode"]
+__all__ = [
+    "NO_SETTINGS", "BucketSettings", "SettingsRecords", "decode", "encode", "require_lasting_lock",
+]  # fmt: skip
 
 _MAGIC: Final = b"WKS1"
 _MOST_IDENTIFIED: Final = 4096
@@ -35,6 +38,12 @@ _NUMBERS: Final = {
 """Setting → number of its field."""
 
 _PAIRS: Final = "tags"
+_NEEDS_VERSIONS: Final = (
+    "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+)
+_KEEPS_VERSIONS: Final = (
+    "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+)
 _NO_HANDLES: Final = (
     "The file system of the bucket gives no file handles, without which a later directory could not be told "
     "from this bucket."
@@ -65,6 +74,19 @@ class BucketSettings:
 
 
 NO_SETTINGS: Final = BucketSettings()
+
+
+def require_lasting_lock(before: BucketSettings, after: BucketSettings) -> None:
+    """Before settings are replaced by others: Object Lock is never lost again, and needs versions as long.
+    Raises BucketStateRefused.
+    """
+    if before.object_lock is not None and after.object_lock is None:
+        raise BucketStateRefused("Object Lock of a bucket cannot be disabled.")
+    if after.object_lock is None or after.versioning == ENABLED:
+        return
+    if before.object_lock is None:
+        raise BucketStateRefused(_NEEDS_VERSIONS)
+    raise BucketStateRefused(_KEEPS_VERSIONS)
 
 
 def encode(handle: bytes, settings: BucketSettings) -> bytes:

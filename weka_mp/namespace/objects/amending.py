@@ -66,11 +66,23 @@ def amend_object(
 @contextmanager
 def _held(context: Context, bucket: BucketName, key: bytes) -> Iterator[Parent]:
     """The key's parent, with its entry held. Raises BucketMissing, NotFound."""
+    with _key_held(context, bucket, key) as parent:
+        if parent is None:
+            raise NotFound(subject=key)
+        yield parent
+
+
+@contextmanager
+def _key_held(context: Context, bucket: BucketName, key: bytes) -> Iterator[Parent | None]:
+    """Nobody changes which versions the key has: neither S3, which waits for the share, nor the mount. None:
+    no directory holds its entry. Raises BucketMissing.
+    """
     path = entry_path(key)
     with context.bucket(bucket) as at, context.locks.share_tree(context.store.attr(at).ino, key):
         parent = context.find_parent(at, path)
         if parent is None:
-            raise NotFound(subject=key)
+            yield None
+            return
         try:
             with context.locks.hold([(parent.ino, path.name)]):
                 yield parent
@@ -123,8 +135,14 @@ def _amend_noncurrent(
     change: Callable[[Record, Fd], Record],
 ) -> ObjectInfo | None:
     """The same for a version of this id; where it is the current one nothing is done, and this is what it is.
+
+    Under the locks of the key: a lock that is set of it holds for whoever comes to delete it next.
     """
-    with open_version(context, bucket, key, version) as found, context.bucket(bucket) as fd:
+    with (
+        _key_held(context, bucket, key),
+        open_version(context, bucket, key, version) as found,
+        context.bucket(bucket) as fd,
+    ):
         with context.histories.opened(fd, entry_path(key)) as history:
             kept = [] if history is None else context.histories.entries(history)
         if not any(each.version == version for each in kept):

@@ -24,6 +24,7 @@ from weka_mp.namespace.values import (
     Published,
     WriteConditions,
 )
+from weka_mp.object_lock import Retention
 from weka_mp.values import BucketName, Fd
 
 __all__ = ["ChunkDigest", "CopyRequest", "copy_object", "digested"]
@@ -48,7 +49,7 @@ class CopyRequest:
     (S3 API). `source_check` raises what the caller wants raised about the source. `digest` makes an empty
     checksum to compute and keep. `tags` None keeps the source's. `source_version`: as S3
     shows it, None: the current one. `uid`, `gid`: who owns what is made; a copy has
-    `acl`, never its source's.
+    `acl`, `retention` and `legal_hold`, never its source's.
     """
 
     source_bucket: BucketName
@@ -66,6 +67,8 @@ class CopyRequest:
     tags: Mapping[str, str] | None = None
     source_version: str | None = None
     acl: Acl | None = None
+    retention: Retention | None = None
+    legal_hold: bool | None = None
 
 
 def copy_object(context: Context, request: CopyRequest, source: Context | None = None) -> Published:
@@ -139,6 +142,8 @@ def _publish(context: Context, request: CopyRequest, source: OpenObject, session
         owner=request.owner,
         tags=info.tags if request.tags is None else request.tags,
         acl=request.acl,
+        retention=request.retention,
+        legal_hold=request.legal_hold,
     )
     return session.publish(new, request.conditions)
 

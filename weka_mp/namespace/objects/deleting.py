@@ -59,7 +59,9 @@ def delete_objects(
                 if entry.version is not None:
                     version = parsed(entry.version, entry.key)
                     conditions = entry.conditions or UNCONDITIONAL
-                    done = delete_version(context, bucket_fd, entry.key, version, effects, conditions)
+                    done = delete_version(
+                        context, bucket_fd, entry.key, version, effects, conditions, bypass=entry.bypass
+                    )
                 else:
                     done = _delete(context, bucket_fd, entry, effects, judge, owner)
             except NamespaceError as error:

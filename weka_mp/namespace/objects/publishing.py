@@ -23,6 +23,7 @@ from weka_mp.errors import (
     NotDirectory,
     NotFound,
     NotSupported,
+    ObjectLockMissing,
 )
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.concealment import create_concealed, is_concealed, reveal
@@ -103,7 +104,7 @@ class PutSession:
         afterwards.
 
         Raises PreconditionFailed, NotFound (If-Match on nothing), Conflict, KeyConflict, BucketMissing,
-        NoSpace, QuotaExceeded.
+        ObjectLockMissing, NoSpace, QuotaExceeded.
         """
         reach(CrashPoint.STAGED_DATA)
         published = publish_file(self._context, self._target, self._staged, new, conditions, self._funds)
@@ -233,6 +234,7 @@ def publish_file(
             versioning = context.histories.state(bucket_fd)
             version = _version_for(context, new, versioning)
             record = _record_of(new, Stamp.of(attr), version, target.identity or 0)
+            record = _locked(context, bucket_fd, new, record)
             overwrite_record(context.store, fd, record)
             attr = reveal(context.store, fd, attr)
             reach(CrashPoint.RECORD_WRITTEN)
@@ -286,6 +288,20 @@ def _record_of(new: NewObject, stamp: Stamp, version: bytes, bucket: int) -> Rec
         part_checksums=new.part_checksums,
         acl=None if new.acl is None else KeptAcl(bucket, stamp.ino, new.acl),
     )
+
+
+def _locked(context: Context, bucket: Fd, new: NewObject, record: Record) -> Record:
+    """With what was asked for it of locks, or what the bucket gives by itself. Raises ObjectLockMissing."""
+    asked = new.retention is not None or new.legal_hold is not None
+    lock = context.object_locks.of(bucket)
+    if lock is None:
+        if asked:
+            raise ObjectLockMissing()
+        return record
+    retention = new.retention
+    if retention is None and lock.default is not None:
+        retention = lock.default.begun(context.histories.clock.now_ns())
+    return replace(record, retention=retention, legal_hold=new.legal_hold)
 
 
 def _set_times(context: Context, fd: Fd) -> Attr:

@@ -81,7 +81,7 @@ def rename_object(context: Context, tokens: Tokens, request: RenameRequest, has_
     """One rename(2) of the file, or of the directory that holds the prefix's keys.
 
     Raises BucketMissing, NotFound (its subject is the key that is missing), PreconditionFailed, Conflict,
-    KeyConflict, NotSupported, TokenReused, InvalidArgument.
+    KeyConflict, NotSupported, ObjectLocked, TokenReused, InvalidArgument.
     """
     source, target = entry_path(request.source), entry_path(request.key)
     _refuse_senseless(request)
@@ -208,6 +208,7 @@ def _move_file(rename: _Rename) -> Changes:
                 raise NotSupported("a symbolic link cannot be renamed into another directory")
             versioned = context.histories.state(rename.bucket) is not None
             if versioned and not stat.S_ISLNK(attr.mode):
+                context.object_locks.require_removable(rename.bucket, fd)
                 name_version(context, fd)
                 drop_leftovers(context, Place(rename.bucket, rename.source, holder.fd))
             with unwritten(context, fd, info, pinned=request.source_pinned):
@@ -317,6 +318,8 @@ def _move_prefix(rename: _Rename) -> Changes:
                 context.locks.hold([(holder.ino, move.name), (parent.ino, move.new_name)]),
                 rename.attempt.moving(parent.ino, move.new_name),
             ):
+                below = _below_root(request.bucket, rename.source)
+                context.object_locks.require_tree_removable(rename.bucket, below)
                 changes = move_directory(
                     context, move, directory, parent, rename.has_keys, rename.effects
                 )

@@ -35,7 +35,14 @@ from weka_mp.namespace.records.etags import changed_in_tick, settle
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
 from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import Kept, parse_version, shown
-from weka_mp.namespace.versions.keeping import Place, current_version, drop_leftovers, unseal
+from weka_mp.namespace.versions.keeping import (
+    Place,
+    current_version,
+    drop_leftovers,
+    require_current_removable,
+    require_removable,
+    unseal,
+)
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import BucketName, Change, Fd
 
@@ -178,6 +185,7 @@ class _Removal:
     effects: Effects
     conditions: WriteConditions
     noncurrent: bool
+    bypass: bool
 
     def place(self, parent: Parent) -> Place:
         """The entry in its open directory."""
@@ -186,16 +194,16 @@ class _Removal:
 
 def delete_version(
     context: Context, bucket: Fd, key: bytes, version: bytes, effects: Effects,
-    conditions: WriteConditions = UNCONDITIONAL, *, noncurrent: bool = False,
+    conditions: WriteConditions = UNCONDITIONAL, *, noncurrent: bool = False, bypass: bool = False,
 ) -> Deleted:
     """Delete one version, or delete marker, for good. One that is not there is no error. noncurrent: one that
-    is the current one stays.
+    is the current one stays. bypass: who asks may overcome a retention of governance.
 
     Raises PreconditionFailed, Conflict (it is being written), KeyConflict (the version before it cannot be
-    the current one: something else has its place).
+    the current one: something else has its place), ObjectLocked.
     """
     path = entry_path(key)
-    removal = _Removal(context, bucket, path, key, version, effects, conditions, noncurrent)
+    removal = _Removal(context, bucket, path, key, version, effects, conditions, noncurrent, bypass)
     with context.locks.share_tree(context.store.attr(bucket).ino, key):
         parent = context.find_parent(bucket, path)
         if parent is None:
@@ -241,6 +249,7 @@ def _under_lock(removal: _Removal, parent: Parent) -> Deleted:
             if removal.noncurrent:
                 return Deleted(False, (), shown(removal.version))
             with _current_is_meant(removal, parent):
+                require_current_removable(context, place, bypass=removal.bypass)
                 drop_leftovers(context, place)
                 return _remove_current(removal, parent, history, found)
         if current is None and history is not None and _uncovers(removal, found):
@@ -301,6 +310,7 @@ def _remove_kept(removal: _Removal, history: Fd | None, found: list[Kept]) -> De
         return Deleted(False, (), shown(removal.version))
     _require_meant(removal, history, kept)
     _require_right(removal, history, kept)
+    require_removable(context, removal.bucket, history, kept, bypass=removal.bypass)
     with suppress(NotFound), context.quotas.removing(context.quotas.of(removal.bucket), history, kept.name):
         context.histories.store.unlink(history, kept.name)
     removal.effects.add(history)

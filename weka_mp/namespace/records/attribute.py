@@ -168,11 +168,20 @@ def amend_record(store: Store, locks: EntryLocks, fd: Fd, change: Callable[[Reco
     """
     with locks.hold_record(store.attr(fd).ino):
         found, broken = _look(store, fd)
-        record = change(found or Record())
+        record = change(found or _salvaged(broken))
         if broken:
             set_aside(store, fd, broken)
         overwrite_record(store, fd, record)
         return record
+
+
+def _salvaged(broken: bytes) -> Record:
+    """Which version it is and what locks it, where it is not itself damaged but an overflow file of it."""
+    try:
+        whole = decode(broken)
+    except ValueError:
+        return Record()
+    return Record(version=whole.version, retention=whole.retention, legal_hold=whole.legal_hold)
 
 
 def make_room(store: Store, fd: Fd) -> bool:

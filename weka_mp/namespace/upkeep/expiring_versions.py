@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from weka_mp.errors import NamespaceError, NotFound
+from weka_mp.errors import NamespaceError, NotFound, ObjectLocked
 from weka_mp.lifecycle import Rule, marker_expiry_of, noncurrent_expiry_of
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Changes
@@ -95,7 +95,10 @@ def _expire_key(
             due.append((found[0], rule))
     for kept, rule in reversed(due):  # the oldest first: what is left is never older than what went
         with context.effects() as effects:
-            gone = delete_version(context, at, key, kept.version, effects, noncurrent=True)
+            try:
+                gone = delete_version(context, at, key, kept.version, effects, noncurrent=True)
+            except ObjectLocked:
+                continue  # its time comes when the lock ends
             effects.flush()
         done.changes += gone.changes
         if gone.existed:

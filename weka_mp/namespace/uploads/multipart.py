@@ -235,6 +235,8 @@ def _publish(
         owner=info.new.owner,
         tags=info.new.tags,
         acl=info.new.acl,
+        retention=info.new.retention,
+        legal_hold=info.new.legal_hold,
         part_sizes=PartSizes.of([part.size for part in stored]),
         part_checksums=_part_checksums(info.new.checksum_algorithm, stored),
         version=new_version(area.context.clock.now_ns(), area.context.random),

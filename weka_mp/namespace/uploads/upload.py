@@ -24,6 +24,7 @@ from weka_mp.namespace.quotas.keys import key_of_part
 from weka_mp.namespace.quotas.ledger import Ledger
 from weka_mp.namespace.records.attribute import ContentHeaders
 from weka_mp.namespace.values import NewUpload, UploadInfo
+from weka_mp.object_lock import Retention
 from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Fd
 
@@ -311,6 +312,10 @@ class PartSession:
 
 
 def _new_upload(found: dict[str, Any]) -> NewUpload:
-    acl = found.get("acl")
-    headers = ContentHeaders(**found["headers"])
-    return NewUpload(**{**found, "headers": headers, "acl": None if acl is None else from_plain(acl)})
+    acl, retention = found.get("acl"), found.get("retention")
+    return NewUpload(**{
+        **found,
+        "headers": ContentHeaders(**found["headers"]),
+        "acl": None if acl is None else from_plain(acl),
+        "retention": None if retention is None else Retention(**retention),
+    })

@@ -43,7 +43,8 @@ from weka_mp.values import Attr, Fd, Stamp
 
 __all__ = [
     "Place", "current_version", "drop_leftovers", "drop_null", "is_kept", "keep_copy", "keeping",
-    "name_version", "place_version", "refuse_kept", "unseal",
+    "name_version", "place_version", "refuse_kept", "require_current_removable", "require_removable",
+    "unseal",
 ]
 
 _NO_OBJECT = (NotFound, NotDirectory, Loop, IsDirectory)
@@ -67,11 +68,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Current:
-    """What has the name. `body` False: a directory object that is its record alone, behind `fd`."""
+    """What has the name. `body` False: a directory object that is its record alone, behind `fd`. `recorded`:
+    what the record is on.
+    """
 
     fd: Fd
     attr: Attr
     record: Record
+    recorded: Fd
     body: bool = True
 
 
@@ -111,6 +115,30 @@ def current_version(context: Context, place: Place) -> bytes | None:
         return None if current is None else current.record.version
 
 
+def require_current_removable(context: Context, place: Place, *, bypass: bool = False) -> None:
+    """Before the version that has the name goes for good, or to another key, under the locks of the entry.
+    Raises as `ObjectLocks.require_removable`.
+    """
+    with _current(context, place) as current:
+        if current is not None:
+            context.object_locks.require_removable(place.bucket, current.recorded, bypass=bypass)
+
+
+def require_removable(
+    context: Context, bucket: Fd, history: Fd, kept: Kept, *, bypass: bool = False
+) -> None:
+    """The same of one that has no name but in the history. Markers may always go."""
+    store = context.histories.store
+    if kept.marker or context.object_locks.of(bucket) is None:
+        return
+    with suppress(NotFound):
+        fd = store.open_file(history, kept.name, os.O_RDONLY)
+        try:
+            context.object_locks.require_removable(bucket, fd, bypass=bypass)
+        finally:
+            store.close(fd)
+
+
 @contextmanager
 def _current(context: Context, place: Place) -> Iterator[_Current | None]:
     """None where no object stands. A symbolic link is none of its own: what it leads to stays."""
@@ -129,7 +157,7 @@ def _current(context: Context, place: Place) -> Iterator[_Current | None]:
                 fd = opened(store.open_file(place.holder, place.path.name, os.O_RDONLY))
                 attr = store.attr(fd)
                 plain = stat.S_ISREG(attr.mode) and not is_concealed(store, fd, attr)
-                found = _Current(fd, attr, read_record(store, fd) or Record()) if plain else None
+                found = _Current(fd, attr, read_record(store, fd) or Record(), fd) if plain else None
         except _NO_OBJECT:
             found = None
         yield found
@@ -147,12 +175,12 @@ def _directory_object(
     except NotFound:
         if record.stamp.size:
             return None  # it is being deleted
-        return _Current(directory, store.attr(directory), record, body=False)
+        return _Current(directory, store.attr(directory), record, directory, body=False)
     opened(body)
     own = read_record(store, body)
     if own is not None and own.etag is not None:
-        record = own
-    return _Current(body, store.attr(body), record)
+        return _Current(body, store.attr(body), own, body)
+    return _Current(body, store.attr(body), record, directory)
 
 
 # ---- who else could write into it
@@ -251,8 +279,10 @@ def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> b
         _keep(context, place, current, effects, linked=False)
         histories = context.histories
         fresh = NULL if state == SUSPENDED else new_version(histories.clock.now_ns(), histories.random)
+        retention = context.object_locks.by_default(place.bucket, histories.clock.now_ns())
         amend_record(
-            histories.store, context.locks, current.fd, lambda record: replace(record, version=fresh)
+            histories.store, context.locks, current.fd,
+            lambda record: replace(record, version=fresh, retention=retention, legal_hold=None),
         )
         if context.durability is Durability.COMMIT:
             histories.store.sync_file(current.fd)
@@ -282,6 +312,7 @@ def drop_leftovers(context: Context, place: Place) -> None:
         if current is not None and history is not None:
             for kept in _without_leftovers(context, place, history, current):
                 if kept.version == current.record.version:
+                    require_removable(context, place.bucket, history, kept)
                     _unlink(context, place, history, kept)
 
 
@@ -432,6 +463,7 @@ def drop_null(context: Context, place: Place, effects: Effects) -> None:
             return
         for kept in context.histories.entries(history):
             if kept.version == NULL:
+                require_removable(context, place.bucket, history, kept)
                 _unlink(context, place, history, kept)
                 effects.add(history)
     context.histories.prune(place.bucket, place.path)

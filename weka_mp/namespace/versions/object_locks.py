@@ -14,6 +14,7 @@ from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.records import codec
 from weka_mp.namespace.records.values import Record
 from weka_mp.namespace.retention_clock import RetentionClock
+from weka_mp.namespace.walking import Unreachable, walk
 from weka_mp.object_lock import ObjectLock, Protection, Retention, decode, protection
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
@@ -71,6 +72,17 @@ class ObjectLocks:
         found = self.protecting(bucket, fd)
         if found is not None and not (bypass and found.bypassable):
             raise ObjectLocked(found)
+
+    def require_tree_removable(self, bucket: Fd, path: bytes) -> None:
+        """The same of every current version at and below a directory, by its path below the store's root.
+        Raises ObjectLocked, StoreUnusable, NamespaceError (something of it cannot be looked at).
+        """
+        if self.of(bucket) is None:
+            return
+        for met in walk(self._store, path):
+            if isinstance(met, Unreachable):
+                raise met.error
+            self.require_removable(bucket, met.fd)
 
     def _record(self, fd: Fd) -> Record:
         """Without what lies in overflow files: the locks never do."""
