@@ -31,6 +31,7 @@ LAST_NS: Final = (1 << 64) - 1
 """The latest moment that a retention can be until (the year 2554): what one integer of msgpack holds."""
 
 _DAY_NS: Final = 86_400_000_000_000
+_MILLI_NS: Final = 1_000_000
 _DAYS_OF_YEAR: Final = 365
 
 
@@ -113,7 +114,8 @@ class DefaultRetention:
     def begun(self, created_ns: int) -> Retention:
         """That of a version which was made at this moment (since the epoch)."""
         days = self.days if self.days is not None else (self.years or 0) * _DAYS_OF_YEAR
-        return Retention(self.mode, created_ns + days * _DAY_NS)
+        # In whole milliseconds, as S3 shows it: whoever repeats what they were shown makes nothing shorter.
+        return Retention(self.mode, -(-created_ns // _MILLI_NS) * _MILLI_NS + days * _DAY_NS)
 
 
 @dataclass(frozen=True, slots=True)

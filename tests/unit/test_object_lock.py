@@ -83,6 +83,7 @@ def test_compliance_is_loosened_by_nobody(new: Retention | None, bypass: bool) -
 
 def test_a_default_counts_from_when_the_version_was_made() -> None:
     assert DefaultRetention(GOVERNANCE, days=3).begun(NOW) == Retention(GOVERNANCE, NOW + 3 * DAY)
+    assert DefaultRetention(GOVERNANCE, days=3).begun(NOW - 1) == Retention(GOVERNANCE, NOW + 3 * DAY)
     assert DefaultRetention(COMPLIANCE, years=2).begun(NOW) == Retention(COMPLIANCE, NOW + 730 * DAY)
 
 

@@ -31,7 +31,7 @@ from weka_mp.gateway.acl_grants import (
 )
 from weka_mp.gateway.bucket_grants import NO_GRANTS, Grants, grants_of
 from weka_mp.gateway.principals import Principal
-from weka_mp.gateway.question_context import QuestionContext, Sender
+from weka_mp.gateway.question_context import NOTHING_SAID, QuestionContext, Said, Sender
 from weka_mp.gateway.refusals import NOT_BELOW, Refusal, shown_statement
 from weka_mp.gateway.requirements import BY_ENTRY, REQUIRED, WRITES, resource_of
 from weka_mp.policy.coverage import allows_below, denies_below, may_allow
@@ -65,8 +65,8 @@ class Access:
     """
 
     __slots__ = (
-        "_acls", "_grants", "_location", "_missing", "_owners", "_tags", "operation", "principal", "refusals",
-        "sender", "site",
+        "_acls", "_grants", "_missing", "_owners", "_said", "operation", "principal", "refusals", "sender",
+        "site",
     )  # fmt: skip
 
     def __init__(
@@ -81,8 +81,7 @@ class Access:
         self._grants: dict[BucketName, Grants] = {}
         self._missing: set[BucketName] = set()
         self._acls: dict[tuple[BucketName, ObjectKey, str | None], Acl | None] = {}
-        self._location: str | None = None
-        self._tags: Mapping[str, str] | None = None
+        self._said = NOTHING_SAID
 
     def look_again(self, principal: Principal) -> None:
         """Forget what was seen. The client says how long its body takes, and meanwhile a bucket can become
@@ -205,13 +204,9 @@ class Access:
             principal.is_root and not principal.bounds and self.owner_of(bucket).id == principal.account
         )
 
-    def with_location(self, location: str | None) -> None:
-        """Of CreateBucket: what the body says."""
-        self._location = location
-
-    def with_tags(self, tags: Iterable[tuple[str, str]]) -> None:
-        """The tags that an object is to get, where no header says them."""
-        self._tags = dict(tags)
+    def with_body(self, said: Said) -> None:
+        """What the body says, or the source of a copy, where no header does."""
+        self._said = said
 
     def allows(
         self, action: str, bucket: BucketName | None, key: ObjectKey | None = None, *,
@@ -467,7 +462,7 @@ class Access:
         site = self.site
         context = QuestionContext(
             self.sender, self.principal, site.namespace if site else None, site.region if site else "",
-            self.operation, owner, bucket, key, self._location, sought, self._tags,
+            self.operation, owner, bucket, key, self._said, sought,
             action, version,
         )
         asker = grants.asker(self.principal.asks, self.principal.user_id)

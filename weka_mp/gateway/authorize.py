@@ -13,6 +13,7 @@ from typing import Final
 from weka_mp.errors import NamespaceError, NotFound
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.principals import ANONYMOUS, Principal
+from weka_mp.gateway.question_context import Said
 from weka_mp.gateway.requirements import (
     DECIDED_BY_BODY,
     REQUIRED,
@@ -21,7 +22,9 @@ from weka_mp.gateway.requirements import (
     whole_subtree,
 )
 from weka_mp.s3 import operations as op
+from weka_mp.s3.bucket_operations import PutObjectLegalHold, PutObjectRetention
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.object_lock import HOLD, MODE, UNTIL, hold_word, shown_until
 from weka_mp.s3.request import Address, Headers
 from weka_mp.s3.routing import OperationName
 from weka_mp.values import BucketName, ObjectKey
@@ -44,6 +47,8 @@ _TEACHING: Final = {"NoSuchKey": (_LIST,), "NoSuchVersion": ("s3:ListBucketVersi
 _PUBLIC_ACLS: Final = ("public-read", "public-read-write", "authenticated-read")
 _PUBLIC_GROUPS: Final = ("/groups/global/AllUsers", "/groups/global/AuthenticatedUsers")
 _GRANT: Final = "x-amz-grant-"
+_SPEAKING: Final = (op.PutObjectTagging, PutObjectRetention, PutObjectLegalHold)
+"""Operations on an object whose body says what conditions ask for."""
 
 
 def authorize(
@@ -108,16 +113,15 @@ def authorize_parsed(access: Access, operation: op.Operation) -> None:
     entry by entry. Raises S3Error AccessDenied.
     """
     if isinstance(operation, op.CreateBucket):
-        access.with_location(operation.location_constraint)
+        access.with_body(Said(location=operation.location_constraint))
         actions = REQUIRED["CreateBucket"]
         if access.sender is not None:
             actions = actions_of("CreateBucket", access.sender.request)
         access.require(actions, operation.bucket)
-    elif isinstance(operation, op.PutObjectTagging):
-        access.with_tags(operation.tags)
-        actions = REQUIRED["PutObjectTagging"]
-        if access.sender is not None:
-            actions = actions_of("PutObjectTagging", access.sender.request)
+    elif isinstance(operation, _SPEAKING):
+        access.with_body(_said(operation))
+        name = type(operation).__name__
+        actions = REQUIRED[name] if access.sender is None else actions_of(name, access.sender.request)
         access.require(actions, operation.bucket, operation.key)
     elif isinstance(operation, op.RenameObject):
         below = whole_subtree(operation)
@@ -128,6 +132,18 @@ def authorize_parsed(access: Access, operation: op.Operation) -> None:
     elif isinstance(operation, op.CopyObject | op.UploadPartCopy):
         needed, version = source_actions(operation), operation.source_version
         access.require(needed, operation.source_bucket, operation.source_key, version=version)
+
+
+def _said(operation: op.PutObjectTagging | PutObjectRetention | PutObjectLegalHold) -> Said:
+    """What the body says, in the words of headers."""
+    match operation:
+        case op.PutObjectTagging():
+            return Said(tags=dict(operation.tags))
+        case PutObjectLegalHold():
+            return Said(locks={HOLD: hold_word(operation.held)})
+        case PutObjectRetention():
+            kept = operation.retention
+            return Said(locks={} if kept is None else {MODE: kept.mode, UNTIL: shown_until(kept)})
 
 
 def hide_missing(

@@ -12,10 +12,11 @@ from weka_mp.gateway.acl_requests import bucket_acl
 from weka_mp.gateway.context import Context, own_account
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
+from weka_mp.namespace.versions.histories import ENABLED
+from weka_mp.object_lock import NO_DEFAULT, encode
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.errors import S3Error
-from weka_mp.values import BucketName
 
 __all__ = ["create_bucket", "delete_bucket", "get_bucket_location", "head_bucket", "list_buckets"]
 
@@ -62,7 +63,7 @@ def create_bucket(context: Context, operation: op.CreateBucket) -> Reply:
         _, changes = context.namespace.create_bucket(
             operation.bucket, uid=principal.uid, gid=principal.gid, owner=principal.owner
         )
-        _set_first(context, operation.bucket, ownership, acl)
+        _set_first(context, operation, ownership, acl)
     except BucketExists as error:
         try:
             if not context.access.is_own(context.namespace.head_bucket(operation.bucket).owner):
@@ -84,13 +85,18 @@ def _first_acl(context: Context, operation: op.CreateBucket, ownership: str) -> 
     return acl
 
 
-def _set_first(context: Context, bucket: BucketName, ownership: str, acl: Acl) -> None:
+def _set_first(context: Context, operation: op.CreateBucket, ownership: str, acl: Acl) -> None:
     """A bucket that cannot be made as it was asked for is not made. Raises NamespaceError."""
-    if ownership == ENFORCED:
-        return
-    namespace = context.namespace
+    namespace, bucket = context.namespace, operation.bucket
     try:
-        namespace.change_bucket_access(bucket, lambda before: replace(before, ownership=ownership, acl=acl))
+        if ownership != ENFORCED:
+            namespace.change_bucket_access(
+                bucket, lambda before: replace(before, ownership=ownership, acl=acl)
+            )
+        if operation.object_lock:
+            namespace.change_bucket_settings(
+                bucket, lambda before: replace(before, versioning=ENABLED, object_lock=encode(NO_DEFAULT))
+            )
     except NamespaceError:
         with suppress(NamespaceError):
             namespace.delete_bucket(bucket)
@@ -98,10 +104,13 @@ def _set_first(context: Context, bucket: BucketName, ownership: str, acl: Acl) -
 
 
 def _is_as_asked(context: Context, operation: op.CreateBucket, acl: Acl) -> bool:
-    """Whether a bucket that is there has the ownership and the ACL that its maker asks for once more."""
+    """Whether a bucket that is there has the ownership, the ACL and the Object Lock that its maker asks for
+    once more.
+    """
     there = context.namespace.bucket_access(operation.bucket)
     owned_so = operation.ownership in (None, there.ownership or ENFORCED)
-    return owned_so and (operation.acl is None or acl == there.acl)
+    locked_so = not operation.object_lock or context.namespace.locking.of(operation.bucket) is not None
+    return owned_so and locked_so and (operation.acl is None or acl == there.acl)
 
 
 def _check_location(region: str, wanted: str | None) -> None:

@@ -30,6 +30,7 @@ EVENTS: Final[Mapping[type[op.Operation], str]] = {
     bucket_operations.PutBucketLifecycleConfiguration: "S3AddBucketILMRuleEvent",
     bucket_operations.DeleteBucketLifecycle: "S3ResetBucketILMRuleEvent",
     bucket_operations.PutBucketVersioning: "S3SetBucketOptionEvent",
+    bucket_operations.PutObjectLockConfiguration: "S3SetBucketOptionEvent",
     bucket_operations.PutBucketNotificationConfiguration: "S3SetBucketOptionEvent",
     bucket_operations.PutBucketTagging: "S3SetBucketTagsEvent",
     bucket_operations.DeleteBucketTagging: "S3SetBucketTagsEvent",

@@ -11,6 +11,7 @@ from weka_mp.gateway.acl_requests import object_acl_of_upload
 from weka_mp.gateway.bucket_lifecycle import abort_fields, expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import quoted
+from weka_mp.gateway.object_locks import checked_locks
 from weka_mp.gateway.object_versions import written_fields
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions, stored_checksums
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
@@ -52,11 +53,13 @@ def create_upload(context: Context, operation: op.CreateMultipartUpload) -> Repl
     algorithm = operation.checksum_algorithm
     kind = resolve_type(find_algorithm(algorithm), operation.checksum_type).value if algorithm else None
     metadata, principal = operation.metadata, context.principal
+    locks = checked_locks(context, operation.bucket, operation.locks)
     upload_id = context.namespace.create_upload(operation.bucket, operation.key, NewUpload(
         headers=content_headers(metadata), user=dict(metadata.user), owner=principal.owner,
         uid=principal.uid, gid=principal.gid, checksum_algorithm=algorithm, checksum_type=kind,
         tags=dict(metadata.tags),
         acl=object_acl_of_upload(context, operation.bucket, operation.acl),
+        retention=locks.retention, legal_hold=locks.legal_hold,
     ))
     fields: Fields = ()
     if algorithm is not None and kind is not None:

@@ -13,8 +13,10 @@ from weka_mp.gateway.copy_digest import CopyDigest
 from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.happening import created
 from weka_mp.gateway.object_fields import last_modified
+from weka_mp.gateway.object_locks import checked_locks
 from weka_mp.gateway.object_versions import source_fields, version_fields
 from weka_mp.gateway.objects_put import content_headers, namespace_conditions
+from weka_mp.gateway.question_context import Said
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.requirements import source_actions, source_tag_actions
 from weka_mp.namespace import CopyRequest
@@ -91,14 +93,14 @@ def _authorize_tags(context: Context, operation: op.CopyObject, info: ObjectInfo
         source_tag_actions(operation), operation.source_bucket, operation.source_key,
         version=operation.source_version,
     )
-    access.with_tags(info.tags.items())
+    access.with_body(Said(tags=info.tags))
     access.require((op.PutObjectTagging.permission,), operation.bucket, operation.key)
 
 
 def _copy(
     context: Context, operation: op.CopyObject, check: Callable[[ObjectInfo], None]
 ) -> Published:
-    principal = context.principal
+    principal, locks = context.principal, checked_locks(context, operation.bucket, operation.locks)
     return context.namespace.copy_object(CopyRequest(
         operation.source_bucket, operation.source_key, operation.bucket, operation.key,
         replace=_metadata(operation), website_redirect=operation.metadata.website_redirect,
@@ -108,6 +110,7 @@ def _copy(
         tags=dict(operation.metadata.tags) if operation.replace_tags else None,
         source_version=operation.source_version,
         acl=object_acl_of_upload(context, operation.bucket, operation.acl),
+        retention=locks.retention, legal_hold=locks.legal_hold,
     ))
 
 

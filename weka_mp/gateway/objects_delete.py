@@ -12,7 +12,7 @@ from weka_mp.gateway.happening import removed
 from weka_mp.gateway.object_versions import NULL_VERSION, marker_fields
 from weka_mp.gateway.objects_put import wanted_tag
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
-from weka_mp.gateway.requirements import of_version
+from weka_mp.gateway.requirements import BYPASSING, of_version
 from weka_mp.namespace.values import Deleted, Deletion, WriteConditions
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
@@ -26,7 +26,8 @@ def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
     """204, whether there was such an object or not. Raises S3Error and NamespaceError."""
     conditions = _conditions(operation.if_match, operation.if_match_size, operation.if_match_last_modified)
     done = context.namespace.delete_object(
-        operation.bucket, operation.key, conditions, version=operation.version, owner=context.principal.owner
+        operation.bucket, operation.key, conditions, version=operation.version,
+        owner=context.principal.owner, bypass=operation.bypass,
     )
     fields: Fields = ()
     if done.marker or operation.version is not None:
@@ -42,8 +43,9 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     access = context.access
     for at, entry in enumerate(operation.entries):
         try:
-            access.require(_needed(entry), operation.bucket, entry.key, version=entry.version)
-            entries.append(_examined(entry))
+            needed = _needed(entry, operation.bypass)
+            access.require(needed, operation.bucket, entry.key, version=entry.version)
+            entries.append(_examined(entry, operation.bypass))
         except S3Error as error:  # what may not be deleted or cannot be read is its entry's fault alone
             refused[at] = error
     done, changes = context.namespace.delete_objects(
@@ -61,17 +63,21 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
     return xml_reply(_document(context, operation, outcomes), changes=changes, happenings=happenings)
 
 
-def _needed(entry: op.DeleteEntry) -> tuple[str, ...]:
+def _needed(entry: op.DeleteEntry, bypass: bool) -> tuple[str, ...]:
     """Whoever learns whether a condition holds learns something of the object."""
-    delete = of_version(op.DeleteObjects.permission, entry.version)
-    plain = entry.etag is None and entry.size is None and entry.last_modified is None
-    return (delete,) if plain else (delete, "s3:GetObject")
+    needed = [of_version(op.DeleteObjects.permission, entry.version)]
+    if not (entry.etag is None and entry.size is None and entry.last_modified is None):
+        needed.append("s3:GetObject")
+    if bypass:
+        needed.append(BYPASSING)
+    return tuple(needed)
 
 
-def _examined(entry: op.DeleteEntry) -> Deletion:
+def _examined(entry: op.DeleteEntry, bypass: bool) -> Deletion:
     if entry.version is not None and not well_formed_version(entry.version):
         raise S3Error("NoSuchVersion")
-    return Deletion(entry.key, _conditions(entry.etag, entry.size, entry.last_modified), entry.version)
+    conditions = _conditions(entry.etag, entry.size, entry.last_modified)
+    return Deletion(entry.key, conditions, entry.version, bypass)
 
 
 def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteConditions | None:

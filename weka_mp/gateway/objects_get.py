@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.object_fields import checksum_fields, last_modified, object_fields, validator_fields
+from weka_mp.gateway.object_locks import lock_fields
 from weka_mp.gateway.object_versions import version_fields
 from weka_mp.gateway.objects_tagging import tag_count
 from weka_mp.gateway.reply import Fields, ObjectReply, Reply
@@ -77,6 +78,7 @@ def _decide(context: Context, operation: ReadObject, opened: OpenObject) -> _Ans
     fields = object_fields(info, operation.response_overrides)
     fields += version_fields(context, operation.bucket, info.version)
     fields += tag_count(context, operation, info)
+    fields += lock_fields(context, operation, info)
     if operation.version is None:  # the rules that this header tells of are those of current versions
         fields += expiration_fields(context, operation.bucket, info, opened.appeared_ns)
     if operation.part_number is not None:

@@ -9,6 +9,7 @@ from weka_mp.gateway.bucket_lifecycle import expiration_fields
 from weka_mp.gateway.context import Context
 from weka_mp.gateway.happening import created
 from weka_mp.gateway.object_fields import checksum_fields, quoted
+from weka_mp.gateway.object_locks import checked_locks
 from weka_mp.gateway.object_versions import written_fields
 from weka_mp.gateway.reply import Fields, Reply
 from weka_mp.namespace.happenings import PUT
@@ -81,7 +82,9 @@ class ObjectUpload:
 
     def __init__(self, context: Context, operation: op.PutObject, size: int | None) -> None:
         principal = context.principal
-        object_acl_of_upload(context, operation.bucket, operation.acl)  # refused before the bytes come
+        # Refused before the bytes come:
+        object_acl_of_upload(context, operation.bucket, operation.acl)
+        checked_locks(context, operation.bucket, operation.locks)
         self._context = context
         self._operation = operation
         self._session = context.namespace.begin_put(
@@ -113,6 +116,7 @@ class ObjectUpload:
             checksum_type=FULL_OBJECT if checksums else None, owner=self._context.principal.owner,
             tags=dict(metadata.tags),
             acl=object_acl_of_upload(self._context, self._operation.bucket, self._operation.acl),
+            retention=self._operation.locks.retention, legal_hold=self._operation.locks.legal_hold,
         )
         published = self._session.publish(record, namespace_conditions(self._operation.conditions))
         self.unfinished = False

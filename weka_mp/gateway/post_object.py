@@ -26,6 +26,7 @@ from weka_mp.s3 import xml_write
 from weka_mp.s3.acl_requests import acl_in_headers
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.headers_in import object_metadata, refuse_misplaced, refuse_unbuilt
+from weka_mp.s3.object_lock import asked_locks
 from weka_mp.s3.payload import PayloadVerifier
 from weka_mp.s3.post_form import FormFields, PostFormReader
 from weka_mp.s3.post_upload import PostUpload, authorize_form
@@ -127,7 +128,7 @@ class FormUpload:
         check_expected_owners(headers, access.owner_of(self._bucket).id)
         operation = op.PutObject(
             self._bucket, form.key, object_metadata(headers), op.NO_WRITE_CONDITIONS,
-            acl_in_headers(headers),
+            acl_in_headers(headers), asked_locks(headers),
         )
         self._form = form
         self._verifier = form.new_verifier()

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.principals import Principal
 from weka_mp.policy.condition_keys import CONDITION_KEYS
 from weka_mp.s3.credentials import Authentication, AuthKind
+from weka_mp.s3.dates import parse_iso_milli
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.object_lock import HOLD, MODE, UNTIL
 from weka_mp.s3.parameters import well_formed_version
 from weka_mp.s3.parse_objects import copy_source
 from weka_mp.s3.request import S3Request
@@ -25,7 +28,7 @@ from weka_mp.values import BucketName, ObjectKey
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace
 
-__all__ = ["ABSENT", "QuestionContext", "Sender"]
+__all__ = ["NOTHING_SAID", "QuestionContext", "Said", "Sender"]
 
 _AUTH_TYPES: Final = {
     AuthKind.HEADER_V4: "REST-HEADER",
@@ -54,6 +57,7 @@ _OF_TAGGED: Final = frozenset(
 object is none of them: for those there is no such key («Tagging and access control policies»).
 """
 _MILLI: Final = 1000
+_DAY: Final = 86_400
 _EXISTING: Final = "s3:existingobjecttag/"
 _REQUESTED: Final = "s3:requestobjecttag/"
 
@@ -72,14 +76,26 @@ class Sender(NamedTuple):
     tls_version: str | None = None
 
 
+class Said(NamedTuple):
+    """What a body says that conditions ask for. location: of CreateBucket. tags: that the object is to get,
+    where no header says them. locks: the same as headers would say it; None: they do.
+    """
+
+    location: str | None = None
+    tags: Mapping[str, str] | None = None
+    locks: Mapping[str, str] | None = None
+
+
+NOTHING_SAID: Final = Said()
+
+
 @dataclass(slots=True)
 class QuestionContext(Mapping[str, tuple[str, ...]]):
     """See policy.variables.Context. `operation`: of the API; `owner`: the account that owns the bucket.
 
-    namespace, bucket, key: whose tags ExistingObjectTag asks for. location: of CreateBucket, once it is read.
-    sought: the one key that ListBucket is asked for, by a request that lists nothing itself.
-    tags: that the object is to get, where not a header says so. action: that is asked for. version: of the
-    object, where not the query names one.
+    namespace, bucket, key: whose tags ExistingObjectTag asks for. said: what the body says, once it is read.
+    sought: the one key that ListBucket is asked for, by a request that lists nothing itself. action: that is
+    asked for. version: of the object, where not the query names one.
     """
 
     sender: Sender | None
@@ -90,9 +106,8 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
     owner: str
     bucket: BucketName | None
     key: ObjectKey | None
-    location: str | None = None
+    said: Said = NOTHING_SAID
     sought: ObjectKey | None = None
-    tags: Mapping[str, str] | None = None
     action: str = ""
     version: str | None = None
 
@@ -146,8 +161,8 @@ class QuestionContext(Mapping[str, tuple[str, ...]]):
         """What the object is to be tagged with: by a header, a body, the source of a copy, or when its upload
         was begun.
         """
-        if self.tags is not None:
-            return self.tags
+        if self.said.tags is not None:
+            return self.said.tags
         if self.operation in _OF_UPLOAD:
             return self._tags_of_upload(sender.request.query_value("uploadId"))
         try:
@@ -212,6 +227,22 @@ def _header(name: str) -> Callable[[QuestionContext, Sender], str | None]:
     return lambda asked, sender: sender.request.headers.get(name)
 
 
+def _lock(name: str) -> Callable[[QuestionContext, Sender], str | None]:
+    """What the object is to be locked with, in a header or in the body."""
+
+    def value(asked: QuestionContext, sender: Sender) -> str | None:
+        locks = asked.said.locks
+        return sender.request.headers.get(name) if locks is None else locks.get(name)
+
+    return value
+
+
+def _remaining_days(asked: QuestionContext, sender: Sender) -> str | None:
+    """From now until the retention ends; a day that was begun is one."""
+    until_ms = parse_iso_milli(_lock(UNTIL)(asked, sender) or "")
+    return None if until_ms is None else str(ceil((until_ms / _MILLI - sender.now) / _DAY))
+
+
 def _max_keys(asked: QuestionContext, sender: Sender) -> str | None:
     name = "max-uploads" if asked.operation == "ListMultipartUploads" else "max-keys"
     return _query(name)(asked, sender) or None  # an empty one is none to the operation
@@ -273,11 +304,12 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "s3:delimiter": _query("delimiter"),
     "s3:if-match": _header("if-match"),
     "s3:if-none-match": _header("if-none-match"),
-    "s3:locationconstraint": lambda asked, sender: asked.location,
+    "s3:locationconstraint": lambda asked, sender: asked.said.location,
     "s3:max-keys": _max_keys,
-    "s3:object-lock-legal-hold": _header("x-amz-object-lock-legal-hold"),
-    "s3:object-lock-mode": _header("x-amz-object-lock-mode"),
-    "s3:object-lock-retain-until-date": _header("x-amz-object-lock-retain-until-date"),
+    "s3:object-lock-legal-hold": _lock(HOLD),
+    "s3:object-lock-mode": _lock(MODE),
+    "s3:object-lock-remaining-retention-days": _remaining_days,
+    "s3:object-lock-retain-until-date": _lock(UNTIL),
     "s3:objectcreationoperation": lambda asked, sender: _CREATIONS.get(asked.operation),
     "s3:prefix": _prefix,
     "s3:resourceaccount": lambda asked, sender: _account_of(asked.owner),
@@ -288,8 +320,3 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "s3:x-amz-content-sha256": _payload_digest,
     "s3:x-amz-copy-source": _copy_source,
 }
-
-ABSENT: Final = frozenset({
-    "s3:object-lock-remaining-retention-days",  # object lock is not built: who asks for it is refused
-})  # fmt: skip
-"""Keys that policies may name but that no request has as yet."""

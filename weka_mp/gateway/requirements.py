@@ -14,15 +14,17 @@ from weka_mp.policy.actions import ACTIONS, Level
 from weka_mp.policy.arns import ACCOUNT_RESOURCE, bucket_arn, object_arn
 from weka_mp.s3 import operations as op
 from weka_mp.s3.acl_requests import ACL_HEADERS
+from weka_mp.s3.object_lock import BYPASS, ENABLED_FOR_BUCKET, HOLD, MODE, UNTIL
 from weka_mp.s3.request import S3Request
 
 __all__ = [
-    "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "SOURCE_ACTIONS", "WRITES", "actions_of", "of_version",
-    "resource_of",
+    "BYPASSING", "BY_ENTRY", "DECIDED_BY_BODY", "REQUIRED", "SOURCE_ACTIONS", "WRITES", "actions_of",
+    "of_version", "resource_of",
     "source_actions", "source_tag_actions", "whole_subtree",
 ]  # fmt: skip
 
 _S3: Final = "s3:"
+BYPASSING: Final = "s3:BypassGovernanceRetention"
 
 _UNBUILT: Final = """
     GetBucketAbac                        GetBucketAbac
@@ -45,18 +47,13 @@ _UNBUILT: Final = """
     UpdateBucketMetadataJournalTableConfiguration     UpdateBucketMetadataJournalTableConfiguration
     PutBucketMetricsConfiguration        PutMetricsConfiguration
     DeleteBucketMetricsConfiguration     PutMetricsConfiguration
-    PutObjectLockConfiguration           PutBucketObjectLockConfiguration
     PutBucketReplication                 PutReplicationConfiguration
     GetObjectAnnotation                  GetObjectAnnotation
     ListObjectAnnotations                ListObjectAnnotations
     PutObjectAnnotation                  PutObjectAnnotation
     DeleteObjectAnnotation               DeleteObjectAnnotation
     UpdateObjectEncryption               UpdateObjectEncryption
-    GetObjectLegalHold                   GetObjectLegalHold
-    PutObjectLegalHold                   PutObjectLegalHold
     RestoreObject                        RestoreObject
-    GetObjectRetention                   GetObjectRetention
-    PutObjectRetention                   PutObjectRetention
     GetObjectTorrent                     GetObjectTorrent
     ListDirectoryBuckets                 -
     CreateSession                        -
@@ -115,17 +112,13 @@ _BY_HEADER: Final[tuple[tuple[frozenset[str], str, tuple[str, ...]], ...]] = (
     (_CHANGES, "x-amz-if-match-size", ("s3:GetObject",)),
     (_CHANGES, "x-amz-if-match-last-modified-time", ("s3:GetObject",)),
     (WRITES, "x-amz-tagging", ("s3:PutObjectTagging",)),
-    (WRITES, "x-amz-object-lock-mode", ("s3:PutObjectRetention",)),
-    (WRITES, "x-amz-object-lock-retain-until-date", ("s3:PutObjectRetention",)),
-    (WRITES, "x-amz-object-lock-legal-hold", ("s3:PutObjectLegalHold",)),
-    (
-        frozenset({"DeleteObject", "DeleteObjects", "PutObjectRetention"}),
-        "x-amz-bypass-governance-retention",
-        ("s3:BypassGovernanceRetention",),
-    ),
+    (WRITES, MODE, ("s3:PutObjectRetention",)),
+    (WRITES, UNTIL, ("s3:PutObjectRetention",)),
+    (WRITES, HOLD, ("s3:PutObjectLegalHold",)),
+    (frozenset({"DeleteObject", "DeleteObjects", "PutObjectRetention"}), BYPASS, (BYPASSING,)),
     (
         frozenset({"CreateBucket"}),
-        "x-amz-bucket-object-lock-enabled",
+        ENABLED_FOR_BUCKET,
         ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"),
     ),
     (frozenset({"CreateBucket"}), "x-amz-object-ownership", ("s3:PutBucketOwnershipControls",)),
@@ -137,12 +130,14 @@ _BY_HEADER: Final[tuple[tuple[frozenset[str], str, tuple[str, ...]], ...]] = (
 _AS_IT_IS: Final = frozenset({"private", "bucket-owner-full-control"})
 """ACLs that may be asked for where there are none, and that then say what is the case."""
 
-_SWITCHES: Final = frozenset({"x-amz-bypass-governance-retention", "x-amz-bucket-object-lock-enabled"})
+_SWITCHES: Final = frozenset({BYPASS, ENABLED_FOR_BUCKET})
 """Of those the ones whose ``false`` asks for nothing (an object may well have the tag ``false``)."""
 
 _HEADER_MATTERS: Final = frozenset().union(*(names for names, _, _ in _BY_HEADER))
 
-DECIDED_BY_BODY: Final = frozenset({"CreateBucket", "DeleteObjects", "PutObjectTagging"})
+DECIDED_BY_BODY: Final = frozenset({
+    "CreateBucket", "DeleteObjects", "PutObjectTagging", "PutObjectRetention", "PutObjectLegalHold",
+})
 """Operations whose body says what is asked for: before it, only those are refused whom no body could help."""
 
 

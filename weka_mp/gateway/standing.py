@@ -65,7 +65,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.ListBucketMetricsConfigurations: _says("ListMetricsConfigurationsResult", _ALL_OF_NONE),
     op.GetBucketEncryption: _lacks("ServerSideEncryptionConfigurationNotFoundError"),
     op.GetBucketReplication: _lacks("ReplicationConfigurationNotFoundError"),
-    op.GetObjectLockConfiguration: _lacks("ObjectLockConfigurationNotFoundError"),
     op.GetBucketAnalyticsConfiguration: _lacks("NoSuchConfiguration"),
     op.GetBucketIntelligentTieringConfiguration: _lacks("NoSuchConfiguration"),
     op.GetBucketInventoryConfiguration: _lacks("NoSuchConfiguration"),

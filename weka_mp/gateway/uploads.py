@@ -6,6 +6,7 @@ from typing import Protocol
 
 from weka_mp.gateway import multipart, objects_put
 from weka_mp.gateway.context import Context
+from weka_mp.gateway.object_locks import require_upload_digest
 from weka_mp.gateway.reply import Reply
 from weka_mp.s3 import operations as op
 from weka_mp.s3.checksums import Algorithm
@@ -48,4 +49,5 @@ def begin_upload(
     if isinstance(operation, op.UploadPart):
         multipart.check_part_checksum(wanted, sent)
         return multipart.PartUpload(context, operation, size)
+    require_upload_digest(context, operation.bucket, operation.locks)
     return objects_put.ObjectUpload(context, operation, size)

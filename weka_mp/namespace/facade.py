@@ -329,12 +329,13 @@ class Namespace(Housekeeping):
 
     def delete_object(
         self, bucket: BucketName, key: bytes, conditions: WriteConditions | None = None, *,
-        version: str | None = None, owner: str | None = None,
+        version: str | None = None, owner: str | None = None, bypass: bool = False,
     ) -> Deleted:
-        """A missing key, or version, is no error. owner: of the delete marker. Raises BucketMissing,
-        PreconditionFailed, NotFound (If-Match on nothing), VersionMissing (no id of a version).
+        """A missing key, or version, is no error. owner: of the delete marker; bypass: see `Deletion`. Raises
+        BucketMissing, PreconditionFailed, NotFound (If-Match on nothing), VersionMissing (no id of a
+        version), ObjectLocked.
         """
-        deletion = Deletion(key, conditions, version)
+        deletion = Deletion(key, conditions, version, bypass)
         return deleting.delete_object(self._of(bucket), bucket, deletion, owner)
 
     def delete_objects(

@@ -13,7 +13,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from weka_mp.digests import DIGEST_SIZES
-from weka_mp.s3 import configuration_bodies, notification_xml
+from weka_mp.s3 import configuration_bodies, notification_xml, object_lock
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.lifecycle_xml import MAX_LIFECYCLE_BYTES
@@ -45,6 +45,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
     "SelectObjectContent": MAX_SELECT_BYTES,
     **configuration_bodies.LIMITS,
     **notification_xml.LIMITS,
+    **object_lock.LIMITS,
 })
 """Operations whose whole body is read before they are parsed, with the most bytes it may have."""
 

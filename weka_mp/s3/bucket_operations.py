@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from weka_mp.lifecycle import Rule
 from weka_mp.notification_rules import Rule as NotificationRule
+from weka_mp.object_lock import ObjectLock, Retention
 from weka_mp.s3.acl_requests import AskedAcl
 from weka_mp.s3.cors import CorsRule
 from weka_mp.s3.website import Website
@@ -26,13 +27,15 @@ __all__ = [
     "GetBucketInventoryConfiguration", "GetBucketLifecycleConfiguration", "GetBucketLogging",
     "GetBucketMetricsConfiguration", "GetBucketNotificationConfiguration", "GetBucketOwnershipControls",
     "GetBucketReplication", "GetBucketRequestPayment", "GetBucketTagging", "GetBucketVersioning",
-    "GetBucketWebsite", "GetObjectAcl", "GetObjectLockConfiguration",
+    "GetBucketWebsite", "GetObjectAcl", "GetObjectLegalHold", "GetObjectLockConfiguration",
+    "GetObjectRetention",
     "ListBucketAnalyticsConfigurations", "ListBucketIntelligentTieringConfigurations",
     "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations", "ListObjectVersions",
     "OfBucket", "OfObject", "PutBucketAccelerateConfiguration", "PutBucketAcl", "PutBucketCors",
     "PutBucketLifecycleConfiguration", "PutBucketLogging", "PutBucketNotificationConfiguration",
     "PutBucketOwnershipControls", "PutBucketRequestPayment", "PutBucketTagging", "PutBucketVersioning",
-    "PutBucketWebsite", "PutObjectAcl",
+    "PutBucketWebsite", "PutObjectAcl", "PutObjectLegalHold", "PutObjectLockConfiguration",
+    "PutObjectRetention",
 ]
 
 
@@ -197,6 +200,50 @@ class GetObjectLockConfiguration(OfBucket):
     """GET /bucket?object-lock."""
 
     permission: ClassVar[str] = "s3:GetBucketObjectLockConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class PutObjectLockConfiguration(OfBucket):
+    """PUT /bucket?object-lock."""
+
+    permission: ClassVar[str] = "s3:PutBucketObjectLockConfiguration"
+    lock: ObjectLock
+
+
+@dataclass(frozen=True, slots=True)
+class GetObjectRetention(OfObject):
+    """GET /bucket/key?retention."""
+
+    permission: ClassVar[str] = "s3:GetObjectRetention"
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutObjectRetention(OfObject):
+    """PUT /bucket/key?retention. retention: None: there is to be none. bypass: governance is to be overcome.
+    """
+
+    permission: ClassVar[str] = "s3:PutObjectRetention"
+    retention: Retention | None
+    bypass: bool
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetObjectLegalHold(OfObject):
+    """GET /bucket/key?legal-hold."""
+
+    permission: ClassVar[str] = "s3:GetObjectLegalHold"
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutObjectLegalHold(OfObject):
+    """PUT /bucket/key?legal-hold."""
+
+    permission: ClassVar[str] = "s3:PutObjectLegalHold"
+    held: bool
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,10 +433,11 @@ BucketOperation = (
     | GetBucketLifecycleConfiguration | GetBucketLogging | GetBucketMetricsConfiguration
     | GetBucketNotificationConfiguration | GetBucketOwnershipControls | GetBucketReplication
     | GetBucketRequestPayment | GetBucketTagging | GetBucketVersioning | GetBucketWebsite | GetObjectAcl
-    | GetObjectLockConfiguration | ListBucketAnalyticsConfigurations
+    | GetObjectLegalHold | GetObjectLockConfiguration | GetObjectRetention | ListBucketAnalyticsConfigurations
     | ListBucketIntelligentTieringConfigurations | ListBucketInventoryConfigurations
     | ListBucketMetricsConfigurations | ListObjectVersions | PutBucketAccelerateConfiguration
     | PutBucketAcl | PutBucketCors | PutBucketLifecycleConfiguration | PutBucketLogging
     | PutBucketNotificationConfiguration | PutBucketOwnershipControls | PutBucketRequestPayment
-    | PutBucketTagging | PutBucketVersioning | PutBucketWebsite | PutObjectAcl
+    | PutBucketTagging | PutBucketVersioning | PutBucketWebsite | PutObjectAcl | PutObjectLegalHold
+    | PutObjectLockConfiguration | PutObjectRetention
 )

@@ -1,4 +1,4 @@
-"""Dates as S3 reads and writes them; all values are whole seconds since the epoch, UTC.
+"""Dates as S3 reads and writes them; values are whole seconds since the epoch, UTC, but those of retentions.
 
 Rules: RFC 9110 section 5.6.7 (three forms of HTTP dates), ISO 8601 as in S3's XML documents.
 S3's listings and its Last-Modified header both have the grain of one second, so that they can be compared.
@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["format_http_date", "format_iso", "parse_http_date", "parse_iso"]
+__all__ = [
+    "format_http_date", "format_iso", "format_iso_milli", "parse_http_date", "parse_iso", "parse_iso_milli",
+]  # fmt: skip
 
 _DAY: Final = 86_400  # seconds
 _DAY_NAMES: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -27,7 +29,7 @@ _HTTP_FORMS: Final = tuple(re.compile(form, re.ASCII | re.IGNORECASE) for form i
 ))
 _ISO_FORM: Final = re.compile(
     r"(?P<y>[0-9]{4})-?(?P<mo>[0-9]{2})-?(?P<d>[0-9]{2})T(?P<h>[0-9]{2}):?(?P<mi>[0-9]{2}):?(?P<s>[0-9]{2})"
-    r"(?:\.[0-9]{1,9})?(?:Z|\+00:?00)",
+    r"(?:\.(?P<f>[0-9]{1,9}))?(?:Z|\+00:?00)",
     re.ASCII,
 )
 
@@ -58,6 +60,12 @@ def format_iso(seconds: int) -> str:
     """``2009-10-12T17:50:30.000Z``."""
     day, rest = divmod(seconds, _DAY)
     return f"{_iso_day(day)}T{_clock(rest)}.000Z"
+
+
+def format_iso_milli(milliseconds: int) -> str:
+    """The same of milliseconds since the epoch."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{format_iso(seconds)[:-4]}{rest:03d}Z"
 
 
 def format_http_date(seconds: int) -> str:
@@ -98,3 +106,12 @@ def parse_iso(text: str) -> int | None:
     """An ISO 8601 instant in UTC, extended or basic form, fractions dropped; None when it is none."""
     found = _ISO_FORM.fullmatch(text.strip())
     return None if found is None else _seconds(found, int(found["y"]), int(found["mo"]))
+
+
+def parse_iso_milli(text: str) -> int | None:
+    """The same in milliseconds since the epoch, a fraction of one counts as a whole one."""
+    found, seconds = _ISO_FORM.fullmatch(text.strip()), parse_iso(text)
+    if found is None or seconds is None:
+        return None
+    nanoseconds = int((found["f"] or "").ljust(9, "0"))
+    return seconds * 1000 + -(-nanoseconds // 1_000_000)

@@ -111,6 +111,7 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRegion": (403, "The region in the request is not valid."),
     "InvalidRequest": (400, "Invalid Request"),
+    "InvalidRetentionPeriod": (400, "The retention period specified is invalid."),
     "InvalidSecurity": (403, "The provided security credentials are not valid"),
     "InvalidSessionException": (400, "The session does not exist any more because it timed out or expired."),
     "InvalidSignature": (400, "The request signature that the server calculated does not match yours."),

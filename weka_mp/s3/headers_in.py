@@ -17,6 +17,7 @@ from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.encryption import ENCRYPTION_HEADERS, refuse_encryption
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.object_lock import BYPASS, ENABLED_FOR_BUCKET, LOCK_HEADERS
 from weka_mp.s3.operations import (
     NO_READ_CONDITIONS,
     NO_WRITE_CONDITIONS,
@@ -79,18 +80,15 @@ def _storage_class(header: str, value: str) -> None:
 
 REFUSED: Final[dict[str, Callable[[str, str], None]]] = {
     "x-amz-storage-class": _storage_class,
-    "x-amz-bucket-object-lock-enabled": _only("false"),
     "x-amz-bucket-namespace": _only("global"),
     # Of transitions, which rules cannot ask for.
     "x-amz-transition-default-minimum-object-size": _only(
         "all_storage_classes_128K", "varies_by_storage_class"
     ),
     "x-amz-skip-destination-validation": _only("true", "false"),  # what it spares is said in the reply
-    "x-amz-bypass-governance-retention": _only("true", "false"),  # there is no retention to bypass
     **dict.fromkeys(
         (
-            "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
-            "x-amz-object-lock-legal-hold", "x-amz-object-lock-event-hold",
+            "x-amz-bucket-object-lock-token", "x-amz-object-lock-event-hold",
             "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years",
             "x-amz-object-annotation-directive", "x-amz-object-if-match", "x-amz-mfa",
             "x-amz-write-offset-bytes", "x-amz-optional-object-attributes", "x-amz-if-match-initiated-time",
@@ -119,7 +117,7 @@ HONOURED: Final = frozenset({
     # Buckets here are never "requester pays", where S3 gives this header no effect.
     "x-amz-request-payer",
     *(header for _, header in _CHECKSUM_HEADERS),
-    *ACL_HEADERS, OWNERSHIP,
+    *ACL_HEADERS, OWNERSHIP, *LOCK_HEADERS, BYPASS, ENABLED_FOR_BUCKET,
 })
 """Headers of built operations that are acted upon, here or by the payload reader."""
 
@@ -142,6 +140,10 @@ _PLACES: Final[dict[str, frozenset[str]]] = {
             "CreateMultipartUpload",
         })),
     OWNERSHIP: frozenset({"CreateBucket"}),
+    **dict.fromkeys(
+        LOCK_HEADERS, frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})),
+    BYPASS: frozenset({"DeleteObject", "DeleteObjects", "PutObjectRetention"}),
+    ENABLED_FOR_BUCKET: frozenset({"CreateBucket"}),
 }
 """Header -> the operations that act upon it: of those that say when something may be done, with what, or what
 would be missing afterwards."""

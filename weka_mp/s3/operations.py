@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 
 from weka_mp.s3 import bucket_operations as of_buckets
 from weka_mp.s3.acl_requests import AskedAcl
+from weka_mp.s3.object_lock import NO_LOCKS, AskedLocks
 from weka_mp.s3.request_values import (
     NO_READ_CONDITIONS,
     NO_WRITE_CONDITIONS,
@@ -58,6 +59,7 @@ class CreateBucket:
     location_constraint: str | None
     acl: AskedAcl | None = None
     ownership: str | None = None
+    object_lock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ class PutObject:
     metadata: ObjectMetadata
     conditions: WriteConditions
     acl: AskedAcl | None = None
+    locks: AskedLocks = NO_LOCKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,9 @@ class GetObjectAttributes:
 
 @dataclass(frozen=True, slots=True)
 class DeleteObject:
-    """DELETE /bucket/key. if_match as sent; size in bytes; time in seconds since the epoch."""
+    """DELETE /bucket/key. if_match as sent; size in bytes; time in seconds since the epoch. bypass: a
+    retention of governance is to be overcome.
+    """
 
     permission: ClassVar[str] = "s3:DeleteObject"
     bucket: BucketName
@@ -251,6 +256,7 @@ class DeleteObject:
     if_match_size: int | None
     if_match_last_modified: int | None
     version: str | None = None
+    bypass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +281,7 @@ class DeleteObjects:
     bucket: BucketName
     entries: tuple[DeleteEntry, ...]
     quiet: bool
+    bypass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +308,7 @@ class CopyObject:
     replace_tags: bool = False
     source_version: str | None = None
     acl: AskedAcl | None = None
+    locks: AskedLocks = NO_LOCKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +372,7 @@ class CreateMultipartUpload:
     checksum_algorithm: str | None
     checksum_type: str | None
     acl: AskedAcl | None = None
+    locks: AskedLocks = NO_LOCKS
 
 
 @dataclass(frozen=True, slots=True)

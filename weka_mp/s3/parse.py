@@ -25,6 +25,7 @@ PARSERS: Final = {**BUCKET_PARSERS, **CONFIGURATION_PARSERS, **OBJECT_PARSERS, *
 _OF_ONE_VERSION: Final = frozenset({
     "GetObject", "HeadObject", "GetObjectAcl", "GetObjectAttributes", "DeleteObject", "PutObjectAcl",
     "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging",
+    "GetObjectRetention", "PutObjectRetention", "GetObjectLegalHold", "PutObjectLegalHold",
 })
 
 

@@ -9,6 +9,7 @@ from weka_mp.s3 import operations as op
 from weka_mp.s3.acl_requests import acl_in_headers, ownership_in_headers
 from weka_mp.s3.bodies import bucket_policy, delete_entries, location_constraint, public_access_block
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
+from weka_mp.s3.object_lock import bypasses, enabled_for_bucket
 from weka_mp.s3.parameters import bucket_of, encoding_type, invalid, page_size, text_bytes
 from weka_mp.s3.request import Address, S3Request
 
@@ -31,7 +32,7 @@ def _create_bucket(request: S3Request, address: Address, body: bytes | None) -> 
     headers = request.headers
     return op.CreateBucket(
         bucket_of(address), location_constraint(body), acl_in_headers(headers, of_bucket=True),
-        ownership_in_headers(headers),
+        ownership_in_headers(headers), enabled_for_bucket(headers),
     )
 
 
@@ -126,7 +127,7 @@ def _post_object(request: S3Request, address: Address, body: bytes | None) -> op
 def _delete_objects(request: S3Request, address: Address, body: bytes | None) -> op.DeleteObjects:
     refuse_conditions(request.headers, *CONDITIONS)  # its entries have conditions, the whole has none
     entries, quiet = delete_entries(body)
-    return op.DeleteObjects(bucket_of(address), entries, quiet)
+    return op.DeleteObjects(bucket_of(address), entries, quiet, bypasses(request.headers))
 
 
 BUCKET_PARSERS: Final[dict[str, Callable[[S3Request, Address, bytes | None], op.Operation]]] = {

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from weka_mp.s3 import bucket_operations as op
 from weka_mp.s3 import configuration_bodies as bodies
+from weka_mp.s3 import object_lock
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.lifecycle_xml import lifecycle_rules
 from weka_mp.s3.notification_xml import notification_rules
@@ -124,6 +125,49 @@ def _list_object_versions(request: S3Request, address: Address, body: bytes | No
     )
 
 
+def _put_object_lock(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutObjectLockConfiguration:
+    refuse_conditions(request.headers, *CONDITIONS)
+    object_lock.require_digest(request.headers)
+    return op.PutObjectLockConfiguration(bucket_of(address), object_lock.lock_configuration(body))
+
+
+def _get_object_retention(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.GetObjectRetention:
+    version = version_id(request.query_value("versionId"))
+    return op.GetObjectRetention(bucket_of(address), key_of(address), version)
+
+
+def _put_object_retention(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutObjectRetention:
+    version, headers = version_id(request.query_value("versionId")), request.headers
+    refuse_conditions(headers, *CONDITIONS)
+    object_lock.require_digest(headers)
+    return op.PutObjectRetention(
+        bucket_of(address), key_of(address), object_lock.retention(body), object_lock.bypasses(headers),
+        version,
+    )
+
+
+def _get_object_legal_hold(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.GetObjectLegalHold:
+    version = version_id(request.query_value("versionId"))
+    return op.GetObjectLegalHold(bucket_of(address), key_of(address), version)
+
+
+def _put_object_legal_hold(
+    request: S3Request, address: Address, body: bytes | None
+) -> op.PutObjectLegalHold:
+    version = version_id(request.query_value("versionId"))
+    refuse_conditions(request.headers, *CONDITIONS)
+    object_lock.require_digest(request.headers)
+    return op.PutObjectLegalHold(bucket_of(address), key_of(address), object_lock.legal_hold(body), version)
+
+
 _ASKING: Final[tuple[type[op.OfBucket], ...]] = (
     op.GetBucketLifecycleConfiguration,
     op.GetBucketAccelerateConfiguration, op.GetBucketAcl, op.GetBucketAnalyticsConfiguration,
@@ -159,5 +203,10 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     "PutBucketAcl": _put_bucket_acl,
     "GetObjectAcl": _get_object_acl,
     "PutObjectAcl": _put_object_acl,
+    "PutObjectLockConfiguration": _put_object_lock,
+    "GetObjectRetention": _get_object_retention,
+    "PutObjectRetention": _put_object_retention,
+    "GetObjectLegalHold": _get_object_legal_hold,
+    "PutObjectLegalHold": _put_object_legal_hold,
     "ListObjectVersions": _list_object_versions,
 }

@@ -20,6 +20,7 @@ from weka_mp.s3.headers_in import (
     size_header,
     write_conditions,
 )
+from weka_mp.s3.object_lock import asked_locks, bypasses
 from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, version_id
 from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
 from weka_mp.s3.select_request import SelectObjectContent, select_request
@@ -68,7 +69,8 @@ def _put_object(request: S3Request, address: Address, body: bytes | None) -> op.
         raise S3Error("InvalidRequest", "A rename needs the query parameter renameObject.")
     bucket, key = bucket_of(address), key_of(address)
     return op.PutObject(
-        bucket, key, object_metadata(headers), write_conditions(headers), acl_in_headers(headers)
+        bucket, key, object_metadata(headers), write_conditions(headers), acl_in_headers(headers),
+        asked_locks(headers),
     )
 
 
@@ -170,7 +172,7 @@ def _delete_object(request: S3Request, address: Address, body: bytes | None) -> 
     return op.DeleteObject(
         bucket_of(address), key_of(address), headers.get("if-match"),
         size_header(headers, "x-amz-if-match-size"),
-        deciding_date(headers, "x-amz-if-match-last-modified-time"), version,
+        deciding_date(headers, "x-amz-if-match-last-modified-time"), version, bypasses(headers),
     )
 
 
@@ -237,6 +239,7 @@ def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op
         bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,
         object_metadata(headers), write_conditions(headers), checksum_algorithm(headers),
         _replaces_tags(headers), source_version=source_version, acl=acl_in_headers(headers),
+        locks=asked_locks(headers),
     )
 
 

@@ -22,6 +22,7 @@ from weka_mp.s3.headers_in import (
     size_header,
     write_conditions,
 )
+from weka_mp.s3.object_lock import asked_locks
 from weka_mp.s3.parameters import (
     bucket_of,
     encoding_type,
@@ -57,7 +58,8 @@ def _create_upload(request: S3Request, address: Address, body: bytes | None) -> 
         resolve_type(Algorithm(algorithm), kind)
     bucket, key = bucket_of(address), key_of(address)
     return op.CreateMultipartUpload(
-        bucket, key, object_metadata(headers), algorithm, kind, acl_in_headers(headers)
+        bucket, key, object_metadata(headers), algorithm, kind, acl_in_headers(headers),
+        asked_locks(headers),
     )
 
 

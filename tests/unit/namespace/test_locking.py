@@ -46,7 +46,7 @@ KEYS = [b"k", b"a/b/k", b"dir/"]
 
 @pytest.fixture
 def clock() -> FixedClock:
-    return FixedClock()
+    return FixedClock(1_700_000_000_000_000_000)
 
 
 @pytest.fixture(params=["all", "no-leases"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -58,6 +59,14 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "PutBucketWebsite": (
         "put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "i.html"}}}),
     "GetObjectLockConfiguration": ("get_object_lock_configuration", {}),
+    "PutObjectLockConfiguration": ("put_object_lock_configuration", {"ObjectLockConfiguration": {
+        "ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}}),
+    "GetObjectRetention": ("get_object_retention", {"Key": KEY}),
+    "PutObjectRetention": ("put_object_retention", {
+        "Key": KEY, "BypassGovernanceRetention": True,
+        "Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": datetime(2030, 1, 1, tzinfo=UTC)}}),
+    "GetObjectLegalHold": ("get_object_legal_hold", {"Key": KEY}),
+    "PutObjectLegalHold": ("put_object_legal_hold", {"Key": KEY, "LegalHold": {"Status": "ON"}}),
     "ListBucketAnalyticsConfigurations": ("list_bucket_analytics_configurations", {}),
     "ListBucketIntelligentTieringConfigurations": ("list_bucket_intelligent_tiering_configurations", {}),
     "ListBucketInventoryConfigurations": ("list_bucket_inventory_configurations", {}),

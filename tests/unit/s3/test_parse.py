@@ -20,7 +20,7 @@ from weka_mp.s3.routing import route
 FOLDER = Path(__file__).parents[2] / "wire_cases"
 FILES = (
     "buckets", "configuration", "listings", "objects", "copies", "renames", "attributes", "delete_objects",
-    "multipart", "tagging", "lifecycle",
+    "multipart", "tagging", "lifecycle", "object_lock",
 )  # fmt: skip
 CASES = [
     pytest.param(case, id=f"{name}: {case['name']}")
@@ -114,7 +114,7 @@ def test_ten_thousand_parts_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("header", [
-    "x-amz-mfa", "x-amz-object-lock-legal-hold",
+    "x-amz-mfa", "x-amz-object-lock-event-hold",
 ])
 @pytest.mark.parametrize(("method", "target"), [("PUT", "/bucket/key"), ("POST", "/bucket/key?uploads")])
 def test_nothing_is_accepted_and_ignored(header: str, method: str, target: str) -> None:

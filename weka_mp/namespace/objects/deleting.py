@@ -58,10 +58,7 @@ def delete_objects(
             try:
                 if entry.version is not None:
                     version = parsed(entry.version, entry.key)
-                    conditions = entry.conditions or UNCONDITIONAL
-                    done = delete_version(
-                        context, bucket_fd, entry.key, version, effects, conditions, bypass=entry.bypass
-                    )
+                    done = delete_version(context, bucket_fd, entry, version, effects)
                 else:
                     done = _delete(context, bucket_fd, entry, effects, judge, owner)
             except NamespaceError as error:

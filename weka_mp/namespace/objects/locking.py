@@ -52,11 +52,11 @@ class Locking:
         Raises ObjectLocked (it protects more than that), ObjectLockMissing, BucketMissing, NotFound, NoSpace,
         VersionMissing, DeleteMarkerMet.
         """
-        locks = self._contexts(bucket).object_locks
+        now_ns = self.now_ns(bucket)
 
         def retained(record: Record, fd: Fd) -> Record:
             old = record.retention
-            if old is not None and not may_replace(old, retention, locks.now_ns(), bypass=bypass):
+            if old is not None and not may_replace(old, retention, now_ns, bypass=bypass):
                 raise ObjectLocked(Protection(old.mode, old.until_ns), subject=key)
             return replace(record, retention=retention)
 

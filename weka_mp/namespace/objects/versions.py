@@ -32,7 +32,7 @@ from weka_mp.namespace.objects.version_rights import require_removal, require_se
 from weka_mp.namespace.quotas.funds import no_funds
 from weka_mp.namespace.records.attribute import read_record
 from weka_mp.namespace.records.etags import changed_in_tick, settle
-from weka_mp.namespace.values import UNCONDITIONAL, Deleted, WriteConditions
+from weka_mp.namespace.values import UNCONDITIONAL, Deleted, Deletion, WriteConditions
 from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import Kept, parse_version, shown
 from weka_mp.namespace.versions.keeping import (
@@ -193,17 +193,18 @@ class _Removal:
 
 
 def delete_version(
-    context: Context, bucket: Fd, key: bytes, version: bytes, effects: Effects,
-    conditions: WriteConditions = UNCONDITIONAL, *, noncurrent: bool = False, bypass: bool = False,
+    context: Context, bucket: Fd, entry: Deletion, version: bytes, effects: Effects, *,
+    noncurrent: bool = False,
 ) -> Deleted:
-    """Delete one version, or delete marker, for good. One that is not there is no error. noncurrent: one that
-    is the current one stays. bypass: who asks may overcome a retention of governance.
+    """Delete one version, or delete marker, for good: of the key of `entry`, on its conditions. One that is
+    not there is no error. noncurrent: one that is the current one stays.
 
     Raises PreconditionFailed, Conflict (it is being written), KeyConflict (the version before it cannot be
     the current one: something else has its place), ObjectLocked.
     """
-    path = entry_path(key)
-    removal = _Removal(context, bucket, path, key, version, effects, conditions, noncurrent, bypass)
+    path, key = entry_path(entry.key), entry.key
+    conditions = entry.conditions or UNCONDITIONAL
+    removal = _Removal(context, bucket, path, key, version, effects, conditions, noncurrent, entry.bypass)
     with context.locks.share_tree(context.store.attr(bucket).ino, key):
         parent = context.find_parent(bucket, path)
         if parent is None:

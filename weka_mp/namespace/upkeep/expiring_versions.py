@@ -21,6 +21,7 @@ from weka_mp.namespace.objects.version_listing import kept_keys
 from weka_mp.namespace.objects.versions import current_id, delete_version
 from weka_mp.namespace.records.attribute import read_record
 from weka_mp.namespace.upkeep.expiring import Age
+from weka_mp.namespace.values import Deletion
 from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import Kept, shown
 from weka_mp.values import BucketName, Fd
@@ -96,7 +97,7 @@ def _expire_key(
     for kept, rule in reversed(due):  # the oldest first: what is left is never older than what went
         with context.effects() as effects:
             try:
-                gone = delete_version(context, at, key, kept.version, effects, noncurrent=True)
+                gone = delete_version(context, at, Deletion(key), kept.version, effects, noncurrent=True)
             except ObjectLocked:
                 continue  # its time comes when the lock ends
             effects.flush()
