@@ -15,6 +15,7 @@ import trio
 from botocore.config import Config
 
 from weka_mp.audit import Trail
+from weka_mp.bucket_logs import LogBook
 from weka_mp.clock import Clock
 from weka_mp.namespace import Durability, Namespace
 from weka_mp.notifications import Journal
@@ -38,6 +39,7 @@ class Endpoint:
     clock: Clock | None = None
     trail: Trail | None = None
     journal: Journal | None = None
+    log_book: LogBook | None = None
     _token: Any = field(repr=False, default=None)
     _stop: Any = field(repr=False, default=None)
 
@@ -76,6 +78,7 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
     durability = options.pop("durability", Durability.RELAXED)
     clock, trail = options.pop("clock", None), options.pop("trail", None)
     waiting = options.pop("waiting", None)  # where what buckets notify of is kept; None: nowhere
+    logs = options.pop("logs", None)  # the same of their logs
     options.setdefault("region", "us-east-1")
     settings = ServerSettings(
         root=RootCredentials(ACCESS_KEY, SECRET_KEY), durable=durability is Durability.COMMIT, **options
@@ -86,6 +89,8 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
         endpoint = Endpoint(port, namespace, root, settings, ServerMetrics(), clock, trail)
         if waiting is not None:
             endpoint.journal = Journal(namespace, waiting, 2**24, settings.region, synced=True)
+        if logs is not None:
+            endpoint.log_book = LogBook(namespace, logs, 2**24)
         ready, failures = threading.Event(), []
 
         async def serve() -> None:
@@ -119,5 +124,6 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
 async def _worker(endpoint: Endpoint, listening: socket.socket, task_status: Any) -> None:
     await run_worker(
         [listening], endpoint.namespace, endpoint.settings, stop=endpoint._stop, metrics=endpoint.metrics,
-        clock=endpoint.clock, trail=endpoint.trail, journal=endpoint.journal, task_status=task_status,
+        clock=endpoint.clock, trail=endpoint.trail, journal=endpoint.journal,
+        log_book=endpoint.log_book, task_status=task_status,
     )

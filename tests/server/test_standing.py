@@ -58,8 +58,6 @@ def test_what_is_so_can_be_confirmed(client, bucket):
 
 @pytest.mark.parametrize(("call", "arguments"), [
     ("put_bucket_request_payment", {"RequestPaymentConfiguration": {"Payer": "Requester"}}),
-    ("put_bucket_logging", {"BucketLoggingStatus": {
-        "LoggingEnabled": {"TargetBucket": "bucket", "TargetPrefix": ""}}}),
 ])  # fmt: skip
 def test_what_would_change_it_says_that_it_is_not_built(client, bucket, call, arguments):
     assert failure(getattr(client, call), Bucket=bucket, **arguments) == ("NotImplemented", 501)

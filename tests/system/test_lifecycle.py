@@ -1,7 +1,10 @@
-"""Lifecycle rules in a running service whose days last two seconds: in both views, and over a death."""
+"""Lifecycle rules in a running service whose days last two seconds: in both views, and over a death; and
+what the log of a bucket tells of them.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ pytestmark = [pytest.mark.mount, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     options = ("--workers", "1", "--attr-timeout", "3600", "--lifecycle-day-seconds", "2")
+    options += ("--bucket-log-interval", "1")
     with running(tmp_path_factory.mktemp("service"), *options) as started:
         yield started
 
@@ -60,4 +64,26 @@ def test_rules_are_followed_in_both_views_and_over_a_death(service: Service) -> 
     removed = [line for line in service.log.read_text().splitlines() if "removed an object" in line]
     assert removed
     assert bucket.name in removed[0]
+    service.s3.delete_bucket_lifecycle(Bucket=bucket.name)
+
+
+def test_the_log_of_a_bucket_outlives_workers_and_is_seen_on_the_mount(service: Service) -> None:
+    bucket, logs = service.make_bucket(), service.make_bucket()
+    policy = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"}, "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{logs.name}/*"}]}
+    service.s3.put_bucket_policy(Bucket=logs.name, Policy=json.dumps(policy))
+    service.s3.put_bucket_logging(Bucket=bucket.name, BucketLoggingStatus={
+        "LoggingEnabled": {"TargetBucket": logs.name, "TargetPrefix": "of/"}})
+    bucket.put("k", b"x")
+    (worker,) = service.children("worker")
+    os.kill(worker, signal.SIGKILL)
+
+    def told() -> str:
+        return "".join(path.read_text("ascii") for path in sorted(logs.path.glob("of/*")))
+
+    wait_until("what a dead worker answered is told", 30, lambda: " REST.PUT.OBJECT k " in told())
+    service.s3.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration={"Rules": [
+        {"ID": "r", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}]})
+    wait_until("what a rule removed is told", 30, lambda: " AmazonS3 - S3.EXPIRE.OBJECT k " in told())
     service.s3.delete_bucket_lifecycle(Bucket=bucket.name)

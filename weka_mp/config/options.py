@@ -391,6 +391,25 @@ OPTIONS: Final[tuple[Option, ...]] = (
         types=(int, str),
     ),
     Option(
+        "bucket_log_spool",
+        parse_size_from(2**20),
+        256 * 2**20,
+        "256MiB",
+        "SIZE",
+        "How many bytes of the log of a bucket may wait on this node, about; at least 1MiB. Beyond it lines"
+        " are dropped and counted.",
+        types=(int, str),
+    ),
+    Option(
+        "bucket_log_interval",
+        parse_integer(1, 86_400),
+        300,
+        "300",
+        "SECONDS",
+        "How long lines of a bucket's log wait for others of the same object; 16 MiB wait no longer.",
+        types=(int,),
+    ),
+    Option(
         "audit_file",
         parse_path,
         None,

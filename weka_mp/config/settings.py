@@ -14,9 +14,9 @@ class Config:
     """All settings, checked. The fields are the keys of the option table; see docs/CONFIGURATION.md.
 
     `admin_named` says that the admin address was asked for and is not the default; `log_max_size`,
-    `audit_spool`, `notification_queue` and `audit_file_size` are in bytes, `min_rate` in bytes a
-    second, `attr_timeout` and the other time-outs in seconds. `store` is None only where the
-    command needs none.
+    `audit_spool`, `notification_queue`, `bucket_log_spool` and `audit_file_size` are in bytes, `min_rate` in
+    bytes a second, `attr_timeout` and the other time-outs in seconds. `store` is None only where the command
+    needs none.
     """
 
     store: str | None
@@ -56,6 +56,8 @@ class Config:
     audit_spool: int
     audit_sync: int
     notification_queue: int
+    bucket_log_spool: int
+    bucket_log_interval: int
     audit_file: str | None
     audit_file_size: int
     audit_file_keep: int

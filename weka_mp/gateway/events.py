@@ -32,6 +32,7 @@ EVENTS: Final[Mapping[type[op.Operation], str]] = {
     bucket_operations.PutBucketVersioning: "S3SetBucketOptionEvent",
     bucket_operations.PutObjectLockConfiguration: "S3SetBucketOptionEvent",
     bucket_operations.PutBucketNotificationConfiguration: "S3SetBucketOptionEvent",
+    bucket_operations.PutBucketLogging: "S3SetBucketOptionEvent",
     bucket_operations.PutBucketTagging: "S3SetBucketTagsEvent",
     bucket_operations.DeleteBucketTagging: "S3SetBucketTagsEvent",
     op.DeletePublicAccessBlock: "S3SetBucketPublicAccessBlockEvent",

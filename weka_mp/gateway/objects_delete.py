@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.authorize import hide_missing
@@ -11,7 +12,7 @@ from weka_mp.gateway.error_map import to_s3_error
 from weka_mp.gateway.happening import removed
 from weka_mp.gateway.object_versions import NULL_VERSION, marker_fields
 from weka_mp.gateway.objects_put import wanted_tag
-from weka_mp.gateway.reply import Fields, Reply, xml_reply
+from weka_mp.gateway.reply import XML, BatchEntry, Fields, Reply
 from weka_mp.gateway.requirements import BYPASSING, of_version
 from weka_mp.namespace.values import Deleted, Deletion, WriteConditions
 from weka_mp.s3 import operations as op
@@ -20,6 +21,8 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.parameters import well_formed_version
 
 __all__ = ["delete_object", "delete_objects"]
+
+_DELETED: Final = 204
 
 
 def delete_object(context: Context, operation: op.DeleteObject) -> Reply:
@@ -60,7 +63,8 @@ def delete_objects(context: Context, operation: op.DeleteObjects) -> Reply:
         if isinstance(outcome, Deleted)
         for happening in removed(operation.bucket, asked.key, outcome, asked.version)
     )
-    return xml_reply(_document(context, operation, outcomes), changes=changes, happenings=happenings)
+    document, rows = _document(context, operation, outcomes)
+    return Reply(200, XML, document, changes, happenings=happenings, entries=rows)
 
 
 def _needed(entry: op.DeleteEntry, bypass: bool) -> tuple[str, ...]:
@@ -88,7 +92,9 @@ def _conditions(tag: str | None, size: int | None, mtime: int | None) -> WriteCo
 
 def _document(
     context: Context, operation: op.DeleteObjects, outcomes: Sequence[Deleted | NamespaceError | S3Error]
-) -> bytes:
+) -> tuple[bytes, list[BatchEntry]]:
+    """The answer's body, and what it says, or would if the client had not wanted it quiet."""
+    entries: list[BatchEntry] = []
     deleted: list[xml_write.DeletedRow] = []
     failed: list[xml_write.DeleteFailure] = []
     for entry, outcome in zip(operation.entries, outcomes, strict=True):
@@ -96,8 +102,15 @@ def _document(
             outcome, _ = to_s3_error(outcome, operation.bucket, entry.key)
         if isinstance(outcome, S3Error):
             outcome = hide_missing(context.access, outcome, operation.bucket, entry.key)
+            entries.append(_logged(entry, outcome.status, outcome.code))
             failed.append(xml_write.DeleteFailure(entry.key, outcome.code, outcome.message, entry.version))
-        elif not operation.quiet:
+            continue
+        entries.append(_logged(entry, _DELETED))
+        if not operation.quiet:
             marker = (outcome.version or NULL_VERSION) if outcome.marker else None
             deleted.append(xml_write.DeletedRow(entry.key, entry.version, marker))
-    return xml_write.delete_result(deleted, failed)
+    return xml_write.delete_result(deleted, failed), entries
+
+
+def _logged(entry: op.DeleteEntry, status: int, code: str | None = None) -> BatchEntry:
+    return BatchEntry("BATCH.DELETE.OBJECT", entry.key, entry.version, status, code)

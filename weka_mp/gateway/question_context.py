@@ -28,7 +28,7 @@ from weka_mp.values import BucketName, ObjectKey
 if TYPE_CHECKING:
     from weka_mp.namespace import Namespace
 
-__all__ = ["NOTHING_SAID", "QuestionContext", "Said", "Sender"]
+__all__ = ["NOTHING_SAID", "OF_DELIVERIES", "QuestionContext", "Said", "Sender"]
 
 _AUTH_TYPES: Final = {
     AuthKind.HEADER_V4: "REST-HEADER",
@@ -290,6 +290,7 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "aws:epochtime": lambda asked, sender: str(int(sender.now)),
     "aws:principalaccount": lambda asked, sender: _account_of(asked.principal.account),
     "aws:principalarn": lambda asked, sender: asked.principal.arn or None,
+    "aws:principalisawsservice": lambda asked, sender: "false",
     "aws:principaltype": _principal_type,
     "aws:referer": _header("referer"),
     "aws:requestedregion": lambda asked, sender: asked.region,
@@ -320,3 +321,6 @@ _SOURCES: Final[Mapping[str, Callable[[QuestionContext, Sender], str | None]]] =
     "s3:x-amz-content-sha256": _payload_digest,
     "s3:x-amz-copy-source": _copy_source,
 }
+
+OF_DELIVERIES: Final = frozenset({"aws:sourceaccount", "aws:sourcearn"})
+"""Keys that only what the service itself does for a bucket has (`bucket_logging`), and no request."""

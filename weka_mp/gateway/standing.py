@@ -1,5 +1,5 @@
 """What is so of every bucket of this service and can be asked for all the same: who pays, that nothing is
-replicated, logged, encrypted or accelerated.
+replicated, encrypted or accelerated.
 
 Clients look at these before they work (Terraform at all of them), and what is true is answered. A parser let
 through only what confirms it. Source: the S3 API reference, for buckets where none of it was ever set.
@@ -55,7 +55,6 @@ def _stays(status: int) -> _Answer:
 
 STANDING: Final[dict[type[Any], _Answer]] = {
     op.GetBucketAccelerateConfiguration: _says("AccelerateConfiguration"),
-    op.GetBucketLogging: _says("BucketLoggingStatus"),
     op.GetBucketRequestPayment: _says("RequestPaymentConfiguration", _OWNER_PAYS),
     op.ListBucketAnalyticsConfigurations: _says("ListBucketAnalyticsConfigurationResult", _ALL_OF_NONE),
     op.ListBucketIntelligentTieringConfigurations: _says(
@@ -72,7 +71,6 @@ STANDING: Final[dict[type[Any], _Answer]] = {
     op.DeleteBucketEncryption: _stays(204),
     op.DeleteBucketReplication: _stays(204),
     op.PutBucketAccelerateConfiguration: _stays(200),
-    op.PutBucketLogging: _stays(200),
     op.PutBucketRequestPayment: _stays(200),
 }
 """Operation → its answer. Each raises NamespaceError where there is no such bucket."""

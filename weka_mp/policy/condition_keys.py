@@ -42,7 +42,7 @@ class ConditionKey:
 _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.STRING: (
         "aws:PrincipalAccount", "aws:PrincipalType", "aws:Referer", "aws:RequestedRegion",
-        "aws:ResourceAccount", "aws:UserAgent", "aws:userid", "aws:username",
+        "aws:ResourceAccount", "aws:SourceAccount", "aws:UserAgent", "aws:userid", "aws:username",
         "s3:authType", "s3:delimiter", "s3:if-match", "s3:if-none-match", "s3:LocationConstraint",
         "s3:object-lock-legal-hold", "s3:object-lock-mode", "s3:prefix", "s3:ResourceAccount",
         "s3:signatureversion", "s3:VersionId",
@@ -59,9 +59,9 @@ _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
     ),
     Kind.DATE: ("aws:CurrentTime", "aws:TokenIssueTime", "s3:object-lock-retain-until-date"),
     Kind.EPOCH: ("aws:EpochTime",),
-    Kind.BOOL: ("aws:SecureTransport", "s3:ObjectCreationOperation"),
+    Kind.BOOL: ("aws:PrincipalIsAWSService", "aws:SecureTransport", "s3:ObjectCreationOperation"),
     Kind.IP: ("aws:SourceIp",),
-    Kind.ARN: ("aws:PrincipalArn", "iam:PolicyARN"),
+    Kind.ARN: ("aws:PrincipalArn", "aws:SourceArn", "iam:PolicyARN"),
 }  # fmt: skip
 
 _MANY: Final = ("s3:RequestObjectTagKeys",)

@@ -8,11 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from weka_mp.policy.arns import parse_account, parse_user
 from weka_mp.policy.errors import MalformedPolicy
 
-__all__ = ["Principal", "PrincipalSet", "Reach", "parse_principals"]
+__all__ = ["LOG_DELIVERY", "Principal", "PrincipalSet", "Reach", "parse_principals"]
+
+LOG_DELIVERY: Final = "logging.s3.amazonaws.com"
+"""What delivers the logs of buckets, as AWS calls it («Permissions for server access log delivery»)."""
+
+_SERVICES: Final = frozenset({LOG_DELIVERY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +26,15 @@ class Principal:
     """An authenticated user, also behind its service accounts and temporary credentials.
 
     `account` has 12 digits, `canonical_id` of the same account 64 lower-case hex digits. `user` is the path
-    and name as in the ARN (``division/bob``); of the account's root it has no meaning.
+    and name as in the ARN (``division/bob``); of the account's root it has no meaning. `service`: it is this
+    part of the service itself and no user; all else is empty then.
     """
 
     account: str
     canonical_id: str
     user: str = ""
     is_root: bool = False
+    service: str = ""
 
     @property
     def arn(self) -> str:
@@ -50,12 +58,13 @@ class Reach(IntEnum):
 @dataclass(frozen=True, slots=True)
 class PrincipalSet:
     """The value of a Principal or NotPrincipal element: accounts by one of their ids, users as (account, path
-    and name).
+    and name), services by their names.
     """
 
     everyone: bool
     accounts: frozenset[str]
     users: frozenset[tuple[str, str]]
+    services: frozenset[str] = frozenset()
 
     @classmethod
     def united(cls, sets: Iterable[PrincipalSet]) -> PrincipalSet:
@@ -65,10 +74,16 @@ class PrincipalSet:
             any(one.everyone for one in found),
             frozenset().union(*(one.accounts for one in found)),
             frozenset().union(*(one.users for one in found)),
+            frozenset().union(*(one.services for one in found)),
         )
 
     def reach(self, who: Principal | None) -> Reach:
-        """How `who`, None for an anonymous request, is named here."""
+        """How `who`, None for an anonymous request, is named here. Everybody who is denied something, a
+        service is too; what everybody is allowed, it must be allowed by its name.
+        """
+        if who is not None and who.service:
+            named = who.service in self.services
+            return Reach.DIRECT if named else Reach.ACCOUNT if self.everyone else Reach.NOT
         if self.everyone:
             return Reach.DIRECT
         if who is None:
@@ -98,24 +113,34 @@ def parse_principals(value: object, place: str) -> PrincipalSet:
     if value == "*":
         return PrincipalSet(True, frozenset(), frozenset())
     if not isinstance(value, Mapping) or not value:
-        raise MalformedPolicy(place, 'must be "*" or an object with AWS or CanonicalUser')
+        raise MalformedPolicy(place, 'must be "*" or an object with AWS, CanonicalUser or Service')
     everyone = False
     accounts: set[str] = set()
     users: set[tuple[str, str]] = set()
+    services: set[str] = set()
     for kind, listed in value.items():
         here = f"{place}.{kind}"
-        if kind not in ("AWS", "CanonicalUser"):
-            raise MalformedPolicy(here, "no such principals here: AWS and CanonicalUser are known")
+        if kind not in ("AWS", "CanonicalUser", "Service"):
+            raise MalformedPolicy(here, "no such principals here: AWS, CanonicalUser and Service are known")
         for text in _texts(listed, here):
             if kind == "AWS" and text == "*":
                 everyone = True
+                continue
+            if kind == "Service":
+                services.add(_service(text, here))
                 continue
             account, user = _one(text, canonical=kind == "CanonicalUser", place=here)
             if user is None:
                 accounts.add(account)
             else:
                 users.add((account, user))
-    return PrincipalSet(everyone, frozenset(accounts), frozenset(users))
+    return PrincipalSet(everyone, frozenset(accounts), frozenset(users), frozenset(services))
+
+
+def _service(text: str, place: str) -> str:
+    if text not in _SERVICES:
+        raise MalformedPolicy(place, f"{text!r} is no service here: {', '.join(sorted(_SERVICES))} is")
+    return text
 
 
 def _one(text: str, *, canonical: bool, place: str) -> tuple[str, str | None]:

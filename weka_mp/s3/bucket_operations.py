@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from weka_mp.bucket_log_rules import LogRule
 from weka_mp.lifecycle import Rule
 from weka_mp.notification_rules import Rule as NotificationRule
 from weka_mp.object_lock import ObjectLock, Retention
@@ -93,9 +94,13 @@ class GetBucketLogging(OfBucket):
 
 @dataclass(frozen=True, slots=True)
 class PutBucketLogging(OfBucket):
-    """PUT /bucket?logging, which asks for no log."""
+    """PUT /bucket?logging. rule: None: no log is to be kept. grants: whether the logs are to be given to
+    others by an ACL.
+    """
 
     permission: ClassVar[str] = "s3:PutBucketLogging"
+    rule: LogRule | None
+    grants: bool
 
 
 @dataclass(frozen=True, slots=True)

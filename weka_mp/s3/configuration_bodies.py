@@ -17,13 +17,14 @@ from weka_mp.s3.acl_requests import (
 )
 from weka_mp.s3.cors import METHODS, CorsRule
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.logging_xml import MAX_BYTES as MAX_LOGGING_BYTES
 from weka_mp.s3.request import Headers
 from weka_mp.s3.website_xml import MAX_BYTES as MAX_WEBSITE_BYTES
 from weka_mp.s3.xml_read import children, document, number, text
 
 __all__ = [
-    "LIMITS", "asked_acl", "cors_rules", "ownership", "require_empty_logging", "require_no_acceleration",
-    "require_owner_pays", "versioning_status",
+    "LIMITS", "asked_acl", "cors_rules", "ownership", "require_no_acceleration", "require_owner_pays",
+    "versioning_status",
 ]
 
 _KIB: Final = 1024
@@ -32,7 +33,7 @@ LIMITS: Final = {
     "PutBucketAcl": 64 * _KIB,
     "PutObjectAcl": 64 * _KIB,
     "PutBucketAccelerateConfiguration": 8 * _KIB,
-    "PutBucketLogging": 64 * _KIB,
+    "PutBucketLogging": MAX_LOGGING_BYTES,
     "PutBucketOwnershipControls": 8 * _KIB,
     "PutBucketRequestPayment": 8 * _KIB,
     "PutBucketWebsite": MAX_WEBSITE_BYTES,
@@ -179,11 +180,3 @@ def require_no_acceleration(body: bytes | None) -> None:
         raise S3Error("MalformedXML")
     if text(status) == "Enabled":
         raise _unbuilt("AccelerateConfiguration")
-
-
-def require_empty_logging(body: bytes | None) -> None:
-    """Raises S3Error MalformedXML, and NotImplemented where a log is asked for."""
-    if children(_root("PutBucketLogging", "BucketLoggingStatus", body), frozenset({"LoggingEnabled"})):
-        raise _unbuilt("LoggingEnabled")
-
-

@@ -10,6 +10,7 @@ from weka_mp.s3 import configuration_bodies as bodies
 from weka_mp.s3 import object_lock
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.lifecycle_xml import lifecycle_rules
+from weka_mp.s3.logging_xml import logging_status
 from weka_mp.s3.notification_xml import notification_rules
 from weka_mp.s3.operations import Operation
 from weka_mp.s3.parameters import (
@@ -55,6 +56,11 @@ def _changing(kind: type[op.OfBucket], require: Callable[[bytes | None], None] |
 def _put_cors(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketCors:
     refuse_conditions(request.headers, *CONDITIONS)
     return op.PutBucketCors(bucket_of(address), bodies.cors_rules(body))
+
+
+def _put_bucket_logging(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketLogging:
+    refuse_conditions(request.headers, *CONDITIONS)
+    return op.PutBucketLogging(bucket_of(address), *logging_status(body))
 
 
 def _put_bucket_website(request: S3Request, address: Address, body: bytes | None) -> op.PutBucketWebsite:
@@ -191,7 +197,7 @@ CONFIGURATION_PARSERS: Final[dict[str, _Parser]] = {
     "PutBucketAccelerateConfiguration": _changing(
         op.PutBucketAccelerateConfiguration, bodies.require_no_acceleration
     ),
-    "PutBucketLogging": _changing(op.PutBucketLogging, bodies.require_empty_logging),
+    "PutBucketLogging": _put_bucket_logging,
     "PutBucketNotificationConfiguration": _put_bucket_notification,
     "PutBucketOwnershipControls": _put_ownership,
     "PutBucketRequestPayment": _changing(op.PutBucketRequestPayment, bodies.require_owner_pays),

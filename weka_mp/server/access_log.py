@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from weka_mp.bucket_names import is_bucket_name
 from weka_mp.gateway.refusals import Refusal
+from weka_mp.gateway.reply import BatchEntry
 
 __all__ = ["RequestRecord", "write"]
 
@@ -25,6 +26,10 @@ class RequestRecord:
 
     Sizes are bytes of bodies, `seconds` a duration. refusals: what the policies denied, of DeleteObjects
     maybe many. user, account: for the audit, where they are known.
+
+    For the logs of buckets: source: bucket and key that a copy reads; entries: of a request about several
+    keys; object_size: in bytes; body_ns: when the request's body was there; answered_ns: when the answer
+    began.
     """
 
     request_id: str
@@ -42,6 +47,11 @@ class RequestRecord:
     sent: int = 0
     seconds: float = 0.0
     refusals: Sequence[Refusal] = ()
+    source: tuple[str, bytes] | None = None
+    entries: Sequence[BatchEntry] = ()
+    object_size: int | None = None
+    body_ns: int = 0
+    answered_ns: int = 0
 
 
 def write(record: RequestRecord) -> None:

@@ -13,7 +13,7 @@ from weka_mp.server.access_log import RequestRecord
 from weka_mp.server.service import Service
 from weka_mp.server.wire import Wire
 
-__all__ = ["Answered", "Audited", "is_audited", "tell"]
+__all__ = ["Answered", "Audited", "is_audited", "operation_of", "tell"]
 
 Answered = tuple[tuple[tuple[str, str], ...], int | None]
 """The header fields of an answer, and its Content-Length."""
@@ -51,7 +51,7 @@ def tell(service: Service, wire: Wire, record: RequestRecord, about: Audited) ->
     agent = "" if request is None else request.headers.get("user-agent") or ""
     service.trail.tell(
         Call(
-            request_id=record.request_id, name=_name(record, about), method=record.method,
+            request_id=record.request_id, name=operation_of(record, about), method=record.method,
             bucket=record.bucket or "", key=record.key or b"", status=record.status, time_ns=about.began_ns,
             taken_ns=max(0, service.clock.now_ns() - about.began_ns), remote=record.remote,
             server_ip=wire.local, request_headers=headers, query=() if request is None else request.query,
@@ -63,7 +63,7 @@ def tell(service: Service, wire: Wire, record: RequestRecord, about: Audited) ->
     )
 
 
-def _name(record: RequestRecord, about: Audited) -> str:
+def operation_of(record: RequestRecord, about: Audited) -> str:
     """The operation; of a request that was refused before that was of interest, what it would have been."""
     if record.operation != _UNKNOWN or about.request is None or about.where is None:
         return record.operation

@@ -50,6 +50,7 @@ from weka_mp.server.keep_alive import KeepAlive
 from weka_mp.server.pacing import BAD_PROOFS
 from weka_mp.server.query_exchange import XML_TYPE, answer_query, is_query
 from weka_mp.server.receive_body import INLINE_BYTES, give_up, read_document, receive_into
+from weka_mp.server.request_log import is_logged, log_request
 from weka_mp.server.select_answer import EVENTS, Selection
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
@@ -159,24 +160,25 @@ class Exchange:
         return translated
 
     def _tell(self, sent: int | None) -> None:
-        """The audit, once, before the answer's last byte leaves: who has the answer has left a trace, however
-        this process ends. sent: bytes of the answer's body; None: it does not leave as a whole.
+        """The audit and buckets' logs, once, before the answer's last byte leaves: who has the answer has
+        left a trace, however this process ends. sent: bytes of its body; None: it does not leave as a whole.
         """
         if self._told:
             return
         self._told = True  # also where nobody wants it: it is turned on for what is answered later
-        if not is_audited(self._service):
+        service, record, access = self._service, self.record, self._access
+        audited, logged = is_audited(service), is_logged(service, record)
+        if not (audited or logged):
             return
-        record, access = self.record, self._access
         if access is not None:
             record.user, record.account = access.principal.shown, access.principal.owner
-        tell(
-            self._service, self._wire, record,
-            Audited(
-                self._started, self._head.request, self._address, self._answered, sent,
-                self._origin.tls_version,
-            ),
+        about = Audited(
+            self._started, self._head.request, self._address, self._answered, sent, self._origin.tls_version
         )
+        if audited:
+            tell(service, self._wire, record, about)
+        if logged:
+            log_request(service, self._wire, record, about, access)
 
     # -- deciding --------------------------------------------------------------------------------------------
 
@@ -209,8 +211,7 @@ class Exchange:
         )
         request = with_moved_headers(request, authentication)
         name = route(request, where)
-        self.record.operation = name
-        self.record.access_key = authentication.access_key
+        self.record.operation, self.record.access_key = name, authentication.access_key
         if authentication.access_key is None and name in ("GetObject", "HeadObject"):
             refuse_unsigned_overrides(request)
         if name == "PostObject":  # its form says who sends it: authorized once that was read
@@ -284,6 +285,7 @@ class Exchange:
         owner = source = access.owner_of(self._key_sought_in).id
         if isinstance(operation, op.CopyObject | op.UploadPartCopy):
             self._key_sought_in, self._key_sought = operation.source_bucket, operation.source_key
+            self.record.source = operation.source_bucket, operation.source_key
             authorize_parsed(access, operation)
             source = access.owner_of(operation.source_bucket).id
         else:
@@ -365,7 +367,7 @@ class Exchange:
             upload = begin_upload(context, operation, size, wanted, sent)
         try:
             await receive_into(self._wire, self._connection, reader, upload)
-            self.record.received = size
+            self.record.received, self.record.body_ns = size, self._service.clock.now_ns()
             digest = reader.finish()
             self._decide_again(authentication)
             if self._service.settings.durable or size > INLINE_BYTES:
@@ -419,6 +421,7 @@ class Exchange:
     async def _send(self, reply: Reply) -> None:
         await announce(self._service, reply.changes)
         await note(self._service, reply.happenings, self._access, self.record)
+        self.record.entries = reply.entries
         length = len(reply.body) if reply.length is None else reply.length
         await self._send_whole(reply.status, reply.fields, reply.body, length)
 
@@ -439,7 +442,7 @@ class Exchange:
     def _head_bytes(self, status: int, fields: tuple[tuple[str, str], ...], length: int | None) -> bytes:
         if self._service.stopping:
             self._connection.close_after_reply()
-        self.record.status = status
+        self.record.status, self.record.answered_ns = status, self._service.clock.now_ns()
         common = self._service.common_fields(self.record.request_id)
         answered = (*common, *self._for_page, *fields)
         self._answered = answered, length
@@ -465,6 +468,7 @@ class Exchange:
         raise S3Error("ServiceUnavailable", "The object is being changed too fast to be read.")
 
     async def _send_opened(self, reply: ObjectReply) -> None:
+        self.record.object_size = reply.opened.info.size
         store = self._service.site.namespace.store
         if reply.length <= SMALL_OBJECT:
             await self._send_whole(reply.status, reply.fields, read_small(store, reply), reply.length)

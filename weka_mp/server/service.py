@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weka_mp.audit import Trail
+from weka_mp.bucket_logs import LogBook
 from weka_mp.clock import Clock, RandomSource
 from weka_mp.control.desk import Desk
 from weka_mp.gateway.context import Site
@@ -41,7 +42,7 @@ class Service:
 
     identities: who exists besides root; None: nobody. desk: where STS and IAM put their calls, the same.
     certificates: of TLS; None: plain HTTP. trail: where the audit's events go; journal: what buckets
-    notify of; None: there is none.
+    notify of; log_book: the logs that they keep; None: there is none.
     selecting: queries under way.
     """
 
@@ -55,6 +56,7 @@ class Service:
     certificates: Certificates | None = None
     trail: Trail | None = None
     journal: Journal | None = None
+    log_book: LogBook | None = None
     stopping: bool = False
     selecting: int = 0
     desk: Desk | None = field(init=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from weka_mp.audit import Trail
+from weka_mp.bucket_logs import LogBook
 from weka_mp.clock import Clock, RandomSource, SystemClock, SystemRandom
 from weka_mp.gateway.context import Site
 from weka_mp.gateway.identities import open_identities
@@ -45,6 +46,7 @@ async def run_worker(
     metrics: ServerMetrics | None = None,
     trail: Trail | None = None,
     journal: Journal | None = None,
+    log_book: LogBook | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve S3 on sockets that listen already, until `stop` is set and the requests under way are answered.
@@ -65,7 +67,8 @@ async def run_worker(
         if settings.tls is not None:
             certificates = Certificates(settings.tls, clock, ask_clients=True)
         service = Service(
-            site, settings, invalidator, counts, clock, random, identities, certificates, trail, journal
+            site, settings, invalidator, counts, clock, random, identities, certificates, trail, journal,
+            log_book,
         )
         connections = Connections(service)
         await nursery.start(invalidator.run)

@@ -1,7 +1,7 @@
 """The child kind ``background``:
 
 gives files their MD5 ETags, follows the lifecycle rules of buckets, ships audit events and notifications,
-expires uploads, sweeps leftovers and dead keys; yields to all else.
+writes log objects, expires uploads, sweeps leftovers and dead keys; yields to all else.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from weka_mp.supervise.auditing import ship
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of, sweep_identities
 from weka_mp.supervise.lifecycle import Lifecycle
+from weka_mp.supervise.logging_buckets import deliver_logs, leave_idle_logs, open_log_book
 from weka_mp.supervise.notifying import notify, open_journal
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.values import BucketName
@@ -80,8 +81,14 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
             invalidator = Invalidator(plan["mount_sockets"])
             await nursery.start(invalidator.run)
             day_ns = plan["lifecycle_day_seconds"] * _SECOND
-            lifecycle = Lifecycle(namespace, invalidator, day_ns, link.stop.is_set, journal=journal)
+            log_book = open_log_book(namespace, plan)
+            log_book.register()
+            lifecycle = Lifecycle(
+                namespace, invalidator, day_ns, link.stop.is_set, journal=journal, log_book=log_book
+            )
             nursery.start_soon(lifecycle.run)
+            nursery.start_soon(leave_idle_logs, log_book)
+            nursery.start_soon(deliver_logs, namespace, plan, invalidator, journal)
             nursery.start_soon(_keep_quotas_for_ever, namespace, link.stop.is_set)
             nursery.start_soon(_keep_time_for_ever, namespace)
             await link.ready()

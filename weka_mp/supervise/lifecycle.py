@@ -21,6 +21,7 @@ from typing import Any, Final
 import trio
 from prometheus_client import Counter, Gauge
 
+from weka_mp.bucket_logs import LogBook
 from weka_mp.clock import elapsed_ns
 from weka_mp.errors import BucketMissing, DeleteMarkerMet, NamespaceError, NotFound
 from weka_mp.namespace import Namespace
@@ -31,6 +32,7 @@ from weka_mp.namespace.values import Deleted
 from weka_mp.notifications import Journal
 from weka_mp.server.invalidator import Invalidator
 from weka_mp.supervise.believed_time import UNKNOWN, BelievedTime, Known
+from weka_mp.supervise.logging_buckets import log_expired
 from weka_mp.values import BucketName
 
 __all__ = ["Lifecycle"]
@@ -105,10 +107,11 @@ class Lifecycle:
     def __init__(
         self, namespace: Namespace, invalidator: Invalidator, day_ns: int, stopping: Callable[[], bool],
         elapsed: Callable[[], int] = elapsed_ns,
-        journal: Journal | None = None,
+        journal: Journal | None = None, log_book: LogBook | None = None,
     ) -> None:
-        """journal: takes what buckets notify of."""
+        """journal: takes what buckets notify of; log_book: the logs that they keep."""
         self._journal = journal
+        self._log_book = log_book
         self._namespace = namespace
         self._invalidator = invalidator
         self._day_ns = day_ns
@@ -298,6 +301,8 @@ class Lifecycle:
     async def _notify(self, told: Sequence[Happening]) -> None:
         if self._journal is not None and told:
             await trio.to_thread.run_sync(self._journal.tell, told, Asker("lifecycle"))
+        if self._log_book is not None and told:
+            await trio.to_thread.run_sync(log_expired, self._namespace, self._log_book, told)
 
     def _gone(self, bucket: BucketName, keys: Sequence[bytes]) -> dict[bytes, Deleted]:
         """Those of the keys that are not there; nobody may have been notified of that."""

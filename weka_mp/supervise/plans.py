@@ -31,7 +31,8 @@ _MOUNT_STALL = 60.0
 @dataclass(frozen=True, slots=True)
 class Places:
     """`store`: absolute path. `runtime`: directory of the sockets. `lock_fd`: the lock that children hold.
-    `spool`: directory of audit events on their way; `notifications`: of what buckets notify of.
+    `spool`: directory of audit events on their way; `notifications`: of what buckets notify of;
+    `bucket_logs`: of lines of their logs.
     """
 
     store: str
@@ -39,6 +40,7 @@ class Places:
     lock_fd: int
     spool: str
     notifications: str
+    bucket_logs: str
 
     def mount_socket(self, index: int) -> str:
         return os.path.join(self.runtime, f"mount-{index}.sock")
@@ -188,6 +190,10 @@ def _spec(
         "durability": config.durability,
         "notifications": {
             "directory": places.notifications, "limit": config.notification_queue, "region": config.region,
+        },
+        "bucket_logs": {
+            "directory": places.bucket_logs, "limit": config.bucket_log_spool, "region": config.region,
+            "interval": config.bucket_log_interval,
         },
         "inherited_fds": inherited,
     }

@@ -35,6 +35,7 @@ from weka_mp.supervise.identities import LazyDesk, root_keys, serving_of
 from weka_mp.supervise.instance import Instance, Presence
 from weka_mp.supervise.keeper import ChildSpec, Keeper, StartFailed
 from weka_mp.supervise.listeners import AddressTaken, bound_address, listen
+from weka_mp.supervise.logging_buckets import logs_in
 from weka_mp.supervise.notifying import notifications_in
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.supervise.readiness import s3_answers
@@ -133,6 +134,11 @@ def _opened(config: Config, store: str) -> Namespace:
     return namespace
 
 
+def _spools(state: str) -> tuple[str, str, str]:
+    """Of audit events, notifications and lines of logs, below the state directory."""
+    return spool_in(state), notifications_in(state), logs_in(state)
+
+
 async def _prepare(
     config: Config, environ: Mapping[str, str], sink: LogSink, stack: AsyncExitStack
 ) -> _Prepared:
@@ -164,7 +170,7 @@ async def _prepare(
     sockets = _listen_s3(config.s3, stack)
     admin, admin_listeners = _listen_admin(config, runtime, stack)
     s3 = None if config.s3 is None else bound_address(config.s3, sockets)
-    children = plans.Places(store, runtime, instance.children_fd, spool_in(state), notifications_in(state))
+    children = plans.Places(store, runtime, instance.children_fd, *_spools(state))
     await trio.to_thread.run_sync(_clear_former, children, real_mounts)
 
     def keep(spec: ChildSpec) -> Keeper:

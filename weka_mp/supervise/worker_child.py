@@ -18,6 +18,7 @@ from weka_mp.server.worker import run_worker
 from weka_mp.supervise.auditing import follow, open_trail, sync_often
 from weka_mp.supervise.child import ChildLink
 from weka_mp.supervise.identities import key_file_of
+from weka_mp.supervise.logging_buckets import leave_idle_logs, open_log_book
 from weka_mp.supervise.notifying import open_journal
 from weka_mp.supervise.opening import open_namespace
 from weka_mp.tls import TlsSettings
@@ -39,21 +40,25 @@ async def main(plan: dict[str, Any], link: ChildLink) -> None:
         trail.register()
         journal = open_journal(namespace, plan)
         journal.register()
+        log_book = open_log_book(namespace, plan)
+        log_book.register()
         async with trio.open_nursery() as nursery:
 
             async def serve(*, task_status: trio.TaskStatus[None]) -> None:
                 await run_worker(
                     sockets, namespace, settings, stop=link.stop, metrics=metrics, trail=trail,
-                    journal=journal, task_status=task_status,
+                    journal=journal, log_book=log_book, task_status=task_status,
                 )
                 nursery.cancel_scope.cancel()
 
             await nursery.start(follow, trail, link)
             nursery.start_soon(sync_often, trail, plan["audit"]["sync"])
+            nursery.start_soon(leave_idle_logs, log_book)
             await nursery.start(serve)
             await link.ready()
         trail.close()
         journal.close()
+        log_book.close()
     for sock in sockets:
         sock.close()
 

@@ -53,6 +53,8 @@ SAMPLES: dict[str, tuple[object, object, object, object]] = {
     "audit_spool": ("1MiB", "2MiB", 3_000_000, (2**20, 2**21, 3_000_000)),
     "audit_sync": ("0", "2", 3, (0, 2, 3)),
     "notification_queue": ("1MiB", "2MiB", 3_000_000, (2**20, 2**21, 3_000_000)),
+    "bucket_log_spool": ("1MiB", "2MiB", 3_000_000, (2**20, 2**21, 3_000_000)),
+    "bucket_log_interval": ("1", "2", 3, (1, 2, 3)),
     "audit_file": ("/f", "/v", "/t", ("/f", "/v", "/t")),
     "audit_file_size": ("0", "1MiB", 77, (0, 2**20, 77)),
     "audit_file_keep": ("3", "1", 2, (3, 1, 2)),

@@ -10,7 +10,13 @@ import pytest
 
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import Principal, authorize, authorize_parsed, hide_missing
-from weka_mp.gateway.question_context import _OF_TAGGED, _SOURCES, QuestionContext, Sender
+from weka_mp.gateway.question_context import (
+    _OF_TAGGED,
+    _SOURCES,
+    OF_DELIVERIES,
+    QuestionContext,
+    Sender,
+)
 from weka_mp.gateway.requirements import (
     DECIDED_BY_BODY,
     REQUIRED,
@@ -211,7 +217,7 @@ def test_a_delete_marker_is_hidden_with_its_headers() -> None:
 def test_every_condition_key_has_its_source() -> None:
     generic = {name for name in CONDITION_KEYS if name.startswith("s3:x-amz-")}
     of_iam = {"iam:policyarn"}  # of its own calls alone
-    known = set(_SOURCES) | generic | {"s3:requestobjecttagkeys"} | of_iam
+    known = set(_SOURCES) | generic | OF_DELIVERIES | {"s3:requestobjecttagkeys"} | of_iam
     assert known == set(CONDITION_KEYS)
 
 

@@ -43,6 +43,8 @@ def test_the_record_as_documented() -> None:
     website = BucketSettings(website="{}")
     assert encode(b"h", website)[36:] == msgpack.packb({1: b"h", 13: "{}"})
     assert decode(encode(b"h", website)) == (b"h", website)
+    logged = BucketSettings(logging="{}")
+    assert encode(b"h", logged)[36:] == msgpack.packb({1: b"h", 20: "{}"})
 
 
 def test_a_later_version_is_not_half_understood() -> None:

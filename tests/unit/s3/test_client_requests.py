@@ -39,7 +39,10 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "GetBucketEncryption": ("get_bucket_encryption", {}),
     "DeleteBucketEncryption": ("delete_bucket_encryption", {}),
     "GetBucketLogging": ("get_bucket_logging", {}),
-    "PutBucketLogging": ("put_bucket_logging", {"BucketLoggingStatus": {}}),
+    "PutBucketLogging": ("put_bucket_logging", {"BucketLoggingStatus": {"LoggingEnabled": {
+        "TargetBucket": "logs", "TargetPrefix": "of/",
+        "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}},
+    }}}),
     "GetBucketNotificationConfiguration": ("get_bucket_notification_configuration", {}),
     "PutBucketNotificationConfiguration": ("put_bucket_notification_configuration", {
         "NotificationConfiguration": {}, "SkipDestinationValidation": True}),

@@ -10,7 +10,7 @@ from weka_mp.server.limits import Limits
 from weka_mp.supervise.credentials import RootCredentials
 from weka_mp.supervise.plans import Places, background_spec, mount_spec, worker_specs
 
-PLACES = Places("/store", "/run/x", 9, "/state/audit", "/state/notifications")
+PLACES = Places("/store", "/run/x", 9, "/state/audit", "/state/notifications", "/state/bucket-logs")
 
 
 def test_workers_share_the_sockets_and_get_the_keys() -> None:

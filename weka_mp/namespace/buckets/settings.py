@@ -33,7 +33,7 @@ _SUFFIX: Final = b".settings"
 _HANDLE: Final = 1
 _NUMBERS: Final = {
     "quota": 2, "posix": 3, "tags": 4, "lifecycle": 5, "cors": 6, "versioning": 7,
-    "object_lock": 8, "notifications": 12, "website": 13,
+    "object_lock": 8, "notifications": 12, "website": 13, "logging": 20,
 }  # fmt: skip
 """Setting → number of its field."""
 
@@ -59,7 +59,7 @@ class BucketSettings:
     they were put. lifecycle, cors, notifications: the rules of each, None: there are none. versioning:
     ENABLED or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. object_lock: what is
     set of it (`weka_mp.object_lock.decode`), None: the bucket has none. website: what it is as one, None: it
-    is none.
+    is none. logging: where its log goes (`weka_mp.bucket_log_rules`), None: it keeps none.
     """
 
     quota: int | None = None
@@ -71,6 +71,7 @@ class BucketSettings:
     object_lock: str | None = None
     website: str | None = None
     notifications: str | None = None
+    logging: str | None = None
 
 
 NO_SETTINGS: Final = BucketSettings()
@@ -190,6 +191,10 @@ class SettingsRecords:
     def versioning(self, bucket: BucketName) -> str | None:
         """The same of its versions."""
         return self.find(bucket).versioning if self._has("any", _is_record) else None
+
+    def logging(self, bucket: BucketName) -> str | None:
+        """The same of its log."""
+        return self.find(bucket).logging if self._has("any", _is_record) else None
 
     def any_set(self) -> bool:
         """Whether anything is set of any bucket, maybe of one that is gone. Raises NamespaceError."""
