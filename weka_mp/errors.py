@@ -237,7 +237,11 @@ class ObjectChanged(NamespaceError):
 
 
 class VersionMissing(NamespaceError):
-    """The key has no version of this id."""
+    """The key has no version of this id. `version`: the id as S3 shows it."""
+
+    def __init__(self, message: str = "", *, version: str, subject: bytes | str = b"") -> None:
+        super().__init__(message, subject=subject)
+        self.version = version
 
 
 class DeleteMarkerMet(NamespaceError):

@@ -139,7 +139,7 @@ def test_keys_that_are_none(guarded, name):
             answer = read_answer(sock)
         assert (answer.status, answer.code) == (400, code)
     copy = ask(guarded, "PUT", "/bucket/k", x_amz_copy_source=f"bucket/{BROKEN[name]}")
-    assert (copy.status, copy.code) == (400, code)
+    assert (copy.status, copy.code) == (400, code if code == "KeyTooLongError" else "InvalidArgument")
     assert os.listdir(guarded.root / "bucket") == []
 
 

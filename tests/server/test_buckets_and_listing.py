@@ -115,3 +115,16 @@ def test_virtual_hosted_buckets(tmp_path):
         assert (tmp_path / "photos" / "a" / "b").read_bytes() == b"x"
         assert send(endpoint, signed("GET", "/a/b", host="photos.s3.test")).body == b"x"
         assert send(endpoint, signed("GET", "/photos/a/b", host="s3.test")).body == b"x"
+
+
+def test_a_bucket_is_made_with_its_tags(client):
+    tags = [{"Key": "team", "Value": "a b"}, {"Key": "cost", "Value": ""}]
+    for _ in range(2):  # in us-east-1 it may be asked for again
+        client.create_bucket(Bucket="tagged", CreateBucketConfiguration={"Tags": tags})
+    assert client.get_bucket_tagging(Bucket="tagged")["TagSet"] == tags
+    other = {"Tags": tags[:1]}
+    refused = failure(client.create_bucket, Bucket="tagged", CreateBucketConfiguration=other)
+    assert refused == ("BucketAlreadyOwnedByYou", 409)
+    twice = {"Tags": [tags[0], tags[0]]}
+    assert failure(client.create_bucket, Bucket="new", CreateBucketConfiguration=twice) == ("InvalidTag", 400)
+    assert failure(client.head_bucket, Bucket="new") == ("404", 404)

@@ -9,6 +9,7 @@ import os
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.server.raw_http import send, signed
 from tests.server.test_objects import failure
 
 PART = 5 * 1024 * 1024
@@ -116,6 +117,13 @@ def test_a_part_with_another_checksum(client, bucket):
     assert other == ("InvalidRequest", 400)
 
 
+def test_a_part_without_a_checksum_gets_that_of_its_upload(client, endpoint, bucket):
+    begun = client.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="CRC64NVME")
+    target = f"/bucket/k?partNumber=1&uploadId={begun['UploadId']}"
+    answer = send(endpoint, signed("PUT", target, b"123456789"))
+    assert (answer.status, answer.headers["x-amz-checksum-crc64nvme"]) == (200, "rosUhgp5mIg=")
+
+
 def test_abort_forgets_the_parts(client, bucket):
     known, _ = upload(client, bucket, [b"x"])
     client.abort_multipart_upload(**known)
@@ -148,11 +156,11 @@ def test_regression_parts_show_the_checksum_of_their_upload_alone(client, bucket
     assert [name for part in listed for name in part if name.startswith("Checksum")] == []
 
 
-def test_regression_a_location_is_percent_encoded(client, bucket):
+def test_regression_a_location_is_percent_encoded(endpoint, client, bucket):
     begun = client.create_multipart_upload(Bucket=bucket, Key="ä b/c?")
     known = {"Bucket": bucket, "Key": "ä b/c?", "UploadId": begun["UploadId"]}
     part = client.upload_part(**known, PartNumber=1, Body=b"x")
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     done = client.complete_multipart_upload(**known, MultipartUpload=parts)
-    assert done["Location"].endswith(f"/{bucket}/%C3%A4%20b/c%3F")
+    assert done["Location"] == f"http://127.0.0.1:{endpoint.port}/{bucket}/%C3%A4%20b/c%3F"
     assert done["Key"] == "ä b/c?"

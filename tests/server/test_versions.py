@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.server.endpoint import Endpoint
 from tests.server.identities import Office, document, statement
@@ -85,6 +86,9 @@ def test_nothing_is_said_of_versions_where_they_were_never_set(client: Any, buck
     for answer in answers:
         assert not [name for name in headers_of(answer) if "version" in name or "marker" in name]
     assert failure(client.get_object, Bucket=bucket, Key="k", VersionId=UNKNOWN) == ("NoSuchVersion", 404)
+    with pytest.raises(ClientError) as refused:
+        client.get_object(Bucket=bucket, Key="k", VersionId=UNKNOWN)
+    assert refused.value.response["Error"]["VersionId"] == UNKNOWN
     assert failure(client.get_object, Bucket=bucket, Key="k", VersionId="v") == ("InvalidArgument", 400)
 
 

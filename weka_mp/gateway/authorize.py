@@ -117,6 +117,8 @@ def authorize_parsed(access: Access, operation: op.Operation) -> None:
         actions = REQUIRED["CreateBucket"]
         if access.sender is not None:
             actions = actions_of("CreateBucket", access.sender.request)
+        if operation.tags:
+            actions = (*actions, operation.tags_permission)
         access.require(actions, operation.bucket)
     elif isinstance(operation, _SPEAKING):
         access.with_body(_said(operation))

@@ -87,8 +87,10 @@ def _first_acl(context: Context, operation: op.CreateBucket, ownership: str) -> 
 
 def _set_first(context: Context, operation: op.CreateBucket, ownership: str, acl: Acl) -> None:
     """A bucket that cannot be made as it was asked for is not made. Raises NamespaceError."""
-    namespace, bucket = context.namespace, operation.bucket
+    namespace, bucket, tags = context.namespace, operation.bucket, operation.tags
     try:
+        if tags:
+            namespace.change_bucket_settings(bucket, lambda before: replace(before, tags=tags))
         if ownership != ENFORCED:
             namespace.change_bucket_access(
                 bucket, lambda before: replace(before, ownership=ownership, acl=acl)
@@ -104,13 +106,14 @@ def _set_first(context: Context, operation: op.CreateBucket, ownership: str, acl
 
 
 def _is_as_asked(context: Context, operation: op.CreateBucket, acl: Acl) -> bool:
-    """Whether a bucket that is there has the ownership, the ACL and the Object Lock that its maker asks for
-    once more.
+    """Whether a bucket that is there has the ownership, the ACL, the tags and the Object Lock that its maker
+    asks for once more.
     """
     there = context.namespace.bucket_access(operation.bucket)
     owned_so = operation.ownership in (None, there.ownership or ENFORCED)
+    tagged_so = operation.tags in ((), context.namespace.bucket_settings(operation.bucket).tags)
     locked_so = not operation.object_lock or context.namespace.locking.of(operation.bucket) is not None
-    return owned_so and locked_so and (operation.acl is None or acl == there.acl)
+    return owned_so and tagged_so and locked_so and (operation.acl is None or acl == there.acl)
 
 
 def _check_location(region: str, wanted: str | None) -> None:

@@ -111,6 +111,8 @@ def to_s3_error(error: errors.NamespaceError, bucket: str | None, key: bytes | N
         details["BucketName"] = missing if missing and isinstance(missing, str) else bucket
     elif spelling.code in ("NoSuchKey", "NoSuchVersion") and key is not None:
         details["Key"] = key.decode("utf-8", "replace")
+        if isinstance(error, errors.VersionMissing):
+            details["VersionId"] = error.version
     elif error.subject and isinstance(error.subject, str) and (element := _SUBJECTS.get(spelling.code)):
         details[element] = error.subject
     return S3Error(spelling.code, message, status=spelling.status, details=details), spelling.defect

@@ -108,8 +108,7 @@ class PartUpload:
         checksums = stored_checksums(digest)
         part = self._session.commit(digest.md5 or b"", checksums)
         self.unfinished = False
-        sent = digest.client_algorithm
-        shown: Fields = () if sent is None else ((sent.header, checksums[sent.value]),)
+        shown = tuple((algorithm.header, checksums[algorithm.value]) for algorithm in digest.checksums)
         return Reply(200, (("ETag", quoted(part.etag)), *shown))
 
 
@@ -137,7 +136,7 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
     ))
     if done.repeated:
         _check_repeated(operation, done)
-    location = f"/{operation.bucket}/{quote(operation.key, safe='/')}"
+    location = _location(context, operation)
     fields = (*written_fields(done.version), *_expiration(context, operation))
     document = xml_uploads.complete_multipart_upload_result(xml_uploads.CompletedUpload(
         location, operation.bucket, operation.key, done.etag, tuple(done.checksums.items()),
@@ -148,6 +147,16 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
         done.version,
     )
     return xml_reply(document, fields=fields, changes=done.changes, happenings=(happening,))
+
+
+def _location(context: Context, operation: op.CompleteMultipartUpload) -> str:
+    """Where the object is now: the URL that it was completed under (S3 API)."""
+    sender = context.access.sender
+    host = None if sender is None else sender.request.headers.get("host")
+    if sender is None or host is None:
+        return f"/{operation.bucket}/{quote(operation.key, safe='/')}"
+    scheme = "https" if sender.authentication.secure else "http"
+    return f"{scheme}://{host}{sender.request.raw_path.decode('latin-1')}"
 
 
 def _expiration(context: Context, operation: op.CompleteMultipartUpload) -> Fields:

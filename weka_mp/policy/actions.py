@@ -48,7 +48,7 @@ _NAMES: Final[dict[Level, str]] = {
         PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketRequestPayment
         PutBucketTagging PutBucketVersioning PutBucketWebsite PutEncryptionConfiguration
         PutIntelligentTieringConfiguration PutInventoryConfiguration PutLifecycleConfiguration
-        PutMetricsConfiguration PutReplicationConfiguration
+        PutMetricsConfiguration PutReplicationConfiguration TagResource
         UpdateBucketMetadataAnnotationTableConfiguration UpdateBucketMetadataInventoryTableConfiguration
         UpdateBucketMetadataJournalTableConfiguration
     """,
@@ -86,7 +86,7 @@ _NAMES: Final[dict[Level, str]] = {
         PutAccessGrantsInstanceResourcePolicy PutAccessPointConfigurationForObjectLambda
         PutAccessPointPolicy PutAccessPointPolicyForObjectLambda PutAccessPointPublicAccessBlock
         PutJobTagging PutMultiRegionAccessPointPolicy PutStorageLensConfiguration
-        PutStorageLensConfigurationTagging SubmitMultiRegionAccessPointRoutes TagResource UntagResource
+        PutStorageLensConfigurationTagging SubmitMultiRegionAccessPointRoutes UntagResource
         UpdateAccessGrantsLocation UpdateJobPriority UpdateJobStatus UpdateStorageLensGroup
     """,
 }

@@ -77,14 +77,14 @@ def _invalid(header: str, value: str, message: str | None = None) -> S3Error:
 def acl_in_headers(headers: Headers, *, of_bucket: bool = False) -> AskedAcl | None:
     """None where no header speaks of one. Raises S3Error InvalidArgument, InvalidRequest (both ways)."""
     canned = headers.get(_CANNED)
+    if canned is not None and any(header in headers for header in _GRANTS):
+        raise S3Error("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed")
     grants = tuple(
         grant for header, right in _GRANTS.items() for value in headers.get_all(header)
         for grant in _header_grants(header, value, right)
     )  # fmt: skip
     if canned is None:
         return AskedAcl(None, _limited(grants)) if grants else None
-    if grants:
-        raise S3Error("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed")
     if canned not in (_OF_BUCKETS if of_bucket else _OF_OBJECTS):
         raise _invalid(_CANNED, canned)
     return AskedAcl(canned)
@@ -119,10 +119,11 @@ def acl_in_document(body: bytes, limit: int) -> AskedAcl:
         found = dict(_once(children(root, frozenset({"Owner", "AccessControlList"}))))
         listed = children(found["AccessControlList"], frozenset({"Grant"}))
         grants = tuple(_grant(element) for _, element in listed)
-        owner = None
-        if "Owner" in found:
-            named = dict(_once(children(found["Owner"], frozenset({"ID", "DisplayName"}))))
-            owner = text(named["ID"]).strip()
+        named = {
+            name: text(element).strip()
+            for name, element in _once(children(found["Owner"], frozenset({"ID", "DisplayName"})))
+        }
+        owner = named["ID"]
     except (S3Error, KeyError) as error:
         raise S3Error("MalformedACLError") from error
     return AskedAcl(None, _limited(grants), owner)
@@ -138,8 +139,9 @@ def _grant(element: Element) -> AskedGrant:
     """Raises S3Error MalformedXML, KeyError."""
     found = dict(_once(children(element, frozenset({"Grantee", "Permission"}))))
     grantee, right = found["Grantee"], text(found["Permission"]).strip()
-    named = _once(children(grantee, frozenset({*_BY_ELEMENT, "DisplayName"})))
-    names = [(_BY_ELEMENT[name], text(value).strip()) for name, value in named if name in _BY_ELEMENT]
+    told = _once(children(grantee, frozenset({*_BY_ELEMENT, "DisplayName"})))
+    named = [(name, text(element).strip()) for name, element in told]
+    names = [(_BY_ELEMENT[name], value) for name, value in named if name in _BY_ELEMENT]
     declared = grantee.get(_TYPE)
     if len(names) != 1 or right not in RIGHTS or declared not in (None, names[0][0].value):
         raise S3Error("MalformedXML")
@@ -150,7 +152,7 @@ def ownership_in_headers(headers: Headers) -> str | None:
     """None where none is asked for. Raises S3Error InvalidArgument."""
     value = headers.get(OWNERSHIP)
     if value is not None and value not in OWNERSHIPS:
-        raise _invalid(OWNERSHIP, value)
+        raise _invalid(OWNERSHIP, value, f"Invalid {OWNERSHIP} header: {value}")
     return value
 
 

@@ -12,20 +12,20 @@ from types import MappingProxyType
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from weka_mp.digests import DIGEST_SIZES
 from weka_mp.s3 import configuration_bodies, notification_xml, object_lock
+from weka_mp.s3.checksums import Algorithm, decode_digest
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.lifecycle_xml import MAX_LIFECYCLE_BYTES
 from weka_mp.s3.operations import CompletedPart, DeleteEntry
 from weka_mp.s3.request import MAX_KEY_BYTES
 from weka_mp.s3.select_request import MAX_SELECT_BYTES
-from weka_mp.s3.tags import MAX_TAGGING_BYTES
+from weka_mp.s3.tags import MAX_TAGGING_BYTES, Tags, tags_of_bucket
 from weka_mp.s3.xml_read import children, document, number, text
 from weka_mp.values import ObjectKey
 
 __all__ = [
-    "BODY_LIMITS", "bucket_policy", "completed_parts", "delete_entries", "location_constraint",
+    "BODY_LIMITS", "bucket_policy", "completed_parts", "delete_entries", "new_bucket",
     "public_access_block",
 ]
 
@@ -51,7 +51,7 @@ BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType({
 
 MAX_DELETE_ENTRIES: Final = 1000
 MAX_PARTS: Final = 10_000
-_CHECKSUM_ELEMENTS: Final = {f"Checksum{name}": name for name in DIGEST_SIZES}
+_CHECKSUM_ELEMENTS: Final = {f"Checksum{algorithm.value}": algorithm for algorithm in Algorithm}
 _PART_ELEMENTS: Final = frozenset({"PartNumber", "ETag", *_CHECKSUM_ELEMENTS})
 _ENTRY_ELEMENTS: Final = frozenset({"Key", "VersionId", "ETag", "Size", "LastModifiedTime"})
 _BLOCK_ELEMENTS: Final = (
@@ -76,19 +76,20 @@ def _not_implemented(element: str) -> S3Error:
     )
 
 
-def location_constraint(body: bytes | None) -> str | None:
-    """The region named in a CreateBucketConfiguration; None without a body or without one in it.
+def new_bucket(body: bytes | None) -> tuple[str | None, Tags]:
+    """The region named in a CreateBucketConfiguration, None without a body or without one in it; its tags.
 
-    Raises S3Error MalformedXML, or NotImplemented for directory buckets and tags.
+    Raises S3Error MalformedXML, NotImplemented for directory buckets, and what `bucket_tags` raises.
     """
     if not body:
-        return None
+        return None, ()
     fields = _fields(
         document(body, "CreateBucketConfiguration", BODY_LIMITS["CreateBucket"]), _BUCKET_ELEMENTS)
-    for name in ("Location", "Bucket", "Tags"):
+    for name in ("Location", "Bucket"):
         if name in fields and (len(fields[name]) or (fields[name].text or "").strip()):
             raise _not_implemented(name)
-    return (text(fields["LocationConstraint"]).strip() or None) if "LocationConstraint" in fields else None
+    location = text(fields["LocationConstraint"]).strip() if "LocationConstraint" in fields else ""
+    return location or None, tags_of_bucket(fields["Tags"]) if "Tags" in fields else ()
 
 
 def bucket_policy(body: bytes | None) -> str:
@@ -175,19 +176,33 @@ def _completed_part(element: Element) -> CompletedPart:
     fields = _fields(element, _PART_ELEMENTS)
     if "PartNumber" not in fields or "ETag" not in fields:
         raise S3Error("MalformedXML")
-    part = number(fields["PartNumber"])
-    if not 1 <= part <= MAX_PARTS:
-        raise S3Error(
-            "InvalidArgument", "PartNumber must be >= 1 and <= 10000",
-            details={"ArgumentName": "PartNumber", "ArgumentValue": str(part)},
-        )
+    part = _part_number(fields["PartNumber"])
     etag = text(fields["ETag"]).strip().strip('"')
     sums = tuple(
         (algorithm, text(fields[name]).strip())
         for name, algorithm in _CHECKSUM_ELEMENTS.items()
         if name in fields
     )
-    return CompletedPart(part, etag, sums)
+    if len(sums) > 1 or any(decode_digest(*sum_of_part) is None for sum_of_part in sums):
+        shown = "".join(f"{algorithm.value}:{value};" for algorithm, value in sums)
+        raise S3Error(
+            "InvalidArgument", "Invalid Base64 or multiple checksums present in request",
+            details={"ArgumentName": "Checksum", "ArgumentValue": shown},
+        )
+    return CompletedPart(part, etag, tuple((algorithm.value, value) for algorithm, value in sums))
+
+
+def _part_number(element: Element) -> int:
+    """Raises S3Error MalformedXML, InvalidArgument."""
+    part = number(element, signed=True)
+    if 1 <= part <= MAX_PARTS:
+        return part
+    message = "PartNumber must be >= 1"
+    if part > MAX_PARTS:
+        message = f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive"
+    raise S3Error(
+        "InvalidArgument", message, details={"ArgumentName": "PartNumber", "ArgumentValue": str(part)}
+    )
 
 
 def completed_parts(body: bytes | None) -> tuple[CompletedPart, ...]:

@@ -19,9 +19,14 @@ from weka_mp.digests import Hasher
 from weka_mp.s3.errors import S3Error
 
 __all__ = [
-    "Algorithm", "ChecksumType", "Hasher", "combine_parts", "composite", "composite_text", "decode_digest",
-    "encode_digest", "find_algorithm", "new_hasher", "resolve_type",
+    "MULTIPLE_CHECKSUMS", "Algorithm", "ChecksumType", "Hasher", "combine_parts", "composite",
+    "composite_text", "decode_digest", "encode_digest", "find_algorithm", "new_hasher", "resolve_type",
 ]
+
+MULTIPLE_CHECKSUMS: Final = (
+    "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+)
+
 
 class ChecksumType(Enum):
     """What a multipart object's checksum covers (``x-amz-checksum-type``)."""

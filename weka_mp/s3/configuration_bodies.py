@@ -15,7 +15,7 @@ from weka_mp.s3.acl_requests import (
     acl_in_headers,
     ownership_in_document,
 )
-from weka_mp.s3.cors import METHODS, CorsRule
+from weka_mp.s3.cors import METHODS, CorsRule, is_header_pattern
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.logging_xml import MAX_BYTES as MAX_LOGGING_BYTES
 from weka_mp.s3.request import Headers
@@ -99,11 +99,15 @@ def _cors_rule(element: Element) -> CorsRule:
             f'ExposeHeader "{next(name for name in exposed if "*" in name)[:256]}" contains wildcard. We '
             "currently do not support wildcard for ExposeHeader.",
         )
-    if any(not _is_field_text(word) for word in (*origins, *headers, *exposed)):
+    for kind, patterns in (("AllowedHeader", headers), ("ExposeHeader", exposed)):
+        for pattern in patterns:
+            if not is_header_pattern(pattern):
+                raise S3Error("InvalidRequest", f'{kind} "{pattern[:256]}" contains invalid character.')
+    if not all(map(_is_field_text, origins)):
         raise S3Error("MalformedXML")
     age, name = _one(found, "MaxAgeSeconds"), _one(found, "ID")
-    seconds = None if age is None else number(age)
-    if seconds is not None and seconds >= 1 << 31:
+    seconds = None if age is None else number(age, signed=True)  # S3 takes negative ones
+    if seconds is not None and not -(1 << 31) <= seconds < 1 << 31:
         raise S3Error("MalformedXML")
     label = None if name is None else text(name)
     if label is not None and len(label) > _MAX_ID:

@@ -18,8 +18,8 @@ from weka_mp.s3.errors import S3Error
 from weka_mp.s3.request import Headers
 
 __all__ = [
-    "VARY", "CorsRule", "Preflight", "answer_fields", "dump_rules", "load_rules", "preflight",
-    "preflight_fields",
+    "VARY", "CorsRule", "Preflight", "answer_fields", "dump_rules", "is_header_pattern", "load_rules",
+    "preflight", "preflight_fields",
 ]  # fmt: skip
 
 METHODS: Final = ("GET", "PUT", "HEAD", "POST", "DELETE")
@@ -96,6 +96,11 @@ def _fits(pattern: str, text: str) -> bool:
     return len(text) >= len(head) + len(tail) and text.startswith(head) and text.endswith(tail)
 
 
+def is_header_pattern(text: str) -> bool:
+    """Whether it can be the name of a header, or with its asterisks the pattern of one."""
+    return _TOKEN.fullmatch(text.lower()) is not None
+
+
 def preflight(headers: Headers) -> Preflight:
     """Raises S3Error BadRequest for what is no question of a browser."""
     origin = headers.get("origin")
@@ -104,8 +109,13 @@ def preflight(headers: Headers) -> Preflight:
     method = headers.get("access-control-request-method") or ""
     if method not in METHODS:
         raise S3Error("BadRequest", f"Invalid Access-Control-Request-Method: {method[:32] or 'null'}")
-    asked = (headers.get("access-control-request-headers") or "").lower().split(",")
-    return Preflight(origin, method, tuple(name.strip() for name in asked if name.strip()))
+    asked = (headers.get("access-control-request-headers") or "").split(",")
+    names = tuple(name.strip(" \t") for name in asked if name.strip(" \t"))
+    for name in names:
+        if not is_header_pattern(name):
+            message = f'Access-Control-Request-Headers "{name[:256]}" contains invalid character.'
+            raise S3Error("BadRequest", message)
+    return Preflight(origin, method, tuple(name.lower() for name in names))
 
 
 def preflight_fields(rules: Iterable[CorsRule], asked: Preflight) -> Fields | None:

@@ -77,7 +77,7 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "InvalidAddressingHeader": (400, "You must specify the Anonymous role."),
     "InvalidArgument": (400, "Invalid Argument"),
     "InvalidBucketAclWithObjectOwnership": (
-        400, "Bucket cannot have ACLs set with this ObjectOwnership setting",
+        400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
     ),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidBucketOwnerAWSAccountID": (
@@ -109,6 +109,9 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
         400, "The content of the form does not meet the conditions in the policy document.",
     ),
     "InvalidRange": (416, "The requested range is not satisfiable"),
+    "InvalidRedirectLocation": (
+        400, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    ),
     "InvalidRegion": (403, "The region in the request is not valid."),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidRetentionPeriod": (400, "The retention period specified is invalid."),
@@ -243,7 +246,7 @@ CATALOGUE: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "TruncatedBody": (400, "The request body was truncated."),
     "UnauthorizedAccess": (403, "The request is not authorized."),
     "UnauthorizedAccessError": (403, "The request is not authorized in this region."),
-    "UnexpectedContent": (400, "This request contains unsupported content."),
+    "UnexpectedContent": (400, "This request does not support content"),
     "UnexpectedIPError": (403, "This request was rejected because the IP was unexpected."),
     "UnresolvableGrantByEmailAddress": (
         400, "The e-mail address you provided does not match any account on record.",

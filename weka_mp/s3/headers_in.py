@@ -13,6 +13,7 @@ from typing import Final
 
 from weka_mp.digests import DIGEST_SIZES
 from weka_mp.s3.acl_requests import ACL_HEADERS, OWNERSHIP
+from weka_mp.s3.checksums import MULTIPLE_CHECKSUMS, Algorithm, decode_digest
 from weka_mp.s3.conditions import require_usable_write_conditions
 from weka_mp.s3.dates import parse_http_date, parse_iso
 from weka_mp.s3.encryption import ENCRYPTION_HEADERS, refuse_encryption
@@ -208,8 +209,7 @@ def _content_encoding(headers: Headers) -> str | None:
 def _website_redirect(headers: Headers) -> str | None:
     value = headers.get("x-amz-website-redirect-location")
     if value is not None and not value.startswith(("/", "http://", "https://")):
-        message = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
-        raise S3Error("InvalidRequest", message)
+        raise S3Error("InvalidRedirectLocation")
     return value
 
 
@@ -221,7 +221,7 @@ def _kept(headers: Headers, name: str) -> str | None:
 def object_metadata(headers: Headers) -> ObjectMetadata:
     """What the headers say is to be kept with the object.
 
-    Raises S3Error MetadataTooLarge, InvalidRequest, and what `requested_tags` raises.
+    Raises S3Error MetadataTooLarge, InvalidRedirectLocation, and what `requested_tags` raises.
     """
     return ObjectMetadata(
         content_type=_kept(headers, "content-type"),
@@ -308,7 +308,7 @@ def checksum_algorithm(headers: Headers) -> str | None:
         raise S3Error(
             "InvalidRequest",
             "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
-            f"[{', '.join(CHECKSUM_ALGORITHMS)}]",
+            f"[{', '.join(sorted(CHECKSUM_ALGORITHMS))}]",
         )
     return name
 
@@ -324,6 +324,16 @@ def checksum_type(headers: Headers) -> str | None:
 
 
 def checksums(headers: Headers) -> tuple[tuple[str, str], ...]:
-    """The checksum values sent as headers: (algorithm, base64 text as sent)."""
-    return tuple(
-        (name, value) for name, header in _CHECKSUM_HEADERS if (value := headers.get(header)) is not None)
+    """The checksum of a whole object sent as a header: (algorithm, base64 text as sent), which may end in
+    the number of parts; none or one. Raises S3Error InvalidRequest.
+    """
+    sent = [(name, header) for name, header in _CHECKSUM_HEADERS if header in headers]
+    if len(sent) > 1:
+        raise S3Error("InvalidRequest", MULTIPLE_CHECKSUMS)
+    found = tuple((name, (headers.get(header) or "").strip()) for name, header in sent)
+    for name, value in found:
+        digest, dash, parts = value.partition("-")
+        digits = parts.isascii() and parts.isdigit()
+        if decode_digest(Algorithm(name), digest) is None or bool(dash) != digits:
+            raise S3Error("InvalidRequest", f"Value for {Algorithm(name).header} header is invalid.")
+    return found

@@ -22,6 +22,7 @@ from weka_mp.s3.request_values import (
     WriteConditions,
 )
 from weka_mp.s3.select_request import SelectObjectContent
+from weka_mp.s3.tags import Tags
 from weka_mp.values import BucketName, ObjectKey, UploadId
 
 __all__ = [
@@ -55,11 +56,13 @@ class CreateBucket:
     """
 
     permission: ClassVar[str] = "s3:CreateBucket"
+    tags_permission: ClassVar[str] = "s3:TagResource"
     bucket: BucketName
     location_constraint: str | None
     acl: AskedAcl | None = None
     ownership: str | None = None
     object_lock: bool = False
+    tags: Tags = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from weka_mp.s3 import operations as op
 from weka_mp.s3.acl_requests import acl_in_headers, ownership_in_headers
-from weka_mp.s3.bodies import bucket_policy, delete_entries, location_constraint, public_access_block
+from weka_mp.s3.bodies import bucket_policy, delete_entries, new_bucket, public_access_block
 from weka_mp.s3.headers_in import CONDITIONS, refuse_conditions
 from weka_mp.s3.object_lock import bypasses, enabled_for_bucket
 from weka_mp.s3.parameters import bucket_of, encoding_type, invalid, page_size, text_bytes
@@ -30,9 +30,10 @@ def _list_buckets(request: S3Request, address: Address, body: bytes | None) -> o
 
 def _create_bucket(request: S3Request, address: Address, body: bytes | None) -> op.CreateBucket:
     headers = request.headers
+    location, tags = new_bucket(body)
     return op.CreateBucket(
-        bucket_of(address), location_constraint(body), acl_in_headers(headers, of_bucket=True),
-        ownership_in_headers(headers), enabled_for_bucket(headers),
+        bucket_of(address), location, acl_in_headers(headers, of_bucket=True),
+        ownership_in_headers(headers), enabled_for_bucket(headers), tags,
     )
 
 

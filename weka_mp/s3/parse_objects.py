@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.s3 import operations as op
 from weka_mp.s3.acl_requests import acl_in_headers
 from weka_mp.s3.conditions import require_usable_write_conditions
@@ -22,7 +23,7 @@ from weka_mp.s3.headers_in import (
 )
 from weka_mp.s3.object_lock import asked_locks, bypasses
 from weka_mp.s3.parameters import bucket_of, invalid, key_of, part_number, version_id
-from weka_mp.s3.request import Address, Headers, S3Request, decode_key, require_bucket_name
+from weka_mp.s3.request import Address, Headers, S3Request, decode_key
 from weka_mp.s3.select_request import SelectObjectContent, select_request
 from weka_mp.s3.tags import TAGGING, object_tags
 from weka_mp.values import BucketName, ObjectKey
@@ -41,6 +42,9 @@ _ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass
 _MAX_LISTED_PARTS: Final = 1000
 _INT32_MAX: Final = 2**31 - 1
 
+_NO_ATTRIBUTES: Final = (
+    "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
+)
 _SELF_COPY: Final = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the "
     "object's metadata, storage class, website redirect location or encryption attributes."
@@ -137,8 +141,9 @@ def _attributes(headers: Headers) -> tuple[str, ...]:
     sent = headers.get_all("x-amz-object-attributes")
     wanted = [name.strip() for value in sent for name in value.split(",")]
     names = tuple(dict.fromkeys(name for name in wanted if name))
-    unknown = [name for name in names if name not in _ATTRIBUTES]
-    if unknown or not names:
+    if not names:
+        raise S3Error("InvalidRequest", _NO_ATTRIBUTES)
+    if not _ATTRIBUTES.issuperset(names):
         raise invalid("Invalid attribute name specified.", "x-amz-object-attributes", ",".join(sent))
     return names
 
@@ -197,12 +202,23 @@ def copy_source(headers: Headers) -> tuple[BucketName, ObjectKey, str | None]:
     if b"/" not in path:  # some clients encode the slashes too
         path = path.replace(b"%2F", b"/").replace(b"%2f", b"/").removeprefix(b"/")
     raw_bucket, _, raw_key = path.partition(b"/")
-    if not raw_bucket or not raw_key or raw_bucket.startswith(b"arn:"):
-        message = "Invalid copy source object key"
-        raise invalid(message, "x-amz-copy-source", sent)
-    bucket = BucketName(decode_key(raw_bucket).decode("utf-8"))
-    require_bucket_name(bucket)
-    return bucket, decode_key(raw_key), version
+    bucket, key = _decoded_source(raw_bucket, sent), _decoded_source(raw_key, sent)
+    if not key or raw_bucket.startswith(b"arn:"):
+        raise invalid("Invalid copy source object key", "x-amz-copy-source", sent)
+    named_bucket = bucket.decode("utf-8")
+    if not is_bucket_name(named_bucket):
+        raise invalid("Invalid copy source bucket name", "x-amz-copy-source", sent)
+    return BucketName(named_bucket), key, version
+
+
+def _decoded_source(raw: bytes, sent: str) -> ObjectKey:
+    """Raises S3Error InvalidArgument, KeyTooLongError."""
+    try:
+        return decode_key(raw)
+    except S3Error as error:
+        if error.code != "InvalidURI":
+            raise
+        raise invalid("Invalid copy source encoding", "x-amz-copy-source", sent) from error
 
 
 def _replaces(headers: Headers, what: str) -> bool:
@@ -233,14 +249,15 @@ def _copy_object(request: S3Request, address: Address, body: bytes | None) -> op
     changes = source_version is not None or any(
         name in headers for name in ("x-amz-website-redirect-location", "x-amz-storage-class")
     )
-    if (source_bucket, source_key) == (bucket, key) and not (replaces or changes):
-        raise S3Error("InvalidRequest", _SELF_COPY)
-    return op.CopyObject(
+    operation = op.CopyObject(
         bucket, key, source_bucket, source_key, read_conditions(headers, "x-amz-copy-source-"), replaces,
         object_metadata(headers), write_conditions(headers), checksum_algorithm(headers),
         _replaces_tags(headers), source_version=source_version, acl=acl_in_headers(headers),
         locks=asked_locks(headers),
     )
+    if (source_bucket, source_key) == (bucket, key) and not (replaces or changes):
+        raise S3Error("InvalidRequest", _SELF_COPY)
+    return operation
 
 
 def _get_object_tagging(request: S3Request, address: Address, body: bytes | None) -> op.GetObjectTagging:

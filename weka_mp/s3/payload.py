@@ -16,6 +16,7 @@ from typing import Final
 
 from weka_mp.s3.aws_chunked import ChunkedDecoder
 from weka_mp.s3.checksums import (
+    MULTIPLE_CHECKSUMS,
     Algorithm,
     Hasher,
     decode_digest,
@@ -39,7 +40,6 @@ MAX_SINGLE_UPLOAD: Final = 5 * 1024**3  # bytes of one PUT or one part, S3's lim
 _CHECKSUM_PREFIX: Final = "x-amz-checksum-"
 _NOT_CHECKSUMS: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode"})
 _LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
-_MULTIPLE: Final = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def expectations(headers: Headers, has_trailer: bool, *, checksum_is_of_body: bo
     sent = _checksum_headers(headers) if checksum_is_of_body else {}
     algorithms = [*sent, *trailers.values()]
     if len(algorithms) > 1:
-        raise S3Error("InvalidRequest", _MULTIPLE)
+        raise S3Error("InvalidRequest", MULTIPLE_CHECKSUMS)
     algorithm = algorithms[0] if algorithms else None
     if checksum_is_of_body:
         _check_announced(headers.get("x-amz-sdk-checksum-algorithm"), algorithm)
@@ -120,16 +120,18 @@ def _declared_trailers(text: str | None) -> dict[str, Algorithm]:
 
 
 def _checksum_headers(headers: Headers) -> dict[Algorithm, bytes]:
+    sent = [
+        (find_algorithm(name.removeprefix(_CHECKSUM_PREFIX)), value)
+        for name, value in headers.items()
+        if name.startswith(_CHECKSUM_PREFIX) and name not in _NOT_CHECKSUMS
+    ]
+    if len(sent) > 1:
+        raise S3Error("InvalidRequest", MULTIPLE_CHECKSUMS)
     found: dict[Algorithm, bytes] = {}
-    for name, value in headers.items():
-        if not name.startswith(_CHECKSUM_PREFIX) or name in _NOT_CHECKSUMS:
-            continue
-        algorithm = find_algorithm(name.removeprefix(_CHECKSUM_PREFIX))
-        if algorithm in found:
-            raise S3Error("InvalidRequest", _MULTIPLE)
+    for algorithm, value in sent:
         digest = decode_digest(algorithm, value.strip())
         if digest is None:
-            raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
+            raise S3Error("InvalidRequest", f"Value for {algorithm.header} header is invalid.")
         found[algorithm] = digest
     return found
 

@@ -19,7 +19,7 @@ __all__ = ["ByteRange", "if_range_holds", "resolve"]
 
 # A hundred digits are more than any size; int() of megabytes of digits would be an attack.
 _SINGLE_RANGE: Final = re.compile(
-    r"\s*bytes\s*=\s*([0-9]{0,100})\s*-\s*([0-9]{0,100})\s*", re.ASCII | re.IGNORECASE)
+    r"\s*bytes=([0-9]{0,100})-([0-9]{0,100})\s*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,10 @@ def resolve(range_header: str | None, size: int) -> ByteRange | None:
         if not last:
             return None
         suffix = int(last)
-        if suffix == 0 or size == 0:
+        if suffix == 0:
             raise _not_satisfiable(range_header, size)
+        if size == 0:
+            return None  # a suffix of some length can be satisfied by what has none (RFC 9110, 14.1.2)
         return ByteRange(max(size - suffix, 0), size - 1)
     start = int(first)
     if last and int(last) < start:

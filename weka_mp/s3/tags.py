@@ -25,7 +25,7 @@ from weka_mp.tag_rules import (
 
 __all__ = [
     "MAX_TAGGING_BYTES", "TAGGING", "Tags", "bucket_tags", "header_tags", "header_text", "object_tags",
-    "requested_tags",
+    "requested_tags", "tags_of_bucket",
 ]  # fmt: skip
 
 Tags = tuple[tuple[str, str], ...]
@@ -35,6 +35,7 @@ TAGGING: Final = "x-amz-tagging"
 MAX_TAGGING_BYTES: Final = 256 * 1024
 """Fifty tags, each of whose UTF-16 units may need a reference of nine characters, are 173 KB."""
 
+_TOO_MANY_OF_BUCKET: Final = "Bucket tag count cannot be greater than"
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ENCODING: Final = (
     f"The header '{TAGGING}' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name "
@@ -61,7 +62,7 @@ def header_tags(value: str) -> Tags:
     found = tuple((_decoded(value, key), _decoded(value, text)) for key, _, text in (
         piece.partition(b"=") for piece in pieces
     ))
-    if len({key for key, _ in found}) != len(found):
+    if "" in dict(found) or len(dict(found)) != len(found):
         raise _misencoded(value)
     return _checked(found, MAX_OBJECT_TAGS, "Object tags cannot be greater than")
 
@@ -94,7 +95,12 @@ def object_tags(body: bytes | None) -> Tags:
 
 def bucket_tags(body: bytes | None) -> Tags:
     """The tags of PutBucketTagging. Raises as `object_tags`."""
-    return _checked(_tag_set(body), MAX_BUCKET_TAGS, "Bucket tag count cannot be greater than")
+    return _checked(_tag_set(body), MAX_BUCKET_TAGS, _TOO_MANY_OF_BUCKET)
+
+
+def tags_of_bucket(element: Element) -> Tags:
+    """Those in an element of other documents. Raises as `object_tags`."""
+    return _checked(_tags(element), MAX_BUCKET_TAGS, _TOO_MANY_OF_BUCKET)
 
 
 def _tag_set(body: bytes | None) -> Tags:
@@ -103,7 +109,11 @@ def _tag_set(body: bytes | None) -> Tags:
     sets = children(document(body, "Tagging", MAX_TAGGING_BYTES), frozenset({"TagSet"}))
     if len(sets) != 1:
         raise S3Error("MalformedXML")
-    return tuple(map(tag_of, (tag for _, tag in children(sets[0][1], frozenset({"Tag"})))))
+    return _tags(sets[0][1])
+
+
+def _tags(element: Element) -> Tags:
+    return tuple(map(tag_of, (tag for _, tag in children(element, frozenset({"Tag"})))))
 
 
 def tag_of(element: Element) -> tuple[str, str]:

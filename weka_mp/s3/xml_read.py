@@ -21,6 +21,8 @@ __all__ = ["children", "document", "local_name", "number", "text"]
 _MAX_DEPTH: Final = 16  # levels; S3's deepest request has fewer
 _MAX_ELEMENTS: Final = 100_000  # ten thousand parts with every checksum are 80,001
 _MAX_ATTRIBUTES: Final = 16  # of one element, and namespaces of the whole: S3's requests, but ACLs, have one
+_PIECE: Final = 64 * 1024  # bytes that the parser is given at a time
+_MAX_TOKEN: Final = _PIECE + 1024  # bytes of one tag or comment; of text it is told piece by piece
 # What expat reads by itself (XML 1.0, 4.3.3, asks for the first two). Others would be read by whichever codec
 # of Python has that name.
 _ENCODINGS: Final = frozenset({"utf-8", "utf-16", "iso-8859-1", "us-ascii"})
@@ -73,6 +75,15 @@ def _parser(most_namespaces: int) -> DefusedXMLParser:
     return parser
 
 
+def _feed(parser: DefusedXMLParser, body: bytes) -> None:
+    """In pieces: of a tag, however many attributes it has, expat tells only once it ends. Raises S3Error."""
+    for begin in range(0, len(body), _PIECE):
+        piece = body[begin:begin + _PIECE]
+        parser.feed(piece)
+        if begin + len(piece) - parser.parser.CurrentByteIndex > _MAX_TOKEN:
+            raise _malformed()
+
+
 def document(
     body: bytes, root_name: str, limit: int, *, most_namespaces: int = _MAX_ATTRIBUTES
 ) -> Element:
@@ -83,7 +94,7 @@ def document(
         raise _malformed()
     parser = _parser(most_namespaces)
     try:
-        parser.feed(body)
+        _feed(parser, body)
         root: Element = parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         # ValueError and LookupError: encodings that expat or Python do not know.
@@ -112,9 +123,11 @@ def text(element: Element) -> str:
     return element.text or ""
 
 
-def number(element: Element) -> int:
-    """The decimal number that an element holds, 0 to 2^63-1. Raises MalformedXML."""
-    digits = text(element).strip()
+def number(element: Element, *, signed: bool = False) -> int:
+    """The decimal number that an element holds, 0 to 2^63-1, or signed below that too. Raises MalformedXML.
+    """
+    written = text(element).strip()
+    digits = written.removeprefix("-") if signed else written
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
         raise _malformed()
-    return int(digits)
+    return int(written)

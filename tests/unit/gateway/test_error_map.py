@@ -7,6 +7,7 @@ from weka_mp.gateway.error_map import S3_ERRORS, to_s3_error
 from weka_mp.s3.error_catalogue import CATALOGUE
 
 MARKER = errors.DeleteMarkerMet("v1", 1_000_000_000_500_000_000, named=False, subject=b"key")
+NO_VERSION = errors.VersionMissing(version="0" * 32, subject=b"k")
 
 
 def _all_errors():
@@ -24,7 +25,8 @@ def test_every_domain_error_is_mapped():
 
 @pytest.mark.parametrize("kind", sorted(S3_ERRORS, key=lambda k: k.__name__))
 def test_every_code_is_in_the_catalogue(kind):
-    raised = MARKER if kind is errors.DeleteMarkerMet else kind("something")
+    made = {errors.DeleteMarkerMet: MARKER, errors.VersionMissing: NO_VERSION}
+    raised = made.get(kind) or kind("something")
     error, _ = to_s3_error(raised, "bucket", b"key")
     assert error.code in CATALOGUE
     assert error.message
@@ -36,9 +38,10 @@ def test_a_missing_key_is_named():
     assert (error.code, error.status, error.details, defect) == ("NoSuchKey", 404, {"Key": "ä/k"}, False)
 
 
-def test_a_missing_version_names_its_key():
-    error, defect = to_s3_error(errors.VersionMissing(subject=b"k"), "b", b"k")
-    assert (error.code, error.status, error.details, defect) == ("NoSuchVersion", 404, {"Key": "k"}, False)
+def test_a_missing_version_names_its_key_and_itself():
+    error, defect = to_s3_error(NO_VERSION, "b", b"k")
+    assert (error.code, error.status, defect) == ("NoSuchVersion", 404, False)
+    assert error.details == {"Key": "k", "VersionId": "0" * 32}
 
 
 def test_a_delete_marker_as_the_latest_version_is_no_object():

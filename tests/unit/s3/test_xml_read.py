@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from weka_mp.s3.bodies import BODY_LIMITS, completed_parts, delete_entries, location_constraint
+from weka_mp.s3.bodies import BODY_LIMITS, completed_parts, delete_entries, new_bucket
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.xml_read import document
 
@@ -85,13 +85,28 @@ def test_codecs_of_python_are_no_encodings_of_xml(name: str) -> None:
 def test_the_largest_documents_pass() -> None:
     entries, _ = delete_entries(b"<Delete>" + KEY * 1000 + b"</Delete>")
     assert len(entries) == 1000
-    part = "<Part><PartNumber>{}</PartNumber><ETag>" + "a" * 32 + "</ETag>" + "".join(
-        f"<Checksum{name}>AAAAAA==</Checksum{name}>" for name in
-        ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")) + "</Part>"
+    checksum = "<ChecksumSHA512>" + "A" * 86 + "==</ChecksumSHA512>"
+    part = "<Part><PartNumber>{}</PartNumber><ETag>" + "a" * 32 + f"</ETag>{checksum}</Part>"
     body = "".join(part.format(number) for number in range(1, 10_001))
     document_bytes = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
     assert len(document_bytes) <= BODY_LIMITS["CompleteMultipartUpload"]
     assert len(completed_parts(document_bytes)) == 10_000
+
+
+@pytest.mark.parametrize(("part", "argument"), [
+    ("<PartNumber>0</PartNumber><ETag>a</ETag>", "PartNumber"),
+    ("<PartNumber>-4</PartNumber><ETag>a</ETag>", "PartNumber"),
+    ("<PartNumber>10001</PartNumber><ETag>a</ETag>", "PartNumber"),
+    ("<PartNumber>1</PartNumber><ETag>a</ETag><ChecksumCRC32>x</ChecksumCRC32>", "Checksum"),
+    (
+        "<PartNumber>1</PartNumber><ETag>a</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32>"
+        "<ChecksumCRC32C>AAAAAA==</ChecksumCRC32C>", "Checksum",
+    ),
+])
+def test_what_no_part_can_be_is_named(part: str, argument: str) -> None:
+    with pytest.raises(S3Error) as caught:
+        completed_parts(f"<CompleteMultipartUpload><Part>{part}</Part></CompleteMultipartUpload>".encode())
+    assert (caught.value.code, caught.value.details["ArgumentName"]) == ("InvalidArgument", argument)
 
 
 def test_one_part_more_is_refused() -> None:
@@ -106,7 +121,7 @@ def test_a_bucket_configuration_is_bounded() -> None:
     spaces = b" " * BODY_LIMITS["CreateBucket"]
     body = b"<CreateBucketConfiguration>" + spaces + b"</CreateBucketConfiguration>"
     with pytest.raises(S3Error) as caught:
-        location_constraint(body)
+        new_bucket(body)
     assert caught.value.code == "MalformedXML"
 
 

@@ -59,7 +59,7 @@ def parsed(version: str, key: bytes) -> bytes:
     try:
         return parse_version(version)
     except ValueError as error:
-        raise VersionMissing(subject=key) from error
+        raise VersionMissing(version=version, subject=key) from error
 
 
 def refuse_far(context: Context, bucket: BucketName) -> None:
@@ -89,7 +89,7 @@ def open_version(context: Context, bucket: BucketName, key: bytes, version: byte
             if before is not None and now == before:
                 break
             before = now
-    raise VersionMissing(subject=key)
+    raise VersionMissing(version=shown(version), subject=key)
 
 
 def open_source(context: Context, bucket: BucketName, key: bytes, version: str | None) -> OpenObject:
@@ -386,7 +386,9 @@ def _promote_directory(removal: _Removal, parent: Parent, history: Fd, kept: Kep
     try:
         record = read_record(store, fd)
         if record is None or record.stamp is None:
-            raise VersionMissing("the version's record is damaged", subject=removal.key)
+            raise VersionMissing(
+                "the version's record is damaged", version=shown(removal.version), subject=removal.key
+            )
         staged = Staged(fd, history, kept.name)
         put = DirectoryPut(0, 0, staged, record, UNCONDITIONAL, no_funds())
         changes = place_directory(context, parent, removal.path.name, put, removal.effects)
