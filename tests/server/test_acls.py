@@ -162,7 +162,7 @@ def test_uploads_in_parts_are_their_beginners(acl: Accounts) -> None:
     )
     shown = acl.writer.get_object_acl(Bucket="bucket", Key="k")
     assert shown["Owner"]["ID"] == acl.writer_id
-    assert grants(shown) == [(acl.writer_id, "FULL_CONTROL"), (AUTHENTICATED_USERS, "READ")]
+    assert grants(shown) == [(AUTHENTICATED_USERS, "READ"), (acl.writer_id, "FULL_CONTROL")]
     assert body(acl.other, "k") == b"part"
     assert failure(acl.nobody.get_object, Bucket="bucket", Key="k") == DENIED
     again = acl.writer.create_multipart_upload(Bucket="bucket", Key="k")["UploadId"]
@@ -208,7 +208,7 @@ def test_canned_acls(acl: Accounts) -> None:
         assert sorted(found) == sorted([(acl.writer_id, "FULL_CONTROL"), *more]), name
     acl.owner.put_bucket_acl(Bucket="bucket", ACL="log-delivery-write")
     assert grants(acl.owner.get_bucket_acl(Bucket="bucket")) == [
-        (acl.owner_id, "FULL_CONTROL"), (LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP"),
+        (LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP"), (acl.owner_id, "FULL_CONTROL"),
     ]  # fmt: skip
     assert failure(acl.owner.put_object_acl, Bucket="bucket", Key="k", ACL="all")[0] == "InvalidArgument"
 

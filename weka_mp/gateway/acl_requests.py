@@ -38,11 +38,11 @@ _PRIVATE: Final = "private"
 _OWN: Final = Grant(OWNER, FULL_CONTROL)
 _CANNED: Final[Mapping[str, tuple[Grant, ...]]] = {
     _PRIVATE: (_OWN,),
-    "public-read": (_OWN, Grant(ALL_USERS, "READ")),
-    "public-read-write": (_OWN, Grant(ALL_USERS, "READ"), Grant(ALL_USERS, "WRITE")),
-    "authenticated-read": (_OWN, Grant(AUTHENTICATED_USERS, "READ")),
-    "aws-exec-read": (_OWN, Grant(AMAZON_EC2, "READ")),
-    "log-delivery-write": (_OWN, Grant(LOG_DELIVERY, "WRITE"), Grant(LOG_DELIVERY, "READ_ACP")),
+    "public-read": (Grant(ALL_USERS, "READ"), _OWN),
+    "public-read-write": (Grant(ALL_USERS, "READ"), Grant(ALL_USERS, "WRITE"), _OWN),
+    "authenticated-read": (Grant(AUTHENTICATED_USERS, "READ"), _OWN),
+    "aws-exec-read": (Grant(AMAZON_EC2, "READ"), _OWN),
+    "log-delivery-write": (Grant(LOG_DELIVERY, "WRITE"), Grant(LOG_DELIVERY, "READ_ACP"), _OWN),
 }
 _OF_BUCKETS_OWNER: Final = {"bucket-owner-read": "READ", BUCKET_OWNER_FULL_CONTROL: FULL_CONTROL}
 
