@@ -119,3 +119,20 @@ def test_every_request_is_told_before_it_is_answered(notifying: Notifying) -> No
         ("ObjectTagging:Put", "copy"), ("ObjectTagging:Delete", "copy"), ("ObjectRemoved:Delete", "copy"),
         ("ObjectCreated:Copy", "new"), ("ObjectRemoved:Delete", "a+b"), ("ObjectRemoved:Delete", "new"),
     ]  # fmt: skip
+
+
+def test_an_acl_is_told_when_it_changes(notifying: Notifying) -> None:
+    s3 = notifying.s3
+    s3.put_object(Bucket="bucket", Key="k", Body=b"")
+    s3.put_bucket_ownership_controls(
+        Bucket="bucket", OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    notifying.put({"TopicConfigurations": [{"TopicArn": TOPIC, "Events": ["s3:ObjectAcl:Put"]}]})
+    for name in ("private", "authenticated-read", "authenticated-read", "private"):
+        s3.put_object_acl(Bucket="bucket", Key="k", ACL=name)
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="bucket", Key="k", Body=b"")["VersionId"]
+    s3.put_object_acl(Bucket="bucket", Key="k", ACL="authenticated-read")
+    found = [line["record"] for line in lines(notifying.waiting) if "record" in line]
+    acls = [record for record in found if record.get("eventName") == "ObjectAcl:Put"]
+    assert [record["s3"]["object"].get("versionId") for record in acls] == [None, None, version]

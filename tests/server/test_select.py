@@ -14,10 +14,18 @@ from botocore.exceptions import ClientError, EventStreamError
 from tests.server.endpoint import Endpoint, running_endpoint
 from tests.server.identities import running_office
 from tests.server.raw_http import send, signed
+from tests.server.test_limits import connect_narrow
+from weka_mp.server import select_answer
+from weka_mp.server.limits import Limits
 
 CSV = b'name,age\nann,30\nbob,5\n'
 USE = {"CSV": {"FileHeaderInfo": "USE"}}
 NONE: dict[str, Any] = {"CSV": {}}
+SELECT_ALL = (
+    b"<SelectObjectContentRequest><Expression>SELECT * FROM S3Object</Expression>"
+    b"<ExpressionType>SQL</ExpressionType><InputSerialization><CSV/></InputSerialization>"
+    b"<OutputSerialization><CSV/></OutputSerialization></SelectObjectContentRequest>"
+)
 MANY = b"".join(b"%d,abc\n" % number for number in range(300_000))
 
 
@@ -87,6 +95,29 @@ def test_who_may(tmp_path: Path) -> None:
         assert send(office.endpoint, signed("POST", target, document)).status == 200
         lines = [f"POST {target} HTTP/1.1", "Host: a", f"Content-Length: {len(document)}", "", ""]
         assert send(office.endpoint, "\r\n".join(lines).encode() + document).status == 403
+
+
+def test_regression_a_slow_reader_does_not_hold_a_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four of them held all queries of a worker: a byte now and then was enough for the rule that all answers
+    have.
+    """
+    monkeypatch.setattr(select_answer, "_LEAST_RATE", 1 << 30)  # what kernels buffer is no time won
+    limits = Limits(body_grace_seconds=1, bytes_per_second=0)
+    with running_endpoint(tmp_path, limits=limits) as place:
+        client = place.client()
+        client.create_bucket(Bucket="bucket")
+        client.put_object(Bucket="bucket", Key="many", Body=MANY * 4)
+        request = signed("POST", "/bucket/many?select=&select-type=2", SELECT_ALL)
+        with connect_narrow(place) as sock:
+            sock.sendall(request)
+            taken = len(sock.recv(4096))
+            with pytest.raises(ConnectionResetError):
+                while data := sock.recv(4096):
+                    taken += len(data)
+                    time.sleep(0.05)
+        assert taken < len(MANY) * 4
 
 
 def test_no_process_is_left(place: Endpoint) -> None:

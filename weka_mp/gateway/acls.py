@@ -8,9 +8,11 @@ from weka_mp.acl import ENFORCED, GROUPS, NOT_SET, OWNED_PRIVATELY, OWNER, Acl, 
 from weka_mp.errors import BucketMissing, NotSupported
 from weka_mp.gateway.acl_requests import AMAZON_EC2, bucket_acl, is_kept, refuse_public, replaced_acl
 from weka_mp.gateway.context import Context, owner
+from weka_mp.gateway.object_versions import settled_version
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.requirements import actions_of
 from weka_mp.namespace import NO_BLOCK, BucketAccess
+from weka_mp.namespace.happenings import Happening
 from weka_mp.s3 import bucket_operations as op
 from weka_mp.s3.errors import S3Error
 from weka_mp.s3.xml_access import GrantRow, access_control_policy, ownership_controls
@@ -22,6 +24,7 @@ __all__ = [
     "get_ownership_controls", "put_bucket_acl", "put_object_acl", "put_ownership_controls", "with_ownership",
 ]  # fmt: skip
 
+_PUT = "ObjectAcl:Put"
 _NOT_SUPPORTED = "AccessControlListNotSupported"
 _WITH_ACL = "InvalidBucketAclWithObjectOwnership"
 
@@ -74,22 +77,29 @@ def get_object_acl(context: Context, operation: op.GetObjectAcl) -> Reply:
 
 
 def put_object_acl(context: Context, operation: op.PutObjectAcl) -> Reply:
-    """200; whose the object is does not change. Raises as `put_bucket_acl`."""
+    """200; whose the object is does not change. Nobody is notified of an ACL that it had already (S3 user
+    guide, "Supported event types"). Raises as `put_bucket_acl`.
+    """
     bucket, access = operation.bucket, context.access
     if not access.grants(bucket).has_acls:
         context.namespace.head_object(bucket, operation.key, operation.version)
         if not is_kept(operation.acl, owner(context, bucket).id):
             raise S3Error(_NOT_SUPPORTED)
         return Reply(200)
-    needed = _needed(context, operation.permission)
+    needed, changed = _needed(context, operation.permission), False
+    version = settled_version(context, bucket, operation.key, operation.version)
 
     def step(before: Acl) -> Acl:
+        nonlocal changed
         # It may have become somebody else's since the request was let in.
         access.found_acl(needed, bucket, operation.key, before, operation.version)
-        return replaced_acl(context, bucket, operation.acl, before)
+        after = replaced_acl(context, bucket, operation.acl, before)
+        changed = after != before
+        return after
 
-    done = context.namespace.acls.change(bucket, operation.key, step, operation.version)
-    return Reply(200, changes=done.changes)
+    done = context.namespace.acls.change(bucket, operation.key, step, version)
+    happening = Happening(_PUT, bucket, operation.key, done.sequence, version=version)
+    return Reply(200, changes=done.changes, happenings=(happening,) if changed else ())
 
 
 def _needed(context: Context, permission: str) -> tuple[str, ...]:

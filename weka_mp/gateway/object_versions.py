@@ -16,11 +16,11 @@ from weka_mp.s3.errors import S3Error
 
 if TYPE_CHECKING:
     from weka_mp.gateway.context import Context
-    from weka_mp.values import BucketName
+    from weka_mp.values import BucketName, ObjectKey
 
 __all__ = [
-    "NULL_VERSION", "marker_fields", "marker_met", "source_fields", "version_fields",
-    "written_fields",
+    "NULL_VERSION", "marker_fields", "marker_met", "settled_version", "source_fields",
+    "version_fields", "written_fields",
 ]
 
 _log = logging.getLogger(__name__)
@@ -57,6 +57,17 @@ def version_fields(context: Context, bucket: BucketName, version: str | None) ->
     """x-amz-version-id of what was read, copied or tagged."""
     shown = _shown(context, bucket, version)
     return () if shown is None else ((_VERSION, shown),)
+
+
+def settled_version(
+    context: Context, bucket: BucketName, key: ObjectKey, version: str | None
+) -> str | None:
+    """The version that is to be changed, so that the one that is named afterwards is the one that was,
+    whoever writes meanwhile; None in buckets without versions. Raises NamespaceError.
+    """
+    if version is not None or context.namespace.versioning(bucket) is None:
+        return version
+    return context.namespace.head_object(bucket, key).version or NULL_VERSION
 
 
 def source_fields(context: Context, bucket: BucketName, version: str | None) -> Fields:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from weka_mp.errors import DeleteMarkerMet
-from weka_mp.gateway.object_versions import NULL_VERSION, version_fields
+from weka_mp.gateway.object_versions import settled_version, version_fields
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
 from weka_mp.gateway.requirements import of_version
 from weka_mp.namespace.happenings import Happening
@@ -47,11 +47,8 @@ def _tag(
     context: Context, operation: op.PutObjectTagging | op.DeleteObjectTagging, status: int,
     tags: Mapping[str, str],
 ) -> Reply:
-    namespace, version = context.namespace, operation.version
-    if version is None and namespace.versioning(operation.bucket) is not None:
-        # So that the version that the answer names is the one that has the tags, whoever writes meanwhile.
-        version = namespace.head_object(operation.bucket, operation.key).version or NULL_VERSION
-    done = namespace.tag_object(operation.bucket, operation.key, tags, version)
+    version = settled_version(context, operation.bucket, operation.key, operation.version)
+    done = context.namespace.tag_object(operation.bucket, operation.key, tags, version)
     event = _PUT if isinstance(operation, op.PutObjectTagging) else _DELETED
     return Reply(
         status, version_fields(context, operation.bucket, version), changes=done.changes,

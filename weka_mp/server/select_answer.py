@@ -21,6 +21,7 @@ from weka_mp.errors import NamespaceError
 from weka_mp.offload import run_blocking
 from weka_mp.s3 import event_stream
 from weka_mp.s3.errors import S3Error
+from weka_mp.server.send_body import Truncated
 from weka_mp.store.transmit import can_transmit
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = ["EVENTS", "Selection"]
 EVENTS: Final = (("Content-Type", "application/octet-stream"),)
 _AT_ONCE: Final = 4  # queries of one worker: each is a process with its memory
 _SILENCE_SECONDS: Final = 900.0  # longer than the process may compute
+_LEAST_RATE: Final = 256 * 1024  # bytes a second that a client must take, all in all, behind its grace
 _MOST_BYTES: Final = 1024 * 1024  # of one piece
 _CHANGED: Final = "The object changed while it was read."
 _NO_ENGINE: Final = "This service was installed without the engine for queries: weka_mp[select]."
@@ -58,10 +60,11 @@ class Selection:
         self._head = head
         self._before_end = before_end
         self.sent = 0
+        self._waited = 0.0  # seconds for the client
         self.code: str | None = None
 
     async def run(self, context: Context, operation: SelectObjectContent) -> None:
-        """Raises S3Error, NamespaceError before the answer was begun; PeerGone."""
+        """Raises S3Error, NamespaceError before the answer was begun; PeerGone, Truncated."""
         if find_spec("duckdb") is None:
             raise S3Error("NotImplemented", _NO_ENGINE)
         # By name, so that a worker that is never asked to select does not even load the dialect.
@@ -130,8 +133,16 @@ class Selection:
         return b"", b""
 
     async def _send(self, message: bytes) -> None:
+        """A client that reads slowly holds one of few processes. Raises PeerGone, Truncated."""
         head = b"" if self._connection.reply_begun else self._head()
-        await self._wire.send(head + self._connection.send_body(message))
+        data = head + self._connection.send_body(message)
+        began = trio.current_time()
+        grace = self._service.settings.limits.body_grace_seconds + self.sent / _LEAST_RATE
+        with trio.move_on_after(grace - self._waited) as patience:
+            await self._wire.send(data)
+        if patience.cancelled_caught:
+            raise Truncated("the client of a query reads too slowly")
+        self._waited += trio.current_time() - began
         self.sent += len(message)
 
     async def _end(self, opened: OpenObject) -> None:

@@ -38,7 +38,9 @@ class ChangedEarly(Exception):
 
 
 class Truncated(Exception):
-    """The object changed, or its storage failed, after the head was sent: the connection must be reset."""
+    """The object changed, its storage failed or its reader holds too much, after the head was sent: the
+    connection must be reset.
+    """
 
 
 def read_small(store: Store, reply: ObjectReply) -> bytes:
