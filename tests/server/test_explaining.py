@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -132,3 +133,27 @@ def test_a_request_gets_what_was_explained(office: Office) -> None:
             assert foretold(steps) == got, (operation, key, other, steps)
             seen[got] = seen.get(got, 0) + 1
     assert set(seen) == {"allowed", "refused", "missing"}, seen
+
+
+def test_a_lock_that_decides_is_named(office: Office) -> None:
+    client, namespace = office.endpoint.client(), office.endpoint.namespace
+    client.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    until = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime(2040, 1, 1, tzinfo=UTC)}
+    client.put_object(Bucket="locked", Key="k", Body=b"x", **until)
+    client.put_object(Bucket="locked", Key="k", Body=b"y")
+    newer, older = (row["VersionId"] for row in client.list_object_versions(Bucket="locked")["Versions"])
+    site = Site(namespace, "us-east-1", "", office.identities, PosixUsers(namespace, by_default=True))
+    root = find_principal(office.identities, "root")
+    assert root is not None
+
+    def last(version: str) -> Step:
+        asked = Asked(
+            *actions_named("s3:DeleteObjectVersion"), BucketName("locked"), ObjectKey(b"k"),
+            given={condition_keys.lookup_name("s3:versionid"): (version,)})
+        return explain(site, root, asked, namespace.clock.now_ns() / 1e9)[-1]
+
+    assert last(newer).answer == "allowed"
+    assert last(older).answer == "refused"
+    assert last(older).decided_by == "GOVERNANCE until 2040-01-01T00:00:00.000Z"
+    client.put_object_legal_hold(Bucket="locked", Key="k", VersionId=older, LegalHold={"Status": "ON"})
+    assert last(older).decided_by == "LEGAL_HOLD"

@@ -19,6 +19,7 @@ from weka_mp.errors import (
     BucketExists,
     BucketMissing,
     BucketNotEmpty,
+    BucketStateRefused,
     InvalidName,
     NamespaceError,
     NotSupported,
@@ -151,7 +152,7 @@ def destroy_bucket(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> A
             changes = desk.namespace.delete_bucket(name)
     except BucketNotEmpty as error:
         raise InUse(f"the bucket {name} is not empty (unlink it to keep what is in it)") from error
-    except NotSupported as error:
+    except (NotSupported, BucketStateRefused) as error:
         raise InvalidInput(f"the bucket {name} cannot be unlinked. {error}") from error
     except BucketMissing as error:
         raise _missing(bucket) from error

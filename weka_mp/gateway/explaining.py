@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from weka_mp.errors import BucketMissing, NotFound
+from weka_mp.errors import BucketMissing, DeleteMarkerMet, NotFound, VersionMissing
 from weka_mp.gateway.access import Access
 from weka_mp.gateway.authorize import MISSING, TELL_MISSING
 from weka_mp.gateway.bucket_grants import Grants
@@ -20,12 +20,13 @@ from weka_mp.gateway.posix_users import NOBODY
 from weka_mp.gateway.principals import Principal
 from weka_mp.gateway.question_context import Sender
 from weka_mp.gateway.refusals import NOT_BELOW, shown_statement
-from weka_mp.gateway.requirements import REQUIRED, SOURCE_ACTIONS
+from weka_mp.gateway.requirements import BYPASSING, REQUIRED, SOURCE_ACTIONS
 from weka_mp.identity import IdentityStore, RootKeys
 from weka_mp.identity.errors import IdentityUnusable
 from weka_mp.identity.naming import ROOT, canonical_id
 from weka_mp.namespace import Namespace
 from weka_mp.namespace.obstacles import Need
+from weka_mp.object_lock import protection
 from weka_mp.policy import condition_keys
 from weka_mp.policy.actions import ACTIONS, Level
 from weka_mp.policy.decision import Decision, Reference, Source
@@ -34,6 +35,7 @@ from weka_mp.policy.statements import Element, Question, Statement
 from weka_mp.policy.variables import Context
 from weka_mp.s3.credentials import AccessKeyId, Authentication, AuthKind
 from weka_mp.s3.errors import S3Error
+from weka_mp.s3.object_lock import BYPASS, shown_until
 from weka_mp.s3.request import Headers, S3Request
 from weka_mp.values import BucketName, ObjectKey
 
@@ -61,6 +63,7 @@ _UNBOUND: Final = frozenset({"HeadBucket", "UploadPart", "UploadPartCopy"})
 _NO_SOURCE: Final = "what the bytes are taken from is not asked for: say which, with --source BUCKET/KEY"
 _ANONYMOUS: Final = "anonymous"
 _PREFIX: Final = "s3:"
+_FOR_GOOD: Final = "s3:DeleteObjectVersion"
 _UNHEARD: Final = "beside a public policy nothing is allowed to whoever is not of the bucket's account"
 
 
@@ -152,6 +155,7 @@ def _steps(site: Site, principal: Principal, asked: Asked, now: float) -> list[S
         steps += _of_modes(site, principal, asked, action)
     steps += _of_source(access, asked)
     steps += _of_quota(site, asked)
+    steps += _of_lock(access, asked)
     kept_from = {step.step for step in steps if step.answer == "refused"}
     if "modes" not in kept_from:  # they tell nothing of what lies behind
         steps += _of_key(access, asked, allowed=not kept_from)
@@ -188,6 +192,34 @@ def _of_quota(site: Site, asked: Asked) -> Iterator[Step]:
         answer = "applies" if quota.used >= quota.limit else "passed over"
         why = f"{quota.used} of {quota.limit} bytes are used: what does not fit is QuotaExceeded"
         yield Step("s3:PutObject", "quota", answer, f"hard quota of {asked.bucket}", why)
+
+
+def _of_lock(access: _Imagined, asked: Asked) -> Iterator[Step]:
+    """What protects a version that is to go for good, or to another key: the one that is named, or the
+    current one.
+    """
+    renames = asked.operation == "RenameObject"
+    bucket, key = (asked.source or (None, None)) if renames else (asked.bucket, asked.key)
+    if bucket is None or key is None or not (renames or _FOR_GOOD in asked.actions) or access.site is None:
+        return
+    named = asked.given.get(condition_keys.lookup_name("s3:versionid"), ())
+    locking = access.site.namespace.locking
+    try:
+        if locking.of(bucket) is None:
+            return
+        info = access.site.namespace.head_object(bucket, key, named[0] if named else None)
+    except (NotFound, BucketMissing, VersionMissing, DeleteMarkerMet):
+        return
+    found = protection(info, locking.now_ns(bucket))
+    if found is None:
+        yield Step(asked.operation, "object lock", "passed over", "", "nothing protects the version now")
+        return
+    kept, why = found.kind, "Object Lock protects the version"
+    if found.until_ns is not None and info.retention is not None:
+        kept += f" until {shown_until(info.retention)}"
+    if found.bypassable:
+        why += f", but not from who has {BYPASSING} and asks with {BYPASS}"
+    yield Step(asked.operation, "object lock", "refused", kept, why)
 
 
 def _of_key(access: _Imagined, asked: Asked, *, allowed: bool) -> Iterator[Step]:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.namespace.kit import BUCKET, FEWER, FixedClock, get, md5_of, memory_store, put
+from tests.unit.namespace.kit import (
+    BUCKET,
+    FEWER,
+    FixedClock,
+    get,
+    in_threads,
+    md5_of,
+    memory_store,
+    posix_write,
+    put,
+)
 from weka_mp.errors import (
     BucketNotEmpty,
     BucketStateRefused,
     DeleteMarkerMet,
-    NamespaceError,
     ObjectLocked,
     ObjectLockMissing,
     StoreUnusable,
@@ -280,6 +289,33 @@ def test_object_lock_is_forever_and_needs_versions(namespace: Namespace) -> None
         namespace.change_bucket_settings(other, lambda before: replace(before, object_lock="{}"))
 
 
+def test_a_bucket_with_object_lock_is_not_unlinked(namespace: Namespace) -> None:
+    """Whoever made a bucket of its directory again would have versions that nothing protects."""
+    with pytest.raises(BucketStateRefused):
+        namespace.unlink_bucket(BUCKET)
+    assert namespace.locking.of(BUCKET) == NO_DEFAULT
+
+
+@pytest.mark.parametrize("current", [True, False])
+def test_the_version_null_is_locked_like_any_other(
+    namespace: Namespace, clock: FixedClock, current: bool
+) -> None:
+    posix_write(namespace.store, b"k", b"made beside both doors")
+    namespace.locking.retain(BUCKET, b"k", "null", until(clock), bypass=False)
+    if not current:
+        put(namespace, b"k", b"newer")
+    with pytest.raises(ObjectLocked):
+        namespace.delete_object(BUCKET, b"k", version="null")
+    with namespace.context.bucket(BUCKET) as bucket:
+        namespace.store.unlink(bucket, b"k")
+    posix_write(namespace.store, b"k", b"once more")
+    if not current:  # the one that is current now may go, but not the one below, which is called so, too
+        with pytest.raises(ObjectLocked):
+            namespace.delete_object(BUCKET, b"k", version="null")
+        put(namespace, b"k", b"newest")
+        assert locks_of(namespace, b"k", "null")[0] == until(clock)
+
+
 # ---- damage
 def test_a_damaged_record_is_no_freedom(namespace: Namespace) -> None:
     version_of(namespace, b"k", b"one")
@@ -318,26 +354,6 @@ def test_locks_stay_where_an_overflow_file_is_lost(namespace: Namespace, clock: 
 
 
 # ---- races
-def _race(first: Callable[[], object], second: Callable[[], object]) -> list[object]:
-    """What both came to, begun at once."""
-    outcomes: list[object] = [None, None]
-    barrier = threading.Barrier(2)
-
-    def run(number: int, step: Callable[[], object]) -> None:
-        barrier.wait()
-        try:
-            outcomes[number] = step()
-        except NamespaceError as error:
-            outcomes[number] = error
-
-    threads = [threading.Thread(target=run, args=each) for each in enumerate((first, second))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
-
-
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("noncurrent", [False, True])
 def test_of_a_lock_and_a_deletion_at_once_exactly_one_comes_through(
@@ -347,7 +363,7 @@ def test_of_a_lock_and_a_deletion_at_once_exactly_one_comes_through(
         version = version_of(namespace, key, b"one")
         if noncurrent:
             version_of(namespace, key, b"two")
-        locked, gone = _race(
+        locked, gone = in_threads(
             lambda version=version: namespace.locking.retain(  # type: ignore[misc]
                 BUCKET, key, version, until(clock), bypass=False
             ),

@@ -22,6 +22,7 @@ from weka_mp.errors import (
     BucketExists,
     BucketMissing,
     BucketNotEmpty,
+    BucketStateRefused,
     Exists,
     InvalidName,
     Loop,
@@ -217,9 +218,12 @@ class Buckets:
 
     def unlink(self, name: BucketName, forget: Callable[[int], None]) -> None:
         """The directory and all in it stay and are no bucket any more; what was granted, what was set and the
-        uploads into it end. Raises BucketMissing, NotSupported (see `AccessRecords.change`).
+        uploads into it end. Raises BucketMissing, NotSupported (see `AccessRecords.change`),
+        BucketStateRefused (Object Lock is for ever).
         """
         with self._context.bucket(name) as fd:
+            if self._context.object_locks.of(fd) is not None:
+                raise BucketStateRefused("its Object Lock would end")
             self._access.change(name, _unlinked)
             identity = bucket_identity(self._context.store, fd)
             self._forget_settings(identity)
