@@ -213,6 +213,14 @@ def test_canned_acls(acl: Accounts) -> None:
     assert failure(acl.owner.put_object_acl, Bucket="bucket", Key="k", ACL="all")[0] == "InvalidArgument"
 
 
+def test_regression_a_maker_who_says_that_there_are_no_acls_has_said_it(acl: Accounts) -> None:
+    acl.owner.create_bucket(Bucket="enforced", ObjectOwnership="BucketOwnerEnforced")
+    acl.owner.create_bucket(Bucket="silent")
+    put = {"Key": "k", "Body": b"x", "ACL": "private"}
+    assert failure(acl.owner.put_object, Bucket="enforced", **put) == NOT_SUPPORTED
+    acl.owner.put_object(Bucket="silent", **put)
+
+
 def test_groups_are_shown_before_accounts_however_they_were_put(acl: Accounts) -> None:
     before = acl.owner.get_bucket_acl(Bucket="bucket")
     everybody = {"Grantee": {"Type": "Group", "URI": ALL_USERS}, "Permission": "READ"}

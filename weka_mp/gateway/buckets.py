@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import Final
 
 from weka_mp.acl import ENFORCED, Acl, is_private
-from weka_mp.errors import BucketExists, BucketMissing, NamespaceError
+from weka_mp.errors import BucketExists, BucketMissing, NamespaceError, NotSupported
 from weka_mp.gateway.acl_requests import bucket_acl
 from weka_mp.gateway.context import Context, own_account
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.tokens import decode_token, encode_token
+from weka_mp.namespace import Namespace
 from weka_mp.namespace.versions.histories import ENABLED
 from weka_mp.object_lock import NO_DEFAULT, encode
 from weka_mp.s3 import operations as op
 from weka_mp.s3 import xml_write
 from weka_mp.s3.errors import S3Error
+from weka_mp.values import BucketName
 
 __all__ = ["create_bucket", "delete_bucket", "get_bucket_location", "head_bucket", "list_buckets"]
 
@@ -91,10 +93,8 @@ def _set_first(context: Context, operation: op.CreateBucket, ownership: str, acl
     try:
         if tags:
             namespace.change_bucket_settings(bucket, lambda before: replace(before, tags=tags))
-        if ownership != ENFORCED:
-            namespace.change_bucket_access(
-                bucket, lambda before: replace(before, ownership=ownership, acl=acl)
-            )
+        if ownership != ENFORCED or operation.ownership is not None:
+            _set_ownership(namespace, bucket, ownership, acl)
         if operation.object_lock:
             namespace.change_bucket_settings(
                 bucket, lambda before: replace(before, versioning=ENABLED, object_lock=encode(NO_DEFAULT))
@@ -103,6 +103,15 @@ def _set_first(context: Context, operation: op.CreateBucket, ownership: str, acl
         with suppress(NamespaceError):
             namespace.delete_bucket(bucket)
         raise
+
+
+def _set_ownership(namespace: Namespace, bucket: BucketName, ownership: str, acl: Acl) -> None:
+    """What a maker says is kept, also where it is what is so of every bucket. Raises NamespaceError."""
+    try:
+        namespace.change_bucket_access(bucket, lambda before: replace(before, ownership=ownership, acl=acl))
+    except NotSupported:  # a file system without handles, where nothing else can be so
+        if ownership != ENFORCED:
+            raise
 
 
 def _is_as_asked(context: Context, operation: op.CreateBucket, acl: Acl) -> bool:
