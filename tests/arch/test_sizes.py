@@ -10,6 +10,7 @@ FUNCTION_ARGUMENTS = 7
 
 MANY_ARGUMENTS = {
     "weka_mp.cli.bench_cmd.command": "click hands over each option by its name",
+    "weka_mp.cli.s3_inventory.inventory": "click hands over each option by its name",
     "weka_mp.s3.authentication.authenticate": "a request, and what holds for all signatures of an endpoint",
     "weka_mp.s3.post_upload.authorize_form": "as authenticate",
     "weka_mp.s3.sigv4.build_authentication": "the fields of one value out of those of another",

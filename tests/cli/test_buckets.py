@@ -123,6 +123,31 @@ def _modes(terminal: Terminal) -> None:
     assert "weka-mp s3 bucket list" in refused(*posix, "missing", "on")
 
 
+def _inventory(terminal: Terminal, store: Path) -> None:
+    """All that is in a bucket."""
+    ok, refused = terminal.ok, terminal.refused
+    listing = ("s3", "bucket", "inventory", "photos")
+    assert ok(*listing, "--no-header") == ""
+    (store / "photos" / 'a "b,ä').write_bytes(b"four")
+    (store / "photos" / "c").write_bytes(b"")
+    assert ok(*listing, "-o", "Key,Size,ObjectLockMode,StorageClass") == (
+        '"Key","Size","ObjectLockMode","StorageClass"\n"a%20%22b%2C%C3%A4","4","","STANDARD"\n'
+        '"c","0","","STANDARD"\n'
+    )
+    report = terminal.folder / "report"
+    asked = ("--prefix", 'a "b,ä', "--versions", "-f", "json", "-o", "Key,VersionId,IsLatest,IsDeleteMarker")
+    assert ok(*listing, *asked, "--file", str(report)) == ""
+    assert json.loads(report.read_text()) == {
+        "Key": "a%20%22b%2C%C3%A4", "VersionId": "null", "IsLatest": True, "IsDeleteMarker": False,
+    }
+    assert "no field" in refused(*listing, "-o", "Colour", status=2)
+    assert "--versions" in refused(*listing, "-o", "IsLatest", status=2)
+    assert "weka-mp s3 bucket list" in refused(*listing[:3], "missing", "--file", str(report) + "2")
+    assert sorted(path.name for path in terminal.folder.glob("report*")) == ["report"]
+    for name in ('a "b,ä', "c"):
+        (store / "photos" / name).unlink()
+
+
 def _explanations(terminal: Terminal) -> None:
     """Why somebody may do something."""
     ok, refused = terminal.ok, terminal.refused
@@ -174,6 +199,7 @@ def walk_through(terminal: Terminal, store: Path) -> None:
     _rules(terminal)
     _policies(terminal)
     _modes(terminal)
+    _inventory(terminal, store)
     _explanations(terminal)
     _unlinking(terminal, store)
 

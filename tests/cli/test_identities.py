@@ -318,6 +318,8 @@ OPTIONS = {
     "s3 bucket policy reset": WHERE,
     "s3 bucket quota set": WHERE,
     "s3 bucket quota unset": WHERE,
+    "s3 bucket inventory": WHERE
+    | {"--prefix", "--versions", "-o", "--output", "-f", "--format", "--no-header", "--file"},
     "s3 bucket lifecycle-rule add": WHERE | {"--prefix", "--tags"},
     "s3 bucket lifecycle-rule list": WHERE | TABLE,
     "s3 bucket lifecycle-rule remove": WHERE,

@@ -10,6 +10,7 @@ import click
 from weka_mp.cli.administration import Session, Where, place, session, where_options
 from weka_mp.cli.policy_files import read_policy
 from weka_mp.cli.refusals import Refusal
+from weka_mp.cli.s3_inventory import inventory
 from weka_mp.cli.s3_lifecycle import lifecycle_rule
 from weka_mp.cli.tables import TableOptions, print_table, table_options
 from weka_mp.policy.canned import BUCKET_POLICIES, NONE
@@ -27,6 +28,7 @@ def bucket() -> None:
     """Buckets, what they grant to everybody or to somebody, and how long they keep objects."""
 
 
+bucket.add_command(inventory)
 bucket.add_command(lifecycle_rule)
 
 

@@ -15,6 +15,7 @@ from weka_mp.control import (
     cluster_verbs,
     events,
     explain_verbs,
+    inventory_verbs,
     lifecycle_verbs,
     notification_verbs,
     policy_verbs,
@@ -175,6 +176,10 @@ IDENTITY_ROUTES: Final = (
     ),
     IdentityRoute(
         "POST", "/s3/explain", Verb.EXPLAIN, explain_verbs.explain_request, explain_verbs.EXPLAIN_FIELDS
+    ),
+    IdentityRoute(
+        "GET", "/s3/buckets/{bucket}/inventory", Verb.LIST_OBJECTS, inventory_verbs.list_inventory,
+        inventory_verbs.INVENTORY_FIELDS,
     ),
     IdentityRoute(
         "GET", "/s3/buckets/{bucket}/lifecycle/rules", Verb.LIST_LIFECYCLE, lifecycle_verbs.list_rules

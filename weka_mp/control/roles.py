@@ -30,6 +30,7 @@ class Verb(enum.Enum):
     CHANGE_POLICIES = "add, remove, attach or detach policies"
     LIST_BUCKETS = "list buckets and see their policies"
     CHANGE_BUCKETS = "make or remove buckets, or set their policies and quotas"
+    LIST_OBJECTS = "list what is in buckets"
     EXPLAIN = "ask why somebody may do something"
     LIST_LIFECYCLE = "see the lifecycle rules of buckets"
     CHANGE_LIFECYCLE = "change the lifecycle rules of buckets"
@@ -63,6 +64,7 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_POLICIES: _ADMINS,
     Verb.LIST_BUCKETS: _LOOKERS,
     Verb.CHANGE_BUCKETS: _ADMINS,
+    Verb.LIST_OBJECTS: _ADMINS,
     Verb.EXPLAIN: _ADMINS,
     Verb.LIST_LIFECYCLE: _LOOKERS,
     Verb.CHANGE_LIFECYCLE: _ADMINS,
