@@ -232,7 +232,7 @@ def test_the_same_on_a_running_service(terminal: Terminal, store: Path, tmp_path
         assert "may not" in terminal.refused("s3", "bucket", "policy", "set", "photos", "public", **eve)
         done = live.admin.request("DELETE", "/api/v2/s3/buckets/photos?unlink")
         assert done["data"] == {"bucket_name": "photos"}
-        assert status_of(url) == 403  # who may nothing is not told that there is none
+        assert status_of(url) == 404  # that there is none everybody is told
         assert (store / "photos" / "k").exists()
         assert live.stop() == 0
         assert live.log.read_text().count("PUT /api/v2/s3/buckets/photos/policy") >= 4  # who did what

@@ -192,7 +192,7 @@ async def test_pipelined_requests_leave_others_their_turn(tmp_path, caplog):
                 buffer = bytearray()
                 sock.sendall(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path * requests)
                 for _ in range(requests):
-                    assert read_answer(sock, buffer).status == 403
+                    assert read_answer(sock, buffer).status == 404
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, converse, 2000, b"/many")
@@ -243,7 +243,7 @@ def test_regression_a_body_that_comes_after_its_refusal_does_not_hold_up_the_end
     """It was taken for the beginning of a head, for which a stopping server waits."""
     with running_endpoint(tmp_path, limits=Limits(stop_seconds=3.0)) as endpoint, endpoint.connect() as sock:
         sock.sendall(b"PUT /bucket?policy HTTP/1.1\r\nHost: s3.example\r\nContent-Length: 2\r\n\r\n")
-        assert read_answer(sock).status == 403
+        assert read_answer(sock).status == 404
         sock.sendall(b"{}")
         for _ in range(2):  # when another connection was served twice, these two bytes were read
             assert send(endpoint, signed("GET", "/")).status == 200
