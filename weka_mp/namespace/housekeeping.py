@@ -17,6 +17,7 @@ from weka_mp.namespace.upkeep.checking import Check, Repairs
 from weka_mp.namespace.upkeep.expiring import Age, Cursor, ExpiredPage
 from weka_mp.namespace.upkeep.expiring_versions import ExpiredVersions, expire_versions
 from weka_mp.namespace.upkeep.filling import FillReport
+from weka_mp.namespace.upkeep.thawed import freeze_thawed
 from weka_mp.namespace.uploads.area import UploadArea
 from weka_mp.namespace.uploads.expiring import abort_due
 from weka_mp.namespace.values import BucketInfo
@@ -68,6 +69,10 @@ class Housekeeping:
     def sweep_overflow(self, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Remove overflow files that no record has named for long. Returns how many."""
         return sweeping.sweep_overflow(self.context, stop)
+
+    def freeze_thawed(self, *, stop: Callable[[], bool] = lambda: False) -> int:
+        """See `weka_mp.namespace.upkeep.thawed.freeze_thawed`."""
+        return freeze_thawed(self.context, [info.name for info in self.list_buckets()], stop)
 
     def check(self, repairs: Repairs) -> Check:
         """A check of every record and leftover; nothing happens before its `run`."""

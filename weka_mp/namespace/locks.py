@@ -24,6 +24,7 @@ __all__ = ["EntryLocks", "Unsaid", "entry_offset"]
 _SPACE = (1 << 61) - 1  # offsets are signed 64 bits
 _TREES = 1 << 61  # above all entries
 _RECORDS = 1 << 62  # above all trees
+_THAWED = _RECORDS | 1 << 61  # of the same numbers, which never reach that far
 _SHARES = 16  # bytes of one tree: so many changes of names in it go on at once
 
 
@@ -71,6 +72,7 @@ class EntryLocks:
         self._unsaid = unsaid
         self._held: set[int] = set()
         self._changed = threading.Condition()
+        self._own = threading.local()
 
     @contextmanager
     def hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[None]:
@@ -115,6 +117,22 @@ class EntryLocks:
         """
         with self._holding([_RECORDS | (ino & (_RECORDS - 1))], wait=True):
             yield
+
+    @contextmanager
+    def hold_thawed(self, ino: int) -> Iterator[bool]:
+        """Nobody else thaws this inode, or freezes it, meanwhile (`records.freezing`). Taken after entries
+        and before records. True: this thread holds it already, so that what it does within is part of that.
+        """
+        held: set[int] = self._own.__dict__.setdefault("thawed", set())
+        if ino in held:
+            yield True
+            return
+        with self._holding([_THAWED | (ino & (_TREES - 1))], wait=True):
+            held.add(ino)
+            try:
+                yield False
+            finally:
+                held.discard(ino)
 
     @contextmanager
     def try_hold(self, entries: Iterable[tuple[int, bytes]]) -> Iterator[bool]:

@@ -276,6 +276,7 @@ def sweep(namespace: Namespace, stopping: Callable[[], bool]) -> None:
     SWEPT.labels("upload").inc(namespace.expire_uploads(now - _UPLOAD_AGE))
     SWEPT.labels("completed upload").inc(namespace.forget_completed(now - _ANSWER_AGE))
     SWEPT.labels("overflow file").inc(namespace.sweep_overflow(stop=stopping))
+    SWEPT.labels("thawed version").inc(namespace.freeze_thawed(stop=stopping))
     leftovers, dead = sweep_identities(namespace, key_file_of(namespace))
     SWEPT.labels("staged file").inc(leftovers)
     SWEPT.labels("dead access key").inc(dead)

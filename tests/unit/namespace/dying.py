@@ -9,7 +9,25 @@ from weka_mp.errors import NamespaceError
 from weka_mp.store.interface import Primitives, Store
 from weka_mp.values import Fd
 
-__all__ = ["Died", "DoomedStore"]
+__all__ = ["CHANGES", "Died", "DoomedStore"]
+
+CHANGES = frozenset(
+    {
+        "create_unnamed",
+        "link",
+        "mkdir",
+        "open_file",
+        "remove_xattr",
+        "rename",
+        "rmdir",
+        "set_immutable",
+        "set_xattr",
+        "unlink",
+        "utimens",
+        "write",
+    }
+)
+"""Verbs that leave something: who dies between two of them might as well die before the second."""
 
 _OPENERS = {"open_dir", "open_file", "open_path", "reopen", "dup", "open_handle", "create_unnamed"}
 
@@ -21,8 +39,10 @@ class Died(BaseException):
 class DoomedStore:
     """Offers every verb of `inner` until `doom` was said and so many calls were made after it."""
 
-    def __init__(self, inner: Store) -> None:
+    def __init__(self, inner: Store, counted: frozenset[str] | None = None) -> None:
+        """counted: the verbs that `doom` speaks of; None: all."""
         self.inner = inner
+        self._counted = counted
         self.made = 0
         self._at: int | None = None
         self._dead = False
@@ -45,8 +65,9 @@ class DoomedStore:
             return inner
 
         def alive(*arguments: Any, **named: Any) -> Any:
-            self.made += 1
-            self._dead = self._dead or self.made == self._at
+            if self._counted is None or verb in self._counted:
+                self.made += 1
+                self._dead = self._dead or self.made == self._at
             if self._dead and verb == "close":
                 return None  # nobody asks for it: what is left of the process is collected
             if self._dead:

@@ -38,6 +38,7 @@ from weka_mp.namespace.records.attribute import (
     write_record,
 )
 from weka_mp.namespace.records.directories import clear_implicit, is_implicit, set_implicit
+from weka_mp.namespace.records.freezing import entry_changeable, freeze_own
 from weka_mp.namespace.values import ObjectInfo, WriteConditions
 from weka_mp.values import Attr, Change, Fd, InodeNo, Stamp
 
@@ -114,8 +115,12 @@ def _place_body(context: Context, directory: Parent, put: DirectoryPut) -> None:
                 discard_name(context, put.staged.directory, put.staged.name)
             return
     entry = directory.fd, BODY_NAME
-    with context.quotas.placing(directory.bucket, put.staged.fd, entry, put.funds, over=True):
+    with (
+        entry_changeable(store, context.locks, *entry),
+        context.quotas.placing(directory.bucket, put.staged.fd, entry, put.funds, over=True),
+    ):
         replace_entry(context, directory, BODY_NAME, put.staged)
+    freeze_own(store, put.staged.fd, put.record)
 
 
 def _refuse_kept(context: Context, holder: Fd, directory: Fd) -> None:
@@ -163,7 +168,11 @@ def remove_directory_object(
         store.remove_xattr(directory, RECORD_XATTR)
         effects.add(directory)
         ledger = context.quotas.of(parent.bucket)
-        with suppress(NotFound), context.quotas.removing(ledger, directory, BODY_NAME):
+        with (
+            entry_changeable(store, context.locks, directory, BODY_NAME),
+            suppress(NotFound),
+            context.quotas.removing(ledger, directory, BODY_NAME),
+        ):
             store.unlink(directory, BODY_NAME)
         if made_by_key:
             with suppress(NotEmpty):

@@ -44,6 +44,7 @@ from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.quotas.funds import Funds, no_funds
 from weka_mp.namespace.records.attribute import KeptAcl, Record, overwrite_record
 from weka_mp.namespace.records.etags import EtagState
+from weka_mp.namespace.records.freezing import freeze_own
 from weka_mp.namespace.values import UNCONDITIONAL, NewObject, Published, WriteConditions
 from weka_mp.namespace.versions.histories import ENABLED, SUSPENDED
 from weka_mp.namespace.versions.identifiers import NULL, new_version
@@ -52,14 +53,8 @@ from weka_mp.store.crashpoints import CrashPoint, reach
 from weka_mp.values import Attr, BucketName, Change, ETag, Fd, Stamp
 
 __all__ = [
-    "PutSession",
-    "Target",
-    "adapt_to",
-    "begin_put",
-    "publish_file",
-    "stage",
-    "try_put",
-]
+    "PutSession", "Target", "adapt_to", "begin_put", "publish_file", "stage", "try_put",
+]  # fmt: skip
 
 _MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
 _ACL = "system.posix_acl_access"
@@ -435,6 +430,7 @@ def _place(naming: _Naming, parent: Parent) -> Changes:
         raise _OtherVersioning
     if not naming.path.is_directory:
         changes = _place_file(naming, parent)
+        freeze_own(context.store, naming.staged.fd, naming.record)
     else:
         put = DirectoryPut(
             target.uid, target.gid, naming.staged, naming.record, naming.conditions, naming.funds

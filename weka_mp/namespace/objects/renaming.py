@@ -30,6 +30,7 @@ from weka_mp.namespace.objects.moving_directories import DirectoryMove, HasKeys,
 from weka_mp.namespace.objects.naming import RENAME_NOREPLACE, check_conditions, reaffirm
 from weka_mp.namespace.objects.pruning import prune
 from weka_mp.namespace.objects.rename_notes import identity
+from weka_mp.namespace.records.freezing import changeable
 from weka_mp.namespace.values import UNCONDITIONAL, Done, ObjectInfo, WriteConditions
 from weka_mp.namespace.versions.keeping import Place, drop_leftovers, keeping, name_version
 from weka_mp.namespace.versions.markers import make_marker
@@ -211,7 +212,10 @@ def _move_file(rename: _Rename) -> Changes:
                 context.object_locks.require_removable(rename.bucket, fd)
                 name_version(context, fd)
                 drop_leftovers(context, Place(rename.bucket, rename.source, holder.fd))
-            with unwritten(context, fd, info, pinned=request.source_pinned):
+            with (
+                unwritten(context, fd, info, pinned=request.source_pinned),
+                changeable(context.histories.store, context.locks, fd),
+            ):
                 changes = _replace(rename, holder, parent, attr)
             if versioned:
                 # The object is under another key now; what this one had before it stays.

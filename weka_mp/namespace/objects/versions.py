@@ -32,6 +32,7 @@ from weka_mp.namespace.objects.version_rights import require_removal, require_se
 from weka_mp.namespace.quotas.funds import no_funds
 from weka_mp.namespace.records.attribute import read_record
 from weka_mp.namespace.records.etags import changed_in_tick, settle
+from weka_mp.namespace.records.freezing import changeable, entry_changeable
 from weka_mp.namespace.values import UNCONDITIONAL, Deleted, Deletion, WriteConditions
 from weka_mp.namespace.versions.histories import counting
 from weka_mp.namespace.versions.identifiers import Kept, parse_version, shown
@@ -312,8 +313,13 @@ def _remove_kept(removal: _Removal, history: Fd | None, found: list[Kept]) -> De
     _require_meant(removal, history, kept)
     _require_right(removal, history, kept)
     require_removable(context, removal.bucket, history, kept, bypass=removal.bypass)
-    with suppress(NotFound), context.quotas.removing(context.quotas.of(removal.bucket), history, kept.name):
-        context.histories.store.unlink(history, kept.name)
+    store = context.histories.store
+    with (
+        entry_changeable(store, context.locks, history, kept.name),
+        suppress(NotFound),
+        context.quotas.removing(context.quotas.of(removal.bucket), history, kept.name),
+    ):
+        store.unlink(history, kept.name)
     removal.effects.add(history)
     return Deleted(True, (), shown(removal.version), kept.marker)
 
@@ -330,7 +336,10 @@ def _remove_current(
     else:
         change = Change(parent.ino, name, context.store.attr_at(parent.fd, name).ino)
         removal.effects.tell(change)
-        with context.quotas.removing(context.quotas.of(removal.bucket), parent.fd, name):
+        with (
+            entry_changeable(context.histories.store, context.locks, parent.fd, name),
+            context.quotas.removing(context.quotas.of(removal.bucket), parent.fd, name),
+        ):
             context.store.unlink(parent.fd, name)
         changes = (change,)
     return Deleted(True, changes, shown(removal.version))
@@ -350,9 +359,13 @@ def _promote(removal: _Removal, parent: Parent, history: Fd, kept: Kept, *, over
     if old is not None and not over:
         raise KeyConflict("something else has the name of the key", subject=removal.key)
     change = removal.effects.tell(Change(parent.ino, name, None if old is None else old.ino))
-    _unseal(context, history, kept)
     ledger = context.quotas.of(removal.bucket)
-    with context.quotas.moving(ledger, (history, kept.name), (parent.fd, name)):
+    with (
+        entry_changeable(store, context.locks, history, kept.name),
+        entry_changeable(store, context.locks, parent.fd, name),
+        context.quotas.moving(ledger, (history, kept.name), (parent.fd, name)),
+    ):
+        _unseal(context, history, kept)
         flags = 0 if over or not store.primitives.rename_noreplace else RENAME_NOREPLACE
         store.rename(history, kept.name, parent.fd, name, flags)
     removal.effects.add(history)
@@ -391,7 +404,8 @@ def _promote_directory(removal: _Removal, parent: Parent, history: Fd, kept: Kep
             )
         staged = Staged(fd, history, kept.name)
         put = DirectoryPut(0, 0, staged, record, UNCONDITIONAL, no_funds())
-        changes = place_directory(context, parent, removal.path.name, put, removal.effects)
+        with changeable(store, context.locks, fd, record):
+            changes = place_directory(context, parent, removal.path.name, put, removal.effects)
     finally:
         store.close(fd)
     removal.effects.add(history)

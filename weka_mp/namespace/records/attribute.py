@@ -20,6 +20,7 @@ from weka_mp.namespace.control import ControlFiles
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.records import overflow
 from weka_mp.namespace.records.codec import CHECKSUM_IDS, decode, encode
+from weka_mp.namespace.records.freezing import changeable, freeze, has_lock
 from weka_mp.namespace.records.values import (
     DIRECTORY_KEPT,
     DIRECTORY_MADE,
@@ -164,15 +165,28 @@ def amend_record(store: Store, locks: EntryLocks, fd: Fd, change: Callable[[Reco
     """Replace the record by what `change` makes of it (an empty one where there is none). Returns the new
     one.
 
-    Raises what `change` raises, and what `write_record` does; the old record stays then.
+    Raises what `change` raises, what `write_record` does, and Conflict (a first lock, and somebody can write
+    whom it would not stop); the old record stays then.
     """
-    with locks.hold_record(store.attr(fd).ino):
+    with changeable(store, locks, fd), locks.hold_record(store.attr(fd).ino):
         found, broken = _look(store, fd)
-        record = change(found or _salvaged(broken))
+        before = found or _salvaged(broken)
+        record = change(before)
         if broken:
             set_aside(store, fd, broken)
         overwrite_record(store, fd, record)
+        if has_lock(record) and not has_lock(before):
+            _freeze(store, fd, before)
         return record
+
+
+def _freeze(store: Store, fd: Fd, before: Record) -> None:
+    """Its first lock, which the record tells already. Raises Conflict, and takes it back then."""
+    try:
+        freeze(store, fd)
+    except NamespaceError:
+        overwrite_record(store, fd, before)
+        raise
 
 
 def _salvaged(broken: bytes) -> Record:

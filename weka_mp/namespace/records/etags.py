@@ -25,6 +25,7 @@ from weka_mp.errors import (
     NoAttribute,
     NoSpace,
     NotSupported,
+    PermissionRefused,
 )
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.records.attribute import (
@@ -37,6 +38,7 @@ from weka_mp.namespace.records.attribute import (
     write_record,
 )
 from weka_mp.namespace.records.content_hash import ContentDigests, ContentHash
+from weka_mp.namespace.records.freezing import changeable
 from weka_mp.store.interface import Store
 from weka_mp.values import Attr, ETag, Fd, Stamp
 
@@ -203,7 +205,7 @@ def _too_fresh(store: Store, attr: Attr, clock: Clock) -> bool:
 def _lift_mark(store: Store, locks: EntryLocks, fd: Fd) -> Record:
     """Under a lease: void what the record said of the content, then take the mark away (in this order)."""
     fresh = amend_record(store, locks, fd, lambda found: found.voided(_salt_after(found)))
-    unmark(store, fd)
+    unmark(store, locks, fd)
     return fresh
 
 
@@ -225,7 +227,8 @@ def settle(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, clock: Clock) ->
         if lifting:
             try:
                 record = _lift_mark(store, locks, fd)
-            except UNWRITABLE:  # the mark stays, and the object is served all the same
+            except (*UNWRITABLE, PermissionRefused):
+                # It cannot be written, or is locked by now: the mark stays, and the object is served.
                 return EtagState(_nonce(), record, False, stable=False, lifted=True)
         now = store.attr(fd)
         if (now != attr and Stamp.of(now) != Stamp.of(attr)) or _too_fresh(store, now, clock):
@@ -250,12 +253,12 @@ def _write_true(store: Store, locks: EntryLocks, fd: Fd, attr: Attr, digests: Co
 
     amend_record(store, locks, fd, true)
     if marked:
-        unmark(store, fd)
+        unmark(store, locks, fd)
 
 
-def unmark(store: Store, fd: Fd) -> None:
+def unmark(store: Store, locks: EntryLocks, fd: Fd) -> None:
     """Under a lease, which others may share: another process may have been faster."""
-    with suppress(NoAttribute):
+    with suppress(NoAttribute), changeable(store, locks, fd):
         store.remove_xattr(fd, WRITER_XATTR)
 
 

@@ -207,7 +207,7 @@ class Check:
             if verdict is not Verdict.SAME or Stamp.of(self._store.attr(met.fd)) != Stamp.of(before):
                 return replace(found, detail=verdict.value)
             self._stamp(met.fd, record, Stamp.of(before))
-            unmark(self._store, met.fd)
+            unmark(self._store, self._context.locks, met.fd)
             return replace(found, done="restamped")
 
     def _stamp(self, fd: Fd, record: Record, stamp: Stamp) -> None:

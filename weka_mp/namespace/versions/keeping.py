@@ -35,6 +35,7 @@ from weka_mp.namespace.names.keys import BODY_NAME, EntryPath
 from weka_mp.namespace.quotas.funds import no_funds
 from weka_mp.namespace.records.attribute import Record, amend_record, overwrite_record, read_record
 from weka_mp.namespace.records.etags import is_marked
+from weka_mp.namespace.records.freezing import changeable, entry_changeable, freeze_own, has_lock
 from weka_mp.namespace.versions.histories import SUSPENDED
 from weka_mp.namespace.versions.identifiers import NULL, Kept, made_at, new_version
 from weka_mp.store.crashpoints import CrashPoint, reach
@@ -98,6 +99,9 @@ def keeping(
             yield False
             return
         with ExitStack() as stack:
+            stack.enter_context(
+                changeable(context.histories.store, context.locks, current.fd, current.record)
+            )
             alone = not copied and stack.enter_context(_nobody_writes(context, current))
             kept = _keep(context, place, current, effects, linked=alone)
             try:
@@ -210,6 +214,17 @@ def _still_alone(context: Context, current: _Current) -> bool:
 
 
 # ---- the second name
+def _freeze_kept(context: Context, history: Fd, kept: Kept, record: Record) -> None:
+    """A copy that nobody else knows yet, where what it is a copy of is locked."""
+    if not has_lock(record):
+        return
+    fd = context.histories.store.open_path(history, kept.name)
+    try:
+        freeze_own(context.histories.store, fd, record)
+    finally:
+        context.histories.store.close(fd)
+
+
 def _keep(context: Context, place: Place, current: _Current, effects: Effects, *, linked: bool) -> Kept:
     histories = context.histories
 
@@ -224,6 +239,7 @@ def _keep(context: Context, place: Place, current: _Current, effects: Effects, *
         else:
             record = replace(current.record, version=version)
             _place_copy(context, place, replace(current, record=record), (history, kept.name))
+            _freeze_kept(context, history, kept, record)
         return kept
 
     kept = histories.add(place.bucket, place.path, effects, in_history)
@@ -309,7 +325,9 @@ def drop_leftovers(context: Context, place: Place) -> None:
     so.
     """
     with _current(context, place) as current, context.histories.opened(place.bucket, place.path) as history:
-        if current is not None and history is not None:
+        if current is None or history is None:
+            return
+        with changeable(context.histories.store, context.locks, current.fd, current.record):
             for kept in _without_leftovers(context, place, history, current):
                 if kept.version == current.record.version:
                     require_removable(context, place.bucket, history, kept)
@@ -375,6 +393,7 @@ def _exchange_for_copy(context: Context, place: Place, current: _Current, kept: 
         ledger = context.quotas.of(place.bucket)
         with context.quotas.moving(ledger, (history, hidden), (history, kept.name)):
             store.rename(history, hidden, history, kept.name)
+        _freeze_kept(context, history, kept, version.record)
         if context.durability is Durability.COMMIT:
             store.sync_dir(history)
 
@@ -452,8 +471,13 @@ def _discard(context: Context, history: Fd, name: bytes) -> None:
 # ---- what goes
 def _unlink(context: Context, place: Place, history: Fd, kept: Kept) -> None:
     ledger = context.quotas.of(place.bucket)
-    with suppress(NotFound), context.quotas.removing(ledger, history, kept.name):
-        context.histories.store.unlink(history, kept.name)
+    store = context.histories.store
+    with (
+        entry_changeable(store, context.locks, history, kept.name),
+        suppress(NotFound),
+        context.quotas.removing(ledger, history, kept.name),
+    ):
+        store.unlink(history, kept.name)
 
 
 def drop_null(context: Context, place: Place, effects: Effects) -> None:
