@@ -224,7 +224,7 @@ def test_a_mark_that_was_lifted_while_it_was_synced_does_not_come_back(namespace
     put(namespace, b"k", OLD)
     with opened(namespace, os.O_RDWR) as fd:
         mark_overwriter(namespace.store, namespace.locks, fd)
-        lifted = Interference("sync_file", 1, lambda: unmark(namespace.store, fd))
+        lifted = Interference("sync_file", 1, lambda: unmark(namespace.store, namespace.locks, fd))
         store = FaultyStore(namespace.store, lifted)
         sync_overwriter(store, fd)  # type: ignore[arg-type]
         assert not is_marked(namespace.store, fd)

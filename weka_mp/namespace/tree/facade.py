@@ -79,7 +79,7 @@ class Tree:
         self._watching = self.files.watching
         self._former = FormerVersions(store, self.nodes, rules.versions, self.versions.way)
         self.directories = OpenDirectories(store, self.nodes, self._former)
-        self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor)
+        self.xattrs = NodeXattrs(store, locks, clock, self._reached, self.files.descriptor, self.versions)
 
     def close(self) -> None:
         """Give back every descriptor."""
@@ -229,6 +229,8 @@ class Tree:
         except NotFound:
             self._store.attr_at(directory, name)
             raise ReservedName("a file of the control area has this name") from None
+        if access != os.O_RDONLY:
+            self.versions.refuse_former(number)
         with self._store.acting_as(caller.uid, caller.gid, caller.groups):
             self._check_allowed(directory, name, access)
         file, _ = self.files.open(number, flags, caller.uid, truncate=bool(flags & os.O_TRUNC), wait=wait)

@@ -31,6 +31,7 @@ from weka_mp.namespace.context import Context
 from weka_mp.namespace.effects import Effects
 from weka_mp.namespace.names.keys import EntryPath, visible
 from weka_mp.namespace.records.attribute import Record, overwrite_record
+from weka_mp.namespace.tree.node_locks import NodeLocks
 from weka_mp.namespace.tree.node_numbers import is_virtual
 from weka_mp.namespace.tree.nodes import ROOT, Nodes
 from weka_mp.namespace.tree.requests import Entry
@@ -69,10 +70,11 @@ class NodeVersions:
         self.writer: Callable[[int], object | None] = lambda number: None
         """Some open file of a node that can write, be it rested."""
         self._context = context if makes else None
+        self.locks = NodeLocks(store, nodes, context, self.way, keeps=makes)
 
     def refuse_kept(self, fd: Fd) -> None:
         """Before an inode is opened for writing by its number: S3 may have made it a version that is not the
-        current one. Raises Stale; ReadOnly where it was last seen as a former version.
+        current one. Raises Stale; ReadOnly where it was last seen as a former version; ObjectLocked.
         """
         try:
             refuse_kept(self._store, fd)
@@ -80,17 +82,25 @@ class NodeVersions:
             if is_virtual(self._nodes.get(self._nodes.number_behind(fd)).parent):
                 raise ReadOnly("former versions are here to be read") from None
             raise
+        self.locks.require_changeable(fd)
+
+    def refuse_former(self, number: int) -> None:
+        """The same by its number."""
+        with self._nodes.borrow(number) as fd:
+            self.refuse_kept(fd)
 
     # ---- names
     @contextmanager
     def removing(self, parent: int, directory: Fd, name: bytes, *, wait: bool) -> Iterator[None]:
         """The block removes a file; under the lock of its entry. Raises WouldBlock unless `wait` is set."""
+        self.locks.require_takable((parent, directory, name))
         with self._place(parent, directory, name, wait) as found, self._removing(*found):
             yield
 
     @contextmanager
     def removing_directory(self, parent: int, directory: Fd, name: bytes, wait: bool) -> Iterator[None]:
         """The same of a directory, which may be an object."""
+        self.locks.require_takable((parent, directory, name))
         with self._place(parent, directory, name, wait, is_directory=True) as (context, place):
             if context is not None and place is not None and current_version(context, place) is None:
                 place = None  # nothing of S3's goes
@@ -115,6 +125,11 @@ class NodeVersions:
         """The block renames; under the locks of both entries. Raises InvalidArgument for an exchange of files
         that have versions, WouldBlock unless `wait` is set.
         """
+        self.locks.require_movable(source, wait=wait)
+        if exchange:
+            self.locks.require_movable(target, wait=wait)
+        else:
+            self.locks.require_takable(target)
         kinds = self._kind(source), self._kind(target)
         if stat.S_ISDIR(kinds[0]):
             with self._moving_directory(target, exchange or not stat.S_ISDIR(kinds[1]), wait):

@@ -28,7 +28,7 @@ from weka_mp.namespace.records.etags import EtagState, settle
 from weka_mp.namespace.records.values import Record, derived_etag
 from weka_mp.namespace.tree import mount_xattrs
 from weka_mp.namespace.tree.node_numbers import is_virtual
-from weka_mp.namespace.versions.keeping import refuse_kept
+from weka_mp.namespace.tree.node_versions import NodeVersions
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd, Stamp
 
@@ -46,12 +46,15 @@ _AMPLE = 16_000  # bytes: where one value may be as large as this nobody runs ou
 class NodeXattrs:
     """Thread-safe. `reach` is for the event loop, `hold` for threads that block."""
 
-    def __init__(self, store: Store, locks: EntryLocks, clock: Clock, reach: Reach, hold: Reach) -> None:
+    def __init__(
+        self, store: Store, locks: EntryLocks, clock: Clock, reach: Reach, hold: Reach, versions: NodeVersions
+    ) -> None:
         self._store = store
         self._locks = locks
         self._clock = clock
         self._reach = reach
         self._hold = hold
+        self._versions = versions
 
     @contextmanager
     def _descriptor(self, number: int, wait: bool) -> Iterator[Fd]:
@@ -120,7 +123,7 @@ class NodeXattrs:
         elif not wait:
             raise WouldBlock("metadata may have to go to a file of its own")
         with self._descriptor(number, wait) as fd:
-            refuse_kept(self._store, fd)
+            self._versions.refuse_kept(fd)
             if suffix is None:
                 self._set_own(fd, name, value, identity, wait)
                 take_over(self._store, fd)
@@ -182,7 +185,7 @@ class NodeXattrs:
         elif not wait:
             raise WouldBlock("a record is rewritten")
         with self._descriptor(number, wait) as fd:
-            refuse_kept(self._store, fd)
+            self._versions.refuse_kept(fd)
             if suffix is None:
                 self._store.remove_xattr(fd, os.fsdecode(name))
                 take_over(self._store, fd)

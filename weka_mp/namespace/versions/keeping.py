@@ -295,10 +295,9 @@ def keep_copy(context: Context, place: Place, attr: Attr, effects: Effects) -> b
         _keep(context, place, current, effects, linked=False)
         histories = context.histories
         fresh = NULL if state == SUSPENDED else new_version(histories.clock.now_ns(), histories.random)
-        retention = context.object_locks.by_default(place.bucket, histories.clock.now_ns())
         amend_record(
             histories.store, context.locks, current.fd,
-            lambda record: replace(record, version=fresh, retention=retention, legal_hold=None),
+            lambda record: replace(record, version=fresh, retention=None, legal_hold=None),
         )
         if context.durability is Durability.COMMIT:
             histories.store.sync_file(current.fd)

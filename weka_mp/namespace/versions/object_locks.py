@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from weka_mp.errors import ObjectLocked, StoreUnusable
+from weka_mp.errors import ObjectLocked, PermissionRefused, StoreUnusable
 from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.records import codec
 from weka_mp.namespace.records.values import Record
 from weka_mp.namespace.retention_clock import RetentionClock
 from weka_mp.namespace.walking import Unreachable, walk
-from weka_mp.object_lock import ObjectLock, Protection, Retention, decode, protection
+from weka_mp.object_lock import ObjectLock, Protection, decode, protection
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
@@ -52,11 +52,6 @@ class ObjectLocks:
         except (ValueError, TypeError) as error:
             raise StoreUnusable("the Object Lock of a bucket cannot be read") from error
 
-    def by_default(self, bucket: Fd, created_ns: int) -> Retention | None:
-        """That of a version which is made at this moment, if nothing is said of it. Raises StoreUnusable."""
-        lock = self.of(bucket)
-        return None if lock is None or lock.default is None else lock.default.begun(created_ns)
-
     def protecting(self, bucket: Fd, fd: Fd) -> Protection | None:
         """What protects the version behind `fd` (for a directory object: what its record is on) in this
         bucket; None: it may go. Raises StoreUnusable: its record cannot be read, and might say so.
@@ -73,15 +68,18 @@ class ObjectLocks:
         if found is not None and not (bypass and found.bypassable):
             raise ObjectLocked(found)
 
-    def require_tree_removable(self, bucket: Fd, path: bytes) -> None:
+    def require_tree_removable(self, bucket: Fd, path: bytes, most: int | None = None) -> None:
         """The same of every current version at and below a directory, by its path below the store's root.
-        Raises ObjectLocked, StoreUnusable, NamespaceError (something of it cannot be looked at).
+        most: of how many files and directories, None: of any number. Raises ObjectLocked, PermissionRefused
+        (there are more), StoreUnusable, NamespaceError (something of it cannot be looked at).
         """
         if self.of(bucket) is None:
             return
-        for met in walk(self._store, path):
+        for count, met in enumerate(walk(self._store, path)):
             if isinstance(met, Unreachable):
                 raise met.error
+            if most is not None and count >= most:
+                raise PermissionRefused("too much lies below it to look whether all of it may go")
             self.require_removable(bucket, met.fd)
 
     def _record(self, fd: Fd) -> Record:

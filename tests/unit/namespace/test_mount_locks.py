@@ -1,0 +1,181 @@
+"""What callers of the mount cannot do to locked versions; without a kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.namespace.kit import BUCKET, put
+from tests.unit.namespace.test_freezing import DAY_NS, Ground
+from tests.unit.namespace.test_mount_versions import Mount
+from weka_mp.errors import NamespaceError, NotFound, ObjectLocked, PermissionRefused, WouldBlock
+from weka_mp.namespace.tree import node_locks
+from weka_mp.namespace.tree.facade import EXCHANGE, AttrChange
+
+ROOT_USER = (0, 0, ())
+PATH = "bucket/a/key"
+KEY = b"a/key"
+
+FLAGS: dict[str, dict[str, bool]] = {
+    "frozen": {},
+    "frozen softly": {"immutable_stops": False},
+    "no flag": {"immutable": False, "immutable_stops": False},
+    "nothing": {"immutable": False, "immutable_stops": False, "leases": False},
+}
+
+
+class Locked:
+    """A mount over a bucket with one object, which has a retention of a day."""
+
+    def __init__(self, makes: bool, flags: str = "frozen") -> None:
+        self.ground = Ground(**FLAGS[flags])
+        self.space = self.ground.namespace
+        self.version = put(self.space, KEY, b"locked", retention=self.ground.until(1)).info.version or ""
+        self.mount = Mount(self.space, makes=makes)
+        self.tree = self.mount.tree
+
+    def number(self, path: str = PATH) -> int:
+        parent, name = self.mount.find(path)
+        return self.tree.lookup(parent, name).number
+
+    def assert_whole(self) -> None:
+        assert self.ground.bytes_of(self.version) == b"locked"
+        assert self.space.head_object(BUCKET, KEY, self.version).retention is not None
+
+
+CHANGES: dict[str, Callable[[Locked], object]] = {
+    "overwrite": lambda at: at.mount.overwrite(PATH, b"other"),
+    "write in place": lambda at: at.mount.overwrite(PATH, b"other", 0),
+    "open to write": lambda at: at.tree.files.open(at.number(), os.O_RDWR, 0, truncate=False, wait=True),
+    "truncate": lambda at: at.tree.resize(at.number(), 1, None, _caller(), wait=True),
+    "extend": lambda at: at.tree.resize(at.number(), 100, None, _caller(), wait=True),
+    "create over": lambda at: at.tree.create(
+        *at.mount.find(PATH), 0o644, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _caller(), wait=True
+    ),
+    "chmod": lambda at: at.tree.change(at.number(), AttrChange(mode=0o600)),
+    "chown": lambda at: at.tree.change(at.number(), AttrChange(uid=7)),
+    "utimens": lambda at: at.tree.change(at.number(), AttrChange(mtime_ns=1)),
+    "link": lambda at: at.tree.link(at.number(), *at.mount.find("bucket/second"), wait=True),
+    "rename": lambda at: at.mount.rename(PATH, "bucket/other"),
+    "rename its directory": lambda at: at.mount.rename("bucket/a", "bucket/b"),
+    "rename its bucket": lambda at: at.mount.rename("bucket", "pail"),
+    "exchange": lambda at: at.mount.rename("bucket/free", PATH, EXCHANGE),
+    "set an attribute": lambda at: at.tree.xattrs.set(at.number(), b"user.a", b"1", ROOT_USER, wait=True),
+    "set S3's tags": lambda at: at.tree.xattrs.set(
+        at.number(), b"user.s3.tag.a", b"1", ROOT_USER, wait=True
+    ),
+    "remove S3's type": lambda at: at.tree.xattrs.remove(
+        at.number(), b"user.s3.content-type", 0, wait=True
+    ),
+}
+
+
+def _caller() -> object:
+    from weka_mp.namespace.tree.facade import Caller
+
+    return Caller(0, 0)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("makes", [True, False], ids=["versions", "no versions"])
+def test_a_locked_version_is_not_changed_and_keeps_its_key(makes: bool, flags: str) -> None:
+    at = Locked(makes, flags)
+    put(at.space, b"free", b"free")
+    for name, change in CHANGES.items():
+        with pytest.raises((ObjectLocked, PermissionRefused)):
+            change(at)
+            pytest.fail(name)
+        at.assert_whole()
+    assert at.space.head_object(BUCKET, KEY).version == at.version
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_its_name_may_go_where_that_keeps_it(flags: str) -> None:
+    at = Locked(True, flags)
+    at.mount.unlink(PATH)
+    at.assert_whole()
+    put(at.space, b"free", b"free")
+    at.space.locking.hold(BUCKET, b"free", None, True)
+    held = at.space.head_object(BUCKET, b"free").version
+    at.mount.create("bucket/new", b"new")
+    at.mount.rename("bucket/new", "bucket/free")
+    assert at.space.head_object(BUCKET, b"free").size == 3
+    assert at.space.head_object(BUCKET, b"free", held).legal_hold
+    at.assert_whole()
+    if at.ground.memory.primitives.immutable:
+        at.ground.assert_frozen(2)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_its_name_stays_where_it_would_be_lost(flags: str) -> None:
+    at = Locked(False, flags)
+    at.mount.create("bucket/new", b"new")
+    for change in (lambda: at.mount.unlink(PATH), lambda: at.mount.rename("bucket/new", PATH)):
+        with pytest.raises(ObjectLocked):
+            change()
+    at.assert_whole()
+    assert at.space.head_object(BUCKET, KEY).version == at.version
+    put(at.space, b"d/", b"body", legal_hold=True)
+    with pytest.raises(NamespaceError):
+        at.tree.remove_directory(*at.mount.find("bucket/d"), wait=True)
+    assert at.space.head_object(BUCKET, b"d/").legal_hold
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("makes", [True, False], ids=["versions", "no versions"])
+def test_when_the_retention_is_over_the_file_is_one_like_others(makes: bool, flags: str) -> None:
+    for name, change in CHANGES.items():
+        if name in ("rename its bucket", "exchange", "remove S3's type"):
+            continue
+        at = Locked(makes, flags)
+        at.ground.clock.advance(2 * DAY_NS)
+        change(at)
+    for last in (lambda at: at.mount.unlink(PATH), lambda at: at.mount.rename("bucket/new", PATH)):
+        at = Locked(makes, flags)
+        at.mount.create("bucket/new", b"new")
+        at.ground.clock.advance(2 * DAY_NS)
+        last(at)
+
+
+def test_who_wrote_before_the_lock_is_stopped_without_flags_and_leases_too() -> None:
+    at = Locked(True, "nothing")
+    at.mount.create("bucket/late", b"late")
+    file, _ = at.tree.files.open(at.number("bucket/late"), os.O_RDWR, 0, truncate=False, wait=True)
+    at.tree.files.write(file.handle, b"x", 0, wait=True)
+    at.space.locking.hold(BUCKET, b"late", None, True)
+    with pytest.raises(ObjectLocked):
+        at.tree.files.write(file.handle, b"y", 0, wait=True)
+    at.tree.files.release(file.handle)
+    at.space.locking.hold(BUCKET, b"late", None, False)
+    with at.space.open_object(BUCKET, b"late") as found:
+        assert at.ground.memory.read(found.fd, 10, 0) == b"xate"
+
+
+def test_buckets_without_object_lock_have_nothing_to_do_with_it() -> None:
+    """Also where a record came along with a copy that says of a retention."""
+    at = Locked(True)
+    at.space.create_bucket(type(BUCKET)("plain"))
+    put(at.space, b"d/f", b"x", bucket=type(BUCKET)("plain"))
+    at.number("plain/d/f")
+    at.mount.rename("plain/d", "plain/e")
+    at.mount.rename("plain", "pure")
+    at.mount.overwrite("pure/e/f", b"y")
+
+
+def test_a_directory_is_looked_through_in_a_thread_and_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = Locked(True)
+    for number in range(5):
+        put(at.space, b"free/%d" % number, b"")
+    parent, name = at.mount.find("bucket/free")
+    at.tree.lookup(parent, name)
+    with pytest.raises(WouldBlock):
+        at.tree.rename(parent, name, parent, b"moved", 0, wait=False)
+    monkeypatch.setattr(node_locks, "MOST_LOOKED_AT", 5)
+    with pytest.raises(PermissionRefused):
+        at.mount.rename("bucket/free", "bucket/moved")
+    monkeypatch.setattr(node_locks, "MOST_LOOKED_AT", 6)
+    at.mount.rename("bucket/free", "bucket/moved")
+    with pytest.raises(NotFound):
+        at.number("bucket/free")
