@@ -307,6 +307,9 @@ def test_the_version_null_is_locked_like_any_other(
     with pytest.raises(ObjectLocked):
         namespace.delete_object(BUCKET, b"k", version="null")
     with namespace.context.bucket(BUCKET) as bucket:
+        fd = namespace.store.open_path(bucket, b"k")
+        namespace.store.set_immutable(fd, False)  # who works in the store's directory can do that, too
+        namespace.store.close(fd)
         namespace.store.unlink(bucket, b"k")
     posix_write(namespace.store, b"k", b"once more")
     if not current:  # the one that is current now may go, but not the one below, which is called so, too
