@@ -39,7 +39,7 @@ from weka_mp.s3.checksums import (
     resolve_type,
 )
 from weka_mp.s3.errors import S3Error
-from weka_mp.s3.payload import PayloadDigest
+from weka_mp.s3.payload import MAX_OBJECT, PayloadDigest
 
 __all__ = [
     "PartUpload", "abort_upload", "check_part_checksum", "complete_upload", "create_upload", "part_checksums",
@@ -125,7 +125,11 @@ def complete_upload(context: Context, operation: op.CompleteMultipartUpload) -> 
     """
 
     def combine(upload: UploadInfo, parts: Sequence[StoredPart]) -> CombinedChecksums:
-        _check_size(operation, sum(part.size for part in parts))
+        size = sum(part.size for part in parts)
+        if size > MAX_OBJECT:
+            sizes = {"ProposedSize": str(size), "MaxSizeAllowed": str(MAX_OBJECT)}
+            raise S3Error("EntityTooLarge", details=sizes)
+        _check_size(operation, size)
         _check_declared_type(operation, upload.new.checksum_type)
         return _combined(operation, upload, parts)
 

@@ -30,12 +30,13 @@ from weka_mp.s3.presign import effective_headers
 from weka_mp.s3.request import Headers, S3Request
 
 __all__ = [
-    "MAX_SINGLE_UPLOAD", "BodyReader", "Expectations", "PayloadDigest", "PayloadVerifier", "expectations",
+    "MAX_OBJECT", "MAX_SINGLE_UPLOAD", "BodyReader", "Expectations", "PayloadDigest", "PayloadVerifier", "expectations",
 ]
 
 Buffer = bytes | bytearray | memoryview
 
 MAX_SINGLE_UPLOAD: Final = 5 * 1024**3  # bytes of one PUT or one part, S3's limit
+MAX_OBJECT: Final = 5 * 1024**4  # bytes of an object that is made of parts
 
 _CHECKSUM_PREFIX: Final = "x-amz-checksum-"
 _NOT_CHECKSUMS: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode"})
