@@ -30,7 +30,8 @@ from weka_mp.s3.presign import effective_headers
 from weka_mp.s3.request import Headers, S3Request
 
 __all__ = [
-    "MAX_OBJECT", "MAX_SINGLE_UPLOAD", "BodyReader", "Expectations", "PayloadDigest", "PayloadVerifier", "expectations",
+    "MAX_OBJECT", "MAX_SINGLE_UPLOAD", "BodyReader", "Expectations", "PayloadDigest", "PayloadVerifier",
+    "expectations",
 ]
 
 Buffer = bytes | bytearray | memoryview
