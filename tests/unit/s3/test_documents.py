@@ -40,17 +40,23 @@ ROOTS = {case.values[0]["operation"]: ElementTree.fromstring(case.values[0]["bod
 MIB = 1024 * 1024
 
 
-def asked(name: str, body: bytes) -> Operation:
-    """What an operation makes of a document."""
+def addressed(name: str) -> tuple[str, str]:
+    """The method and the target of an operation."""
     row = next(row for row in ROUTES if row.name == name)
     path = "/bucket/key" if row.scope is Scope.OBJECT else "/bucket"
     queries = [row.subresource or "", *(mark[6:] for mark in row.marks if mark.startswith("query:"))]
     if row.subresource == "uploadId":
         queries[0] = "uploadId=u"
-    target = f"{path}?{'&'.join(query for query in queries if query)}"
+    written = "&".join(query if "=" in query else f"{query}=" for query in queries if query)
+    return row.method, f"{path}?{written}" if written else path
+
+
+def asked(name: str, body: bytes) -> Operation:
+    """What an operation makes of a document."""
+    method, target = addressed(name)
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest())
     headers = Headers([(b"Host", b"h"), (b"Content-MD5", md5)])
-    request = S3Request.from_target(row.method, target.encode(), headers)
+    request = S3Request.from_target(method, target.encode(), headers)
     return parse(request, address(request, ()), OperationName(name), body)
 
 
