@@ -153,6 +153,20 @@ def test_who_wrote_before_the_lock_is_stopped_without_flags_and_leases_too() -> 
         assert at.ground.memory.read(found.fd, 10, 0) == b"xate"
 
 
+def test_regression_who_had_it_open_keeps_no_copy_of_a_locked_version_to_write_into_it() -> None:
+    """The copy was the locked version then, and the file itself could be changed."""
+    at = Locked(True)
+    at.mount.create("bucket/late", b"late")
+    file, _ = at.tree.files.open(at.number("bucket/late"), os.O_RDWR, 0, truncate=False, wait=True)
+    at.space.locking.hold(BUCKET, b"late", None, True)
+    with pytest.raises(ObjectLocked):
+        at.tree.files.write(file.handle, b"y", 0, wait=True)
+    with pytest.raises(ObjectLocked):
+        at.tree.resize(at.number("bucket/late"), 0, file.handle, _caller(), wait=True)
+    at.tree.files.release(file.handle)
+    assert at.space.head_object(BUCKET, b"late").legal_hold
+
+
 def test_buckets_without_object_lock_have_nothing_to_do_with_it() -> None:
     """Also where a record came along with a copy that says of a retention."""
     at = Locked(True)

@@ -222,8 +222,10 @@ class NodeVersions:
     # ---- bytes
     def before_change(self, number: int, fd: Fd, *, wait: bool) -> None:
         """Bytes of the inode behind `fd` are about to change: what they are now becomes a version. Raises
-        WouldBlock unless `wait` is set, NoSpace, QuotaExceeded; nothing has changed then.
+        WouldBlock unless `wait` is set, NoSpace, QuotaExceeded, ObjectLocked (it was locked since the inode
+        was opened); nothing has changed then.
         """
+        self.locks.require_changeable(fd)
         context = self._context
         if context is None or not context.histories.anywhere():
             return
