@@ -90,7 +90,7 @@ def running_endpoint(root: Path, **options: Any) -> Iterator[Endpoint]:
         if waiting is not None:
             endpoint.journal = Journal(namespace, waiting, 2**24, settings.region, synced=True)
         if logs is not None:
-            endpoint.log_book = LogBook(namespace, logs, 2**24)
+            endpoint.log_book = LogBook(namespace, logs, 2**24, remembered=0)
         ready, failures = threading.Event(), []
 
         async def serve() -> None:

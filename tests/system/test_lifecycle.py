@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def test_the_log_of_a_bucket_outlives_workers_and_is_seen_on_the_mount(service: 
     service.s3.put_bucket_policy(Bucket=logs.name, Policy=json.dumps(policy))
     service.s3.put_bucket_logging(Bucket=bucket.name, BucketLoggingStatus={
         "LoggingEnabled": {"TargetBucket": logs.name, "TargetPrefix": "of/"}})
+    time.sleep(1.1)  # for which workers remember what was set
     bucket.put("k", b"x")
     (worker,) = service.children("worker")
     os.kill(worker, signal.SIGKILL)

@@ -30,6 +30,8 @@ __all__ = ["LogBook"]
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS: Final = 60.0  # after which a spool is left to its reader
+_REMEMBERED_SECONDS: Final = 1.0
+_MOST_REMEMBERED: Final = 4096  # buckets
 _RETRY_SECONDS: Final = 1.0  # from a spool that could not be made to the next try
 
 
@@ -42,8 +44,14 @@ class _Open:
 class LogBook(Collector):
     """One process's. Thread-safe. kept, dropped: lines so far."""
 
-    def __init__(self, namespace: Namespace, directory: str, limit: int) -> None:
-        """directory: of all spools. limit: bytes that may wait of each bucket, about."""
+    def __init__(
+        self, namespace: Namespace, directory: str, limit: int, *, remembered: float = _REMEMBERED_SECONDS
+    ) -> None:
+        """directory: of all spools. limit: bytes that may wait of each bucket, about. remembered: for how
+        many seconds a bucket's rule is not looked at again, since every request asks for it.
+        """
+        self._remembered = remembered
+        self._rules: dict[BucketName, tuple[float, LogRule | None]] = {}
         self._namespace = namespace
         self._directory = directory
         self._limit = limit
@@ -57,6 +65,17 @@ class LogBook(Collector):
         """Where the log of a bucket goes; None: it keeps none, or there is no such bucket. Never raises."""
         if bucket is None:
             return None
+        now = time.monotonic()
+        known = self._rules.get(bucket)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = self._looked_up(bucket)
+        if len(self._rules) >= _MOST_REMEMBERED:
+            self._rules.clear()
+        self._rules[bucket] = now + self._remembered, found
+        return found
+
+    def _looked_up(self, bucket: BucketName) -> LogRule | None:
         try:
             text = self._namespace.settings_records.logging(bucket)
             return None if text is None else decode(text)

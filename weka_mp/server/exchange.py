@@ -50,7 +50,7 @@ from weka_mp.server.keep_alive import KeepAlive
 from weka_mp.server.pacing import BAD_PROOFS
 from weka_mp.server.query_exchange import XML_TYPE, answer_query, is_query
 from weka_mp.server.receive_body import INLINE_BYTES, give_up, read_document, receive_into
-from weka_mp.server.request_log import is_logged, log_request
+from weka_mp.server.request_log import log_request, rules_of
 from weka_mp.server.select_answer import EVENTS, Selection
 from weka_mp.server.send_body import INLINE_BYTES as SMALL_OBJECT
 from weka_mp.server.send_body import ChangedEarly, Truncated, read_small, send_large
@@ -167,8 +167,8 @@ class Exchange:
             return
         self._told = True  # also where nobody wants it: it is turned on for what is answered later
         service, record, access = self._service, self.record, self._access
-        audited, logged = is_audited(service), is_logged(service, record)
-        if not (audited or logged):
+        audited, rules = is_audited(service), rules_of(service, record)
+        if not (audited or rules):
             return
         if access is not None:
             record.user, record.account = access.principal.shown, access.principal.owner
@@ -177,8 +177,8 @@ class Exchange:
         )
         if audited:
             tell(service, self._wire, record, about)
-        if logged:
-            log_request(service, self._wire, record, about, access)
+        if rules:
+            log_request(service, self._wire, record, about, access, rules)
 
     # -- deciding --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -24,7 +24,10 @@ from weka_mp.server.service import Service
 from weka_mp.server.wire import Wire
 from weka_mp.values import BucketName, ObjectKey
 
-__all__ = ["is_logged", "log_request"]
+__all__ = ["Rules", "log_request", "rules_of"]
+
+Rules = Mapping[str, LogRule]
+"""Bucket → where its log goes."""
 
 _SIGNED: Final = {
     AuthKind.HEADER_V4: ("SigV4", "AuthHeader"), AuthKind.QUERY_V4: ("SigV4", "QueryString"),
@@ -34,28 +37,26 @@ _SIGNED: Final = {
 _UPLOADS: Final = frozenset({"PutObject", "UploadPart"})
 
 
-def is_logged(service: Service, record: RequestRecord) -> bool:
-    """Whether a bucket that the request is about keeps a log: all that a request costs while none does."""
+def rules_of(service: Service, record: RequestRecord) -> Rules:
+    """Which buckets that the request is about keep a log, and where: all that it costs while none does."""
     book = service.log_book
     if book is None or record.bucket is None:
-        return False
-    if book.rule(BucketName(record.bucket)) is not None:
-        return True
-    source = record.source
-    return source is not None and book.rule(BucketName(source[0])) is not None
+        return {}
+    named = (record.bucket,) if record.source is None else (record.bucket, record.source[0])
+    found = {bucket: book.rule(BucketName(bucket)) for bucket in named}
+    return {bucket: rule for bucket, rule in found.items() if rule is not None}
 
 
 def log_request(
-    service: Service, wire: Wire, record: RequestRecord, about: Audited, access: Access | None
+    service: Service, wire: Wire, record: RequestRecord, about: Audited, access: Access | None, rules: Rules
 ) -> None:
     """A line for the request, and one for each key that it deleted or read besides."""
-    book, bucket = service.log_book, record.bucket
-    if book is None or bucket is None or about.request is None:
+    if about.request is None:
         return
     access = access or Access(service.site, service.asking().principal(None, 0.0), "", None)
     entry = _entry(service, wire, record, about, about.request, access)
     for one in _all(record, entry):
-        rule = book.rule(BucketName(one.bucket))
+        rule = rules.get(one.bucket)
         if rule is not None:
             _keep(service, access, one, rule)
 
