@@ -91,7 +91,7 @@ SILENT = {
     "nfs export remove", "smb share remove", "smb user add", "smb user remove", "user add", "user update",
     "user passwd", "user delete", "user logout", "user revoke-tokens", "s3 policy create", "s3 policy add",
     "s3 log-level set", "s3 cluster audit-webhook enable", "s3 cluster audit-webhook disable",
-    "s3 notification target update", "s3 notification target remove",
+    "s3 notification target update", "s3 notification target remove", "s3 retention-clock accept",
     "s3 policy remove", "s3 service-account remove", "s3 bucket create", "s3 bucket destroy",
     "s3 bucket quota set", "s3 bucket quota unset", "s3 bucket add", "s3 bucket remove",
     "s3 bucket quota reset", "s3 bucket policy reset",

@@ -344,6 +344,8 @@ OPTIONS = {
     "s3 notification target remove": WHERE,
     **{f"s3 cluster {name}": set() for name in (
         "create", "add", "update", "destroy", "remove", "containers")},
+    "s3 retention-clock show": WHERE | TABLE,
+    "s3 retention-clock accept": WHERE,
     "s3 log-level get": WHERE | TABLE,
     "s3 log-level set": WHERE,
     "user login": WHERE | TABLE | {"--path"},

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from weka_mp.cli import s3_bucket, s3_cluster, s3_credentials, s3_explain, s3_notification, s3_policy
+from weka_mp.cli import (
+    s3_bucket,
+    s3_cluster,
+    s3_credentials,
+    s3_explain,
+    s3_notification,
+    s3_policy,
+    s3_retention_clock,
+)
 
 __all__ = ["command"]
 
@@ -19,6 +27,7 @@ command.add_command(s3_cluster.cluster)
 command.add_command(s3_cluster.log_level)
 command.add_command(s3_notification.notification)
 command.add_command(s3_policy.policy)
+command.add_command(s3_retention_clock.retention_clock)
 command.add_command(s3_credentials.service_account)
 command.add_command(s3_credentials.sts)
 command.add_command(s3_explain.explain)

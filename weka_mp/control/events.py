@@ -41,6 +41,7 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("POST", "/s3/notificationTargets"): "S3NotificationTargetAddedEvent",
     ("PUT", "/s3/notificationTargets/{name}"): "S3NotificationTargetUpdatedEvent",
     ("DELETE", "/s3/notificationTargets/{name}"): "S3NotificationTargetRemovedEvent",
+    ("PUT", "/s3/retentionClock"): "S3RetentionClockAcceptedEvent",
     ("POST", "/s3/policies"): "S3CreateIAMPolicyEvent",
     ("DELETE", "/s3/policies/{name}"): "S3RemoveIAMPolicyEvent",
     ("POST", "/s3/policies/attach"): "S3AttachIAMPolicyEvent",
@@ -66,7 +67,7 @@ _TOLD: Final = frozenset({
     "access_key", "account", "bucket", "bucket_name", "bucket_policy", "days", "duration", "enabled",
     "existing_path", "expiry_days", "failed_attempts", "former_policy", "hard_quota", "key",
     "lockout_duration", "name", "policy", "policy_name", "posix_gid", "posix_groups", "posix_permissions",
-    "posix_uid", "prefix", "role", "rule", "target_name",
+    "posix_uid", "prefix", "retention_time", "role", "rule", "target_name",
     "unlink", "user_name", "username",
 })  # fmt: skip
 _ALSO: Final = {"bucket_name": "bucket", "policy": "bucket_policy", "username": "name", "access_key": "key"}

@@ -19,6 +19,7 @@ from weka_mp.control import (
     lifecycle_verbs,
     notification_verbs,
     policy_verbs,
+    retention_verbs,
     tls_verbs,
     user_verbs,
 )
@@ -126,6 +127,10 @@ IDENTITY_ROUTES: Final = (
     IdentityRoute(
         "DELETE", "/s3/notificationTargets/{name}", Verb.CHANGE_NOTIFICATION_TARGETS,
         notification_verbs.remove_target,
+    ),
+    IdentityRoute("GET", "/s3/retentionClock", Verb.SHOW_RETENTION_CLOCK, retention_verbs.show_clock),
+    IdentityRoute(
+        "PUT", "/s3/retentionClock", Verb.CHANGE_RETENTION_CLOCK, retention_verbs.accept_clock, ("time",)
     ),
     IdentityRoute("GET", "/s3/policies", Verb.LIST_POLICIES, policy_verbs.list_policies),
     IdentityRoute(

@@ -46,6 +46,8 @@ class Verb(enum.Enum):
     CHANGE_AUDIT = "change the audit webhook"
     SHOW_NOTIFICATION_TARGETS = "see the targets of notifications"
     CHANGE_NOTIFICATION_TARGETS = "change the targets of notifications"
+    SHOW_RETENTION_CLOCK = "see the clock that retentions go by"
+    CHANGE_RETENTION_CLOCK = "accept the machine's clock for retentions"
 
 
 _CLUSTER: Final = frozenset({Role.CLUSTER_ADMIN})
@@ -80,6 +82,8 @@ MAY: Final[Mapping[Verb, frozenset[Role]]] = {
     Verb.CHANGE_AUDIT: _CLUSTER,
     Verb.SHOW_NOTIFICATION_TARGETS: _LOOKERS,
     Verb.CHANGE_NOTIFICATION_TARGETS: _CLUSTER,
+    Verb.SHOW_RETENTION_CLOCK: _LOOKERS,
+    Verb.CHANGE_RETENTION_CLOCK: _CLUSTER,
 }
 """verb → the roles that have it. docs/ADMINISTRATION.md has the same table, which a test compares."""
 

@@ -90,6 +90,9 @@ _ALL: Final = (
     EventType("S3SetBucketQuotaEvent", "S3", "The quota of a bucket was set or removed."),
     EventType("S3SetBucketTagsEvent", "S3", "The tags of a bucket were changed."),
     EventType("S3SetBucketOptionEvent", "S3", "An option of a bucket was changed."),
+    EventType(
+        "S3RetentionClockAcceptedEvent", "S3", "Retentions go by the machine's clock again.", Severity.MAJOR
+    ),
     EventType("S3NotificationTargetAddedEvent", "S3", "A target of notifications was defined."),
     EventType("S3NotificationTargetUpdatedEvent", "S3", "A target of notifications was changed."),
     EventType("S3NotificationTargetRemovedEvent", "S3", "A target of notifications was removed."),

@@ -82,6 +82,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "POST /s3/auditWebhook/enable": {"endpoint": "https://h.example/", "auth_token": "T"},
         "POST /s3/notificationTargets": {"target_name": f"t{next(_numbers)}", "endpoint": "https://h.example/"},
         "PUT /s3/notificationTargets/{name}": {"batch": 2},
+        "PUT /s3/retentionClock": {"time": "2023-11-14T22:13:20Z"},  # when a FixedClock stands
         "POST /s3/policies": {"policy_name": "new", "policy_file_content": POLICY},
         "POST /s3/policies/attach": {"policy_name": "readonly", "user_name": "victim"},
         "POST /s3/policies/detach": {"user_name": "victim"},
@@ -467,3 +468,16 @@ def test_a_service_without_its_keys_says_so(tmp_path: Path) -> None:
             second.get()
         with pytest.raises(Exception, match="store"):
             LazyDesk(namespace, str(tmp_path), str(tmp_path / "inside"), None).get()
+
+
+def test_a_clock_is_accepted_by_who_knows_what_time_it_is(office: Office) -> None:
+    """A store whose clock was asked ten years ago, and that nobody saw run since."""
+    at_ns = FixedClock().now_ns() - 3650 * 86_400 * 10**9
+    known = {"at_ns": at_ns, "boot": "", "passed_ns": 0, "credit_ns": 0}
+    office.desk.namespace.write_setting(b"retention-clock", json.dumps(known).encode())
+    for time in ("yesterday", "2023-11-14T22:13:20", "2023-11-14T21:13:20Z"):
+        assert office.ask("PUT", "/s3/retentionClock", {"time": time}, trusted=True).status == 400
+    assert office.root("GET", "/s3/retentionClock")["behind_seconds"] == 3650 * 86_400
+    accepted = {"time": "2023-11-14T23:13:00+01:00"}
+    assert office.root("PUT", "/s3/retentionClock", accepted)["behind_seconds"] == 0
+    assert office.root("GET", "/s3/retentionClock")["retention_time"] == "2023-11-14T22:13:20Z"
