@@ -16,6 +16,7 @@ from weka_mp.errors import Conflict, NamespaceError, ObjectLocked
 from weka_mp.namespace import BucketSettings, Namespace
 from weka_mp.namespace.objects.renaming import RenameRequest
 from weka_mp.namespace.records.freezing import has_lock, lock_of
+from weka_mp.namespace.upkeep.checking import Kind, Repairs
 from weka_mp.namespace.walking import Met, walk
 from weka_mp.object_lock import COMPLIANCE, GOVERNANCE, Retention, protection
 
@@ -148,6 +149,23 @@ def test_who_writes_is_stopped_where_the_flag_does_that(ground: Ground) -> None:
     with pytest.raises(NamespaceError):
         ground.memory.write(writer, b"y", 0)
     ground.memory.close(writer)
+
+
+def test_a_check_finds_what_is_thawed_and_what_is_frozen_for_nothing(ground: Ground) -> None:
+    version = put(ground.namespace, KEY, b"x", legal_hold=True).info.version
+    put(ground.namespace, KEY, b"new")
+    put(ground.namespace, b"free", b"y")
+    for path in [path for path, record, _, _ in ground.files() if has_lock(record) or path == b"bucket/free"]:
+        fd = ground.memory.open_file(ground.memory.root(), path, os.O_RDONLY)
+        ground.memory.set_immutable(fd, path == b"bucket/free")
+        ground.memory.close(fd)
+    kinds = [(found.kind, found.done) for found in ground.namespace.check(Repairs()).run()]
+    assert kinds == [(Kind.THAWED, "")] * 2
+    repaired = ground.namespace.check(Repairs(repair=True)).run()
+    assert {found.done for found in repaired} == {"frozen", "made changeable"}
+    assert list(ground.namespace.check(Repairs()).run()) == []
+    ground.assert_frozen(1)
+    assert ground.namespace.head_object(BUCKET, KEY, version).legal_hold
 
 
 def _retained(ground: Ground, version: str) -> Callable[[Namespace], object]:

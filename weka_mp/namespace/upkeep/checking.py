@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from weka_mp.bucket_names import is_bucket_name
 from weka_mp.errors import NamespaceError, NoAttribute, NotFound
 from weka_mp.namespace.concealment import is_concealed
 from weka_mp.namespace.context import Context
@@ -22,10 +23,11 @@ from weka_mp.namespace.records import overflow
 from weka_mp.namespace.records.attribute import RECORD_XATTR, Record, amend_record, load, set_aside
 from weka_mp.namespace.records.etags import alone, is_marked, unmark
 from weka_mp.namespace.upkeep.content import Verdict, compare
+from weka_mp.namespace.upkeep.thawed import LockedPlaces, locked_places, set_right, wants_frost
 from weka_mp.namespace.versions.histories import VERSIONS_PATH
 from weka_mp.namespace.versions.identifiers import parse_entry
 from weka_mp.namespace.walking import Met, Unreachable, walk
-from weka_mp.values import Attr, Fd, InodeNo, Stamp
+from weka_mp.values import Attr, BucketName, Fd, InodeNo, Stamp
 
 __all__ = ["Check", "Finding", "Kind", "Repairs"]
 
@@ -42,6 +44,7 @@ class Kind(enum.Enum):
     LEFTOVER = "leftover"  # something staged a day ago or earlier, and never published
     UNREFERENCED = "unreferenced"  # an overflow file that no record names
     LINKED = "linked"  # a file of the control area that has a name elsewhere: who writes there writes into it
+    THAWED = "thawed"  # a locked version that is not frozen, or a frozen one that is not locked
     UNREADABLE = "unreadable"  # it could not be looked at
 
 
@@ -93,6 +96,7 @@ class Check:
 
     def _all(self) -> Iterator[Finding]:
         complete = True
+        places = locked_places(self._context, self._bucket_names())
         for met in chain(walk(self._store), walk(self._store, VERSIONS_PATH)):
             if isinstance(met, Unreachable):
                 complete = False
@@ -104,6 +108,7 @@ class Check:
                     continue
                 yield from self._name(met)
                 yield from self._record(met)
+                yield from self._frost(met, places)
             except NamespaceError as error:
                 complete = False
                 yield Finding(Kind.UNREADABLE, met.path, str(error))
@@ -111,6 +116,23 @@ class Check:
         yield from self._linked()
         if complete:
             yield from self._unreferenced()
+
+    def _bucket_names(self) -> list[BucketName]:
+        found = (entry.name.decode("ascii", "replace") for entry in self._store.entries(self._store.root()))
+        return [BucketName(name) for name in found if is_bucket_name(name)]
+
+    def _frost(self, met: Met, places: LockedPlaces) -> Iterator[Finding]:
+        """Elsewhere somebody may have made a file immutable for reasons of their own."""
+        if not stat.S_ISREG(met.attr.mode) or not places.has(met.path):
+            return
+        wanted = wants_frost(self._context, met.fd, locked=True)
+        if wanted is None:
+            return
+        done = ""
+        if self._repairs.repair and set_right(self._context, met.fd, locked=True) is wanted:
+            done = "frozen" if wanted else "made changeable"
+        detail = "a locked version that can be changed" if wanted else "immutable, and no locked version"
+        yield Finding(Kind.THAWED, met.path, detail, done)
 
     # ---- names
     def _name(self, met: Met) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from weka_mp.namespace.walking import Met, Unreachable, walk
 from weka_mp.object_lock import protection
 from weka_mp.values import BucketName, Fd
 
-__all__ = ["LockedPlaces", "freeze_thawed", "locked_places", "set_right"]
+__all__ = ["LockedPlaces", "freeze_thawed", "locked_places", "set_right", "wants_frost"]
 
 _log = logging.getLogger(__name__)
 
