@@ -22,18 +22,19 @@ dev_packages() {
     cat <<'END'
 attr|command -v getfattr && command -v setfattr
 curl|command -v curl
+default-jdk-headless|command -v javac
 e2fsprogs|command -v mkfs.ext4
 fish|command -v fish
 fio|command -v fio
 git|command -v git
 haproxy|command -v haproxy || test -x /usr/sbin/haproxy
 libnfs-utils|command -v nfs-ls
+maven|command -v mvn
 nfs-ganesha|command -v ganesha.nfsd
 nfs-ganesha-vfs|ls /usr/lib/*/ganesha/libfsalvfs.so
 nginx-light|command -v nginx || test -x /usr/sbin/nginx
-rclone|command -v rclone
+restic|command -v restic
 rsync|command -v rsync
-s3cmd|command -v s3cmd
 s3fs|command -v s3fs
 samba|command -v smbd || test -x /usr/sbin/smbd
 shellcheck|command -v shellcheck

@@ -76,6 +76,8 @@ class Service:
     url: str | None
     log: Path
     arguments: list[str] = field(default_factory=list)
+    certificate: Path | None = None
+    """What clients shall trust where `--tls on` was given."""
     _client: Any = None
 
     @property
@@ -92,7 +94,7 @@ class Service:
 
     def client(self, **options: Any) -> Any:
         """A new boto3 client; `options` go into botocore's Config, but for `verify`."""
-        verify = options.pop("verify", None)
+        verify = options.pop("verify", None if self.certificate is None else str(self.certificate))
         settings = {
             "s3": {"addressing_style": "path"}, "retries": {"max_attempts": 0, "mode": "standard"},
             "max_pool_connections": 32, "read_timeout": 60, "connect_timeout": 10, **options,

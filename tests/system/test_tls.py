@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,17 +14,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.system.certificates import download, forget
 from tests.system.service import ACCESS_KEY, SECRET_KEY, Service, running, weka_mp
 from tests.unit.tls.certificates import issue, shown
-from weka_mp.cli.services import store_id_of
-from weka_mp.supervise.places import state_directory
-
-
-def forget(folder: Path) -> None:
-    """Where the service kept its certificate."""
-    store_id = store_id_of(str(folder / "store"))
-    assert store_id is not None
-    shutil.rmtree(state_directory(store_id, {}, 0), ignore_errors=True)
 
 
 @pytest.fixture
@@ -48,9 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def ca(service: Service) -> Path:
     """The service's own certificate, as its clients get it."""
-    path = service.store.parent / "ca.pem"
-    run(service, "download", "--path", path)
-    return path
+    return download(service, service.store.parent / "ca.pem")
 
 
 def run(service: Service, *words: str | Path, code: int = 0) -> str:

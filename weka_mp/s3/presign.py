@@ -13,6 +13,7 @@ from typing import Final
 
 from weka_mp.s3 import sigv2
 from weka_mp.s3.canonical import canonical_query, split_signed_headers
+from weka_mp.s3.checksums import Algorithm, encode_digest, new_hasher
 from weka_mp.s3.credentials import (
     AccessKeyId,
     Authentication,
@@ -56,6 +57,10 @@ _V2_REQUIRED: Final = (*_V2_MARKS, "Expires")
 # Parameters of the signature itself: these never stand for headers.
 _V4_OWN: Final = frozenset({name.lower() for name in (*_V4_REQUIRED, "X-Amz-Security-Token")})
 _V2_HOISTED: Final = ("content-md5", "content-type")
+_OF_NOTHING: Final = frozenset(
+    (algorithm.header, encode_digest(new_hasher(algorithm).digest())) for algorithm in Algorithm
+)
+_NAMED_BY_SDKS: Final = "x-amz-sdk-checksum-algorithm"
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -97,10 +102,15 @@ def effective_headers(request: S3Request, kind: AuthKind) -> Headers:
     SDKs that pre-sign move headers such as x-amz-acl or x-amz-checksum-crc32 there; the signature covers them
     in either place. A header that was really sent outweighs the parameter. Raises S3Error InvalidArgument for
     a parameter that cannot be a header.
+
+    A checksum of nothing says nothing: the JavaScript SDK v3 signs one into every URL of an upload, before
+    there is a body, and S3 takes whatever comes.
     """
     if kind not in (AuthKind.QUERY_V4, AuthKind.QUERY_V2):
         return request.headers
     moved = [pair for pair in _hoisted(request, kind) if pair[0] not in request.headers]
+    if any(pair in _OF_NOTHING for pair in moved):
+        moved = [pair for pair in moved if pair not in _OF_NOTHING and pair[0] != _NAMED_BY_SDKS]
     return Headers((*request.headers.items(), *moved)) if moved else request.headers
 
 

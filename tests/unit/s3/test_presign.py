@@ -140,6 +140,19 @@ def test_headers_moved_to_the_query_count_as_headers():
     assert effective_headers(request, AuthKind.ANONYMOUS) is request.headers
 
 
+def test_regression_the_checksum_of_nothing_that_an_sdk_signed_into_a_url_is_no_promise():
+    """So the JavaScript SDK v3 signs every upload; one of a body is a promise, as one that is sent is."""
+    names = "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"
+    for value, kept in (("AAAAAA%3D%3D", None), ("AAAAAQ%3D%3D", "AAAAAQ==")):
+        query = f"x-amz-checksum-crc32={value}&x-amz-sdk-checksum-algorithm=CRC32"
+        url = clients.object_url("k", query=query)
+        request = presigned(method="PUT", url=url)
+        headers = effective_headers(request, check(request).kind)
+        assert [headers.get(name) for name in names] == [kept, kept and "CRC32"]
+    request = presigned(method="PUT", headers={names[0]: "AAAAAA=="})
+    assert effective_headers(request, check(request).kind).get(names[0]) == "AAAAAA=="
+
+
 def test_v2_headers_moved_to_the_query():
     headers = {"content-type": "text/x", "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg==", "x-amz-meta-a": "b c"}
     sent_too = presigned(HmacV1QueryAuth, "PUT", headers=headers, drop=["x-amz-meta-a"])
