@@ -1,9 +1,9 @@
 """Clients in other languages, each one process that is asked line by line: the mount is looked at in between.
 
 A request is a line of words, percent-encoded, with blanks between: an operation and its arguments. The answer
-is one of the same form: ``ok`` and what the operation answers, or ``error``, the client's name of the error and
-its message. The programs are in ``drivers/``; ``tools/clients.sh`` puts them, and what they need, below
-``.venv/clients``.
+is one of the same form: ``ok`` and what the operation answers, or ``error``, its name at the client and its
+message. The programs are in ``drivers/``; tools/clients.sh puts them, and what they need, into a folder of
+the virtual environment.
 """
 
 from __future__ import annotations
