@@ -24,7 +24,7 @@ from weka_mp.namespace.records.attribute import decode as decode_record
 from weka_mp.namespace.records.attribute import encode as encode_record
 from weka_mp.namespace.tree.mount_xattrs import check_get, check_remove, check_set, listed
 from weka_mp.s3.authentication import authenticate
-from weka_mp.s3.bodies import completed_parts, delete_entries, location_constraint
+from weka_mp.s3.bodies import completed_parts, delete_entries, new_bucket
 from weka_mp.s3.checksums import Algorithm, decode_digest
 from weka_mp.s3.conditions import check_read, check_source, parse_etags
 from weka_mp.s3.credentials import PayloadMode
@@ -336,7 +336,7 @@ TARGETS: Final = MappingProxyType({
     "post-policy": post_policy,
     "xml-delete": xml(delete_entries),
     "xml-complete": xml(completed_parts),
-    "xml-create-bucket": xml(location_constraint),
+    "xml-create-bucket": xml(new_bucket),
     "range": byte_range,
     "dates": dates,
     "copy-source": copy_source,

@@ -62,13 +62,15 @@ def list_buckets(desk: Desk, caller: Caller, fields: Fields) -> Any:
 
 
 def _row(desk: Desk, bucket: BucketInfo) -> dict[str, object]:
-    quota, versioning = None, _VERSIONING[None]
+    quota, versioning, locked = None, _VERSIONING[None], False
     with suppress(BucketMissing):  # removed meanwhile
         quota = desk.namespace.quotas.find(bucket.name)
         versioning = _VERSIONING[desk.namespace.versioning(bucket.name)]
+        locked = desk.namespace.locking.of(bucket.name) is not None
     return {
         "name": bucket.name, "hard": quota and quota.limit, "used": None if quota is None else quota.used,
-        "path": f"/{bucket.name}", "source": bucket.source, "versioning": versioning, "object-lock": "off",
+        "path": f"/{bucket.name}", "source": bucket.source, "versioning": versioning,
+        "object-lock": "on" if locked else "off",
     }  # fmt: skip
 
 

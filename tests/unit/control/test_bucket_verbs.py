@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from weka_mp.control.capacities import parse_capacity
 from weka_mp.errors import BucketMissing, QuotaExceeded
 from weka_mp.identity.errors import InvalidInput
 from weka_mp.namespace import BucketAccess, Namespace, PublicAccessBlock
+from weka_mp.object_lock import ObjectLock, encode
 from weka_mp.policy.canned import bucket_policy_text
 from weka_mp.store.memory import MemoryStore
 from weka_mp.supervise.identities import open_desk
@@ -63,6 +65,15 @@ def test_a_bucket_is_made_listed_and_destroyed(office: Office, namespace: Namesp
     assert [change.name for change in done.changes] == [b"photos"]
     assert office.root("GET", "/s3/buckets") == []
     assert refused(office, "DELETE", "/s3/buckets/photos") == (404, "NoSuchEntity")
+
+
+def test_a_bucket_with_object_lock_is_shown_as_such(office: Office, namespace: Namespace) -> None:
+    namespace.create_bucket(PHOTOS)
+    namespace.change_bucket_settings(
+        PHOTOS, lambda old: replace(old, versioning="Enabled", object_lock=encode(ObjectLock()))
+    )
+    (shown,) = office.root("GET", "/s3/buckets")
+    assert (shown["versioning"], shown["object-lock"]) == ("on", "on")
 
 
 @pytest.mark.parametrize(
