@@ -82,7 +82,8 @@ NO_TABLE = {
                      "s3 cluster remove", "s3 cluster containers"),
                     "why it is not here"),
     "s3 policy attach": "a sentence", "s3 policy detach": "a sentence",
-    "s3 bucket posix": "a word", "s3 bucket lifecycle-rule add": "the id of the rule",
+    "s3 bucket posix": "a word", "s3 bucket mount-versions": "a word",
+    "s3 bucket lifecycle-rule add": "the id of the rule",
     "s3 notification target add": "an ARN", "s3 bucket inventory": "a report, which no table could hold",
 }  # fmt: skip
 """Commands that print something which is neither a table nor a record, and what."""

@@ -328,6 +328,7 @@ OPTIONS = {
     "s3 bucket destroy": WHERE | {"--unlink"},
     "s3 explain": WHERE | TABLE | {"--encoded", "--source", "--source-ip", "--secure", "--condition"},
     "s3 bucket posix": WHERE,
+    "s3 bucket mount-versions": WHERE,
     "s3 bucket policy set": WHERE,
     "s3 bucket policy set-custom": WHERE,
     "s3 bucket policy get": WHERE | TABLE,

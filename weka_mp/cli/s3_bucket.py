@@ -19,7 +19,7 @@ __all__ = ["bucket"]
 
 _COLUMNS = ("name", "hard", "used", "path", "source", "versioning", "object-lock")
 _MISSING = "weka-mp s3 bucket list shows what there is"
-_POSIX = ("on", "off", "default")
+_SWITCH = ("on", "off", "default")
 _NAMES = (NONE, *BUCKET_POLICIES)
 
 
@@ -88,18 +88,32 @@ def destroy(where: Where, name: str, unlink: bool) -> None:
 
 @bucket.command("posix")
 @click.argument("name", metavar="BUCKET")
-@click.argument("word", metavar="[on|off|default]", required=False, type=click.Choice(_POSIX))
+@click.argument("word", metavar="[on|off|default]", required=False, type=click.Choice(_SWITCH))
 @where_options
 def posix(where: Where, name: str, word: str | None) -> None:
     """Say whether modes and ACLs bind S3 users in BUCKET, or set it. default: as the service was told
     (--posix-permissions).
     """
-    path = place("s3", "buckets", name, "posixPermissions")
+    _switch(where, place("s3", "buckets", name, "posixPermissions"), "posix_permissions", word)
+
+
+@bucket.command("mount-versions")
+@click.argument("name", metavar="BUCKET")
+@click.argument("word", metavar="[on|off|default]", required=False, type=click.Choice(_SWITCH))
+@where_options
+def mount_versions(where: Where, name: str, word: str | None) -> None:
+    """Say whether what is replaced or removed on mounts in BUCKET becomes a version, where the bucket has
+    versions, or set it. default: as the service was told (--mount-versions).
+    """
+    _switch(where, place("s3", "buckets", name, "mountVersions"), "mount_versions", word)
+
+
+def _switch(where: Where, path: str, field: str, word: str | None) -> None:
     with session(where) as reached:
         if word is None:
-            click.echo(reached.ask("GET", path, missing=_MISSING)["posix_permissions"])
+            click.echo(reached.ask("GET", path, missing=_MISSING)[field])
         else:
-            reached.ask("PUT", path, {"posix_permissions": word}, missing=_MISSING)
+            reached.ask("PUT", path, {field: word}, missing=_MISSING)
 
 
 @bucket.group("quota")

@@ -6,7 +6,7 @@ Each takes the desk, who asks, the body's fields and what the path named; each r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -35,13 +35,14 @@ from weka_mp.gateway.bucket_grants import (
 from weka_mp.identity import Caller, Role
 from weka_mp.identity.errors import EntityExists, InUse, InvalidInput, NoSuchEntity, NotAllowed
 from weka_mp.identity.naming import ROOT
-from weka_mp.namespace import BucketInfo, Changes
+from weka_mp.namespace import BucketInfo, BucketSettings, Changes
 from weka_mp.policy.canned import BUCKET_POLICIES, NONE, bucket_policy_name, bucket_policy_text
 from weka_mp.values import BucketName
 
 __all__ = [
-    "create_bucket", "destroy_bucket", "list_buckets", "policy_name", "policy_text", "posix_permissions",
-    "seen", "set_policy", "set_policy_text", "set_posix_permissions", "set_quota", "unset_quota",
+    "create_bucket", "destroy_bucket", "list_buckets", "mount_versions", "policy_name", "policy_text",
+    "posix_permissions", "seen", "set_mount_versions", "set_policy", "set_policy_text",
+    "set_posix_permissions", "set_quota", "unset_quota",
 ]  # fmt: skip
 
 _NAMES: Final = (NONE, *BUCKET_POLICIES)
@@ -259,7 +260,7 @@ def _put(desk: Desk, name: BucketName, policy: _New | None) -> None:
         raise _missing(name) from error
 
 
-# ---- modes
+# ---- switches
 def posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """``on``, ``off``, or ``default``: as the service's --posix-permissions says."""
     name = seen(desk, caller, bucket)
@@ -269,20 +270,43 @@ def posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -
 def set_posix_permissions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
     """Whether modes and ACLs bind the S3 users in this bucket."""
     name = seen(desk, caller, bucket)
-    word = fields.text("posix_permissions")
-    if word not in _WORDS.values():
-        raise InvalidInput(f"posix_permissions is one of {', '.join(_WORDS.values())}")
-    wanted = next(value for value, spelt in _WORDS.items() if spelt == word)
+    wanted = _switch(fields, "posix_permissions")
     reason = desk.namespace.judging_refusal() if wanted else None
     if reason is not None:
         raise InvalidInput(f"modes cannot bind S3 users: {reason}")
+    _set(desk, name, lambda before: replace(before, posix=wanted))
+    return {"bucket_name": name, "posix_permissions": _WORDS[wanted]}
+
+
+def mount_versions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """``on``, ``off``, or ``default``: as the service's --mount-versions says."""
+    name = seen(desk, caller, bucket)
+    settings = desk.namespace.bucket_settings(name)
+    return {"bucket_name": name, "mount_versions": _WORDS[settings.mount_versions]}
+
+
+def set_mount_versions(desk: Desk, caller: Caller, fields: Fields, bucket: str) -> Any:
+    """Whether what mounts replace or remove in this bucket becomes a version, once it has versions."""
+    name = seen(desk, caller, bucket)
+    wanted = _switch(fields, "mount_versions")
+    _set(desk, name, lambda before: replace(before, mount_versions=wanted))
+    return {"bucket_name": name, "mount_versions": _WORDS[wanted]}
+
+
+def _switch(fields: Fields, field: str) -> bool | None:
+    word = fields.text(field)
+    if word not in _WORDS.values():
+        raise InvalidInput(f"{field} is one of {', '.join(_WORDS.values())}")
+    return next(value for value, spelt in _WORDS.items() if spelt == word)
+
+
+def _set(desk: Desk, name: BucketName, step: Callable[[BucketSettings], BucketSettings]) -> None:
     try:
-        desk.namespace.change_bucket_settings(name, lambda before: replace(before, posix=wanted))
+        desk.namespace.change_bucket_settings(name, step)
     except NotSupported as error:
         raise InvalidInput(f"nothing can be set of the bucket {name}. {error}") from error
     except BucketMissing as error:
-        raise _missing(bucket) from error
-    return {"bucket_name": name, "posix_permissions": word}
+        raise _missing(name) from error
 
 
 # ---- whose they are

@@ -52,6 +52,7 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
     ("DELETE", "/s3/buckets/{bucket}/quota"): "S3SetBucketQuotaEvent",
     ("PUT", "/s3/buckets/{bucket}/policy"): "S3SetBucketPolicyEvent",
     ("PUT", "/s3/buckets/{bucket}/policyJson"): "S3SetBucketPolicyEvent",
+    ("PUT", "/s3/buckets/{bucket}/mountVersions"): "S3SetBucketOptionEvent",
     ("PUT", "/s3/buckets/{bucket}/posixPermissions"): "S3SetBucketOptionEvent",
     ("POST", "/s3/explain"): None,  # changes nothing
     ("POST", "/s3/buckets/{bucket}/lifecycle/rules"): "S3AddBucketILMRuleEvent",
@@ -66,8 +67,8 @@ EVENTS: Final[Mapping[tuple[str, str], str | None]] = {
 _TOLD: Final = frozenset({
     "access_key", "account", "bucket", "bucket_name", "bucket_policy", "days", "duration", "enabled",
     "existing_path", "expiry_days", "failed_attempts", "former_policy", "hard_quota", "key",
-    "lockout_duration", "name", "policy", "policy_name", "posix_gid", "posix_groups", "posix_permissions",
-    "posix_uid", "prefix", "retention_time", "role", "rule", "target_name",
+    "lockout_duration", "mount_versions", "name", "policy", "policy_name", "posix_gid", "posix_groups",
+    "posix_permissions", "posix_uid", "prefix", "retention_time", "role", "rule", "target_name",
     "unlink", "user_name", "username",
 })  # fmt: skip
 _ALSO: Final = {"bucket_name": "bucket", "policy": "bucket_policy", "username": "name", "access_key": "key"}

@@ -180,6 +180,13 @@ IDENTITY_ROUTES: Final = (
         bucket_verbs.set_posix_permissions, ("posix_permissions",),
     ),
     IdentityRoute(
+        "GET", "/s3/buckets/{bucket}/mountVersions", Verb.LIST_BUCKETS, bucket_verbs.mount_versions
+    ),
+    IdentityRoute(
+        "PUT", "/s3/buckets/{bucket}/mountVersions", Verb.CHANGE_BUCKETS, bucket_verbs.set_mount_versions,
+        ("mount_versions",),
+    ),
+    IdentityRoute(
         "POST", "/s3/explain", Verb.EXPLAIN, explain_verbs.explain_request, explain_verbs.EXPLAIN_FIELDS
     ),
     IdentityRoute(

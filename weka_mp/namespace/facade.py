@@ -96,7 +96,10 @@ class Namespace(Housekeeping):
         self._access = AccessRecords(context, registry)
         self.settings_records = SettingsRecords(context, registry)
         settings = self.settings_records
-        context.histories.ask(lambda bucket: settings.of_directory(bucket).versioning, settings.any_set)
+        context.histories.ask(
+            lambda bucket: settings.of_directory(bucket).versioning, settings.any_set,
+            lambda bucket: settings.of_directory(bucket).mount_versions,
+        )
         context.object_locks.ask(lambda bucket: settings.of_directory(bucket).object_lock, settings.any_set)
         self.quotas = BucketQuotas(context, self.settings_records, self._lister, self._uploads.parts_of)
         self._buckets = Buckets(context, self._lister, registry, self._access, self.quotas.forget_bucket)

@@ -92,6 +92,7 @@ def sample(route: IdentityRoute) -> tuple[str, dict[str, object]]:
         "POST /s3/explain": {"user": "victim", "action": "s3:GetObject", "resource": "victims/k"},
         "POST /s3/buckets/{bucket}/lifecycle/rules": {"expiry_days": 7},
         "PUT /s3/buckets/{bucket}/posixPermissions": {"posix_permissions": "default"},
+        "PUT /s3/buckets/{bucket}/mountVersions": {"mount_versions": "off"},
         "PUT /s3/buckets/{bucket}/policyJson": {"policy_file_content": json.loads(
             POLICY.replace('"*"', '"arn:aws:s3:::victims/*", "Principal": "*"'))},
     }
@@ -201,6 +202,7 @@ def test_the_paths_of_the_documented_rest_api_are_there() -> None:
         ("GET", "/s3/buckets"), ("POST", "/s3/buckets"), ("DELETE", "/s3/buckets/b"),
         ("GET", "/s3/buckets/b/policy"), ("PUT", "/s3/buckets/b/policy"),
         ("GET", "/s3/buckets/b/posixPermissions"), ("PUT", "/s3/buckets/b/posixPermissions"),
+        ("GET", "/s3/buckets/b/mountVersions"), ("PUT", "/s3/buckets/b/mountVersions"),
         ("GET", "/s3/buckets/b/policyJson"), ("PUT", "/s3/buckets/b/policyJson"),
     ]:  # fmt: skip
         assert find(method, f"/api/v2{path}") is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -193,3 +194,15 @@ def test_a_directory_is_looked_through_in_a_thread_and_up_to_a_bound(monkeypatch
     at.mount.rename("bucket/free", "bucket/moved")
     with pytest.raises(NotFound):
         at.number("bucket/free")
+
+
+@pytest.mark.parametrize("mounts", [True, False])
+def test_where_a_bucket_says_that_mounts_make_no_versions_a_locked_one_keeps_its_name(mounts: bool) -> None:
+    at = Locked(mounts)
+    at.space.change_bucket_settings(BUCKET, lambda old: replace(old, mount_versions=not mounts))
+    if mounts:
+        with pytest.raises(ObjectLocked):
+            at.mount.unlink(PATH)
+    else:
+        at.mount.unlink(PATH)  # it is noncurrent now
+    at.assert_whole()

@@ -329,3 +329,24 @@ def test_regression_a_version_keeps_its_attributes(namespace: Namespace, mount: 
         mount.tree.xattrs.remove(number, b"user.s3.content-type", 0, wait=True)
     found = namespace.head_object(BUCKET, b"k", one)
     assert (found.mtime_ns, dict(found.user)) == (before, {})
+
+
+@pytest.mark.parametrize(("mounts", "bucket", "kept"), [
+    (True, None, True), (True, False, False), (False, None, False), (False, True, True),
+])
+def test_a_bucket_says_whether_mounts_make_versions(
+    namespace: Namespace, mounts: bool, bucket: bool | None, kept: bool
+) -> None:
+    namespace.change_bucket_settings(BUCKET, lambda old: replace(old, mount_versions=bucket))
+    mount = Mount(namespace, makes=mounts)
+    try:
+        for key in ("removed", "written", "replaced"):
+            version_of(namespace, key.encode(), b"one")
+        mount.unlink("bucket/removed")
+        mount.overwrite("bucket/written", b"two", 0)
+        mount.create("bucket/new", b"two")
+        mount.rename("bucket/new", "bucket/replaced")
+    finally:
+        mount.tree.close()
+    found = [kinds(namespace, key) for key in (b"removed", b"written", b"replaced")]
+    assert found == (["Dv", "Cv", "Cv"] if kept else ["", "C", "C"])

@@ -33,7 +33,7 @@ _SUFFIX: Final = b".settings"
 _HANDLE: Final = 1
 _NUMBERS: Final = {
     "quota": 2, "posix": 3, "tags": 4, "lifecycle": 5, "cors": 6, "versioning": 7,
-    "object_lock": 8, "notifications": 12, "website": 13, "logging": 20,
+    "object_lock": 8, "notifications": 12, "website": 13, "logging": 20, "mount_versions": 21,
 }  # fmt: skip
 """Setting → number of its field."""
 
@@ -59,7 +59,8 @@ class BucketSettings:
     they were put. lifecycle, cors, notifications: the rules of each, None: there are none. versioning:
     ENABLED or SUSPENDED (`weka_mp.namespace.versions.histories`), None: it never was. object_lock: what is
     set of it (`weka_mp.object_lock.decode`), None: the bucket has none. website: what it is as one, None: it
-    is none. logging: where its log goes (`weka_mp.bucket_log_rules`), None: it keeps none.
+    is none. logging: where its log goes (`weka_mp.bucket_log_rules`), None: it keeps none. mount_versions:
+    whether what mounts replace or remove becomes a version, None: as each mount is told.
     """
 
     quota: int | None = None
@@ -72,6 +73,7 @@ class BucketSettings:
     website: str | None = None
     notifications: str | None = None
     logging: str | None = None
+    mount_versions: bool | None = None
 
 
 NO_SETTINGS: Final = BucketSettings()

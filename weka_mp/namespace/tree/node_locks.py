@@ -32,11 +32,11 @@ Name = tuple[int, Fd, bytes]
 
 
 class NodeLocks:
-    """Thread-safe. keeps: what loses its name becomes a noncurrent version."""
+    """Thread-safe. keeps: whether what loses its name in a bucket becomes a noncurrent version."""
 
     def __init__(
         self, store: Store, nodes: Nodes, context: Context | None, way: Callable[[int], tuple[bytes, ...]], *,
-        keeps: bool,
+        keeps: Callable[[Fd], bool],
     ) -> None:
         self._store = store
         self._nodes = nodes
@@ -97,8 +97,11 @@ class NodeLocks:
     def require_takable(self, entry: Name) -> None:
         """Before a name goes, or leads to something else. Raises ObjectLocked unless what had it is kept."""
         context = self._asked()
-        if context is None or self._keeps:
+        if context is None or entry[0] == ROOT:  # a bucket with locked versions is not empty
             return
+        with self._bucket(self._way(entry[0])[0]) as bucket:
+            if self._keeps(bucket):
+                return
         with suppress(NotFound), self._opened(entry) as fd:
             self._require(context, fd, fd)
             if stat.S_ISDIR(self._store.attr(fd).mode):

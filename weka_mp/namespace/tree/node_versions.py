@@ -63,14 +63,29 @@ class NodeVersions:
     """Thread-safe."""
 
     def __init__(self, store: Store, nodes: Nodes, context: Context | None, *, makes: bool) -> None:
-        """context: None: no bucket has versions. makes: what the mount does makes some."""
+        """context: None: no bucket has versions. makes: what the mount does makes some, where no bucket says
+        otherwise.
+        """
         self._store = store
         self._nodes = nodes
-        self._any = context
         self.writer: Callable[[int], object | None] = lambda number: None
         """Some open file of a node that can write, be it rested."""
-        self._context = context if makes else None
-        self.locks = NodeLocks(store, nodes, context, self.way, keeps=makes)
+        self._context = context
+        self._makes = makes
+        self.locks = NodeLocks(store, nodes, context, self.way, keeps=self._keeps)
+
+    def _state(self, bucket: Fd) -> str | None:
+        """ENABLED or SUSPENDED where what the mount does makes versions in this bucket."""
+        context = self._context
+        state = None if context is None else context.histories.state(bucket)
+        if context is None or state is None:
+            return None
+        said = context.histories.by_mounts(bucket)
+        return state if (self._makes if said is None else said) else None
+
+    def _keeps(self, bucket: Fd) -> bool:
+        """Whether what loses its name in this bucket becomes a noncurrent version."""
+        return self._state(bucket) is not None
 
     def refuse_kept(self, fd: Fd) -> None:
         """Before an inode is opened for writing by its number: S3 may have made it a version that is not the
@@ -243,7 +258,7 @@ class NodeVersions:
         bucket, *parents, name = found
         with ExitStack() as stack:
             at = self._opened(bucket, stack)
-            if context.histories.state(at) is None:
+            if self._state(at) is None:
                 return True
             if not wait:
                 raise WouldBlock("what the file holds has to be kept")
@@ -284,7 +299,7 @@ class NodeVersions:
         if context is None or parent == ROOT or not context.histories.anywhere():
             return
         with ExitStack() as stack:
-            if context.histories.state(self._opened(self.way(parent)[0], stack)) == ENABLED:
+            if self._state(self._opened(self.way(parent)[0], stack)) == ENABLED:
                 version = new_version(context.histories.clock.now_ns(), context.histories.random)
                 overwrite_record(self._store, fd, Record(version=version))
 
@@ -296,7 +311,7 @@ class NodeVersions:
         if not context.histories.anywhere():
             return
         with ExitStack() as stack, self._nodes.borrow(made.number) as fd:
-            if context.histories.state(self._opened(self.way(parent)[0], stack)) == ENABLED:
+            if self._state(self._opened(self.way(parent)[0], stack)) == ENABLED:
                 name_version(context, fd, durable=False)
 
     # ---- where
@@ -312,7 +327,7 @@ class NodeVersions:
         bucket, *way = self.way(parent)
         fd = self._store.open_dir(self._store.root(), bucket)
         try:
-            if context.histories.state(fd) is None:
+            if self._state(fd) is None:
                 yield None, None
                 return
             if not wait:
@@ -350,7 +365,7 @@ class NodeVersions:
 
     def refuse_buckets_with_versions(self, parent: int, name: bytes) -> None:
         """Before the directory of a bucket is removed. Raises NotEmpty while its objects have versions."""
-        context = self._any
+        context = self._context
         if context is None or parent != ROOT or not context.histories.anywhere():
             return
         with suppress(*_NO_FILE):

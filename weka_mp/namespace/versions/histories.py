@@ -62,9 +62,15 @@ class Histories:
         self.anywhere: Callable[[], bool] = lambda: False
         """Whether some bucket may have versions; cheap."""
 
-    def ask(self, state_of: Callable[[Fd], str | None], anywhere: Callable[[], bool]) -> None:
+        self.by_mounts: Callable[[Fd], bool | None] = lambda bucket: None
+        """Whether what mounts do makes versions in the bucket of a directory; None: as each is told."""
+
+    def ask(
+        self, state_of: Callable[[Fd], str | None], anywhere: Callable[[], bool],
+        by_mounts: Callable[[Fd], bool | None],
+    ) -> None:
         """state_of: what is set of the bucket of a directory. Asked of each change of a name."""
-        self._state_of, self.anywhere = state_of, anywhere
+        self._state_of, self.anywhere, self.by_mounts = state_of, anywhere, by_mounts
 
     def state(self, bucket: Fd) -> str | None:
         """ENABLED, SUSPENDED, or DISABLED: never set. Raises StoreUnusable, NamespaceError."""
