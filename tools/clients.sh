@@ -52,17 +52,21 @@ fingerprint() {
 
 # One that is interrupted or fails leaves no stamp, and is made anew the next time.
 install() {
-    local name=$1 log=$place/$1.log
+    local pause name=$1 log=$place/$1.log
     [ "$(cat "$place/$name.stamp" 2>/dev/null)" != "$(fingerprint "$name")" ] || return 0
-    rm -rf "${place:?}/$name" "$place/$name.stamp"
-    mkdir -p "$place/$name"
-    # A shell of its own: within a condition this one would go on after an error.
-    if ! "${BASH_SOURCE[0]}" "$name" "$place/$name" >"$log" 2>&1 </dev/null; then
-        echo "tools/clients.sh: the $name client cannot be installed:" >&2
-        cat "$log" >&2
-        return 1
-    fi
-    fingerprint "$name" >"$place/$name.stamp"
+    for pause in 5 30 ''; do # registries fail at times
+        rm -rf "${place:?}/$name" "$place/$name.stamp"
+        mkdir -p "$place/$name"
+        # A shell of its own: within a condition this one would go on after an error.
+        if "${BASH_SOURCE[0]}" "$name" "$place/$name" >"$log" 2>&1 </dev/null; then
+            fingerprint "$name" >"$place/$name.stamp"
+            return 0
+        fi
+        [ -z "$pause" ] || sleep "$pause"
+    done
+    echo "tools/clients.sh: the $name client cannot be installed:" >&2
+    cat "$log" >&2
+    return 1
 }
 
 main() {
