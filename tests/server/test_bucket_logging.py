@@ -253,3 +253,61 @@ def test_regression_a_full_target_keeps_what_waits(logged):
     logged.namespace.quotas.unset("small")
     assert len(logged.rows("chatty")) == 1
     assert len(list(Path(logged.root, "small", "log").iterdir())) == 1
+
+
+def test_regression_what_comes_while_lines_are_delivered_waits_for_more(logged, monkeypatch):
+    client, deliver, written = logged.client, logged.delivery._put, []
+    client.put_object(Bucket="src", Key="busy", Body=b"")
+    logged.rows()
+
+    def put(*arguments):
+        written.append(arguments)
+        if len(written) < 10:  # the next line is there before this object is
+            client.head_object(Bucket="src", Key="busy")
+        return deliver(*arguments)
+
+    client.head_object(Bucket="src", Key="busy")
+    monkeypatch.setattr(logged.delivery, "_put", put)
+    assert len(logged.rows()) == len(written) == 1
+    monkeypatch.undo()
+    (row,) = logged.rows()
+    assert row["operation"] == "REST.HEAD.OBJECT"
+
+
+def test_regression_a_thousand_deletions_repeat_nothing_that_the_client_wrote(logged):
+    client = logged.client
+    agent = "\x80" * 4000  # written as six characters each, a thousand times, it held a worker for a minute
+
+    def name_it(request, **_more):
+        request.headers["User-Agent"] = agent
+
+    logged.rows()
+    client.meta.events.register("before-send.s3.DeleteObjects", name_it)
+    try:
+        client.delete_objects(Bucket="src", Delete={"Objects": [{"Key": f"{i}"} for i in range(20)]})
+    finally:
+        client.meta.events.unregister("before-send.s3.DeleteObjects", name_it)
+    first, *rest = logged.rows()
+    assert len(first["agent"]) > 4000 and len(rest) == 20
+    assert {(row["uri"], row["referer"], row["agent"]) for row in rest} == {("-", "-", "-")}
+    assert {row["id"] for row in rest} == {first["id"]}
+
+
+@pytest.mark.parametrize(("name", "denied"), [
+    ("by-account", {"Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}}),
+    ("by-key", {"Resource": "arn:aws:s3:::by-key/log/?*"}),
+    ("by-all", {"Principal": "*"}),
+])  # fmt: skip
+def test_regression_what_the_policy_of_the_target_denies_nothing_else_grants(logged, name, denied):
+    client, group = logged.client, 'URI="http://acs.amazonaws.com/groups/s3/LogDelivery"'
+    client.create_bucket(Bucket=name, ObjectOwnership="BucketOwnerPreferred")
+    client.put_bucket_acl(Bucket=name, GrantWrite=group, GrantReadACP=group)
+    statement = {
+        "Principal": {"Service": "logging.s3.amazonaws.com"}, "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{name}/*",
+    }
+    statements = [statement | {"Effect": "Allow"}, statement | {"Effect": "Deny"} | denied]
+    client.put_bucket_policy(
+        Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements})
+    )
+    assert refusal(logged.enable, source="other", target=name) == "InvalidTargetBucketForLogging"

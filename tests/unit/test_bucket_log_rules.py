@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from weka_mp.bucket_log_rules import LogRule, decode, encode, log_key
-from weka_mp.bucket_logs.line import Entry, safe_query
+from weka_mp.bucket_logs import Origin
+from weka_mp.bucket_logs.line import Entry, safe_query, safe_url
 from weka_mp.bucket_logs.line import encode as line_of
 from weka_mp.bucket_logs.operations import logged_name
+from weka_mp.bucket_logs.origin import note_origin, origin_in
 
 AT_NS = 1_549_411_238 * 10**9  # of the first line in AWS's documentation
 
@@ -62,3 +66,21 @@ def test_secrets_in_queries() -> None:
     query = b"X-Amz-Date=d&X-Amz-Security-Token=t%2F&Signature=s&x-amz-signature=u&partNumber=1"
     hidden = b"X-Amz-Security-Token=*REDACTED*&Signature=*REDACTED*&x-amz-signature=*REDACTED*"
     assert safe_query(query) == b"X-Amz-Date=d&" + hidden + b"&partNumber=1"
+
+
+@pytest.mark.parametrize("name", [b"X-Amz-Signatur%65", b"%53ignature", b"x-amz-security%2dtoken"])
+def test_regression_names_that_are_percent_encoded_hide_no_secret(name: bytes) -> None:
+    assert safe_query(b"a=1&" + name + b"=se=cret&b") == b"a=1&" + name + b"=*REDACTED*&b"
+
+
+def test_regression_a_referer_tells_no_signature() -> None:
+    url = "https://s3.example.com/b/page.html?X-Amz-Date=1&X-Amz-Signature=secret&x=\udcff"
+    assert safe_url(url) == url.replace("secret", "*REDACTED*")
+    assert safe_url("https://example.com/X-Amz-Signature=a") == "https://example.com/X-Amz-Signature=a"
+
+
+def test_regression_a_power_cut_that_took_whose_lines_they_are_takes_no_more(tmp_path: Path) -> None:
+    origin = Origin("src", "0" * 64, LogRule("logs", "p/"))
+    (tmp_path / "origin").write_bytes(b"")
+    note_origin(str(tmp_path), origin)
+    assert origin_in(str(tmp_path)) == origin

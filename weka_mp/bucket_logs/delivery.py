@@ -92,7 +92,7 @@ class LogDelivery(Collector):
                 pending = spool.reader.pending_bytes()
                 if self._is_due(spool, pending) or (at_once and pending):
                     spool.due = None
-                    self._deliver(spool, written)
+                    self._deliver(spool, pending, written)
                     pending = spool.reader.pending_bytes()
                 if not pending:
                     self._tidy(spool)
@@ -123,8 +123,12 @@ class LogDelivery(Collector):
             spool.due = now + self._interval
         return now >= spool.due or (pending >= _OBJECT_BYTES and not spool.failing)
 
-    def _deliver(self, spool: _Spool, written: list[Delivered]) -> None:
-        while batch := spool.reader.batch(_OBJECT_BYTES, _OBJECT_LINES):
+    def _deliver(self, spool: _Spool, pending: int, written: list[Delivered]) -> None:
+        """What waits. What comes meanwhile waits for more: a bucket that is asked all the time would get
+        objects of a line each, and no other bucket any.
+        """
+        while pending > 0 and (batch := spool.reader.batch(min(pending, _OBJECT_BYTES), _OBJECT_LINES)):
+            pending -= max(1, batch.torn + sum(len(line) + 1 for line in batch.events))
             try:
                 for day_ns, lines in _by_day(batch, spool.origin):
                     written.append(self._put(spool.origin, day_ns, lines))

@@ -12,17 +12,20 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-__all__ = ["Entry", "encode", "safe_query"]
+__all__ = ["Entry", "encode", "safe_query", "safe_url"]
 
 _SECOND: Final = 1_000_000_000
 _MOST: Final = 16 * 1024  # characters of what a client wrote
-_UNSAFE: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+_UNSAFE: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
 _NONE: Final = "-"
-_SECRETS: Final = re.compile(
-    rb"(?i)(?:(?<=&)|(?<=\A))(x-amz-signature|x-amz-security-token|signature)=[^&]*"
-)
+_SECRETS: Final = frozenset({
+    b"x-amz-signature", b"x-amz-security-token", b"signature",
+    b"x-amz-server-side-encryption-customer-key",
+    b"x-amz-copy-source-server-side-encryption-customer-key",
+})
+_REDACTED: Final = b"=*REDACTED*"
 
 
 @dataclass(slots=True)
@@ -85,7 +88,22 @@ def encode(entry: Entry) -> bytes:
 
 def safe_query(query: bytes) -> bytes:
     """A query without what would let a reader of the log repeat the request: signatures and tokens."""
-    return _SECRETS.sub(rb"\1=*REDACTED*", query) if b"=" in query else query
+    return b"&".join(map(_safe_field, query.split(b"&"))) if b"=" in query else query
+
+
+def safe_url(url: str) -> str:
+    """The same of a whole URL: a page that a presigned URL led to sends that on with what it loads."""
+    place, mark, query = url.partition("?")
+    if not mark:
+        return url
+    safe = safe_query(query.encode("utf-8", "surrogateescape"))
+    return place + mark + safe.decode("utf-8", "surrogateescape")
+
+
+def _safe_field(field: bytes) -> bytes:
+    """A name that is percent-encoded means the same."""
+    name, mark, _ = field.partition(b"=")
+    return name + _REDACTED if mark and unquote_to_bytes(name).lower() in _SECRETS else field
 
 
 def _written(text: str) -> str:
@@ -103,7 +121,7 @@ def _word(text: str) -> str:
 
 
 def _spelt(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape"))
+    return "%" + found[0].encode("utf-8", "surrogateescape").hex("%").upper()
 
 
 def _number(value: int | None) -> str:

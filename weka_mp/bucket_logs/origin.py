@@ -35,14 +35,18 @@ def _text(origin: Origin) -> bytes:
 
 
 def note_origin(directory: str, origin: Origin) -> None:
-    """Before the first line is written there. Raises OSError."""
-    path = os.path.join(directory, _FILE)
-    if os.path.exists(path):
+    """Before the first line is written there; again where a power cut left none or half of it, since lines
+    without it would never be delivered. Raises OSError.
+    """
+    if origin_in(directory) == origin:
         return
+    path = os.path.join(directory, _FILE)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     staged = f"{path}.{os.getpid()}"
     with open(staged, "wb") as file:
         file.write(_text(origin))
+        file.flush()
+        os.fsync(file.fileno())
     os.rename(staged, path)
 
 

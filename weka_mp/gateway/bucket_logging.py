@@ -17,7 +17,7 @@ from weka_mp.gateway.bucket_grants import Grants, grants_of, stored_grants
 from weka_mp.gateway.reply import Reply, xml_reply
 from weka_mp.gateway.requirements import resource_of
 from weka_mp.identity.naming import ROOT, account_number, canonical_id
-from weka_mp.policy.decision import Question, allows_service
+from weka_mp.policy.decision import Question, allows_service, denies_service
 from weka_mp.policy.errors import MalformedPolicy
 from weka_mp.policy.principals import LOG_DELIVERY as SERVICE
 from weka_mp.policy.principals import Principal
@@ -118,7 +118,11 @@ def check_delivery(namespace: Namespace, source: LogSource, rule: LogRule, key: 
         raise DeliveryRefused("The policy of the target bucket cannot be read") from error
     if grants.unlinked:
         raise DeliveryRefused(_MISSING)
-    if not (_is_granted(grants) or _is_allowed(namespace, grants, source, rule, key)):
+    service = _Asking(source, rule.target, namespace.clock.now_ns() // _SECOND)
+    # What a policy denies is asked of what will be written alone, and counts also where an ACL grants it.
+    if denies_service(service.about(key), grants.policy):
+        raise DeliveryRefused(_NOT_ALLOWED)
+    if not (_is_granted(grants) or _is_allowed(service, grants, rule, key)):
         raise DeliveryRefused(_NOT_ALLOWED)
     lock = namespace.bucket_settings(target).object_lock
     if lock is not None and object_lock.decode(lock).default is not None:
@@ -134,24 +138,32 @@ def _is_granted(grants: Grants) -> bool:
     return FULL_CONTROL in held or {"WRITE", "READ_ACP"} <= held
 
 
-def _is_allowed(
-    namespace: Namespace, grants: Grants, source: LogSource, rule: LogRule, key: bytes
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """The questions of a delivery. now: in seconds since the epoch."""
+
+    source: LogSource
+    target: str
+    now: int
+
+    def about(self, key: bytes, account: str | None = None) -> Question:
+        """May the key be written? account: as what aws:SourceAccount names the source's, by its number where
+        nothing is said.
+        """
+        named = account or account_number(self.source.account)
+        resource = resource_of(_PUT, BucketName(self.target), key)
+        return Question(
+            Principal("", "", service=SERVICE), _PUT, resource, _about(self.source, named, self.now)
+        )
+
+
+def _is_allowed(service: _Asking, grants: Grants, rule: LogRule, key: bytes) -> bool:
     """By the bucket's policy. Besides what AWS understands: a Resource may be the prefix itself, and
     aws:SourceAccount the canonical user id, as Ceph's RGW has them.
     """
-    service = Principal("", "", service=SERVICE)
-    now = namespace.clock.now_ns() // _SECOND
-
-    def allows(wanted: bytes, account: str) -> bool:
-        resource = resource_of(_PUT, BucketName(rule.target), wanted)
-        about = _about(source, account, now)
-        return allows_service(Question(service, _PUT, resource, about), grants.policy)
-
-    number = account_number(source.account)
     return any(
-        allows(wanted, account)
-        for account in (number, source.account) for wanted in (key, rule.prefix.encode())
+        allows_service(service.about(wanted, account), grants.policy)
+        for account in (None, service.source.account) for wanted in (key, rule.prefix.encode())
     )  # fmt: skip
 
 

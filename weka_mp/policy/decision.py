@@ -25,7 +25,10 @@ from weka_mp.policy.documents import Policy
 from weka_mp.policy.principals import Reach
 from weka_mp.policy.statements import Question, Statement
 
-__all__ = ["Decision", "Granted", "Question", "Reference", "Source", "Why", "allows_service", "decide"]
+__all__ = [
+    "Decision", "Granted", "Question", "Reference", "Source", "Why", "allows_service", "decide",
+    "denies_service",
+]
 
 NEVER_LOCKED_OUT: Final = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
 """What a bucket policy cannot take from the root of its account (S3 user guide, «Bucket policies»)."""
@@ -130,10 +133,15 @@ def allows_service(question: Question, resource: Policy | None) -> bool:
     """May a part of the service itself (`Principal.service`), which has no policies of its own? Only where
     the bucket's policy names it, and denies it nothing.
     """
-    if resource is None or _first_deny(question, (), resource, ()) is not None:
+    if resource is None or denies_service(question, resource):
         return False
     allows = resource.about(question.action).allows
     return any(statement.applies(question) is Reach.DIRECT for statement in allows)
+
+
+def denies_service(question: Question, resource: Policy | None) -> bool:
+    """Does the bucket's policy deny it that, whoever else lets it?"""
+    return _first_deny(question, (), resource, ()) is not None
 
 
 def _first_deny(

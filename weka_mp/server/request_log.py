@@ -9,7 +9,7 @@ from typing import Final
 
 from weka_mp.bucket_log_rules import LogRule
 from weka_mp.bucket_logs import Entry
-from weka_mp.bucket_logs.line import safe_query
+from weka_mp.bucket_logs.line import safe_query, safe_url
 from weka_mp.bucket_logs.operations import COPIED_FROM, logged_name
 from weka_mp.errors import NamespaceError
 from weka_mp.gateway.access import Access
@@ -76,10 +76,12 @@ def _all(record: RequestRecord, entry: Entry) -> Iterator[Entry]:
         bucket, key = record.source
         name = COPIED_FROM[record.operation]
         yield replace(entry, bucket=bucket, key=key, operation=name, sent=0, size=None)
+    # A thousand of one request: as AWS has them, without what the client wrote, which its first line tells.
+    blank = replace(entry, target="", referer="", agent="", sent=0, size=None, turn_ns=None)
     for one in record.entries:
         yield replace(
-            entry, operation=one.operation, key=one.key, version=one.version or "", status=one.status,
-            error=one.code or "", sent=0, size=None, turn_ns=None,
+            blank, operation=one.operation, key=one.key, version=one.version or "", status=one.status,
+            error=one.code or "",
         )
 
 
@@ -99,7 +101,7 @@ def _entry(
         error=record.code or "", sent=record.sent if about.sent is None else about.sent,
         size=_size(name, record, about),
         total_ns=now_ns - about.began_ns, turn_ns=_turn_around(record, about),
-        referer=request.headers.get("referer") or "", agent=request.headers.get("user-agent") or "",
+        referer=safe_url(request.headers.get("referer") or ""), agent=request.headers.get("user-agent") or "",
         version=request.query_value("versionId") or "", host_id=service.host_id, signature=signature,
         cipher=_cipher(wire), authentication=means,
         host=request.authority or request.headers.get("host") or "",
