@@ -21,7 +21,6 @@ from weka_mp.store.posix import PosixStore
 from weka_mp.values import BucketName
 
 PART, LAST, OTHER = b"p" * 1000, b"the last part", b"other"
-multipart.MIN_PART_BYTES = len(PART)
 FAR, BOUND, NEAR = BucketName("far"), BucketName("bound"), BucketName("near")
 
 
@@ -130,4 +129,5 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    multipart.MIN_PART_BYTES = len(PART)
     main(sys.argv[1])

@@ -28,7 +28,6 @@ from weka_mp.values import BucketName
 
 OLD, NEW = b"the old content", b"the new and longer content"
 PART = bytes(1000)  # the tests lower the minimum size of parts to this
-multipart.MIN_PART_BYTES = len(PART)
 
 
 class Herald:
@@ -203,6 +202,7 @@ def run_many() -> None:
 
 
 if __name__ == "__main__":
+    multipart.MIN_PART_BYTES = len(PART)
     if sys.argv[1] == "--many":
         run_many()
     else:
