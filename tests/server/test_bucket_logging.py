@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.server.endpoint import running_endpoint
-from weka_mp.bucket_logs import LogDelivery
+from weka_mp.bucket_log_rules import LogRule
+from weka_mp.bucket_logs import Entry, LogBook, LogDelivery
 from weka_mp.supervise.logging_buckets import _whose
 
 FIELDS = (
@@ -311,3 +312,13 @@ def test_regression_what_the_policy_of_the_target_denies_nothing_else_grants(log
         Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements})
     )
     assert refusal(logged.enable, source="other", target=name) == "InvalidTargetBucketForLogging"
+
+
+def test_regression_many_logs_take_few_descriptors(logged, tmp_path):
+    book, rule = LogBook(logged.namespace, str(tmp_path), 2**20), LogRule("logs", "log/")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(300):  # one for each bucket that was asked in the last minute
+        book.keep(Entry(ACCOUNT, f"bucket-{number}", 10**18, "REST.GET.BUCKET"), rule)
+    assert len(list(Path("/proc/self/fd").iterdir())) < before + 200
+    assert (book.kept, book.dropped) == (300, 0)
+    book.close()

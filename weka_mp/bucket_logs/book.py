@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _IDLE_SECONDS: Final = 60.0  # after which a spool is left to its reader
 _REMEMBERED_SECONDS: Final = 1.0
 _MOST_REMEMBERED: Final = 4096  # buckets
+_MOST_OPEN: Final = 128  # spools, each a descriptor: who has many buckets must not take those of connections
 _RETRY_SECONDS: Final = 1.0  # from a spool that could not be made to the next try
 
 
@@ -111,6 +112,8 @@ class LogBook(Collector):
             log.error("the log of %s cannot be kept: %s", origin.source, error)
             self._broken_until = now + _RETRY_SECONDS
             return None
+        if len(self._open) >= _MOST_OPEN:
+            self._open.pop(min(self._open, key=lambda one: self._open[one].used)).writer.close()
         context = self._namespace.context
         writer = SpoolWriter(
             directory, self._limit, context.clock, context.random, what=f"log lines of {origin.source}"

@@ -14,6 +14,7 @@ import fcntl
 import logging
 import os
 import time
+from contextlib import suppress
 from typing import Final
 
 from weka_mp.clock import Clock, RandomSource
@@ -31,6 +32,7 @@ _LEAST_SEGMENT: Final = 64 * 1024
 _MOST_SEGMENT: Final = 4 * 1024 * 1024
 _SEGMENTS: Final = 32  # of a full spool, unless they would be smaller or larger than these
 _LOOK_SECONDS: Final = 0.25  # between two looks whether there is room again
+_MOST_BEYOND: Final = 4  # times the limit, that the first segments of writers may take it to
 
 
 def segment_bytes(limit: int) -> int:
@@ -41,7 +43,8 @@ def segment_bytes(limit: int) -> int:
 class SpoolWriter:
     """One process's end of a spool. Not thread-safe.
 
-    limit: bytes that all segments may take together, about: each writer may always have one segment.
+    limit: bytes that all segments may take together, about: each writer may have one segment beyond it, as
+    long as there are not four times as many bytes, since writers come and go.
     written, dropped: lines so far.
     """
 
@@ -121,8 +124,17 @@ class SpoolWriter:
         except FileNotFoundError:
             return True
         if self._name not in names:
-            return True
+            return self._waiting(names) < _MOST_BEYOND * self._most * self._segment_bytes
         return sum(name.endswith(EVENTS_SUFFIX) for name in names) < self._most
+
+    def _waiting(self, names: list[str]) -> int:
+        """Bytes in all segments."""
+        total = 0
+        for name in names:
+            if name.endswith(EVENTS_SUFFIX):
+                with suppress(FileNotFoundError):
+                    total += os.stat(os.path.join(self._directory, name)).st_size
+        return total
 
     def _write(self, line: bytes) -> bool:
         assert self._fd is not None

@@ -214,6 +214,16 @@ def test_an_idle_writer_is_not_shut_out_by_others(make: Make, spool: Path) -> No
         writer.close()
 
 
+def test_regression_writers_that_come_and_go_keep_to_the_bound(make: Make, spool: Path) -> None:
+    """Each had a segment of its own while nobody read: one a minute, without end."""
+    for seed in range(1, 100):
+        writer = make(seed=seed)
+        while writer._size + len(LINE) <= segment_bytes(LEAST) and writer.append(LINE):
+            pass
+        writer.close()
+    assert sum(path.stat().st_size for path in segments(spool)) <= 4 * LEAST + segment_bytes(LEAST)
+
+
 def test_writers_that_hold_all_segments_go_on_once_they_were_read(make: Make, spool: Path) -> None:
     """What a writer holds cannot be removed: it lets go of it before it asks for room, and the reader removes
     what it has read although nothing new comes."""
