@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from tests.immutables import loosen
 from tests.system.service import Bucket
+from tests.system.waiting import wait_until
 from weka_mp.store.posix import PosixStore
 
 pytestmark = pytest.mark.mount
@@ -187,3 +188,18 @@ def test_the_flag_stops_root_in_the_stores_directory(locked: Bucket) -> None:
     assert len(kept) == 1
     assert refusals({"unlink": kept[0].unlink, "write": lambda: kept[0].write_bytes(b"x")}) == {}
     assert locked.get("d/k", VersionId=version) == DATA
+
+
+def test_regression_the_mount_shows_nothing_that_a_mapping_failed_to_write(locked: Bucket) -> None:
+    """The kernel kept the page that could not be written, and showed it to every reader of the mount."""
+    if not stops_writers(locked):
+        pytest.skip("a lock waits for who has it mapped")
+    locked.put("mapped", DATA)
+    path = locked.path / "mapped"
+    with path.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as mapping:
+        retain(locked, "mapped")
+        with suppress(OSError):
+            mapping[:5] = b"other"
+            mapping.flush()
+        wait_until("what the file holds is shown", 30, lambda: path.read_bytes() == DATA)
+    assert locked.get("mapped") == DATA

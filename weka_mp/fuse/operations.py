@@ -241,7 +241,12 @@ class Operations(pyfuse3.Operations):
         return self._files.read(fh, size, off)
 
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
-        return await _patiently(functools.partial(self._files.write, fh, buf, off))
+        try:
+            return await _patiently(functools.partial(self._files.write, fh, buf, off))
+        except BaseException:
+            # A page that a mapping changed stays in the kernel's cache as if it were what the file holds.
+            self._distrust(self._files.get(fh).number, b"")
+            raise
 
     async def flush(self, fh: FileHandleT) -> None:
         self._files.flush(fh)

@@ -205,3 +205,43 @@ def test_regression_what_was_seen_as_a_former_version_and_is_current_again_can_b
     mount.tree.files.release(file.handle)
     assert get(namespace, b"k") == b"ONE"
     assert content(mount, f"bucket/{FORMER}/k/{one}") == b"one"
+
+
+@pytest.mark.parametrize("change", [name for name in CHANGES if "version" in name])
+def test_regression_a_version_that_is_a_copy_cannot_be_changed_either(
+    namespace: Namespace, mount: Mount, change: str
+) -> None:
+    """A write in place makes one: who found it on the mount could write into it, and give it more names."""
+    one = version_of(namespace, b"k", b"one")
+    mount.overwrite("bucket/k", b"two", 0)
+    file = number_of(mount, f"bucket/{FORMER}/k/{one}")
+    assert file != number_of(mount, "bucket/k")
+    attempts: list[Callable[[], object]] = [
+        lambda: CHANGES[change](mount, number_of(mount, "bucket"), file),
+        lambda: mount.tree.change(file, AttrChange(mode=0o600)),
+        lambda: mount.tree.link(file, *mount.find("bucket/second"), wait=True),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ReadOnly):
+            attempt()
+    assert content(mount, f"bucket/{FORMER}/k/{one}") == b"one"
+    mount.unlink("bucket/k")
+    (marker, *_) = [version for _, version, kind in rows(namespace) if kind == "D"]
+    for version in (marker, rows(namespace)[1][1]):
+        namespace.delete_object(BUCKET, b"k", version=version)
+    mount.overwrite("bucket/k", b"new", 0)
+    assert get(namespace, b"k") == b"new"
+
+
+def test_regression_the_names_in_a_directory_that_is_gone_are_roots_to_read(
+    namespace: Namespace, mount: Mount
+) -> None:
+    """As one of a key, the directory was shown with the mode of the one above."""
+    for _ in range(2):
+        version_of(namespace, b"private/name", b"body")
+    mount.unlink("bucket/private/name")
+    mount.tree.remove_directory(*mount.find("bucket/private"), wait=True)
+    mount.tree.change(number_of(mount, "bucket"), AttrChange(mode=0o755))
+    shown = mount.tree.attributes(number_of(mount, f"bucket/{FORMER}/private")).attr
+    assert stat.filemode(shown.mode) == "d--x--x--x"
+    assert listed(mount, f"bucket/{FORMER}/private") == ["name"]

@@ -11,7 +11,16 @@ import pytest
 from tests.unit.namespace.kit import BUCKET, put
 from tests.unit.namespace.test_freezing import DAY_NS, Ground
 from tests.unit.namespace.test_mount_versions import Mount
-from weka_mp.errors import NamespaceError, NotFound, ObjectLocked, PermissionRefused, WouldBlock
+from weka_mp.errors import (
+    NamespaceError,
+    NotEmpty,
+    NotFound,
+    ObjectLocked,
+    PermissionRefused,
+    StoreUnusable,
+    WouldBlock,
+)
+from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.tree import node_locks
 from weka_mp.namespace.tree.facade import EXCHANGE, AttrChange
 
@@ -206,3 +215,72 @@ def test_where_a_bucket_says_that_mounts_make_no_versions_a_locked_one_keeps_its
     else:
         at.mount.unlink(PATH)  # it is noncurrent now
     at.assert_whole()
+
+
+def test_regression_a_hard_link_in_a_bucket_without_object_lock_unlocks_nothing() -> None:
+    """The file was thawed by whoever came by that name, and could be changed."""
+    at = Locked(True)
+    at.space.create_bucket(type(BUCKET)("plain"))
+    at.mount.create("bucket/late", b"late")
+    at.tree.link(at.number("bucket/late"), *at.mount.find("plain/link"), wait=True)
+    at.space.locking.hold(BUCKET, b"late", None, True)
+    at.ground.assert_frozen(3)
+    for change in (
+        lambda: at.mount.overwrite("plain/link", b"x", 0),
+        lambda: at.tree.change(at.number("plain/link"), AttrChange(mode=0o600)),
+    ):
+        with pytest.raises(ObjectLocked):
+            change()
+    at.ground.assert_frozen(3)
+
+
+def test_regression_a_name_it_has_no_longer_does_not_tell_the_bucket_of_a_locked_file() -> None:
+    """By its number, as a server of NFS comes, after the name went that the mount saw last."""
+    at = Locked(True, "nothing")
+    plain = type(BUCKET)("plain")
+    at.space.create_bucket(plain)
+    at.mount.create("bucket/late", b"late")
+    number = at.number("bucket/late")
+    at.tree.link(number, *at.mount.find("plain/link"), wait=True)
+    assert at.number("plain/link") == number
+    at.space.locking.hold(BUCKET, b"late", None, True)
+    at.space.delete_object(plain, b"link")
+    with pytest.raises(ObjectLocked):
+        at.tree.files.open(number, os.O_RDWR, 0, truncate=False, wait=True)
+    assert at.space.head_object(BUCKET, b"late").legal_hold
+
+
+@pytest.mark.parametrize("makes", [True, False], ids=["versions", "no versions"])
+def test_regression_no_directory_takes_the_place_of_a_bucket_whose_objects_have_versions(makes: bool) -> None:
+    """The empty directory of a bucket with noncurrent versions alone was replaced, and they with it."""
+    at = Locked(makes)
+    at.space.delete_object(BUCKET, KEY)
+    at.tree.make_directory(*at.mount.find("fresh"), 0o755, _caller())
+    for name in ("fresh", "nothing"):
+        with pytest.raises((NotEmpty, NotFound)):
+            at.mount.rename(name, "bucket")
+    at.assert_whole()
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_regression_a_record_that_cannot_be_read_locks_on_the_mount_too(flags: str) -> None:
+    """The file was one like others there, and the hourly sweep took its flag away."""
+    at = Locked(False, flags)
+    memory = at.ground.memory
+    fd = memory.open_path(memory.root(), PATH.encode())
+    frozen = memory.primitives.immutable
+    if frozen:
+        memory.set_immutable(fd, False)
+    memory.set_xattr(fd, RECORD_XATTR, b"\xff damaged")
+    if frozen:
+        memory.set_immutable(fd, True)
+    for change in (
+        lambda: at.mount.unlink(PATH),
+        lambda: at.tree.files.open(at.number(), os.O_WRONLY, 0, truncate=False, wait=True),
+        lambda: at.tree.change(at.number(), AttrChange(mode=0o600)),
+    ):
+        with pytest.raises(StoreUnusable):
+            change()
+    assert at.space.freeze_thawed() == 0
+    assert memory.is_immutable(fd) == frozen
+    memory.close(fd)

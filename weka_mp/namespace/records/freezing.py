@@ -18,7 +18,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from weka_mp.errors import AccessDenied, Conflict, NamespaceError, NotFound, NotSupported
+from weka_mp.errors import AccessDenied, Conflict, NamespaceError, NotFound, NotSupported, StoreUnusable
 from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.locks import EntryLocks
 from weka_mp.namespace.records import codec
@@ -38,16 +38,24 @@ def has_lock(found: Lockable) -> bool:
 
 
 def lock_of(store: Store, fd: Fd) -> Record:
-    """The record behind `fd` as far as it says of locks, which never lie in overflow files; an empty one
-    where it is damaged.
+    """The record behind `fd` as far as it says of locks, which never lie in overflow files. Raises
+    StoreUnusable where it is damaged, and may have said so.
     """
     data = store.find_xattr(fd, RECORD_XATTR)
     if data is None:
         return Record()
     try:
         return codec.decode(data)
-    except ValueError:
-        return Record()
+    except ValueError as error:
+        raise StoreUnusable("the record of the version, which may have locked it, is damaged") from error
+
+
+def _may_be_frozen(store: Store, fd: Fd, found: Lockable | None) -> bool:
+    """And be thawed: what locks a version whose record is damaged nobody knows, and it stays as it is."""
+    try:
+        return has_lock(lock_of(store, fd) if found is None else found)
+    except StoreUnusable:
+        return False
 
 
 @contextmanager
@@ -56,7 +64,7 @@ def changeable(store: Store, locks: EntryLocks, fd: Fd, found: Lockable | None =
 
     found: its record, if it was read. Under the lock of its entry, or of none; never under that of a record.
     """
-    if not store.primitives.immutable or not has_lock(lock_of(store, fd) if found is None else found):
+    if not store.primitives.immutable or not _may_be_frozen(store, fd, found):
         yield
         return
     with locks.hold_thawed(store.attr(fd).ino) as within:

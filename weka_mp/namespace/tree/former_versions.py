@@ -37,6 +37,7 @@ _DELETED = b".deleted"
 _REMEMBERED = 1 << 16  # directories; whoever stands in one that was forgotten since gets ESTALE
 _READABLE = 0o555
 _OWNERS_ONLY = 0o700
+_NAMES_UNREAD = 0o333
 _MISSING = (NotFound, NotDirectory, Loop, NameTooLong)
 Way = tuple[bytes, ...]
 _Directory = tuple[int, Way]
@@ -129,7 +130,7 @@ class FormerVersions:
         with self._opened(directory) as (bucket, history):
             attr = self._store.attr(history)
             number = self._number(directory)
-            mode, uid, gid = self._permissions(bucket, self._full(directory)[1:])
+            mode, uid, gid = self._permissions(bucket, self._full(directory)[1:], directory)
         shown_as = attr._replace(mode=stat.S_IFDIR | mode, uid=uid, gid=gid, nlink=2)
         return Entry(number, self._generation, shown_as, lasting=False)
 
@@ -197,10 +198,11 @@ class FormerVersions:
             self._store.close(holder)
 
     # ---- who may look
-    def _permissions(self, bucket: Fd, way: Way) -> tuple[int, int, int]:
+    def _permissions(self, bucket: Fd, way: Way, directory: _Directory) -> tuple[int, int, int]:
         """Mode, owner and group: those of the bucket's directory with this way, which must not be written.
 
-        A key has those of the directory that holds it.
+        A key has those of the directory that holds it. Where it was a directory, too, nobody else than root
+        reads the names of the keys in that, which is gone, and with it who might.
         """
         for path in (way, way[:-1]):
             try:
@@ -210,6 +212,8 @@ class FormerVersions:
             try:
                 attr = self._store.attr(fd)
                 granted = _OWNERS_ONLY if self._has_acl(fd) else 0o777
+                if path != way and self._below(directory):
+                    granted &= _NAMES_UNREAD
                 return attr.mode & _READABLE & granted, attr.uid, attr.gid
             finally:
                 self._store.close(fd)

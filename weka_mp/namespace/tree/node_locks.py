@@ -13,7 +13,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from weka_mp.errors import NamespaceError, NotFound, ObjectLocked, PermissionRefused, WouldBlock
+from weka_mp.errors import (
+    NamespaceError,
+    NotFound,
+    ObjectLocked,
+    PermissionRefused,
+    StoreUnusable,
+    WouldBlock,
+)
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.names.keys import BODY_NAME
 from weka_mp.namespace.records.freezing import has_lock, lock_of
@@ -66,21 +73,42 @@ class NodeLocks:
 
     def _require(self, context: Context, recorded: Fd, fd: Fd) -> None:
         """recorded: what the record is on; fd: what has a way."""
-        found = lock_of(self._store, recorded)
-        if not has_lock(found):
+        if not self._had_lock(context, recorded, fd):
             return
-        kept = protection(found, context.object_locks.now_ns())
-        if kept is not None and self._counts(context, fd):
-            raise ObjectLocked(kept)
+        # Once more, where nobody sets a lock meanwhile: what was set since must not be thawed.
         with context.locks.hold_thawed(self._store.attr(recorded).ino):
-            if self._store.is_immutable(recorded):
+            if self._had_lock(context, recorded, fd) and self._store.is_immutable(recorded):
                 self._store.set_immutable(recorded, False)
 
-    def _counts(self, context: Context, fd: Fd) -> bool:
-        """Whether its bucket has Object Lock; where that cannot be told it may have."""
+    def _had_lock(self, context: Context, recorded: Fd, fd: Fd) -> bool:
+        """Whether it has one that does not count (any more). Raises ObjectLocked for one that does,
+        StoreUnusable where that cannot be read.
+        """
         try:
-            bucket = self._nodes.path_of(self._nodes.number_behind(fd)).split(b"/")[0]
-            with self._bucket(bucket) as opened:
+            found = lock_of(self._store, recorded)
+        except StoreUnusable:
+            if self._counts(context, fd):
+                raise
+            return False
+        kept = protection(found, context.object_locks.now_ns()) if has_lock(found) else None
+        if kept is not None and self._counts(context, fd):
+            raise ObjectLocked(kept)
+        return has_lock(found)
+
+    def _counts(self, context: Context, fd: Fd) -> bool:
+        """Whether its bucket has Object Lock; where that cannot be told it may have: of a file with several
+        names, which may lie in several buckets, or one that has lost the name it was last seen under.
+        """
+        attr = self._store.attr(fd)
+        if attr.nlink > 1 and not stat.S_ISDIR(attr.mode):
+            return True
+        try:
+            node = self._nodes.get(self._nodes.number_behind(fd))
+            with self._nodes.borrow(node.parent) as above:
+                if self._store.attr_at(above, node.name).ino != attr.ino:
+                    return True
+            way = () if node.parent == ROOT else self._way(node.parent)
+            with self._bucket((*way, node.name)[0]) as opened:
                 return context.object_locks.of(opened) is not None
         except NamespaceError:
             return True

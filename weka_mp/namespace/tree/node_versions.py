@@ -138,8 +138,11 @@ class NodeVersions:
         self, source: tuple[int, Fd, bytes], target: tuple[int, Fd, bytes], exchange: bool, wait: bool
     ) -> Iterator[None]:
         """The block renames; under the locks of both entries. Raises InvalidArgument for an exchange of files
-        that have versions, WouldBlock unless `wait` is set.
+        that have versions, NotEmpty where the empty directory of a bucket with versions would be replaced,
+        WouldBlock unless `wait` is set.
         """
+        if not exchange:
+            self.refuse_buckets_with_versions(target[0], target[2])
         self.locks.require_movable(source, wait=wait)
         if exchange:
             self.locks.require_movable(target, wait=wait)

@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
-from weka_mp.errors import BucketMissing, Conflict, NamespaceError, NotFound
+from weka_mp.errors import BucketMissing, Conflict, NamespaceError, NotFound, StoreUnusable
 from weka_mp.namespace.bucket_identity import bucket_identity
 from weka_mp.namespace.context import Context
 from weka_mp.namespace.records.freezing import freeze, lock_of
+from weka_mp.namespace.records.values import Record
 from weka_mp.namespace.versions.histories import VERSIONS_PATH
 from weka_mp.namespace.walking import Met, Unreachable, walk
 from weka_mp.object_lock import protection
@@ -67,12 +68,16 @@ def set_right(context: Context, fd: Fd, *, locked: bool) -> bool | None:
 
 def wants_frost(context: Context, fd: Fd, *, locked: bool) -> bool | None:
     """Whether a file should be frozen, which it is not, or should not, which it is; None: it is as it should
-    be.
+    be, or its record is damaged: what nobody can read thaws nothing.
     """
     store = context.store
     if not store.primitives.immutable:
         return None
-    protected = locked and protection(lock_of(store, fd), context.object_locks.now_ns()) is not None
+    try:
+        found = lock_of(store, fd) if locked else Record()
+    except StoreUnusable:
+        return None
+    protected = protection(found, context.object_locks.now_ns()) is not None
     return None if protected == store.is_immutable(fd) else protected
 
 

@@ -455,6 +455,7 @@ def place_version(
             stack.callback(_discard, context, history, staged)
         stack.callback(store.close, fd)
         fill(fd)
+        _seal(context, fd)
         reveal(store, fd, store.attr(fd))
         if context.durability is Durability.COMMIT:
             store.sync_file(fd)
