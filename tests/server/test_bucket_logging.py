@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -322,3 +323,22 @@ def test_regression_many_logs_take_few_descriptors(logged, tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) < before + 200
     assert (book.kept, book.dropped) == (300, 0)
     book.close()
+
+
+def test_regression_a_setting_that_cannot_be_read_ends_no_process(logged):
+    client, namespace = logged.client, logged.namespace
+    client.create_bucket(Bucket="damaged", ObjectLockEnabledForBucket=True)
+    logged.allow("damaged", "*")
+    logged.rows()
+    logged.enable("other", "damaged")
+    book = LogBook(namespace, logged.delivery._directory, 2**20, remembered=0)
+    book.keep(Entry("0" * 63 + "1", "other", 10**18, "REST.GET.BUCKET"), book.rule("other"))
+    book.close()
+    change = namespace.change_bucket_settings
+    kept = namespace.bucket_settings("damaged").object_lock
+    change("damaged", lambda before: replace(before, object_lock='{"mode": "NEITHER"}'))
+    before = logged.delivery.failures
+    assert logged.delivery.step(at_once=True) == [] and logged.delivery.failures == before + 1
+    change("damaged", lambda before: replace(before, object_lock=kept))
+    assert "REST.GET.BUCKET" in [row["operation"] for row in logged.rows("other")]
+    client.put_bucket_logging(Bucket="other", BucketLoggingStatus={})

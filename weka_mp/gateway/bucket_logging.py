@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from weka_mp import object_lock
 from weka_mp.acl import FULL_CONTROL, LOG_DELIVERY
 from weka_mp.bucket_log_rules import LogRule, decode, encode, log_key
 from weka_mp.errors import BucketMissing, StoreUnusable
@@ -124,8 +123,8 @@ def check_delivery(namespace: Namespace, source: LogSource, rule: LogRule, key: 
         raise DeliveryRefused(_NOT_ALLOWED)
     if not (_is_granted(grants) or _is_allowed(service, grants, rule, key)):
         raise DeliveryRefused(_NOT_ALLOWED)
-    lock = namespace.bucket_settings(target).object_lock
-    if lock is not None and object_lock.decode(lock).default is not None:
+    lock = namespace.locking.of(target)
+    if lock is not None and lock.default is not None:
         raise DeliveryRefused(_RETAINS)
     return owner
 
