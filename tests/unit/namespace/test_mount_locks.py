@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.namespace.kit import BUCKET, put
 from tests.unit.namespace.test_freezing import DAY_NS, Ground
 from tests.unit.namespace.test_mount_versions import Mount
 from weka_mp.errors import (
+    Conflict,
     NamespaceError,
     NotEmpty,
     NotFound,
@@ -21,6 +23,7 @@ from weka_mp.errors import (
     WouldBlock,
 )
 from weka_mp.namespace.concealment import RECORD_XATTR
+from weka_mp.namespace.records.freezing import changeable
 from weka_mp.namespace.tree import node_locks
 from weka_mp.namespace.tree.facade import EXCHANGE, AttrChange
 
@@ -284,3 +287,37 @@ def test_regression_a_record_that_cannot_be_read_locks_on_the_mount_too(flags: s
     assert at.space.freeze_thawed() == 0
     assert memory.is_immutable(fd) == frozen
     memory.close(fd)
+
+
+def test_regression_who_writes_is_stopped_while_a_locked_version_is_thawed() -> None:
+    """After the first write of an open file the flag alone stopped it, which is off while tags change."""
+    at = Locked(False)
+    at.mount.create("bucket/late", b"late")
+    file, _ = at.tree.files.open(at.number("bucket/late"), os.O_RDWR, 0, truncate=False, wait=True)
+    at.tree.files.write(file.handle, b"x", 0, wait=True)
+    at.space.locking.hold(BUCKET, b"late", None, True)
+    with changeable(at.ground.memory, at.space.locks, file.fd):
+        assert not at.ground.memory.is_immutable(file.fd)
+        with pytest.raises(ObjectLocked):
+            at.tree.files.write(file.handle, b"y", 0, wait=True)
+    at.tree.files.release(file.handle)
+    at.ground.assert_frozen(2)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_regression_a_second_lock_freezes_what_was_thawed_after_the_first(flags: str) -> None:
+    """Whoever opened the file in between went on writing."""
+    at = Locked(False, flags)
+    at.ground.clock.advance(2 * DAY_NS)
+    file, _ = at.tree.files.open(at.number(), os.O_RDWR, 0, truncate=False, wait=True)
+    at.tree.files.write(file.handle, b"x", 0, wait=True)
+    stopped = flags in ("frozen", "nothing")
+    with nullcontext() if stopped else pytest.raises(Conflict):
+        at.space.locking.retain(BUCKET, KEY, None, at.ground.until(1), bypass=False)
+    with pytest.raises(ObjectLocked) if stopped else nullcontext():
+        at.tree.files.write(file.handle, b"y", 0, wait=True)
+    at.tree.files.release(file.handle)
+    at.space.locking.retain(BUCKET, KEY, None, at.ground.until(2), bypass=False)
+    if at.ground.memory.primitives.immutable:
+        at.ground.assert_frozen(1)
+    assert at.ground.bytes_of(at.version) == (b"xocked" if stopped else b"yocked")

@@ -34,6 +34,7 @@ from weka_mp.namespace.records.values import (
     Record,
     derived_etag,
 )
+from weka_mp.object_lock import Retention
 from weka_mp.store.interface import Store
 from weka_mp.values import Fd
 
@@ -165,7 +166,7 @@ def amend_record(store: Store, locks: EntryLocks, fd: Fd, change: Callable[[Reco
     """Replace the record by what `change` makes of it (an empty one where there is none). Returns the new
     one.
 
-    Raises what `change` raises, what `write_record` does, and Conflict (a first lock, and somebody can write
+    Raises what `change` raises, what `write_record` does, and Conflict (another lock, and somebody can write
     whom it would not stop); the old record stays then.
     """
     with changeable(store, locks, fd), locks.hold_record(store.attr(fd).ino):
@@ -175,17 +176,24 @@ def amend_record(store: Store, locks: EntryLocks, fd: Fd, change: Callable[[Reco
         if broken:
             set_aside(store, fd, broken)
         overwrite_record(store, fd, record)
-        if has_lock(record) and not has_lock(before):
+        if has_lock(record) and _locks(record) != _locks(before):
             _freeze(store, fd, before)
         return record
 
 
+def _locks(record: Record) -> tuple[Retention | None, bool | None]:
+    return record.retention, record.legal_hold
+
+
 def _freeze(store: Store, fd: Fd, before: Record) -> None:
-    """Its first lock, which the record tells already. Raises Conflict, and takes it back then."""
+    """Another lock, which the record tells already: the first, or after one that was over, when the file may
+    have been thawed and opened. Raises Conflict, and takes it back then.
+    """
     try:
         freeze(store, fd)
     except NamespaceError:
-        overwrite_record(store, fd, before)
+        if not (store.primitives.immutable and store.is_immutable(fd)):  # else it is locked all the same
+            overwrite_record(store, fd, before)
         raise
 
 

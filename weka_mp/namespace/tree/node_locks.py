@@ -57,19 +57,12 @@ class NodeLocks:
 
     def require_changeable(self, fd: Fd) -> None:
         """Before the bytes or attributes of the inode behind `fd` (O_PATH too) change, or it gets or loses a
-        name. Raises ObjectLocked.
+        name. Before each write: it may have been locked since it was opened, and the flag that would stop
+        who writes is off for moments, in which somebody gives the version other tags. Raises ObjectLocked.
         """
         context = self._asked()
         if context is not None and stat.S_ISREG(self._store.attr(fd).mode):
             self._require(context, fd, fd)
-
-    def require_unlocked(self, fd: Fd) -> None:
-        """Before bytes are written by what was opened a while ago: the file may have been locked since where
-        nothing else keeps who writes and a lock apart. Raises ObjectLocked.
-        """
-        found = self._store.primitives
-        if not found.immutable or not (found.leases or found.immutable_stops):
-            self.require_changeable(fd)
 
     def _require(self, context: Context, recorded: Fd, fd: Fd) -> None:
         """recorded: what the record is on; fd: what has a way."""

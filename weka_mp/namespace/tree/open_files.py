@@ -237,7 +237,7 @@ class OpenFiles:
 
     def _keep_before(self, file: OpenFile, wait: bool) -> None:
         """Before the first change by an open file: what it made itself is no version."""
-        self._versions.locks.require_unlocked(file.fd)
+        self._versions.locks.require_changeable(file.fd)
         if not file.kept:
             self._versions.before_change(file.number, file.fd, wait=wait)
             file.kept = True
