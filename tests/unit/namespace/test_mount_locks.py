@@ -321,3 +321,22 @@ def test_regression_a_second_lock_freezes_what_was_thawed_after_the_first(flags:
     if at.ground.memory.primitives.immutable:
         at.ground.assert_frozen(1)
     assert at.ground.bytes_of(at.version) == (b"xocked" if stopped else b"yocked")
+
+
+def test_regression_what_is_put_and_deleted_while_a_bucket_is_removed_keeps_its_directory() -> None:
+    """Between the look at its versions and rmdir(2): the locked version was lost with the bucket."""
+    at = Locked(True)
+    at.space.create_bucket(type(BUCKET)("fresh"))
+    tree, held = at.tree, []
+    with at.space.locks.share_tree(at.number("fresh"), b"key"), pytest.raises(WouldBlock):
+        tree.remove_directory(*at.mount.find("fresh"), wait=False)
+    look = tree.versions.refuse_buckets_with_versions
+
+    def looked(parent: int, name: bytes) -> None:
+        look(parent, name)
+        with at.space.locks.hold_trees([at.number("fresh")], wait=False) as free:
+            held.append(not free)
+
+    tree.versions.refuse_buckets_with_versions = looked  # type: ignore[method-assign]
+    tree.remove_directory(*at.mount.find("fresh"), wait=True)
+    assert held == [True]

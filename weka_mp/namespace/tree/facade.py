@@ -272,10 +272,8 @@ class Tree:
     def make_directory(self, parent: int, name: bytes, mode: int, caller: Caller) -> Entry:
         """mkdir(2)."""
         try:
-            kept = mode & _PERMISSIONS
-            return self._made(
-                parent, name, stat.S_IFDIR, caller, lambda at: self._store.mkdir(at, name, kept)
-            )
+            own = mode & _PERMISSIONS
+            return self._made(parent, name, stat.S_IFDIR, caller, lambda at: self._store.mkdir(at, name, own))
         except Exists:
             self._claim(parent, name)
             raise
@@ -306,9 +304,7 @@ class Tree:
         )
 
     def link(self, number: int, parent: int, name: bytes, *, wait: bool = False) -> None:
-        """link(2): one more name for an inode, which `referred` counts. Raises CrossDevice between buckets of
-        which one has a quota.
-        """
+        """link(2): one more name for an inode, which `referred` counts. CrossDevice: a bucket has a quota."""
         self._check_creatable(name)
         with self.files.descriptor(number) as fd, self.nodes.borrow(parent) as directory:
             with still_for_link(self.nodes, self._locks, number, parent, wait):
@@ -348,8 +344,11 @@ class Tree:
 
     def remove_directory(self, parent: int, name: bytes, *, wait: bool = False) -> None:
         """rmdir(2). Hidden names (a directory object's body) do not keep a directory."""
-        self.versions.refuse_buckets_with_versions(parent, name)
-        with self._taken(parent, name, wait) as at, self.versions.removing_directory(parent, at, name, wait):
+        with (
+            self.versions.removing_bucket(parent, name, wait),
+            self._taken(parent, name, wait) as at,
+            self.versions.removing_directory(parent, at, name, wait),
+        ):
             try:
                 self._store.rmdir(at, name)
             except NotEmpty:

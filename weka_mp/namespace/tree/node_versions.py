@@ -366,6 +366,23 @@ class NodeVersions:
             number = above
         return tuple(reversed(names))
 
+    @contextmanager
+    def removing_bucket(self, parent: int, name: bytes, wait: bool) -> Iterator[None]:
+        """The block removes a directory, which may be a bucket's: nobody puts an object into that and deletes
+        it between the look at its versions and the end. Raises NotEmpty, WouldBlock unless `wait` is set.
+        """
+        context = self._context
+        if context is None or parent != ROOT or not context.histories.anywhere():
+            yield
+            return
+        with ExitStack() as stack:
+            with suppress(*_NO_FILE):
+                bucket = self._store.attr(self._opened(name, stack)).ino
+                if not stack.enter_context(context.locks.hold_trees([bucket], wait=wait)):
+                    raise WouldBlock("somebody is changing a name in the bucket")
+                self.refuse_buckets_with_versions(parent, name)
+            yield
+
     def refuse_buckets_with_versions(self, parent: int, name: bytes) -> None:
         """Before the directory of a bucket is removed. Raises NotEmpty while its objects have versions."""
         context = self._context
