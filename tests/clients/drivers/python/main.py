@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
-from urllib.parse import quote, unquote
 
 import duckdb
 import duckdb_extension_httpfs
@@ -13,6 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs
 import s3fs
+from lines import serve
 
 ENDPOINT, CERTIFICATE, REGION = (os.environ[name] for name in ("ENDPOINT", "CERTIFICATE", "AWS_REGION"))
 
@@ -75,18 +73,5 @@ def read(engine: str, path: str) -> list[str]:
         return [str(value) for value in connection.execute(f"{asked} rows").fetchone()]
 
 
-OPERATIONS: dict[str, Callable[..., list[str]]] = {"read": read, "write": write}
-
-
-def answer(line: str) -> list[str]:
-    """One request's answer."""
-    operation, *words = map(unquote, line.rstrip("\n").split(" "))
-    try:
-        return ["ok", *OPERATIONS[operation](*words)]
-    except Exception as error:  # noqa: BLE001 - whatever a client says is its answer
-        return ["error", type(error).__name__, str(error)]
-
-
-for request in sys.stdin:
-    sys.stdout.write(" ".join(quote(word, safe="") for word in answer(request)) + "\n")
-    sys.stdout.flush()
+if __name__ == "__main__":
+    serve({"read": read, "write": write})
