@@ -51,7 +51,7 @@ def test_checksums_of_one_put(bucket: Bucket, algorithm: str) -> None:
     assert bucket.status("put_object", Key="again", Body=body, **{field: wrong}) == (400, "BadDigest")
     assert (bucket.path / "again").read_bytes() == body
     (bucket.path / "sum").write_bytes(b"changed through the mount")
-    assert field not in bucket.head("sum", ChecksumMode="ENABLED")
+    assert bucket.head("sum", ChecksumMode="ENABLED").get(field) != answer[field]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
