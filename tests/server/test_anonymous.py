@@ -390,7 +390,7 @@ def test_several_accounts(office, client, nobody, endpoint):
     get = {"Bucket": "theirs", "Key": "k"}
     assert nobody.get_object(**get)["Body"].read() == b"of eve"
     owner = eve.list_buckets()["Owner"]["ID"]
-    nobody.get_object(**get, ExpectedBucketOwner=owner[-12:])
+    nobody.get_object(**get, ExpectedBucketOwner=owner[-12:])["Body"].read()
     roots = client.list_buckets()["Owner"]["ID"]
     assert failure(nobody.get_object, **get, ExpectedBucketOwner=roots[-12:]) == DENIED
 

@@ -97,6 +97,8 @@ def test_uploads_of_each_kind_bring_locks_that_reads_show(locked: Any, endpoint:
     for key in ("k", "copy", "parts", "form"):
         for read in (client.head_object, client.get_object):
             found = read(Bucket="bucket", Key=key)
+            if "Body" in found:
+                found["Body"].close()
             assert (found["ObjectLockMode"], found["ObjectLockLegalHoldStatus"]) == ("GOVERNANCE", "ON")
             assert headers_of(found)["x-amz-object-lock-retain-until-date"] == "2040-01-01T00:00:00.000Z"
         hold = client.get_object_legal_hold(Bucket="bucket", Key=key)["LegalHold"]
