@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.namespace.kit import BUCKET, put
+from tests.unit.namespace.kit import BUCKET, get, put
 from tests.unit.namespace.test_freezing import DAY_NS, Ground
 from tests.unit.namespace.test_mount_versions import Mount
 from weka_mp.errors import (
@@ -22,10 +22,12 @@ from weka_mp.errors import (
     StoreUnusable,
     WouldBlock,
 )
+from weka_mp.namespace import VersionRow
 from weka_mp.namespace.concealment import RECORD_XATTR
 from weka_mp.namespace.records.freezing import changeable
 from weka_mp.namespace.tree import node_locks
 from weka_mp.namespace.tree.facade import EXCHANGE, AttrChange
+from weka_mp.namespace.walking import Met, walk
 
 ROOT_USER = (0, 0, ())
 PATH = "bucket/a/key"
@@ -83,6 +85,11 @@ CHANGES: dict[str, Callable[[Locked], object]] = {
         at.number(), b"user.s3.content-type", 0, wait=True
     ),
 }
+
+
+def _everything(at: Locked) -> object:
+    """Names and attributes, which every change of a file or of its name moves."""
+    return [(met.path, met.attr) for met in walk(at.ground.memory) if isinstance(met, Met)]
 
 
 def _caller() -> object:
@@ -144,12 +151,17 @@ def test_when_the_retention_is_over_the_file_is_one_like_others(makes: bool, fla
             continue
         at = Locked(makes, flags)
         at.ground.clock.advance(2 * DAY_NS)
+        before = _everything(at)
         change(at)
+        assert name == "open to write" or _everything(at) != before, name
     for last in (lambda at: at.mount.unlink(PATH), lambda at: at.mount.rename("bucket/new", PATH)):
         at = Locked(makes, flags)
         at.mount.create("bucket/new", b"new")
         at.ground.clock.advance(2 * DAY_NS)
         last(at)
+        found = at.space.list_versions(BUCKET, prefix=KEY).items
+        latest = next((row for row in found if isinstance(row, VersionRow) and row.latest), None)
+        assert latest is None or latest.version != at.version
 
 
 def test_who_wrote_before_the_lock_is_stopped_without_flags_and_leases_too() -> None:
@@ -189,6 +201,7 @@ def test_buckets_without_object_lock_have_nothing_to_do_with_it() -> None:
     at.mount.rename("plain/d", "plain/e")
     at.mount.rename("plain", "pure")
     at.mount.overwrite("pure/e/f", b"y")
+    assert get(at.space, b"e/f", bucket=type(BUCKET)("pure")) == b"y"
 
 
 def test_a_directory_is_looked_through_in_a_thread_and_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
