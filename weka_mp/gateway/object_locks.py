@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from weka_mp.gateway.object_versions import NULL_VERSION, version_fields
+from weka_mp.gateway.object_versions import NULL_VERSION, settled_version, version_fields
 from weka_mp.gateway.reply import Fields, Reply, xml_reply
 from weka_mp.object_lock import Retention, encode
 from weka_mp.s3 import bucket_operations as op
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from weka_mp.gateway.context import Context
     from weka_mp.namespace import ObjectInfo
     from weka_mp.s3.operations import ReadObject
-    from weka_mp.values import BucketName, ObjectKey
+    from weka_mp.values import BucketName
 
 __all__ = [
     "checked_locks", "get_legal_hold", "get_object_lock", "get_retention", "lock_fields", "put_legal_hold",
@@ -83,7 +83,7 @@ def put_retention(context: Context, operation: op.PutObjectRetention) -> Reply:
     locking, bucket, key = context.namespace.locking, operation.bucket, operation.key
     locking.require(bucket)
     _require_future(context, bucket, operation.retention)
-    version = _version(context, bucket, key, operation.version)
+    version = settled_version(context, bucket, key, operation.version) or NULL_VERSION
     done = locking.retain(bucket, key, version, operation.retention, bypass=operation.bypass)
     return Reply(200, version_fields(context, bucket, version), changes=done.changes)
 
@@ -92,16 +92,9 @@ def put_legal_hold(context: Context, operation: op.PutObjectLegalHold) -> Reply:
     """200. Raises NamespaceError."""
     locking, bucket, key = context.namespace.locking, operation.bucket, operation.key
     locking.require(bucket)
-    version = _version(context, bucket, key, operation.version)
+    version = settled_version(context, bucket, key, operation.version) or NULL_VERSION
     done = locking.hold(bucket, key, version, operation.held)
     return Reply(200, version_fields(context, bucket, version), changes=done.changes)
-
-
-def _version(context: Context, bucket: BucketName, key: ObjectKey, named: str | None) -> str:
-    """Which one is meant, so that the answer names the one that was locked, whoever writes meanwhile."""
-    if named is not None:
-        return named
-    return context.namespace.head_object(bucket, key).version or NULL_VERSION
 
 
 # ---- of uploads

@@ -12,6 +12,7 @@ process freezes it again (`weka_mp.namespace.upkeep.thawed`).
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import stat
@@ -30,6 +31,7 @@ from weka_mp.values import Fd
 __all__ = ["changeable", "entry_changeable", "freeze", "freeze_own", "has_lock", "lock_of"]
 
 _log = logging.getLogger(__name__)
+_REMEMBERED = 512
 
 
 def has_lock(found: Lockable) -> bool:
@@ -45,9 +47,15 @@ def lock_of(store: Store, fd: Fd) -> Record:
     if data is None:
         return Record()
     try:
-        return codec.decode(data)
+        return _decoded(data)
     except ValueError as error:
         raise StoreUnusable("the record of the version, which may have locked it, is damaged") from error
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _decoded(data: bytes) -> Record:
+    """Each write of the mount asks, and a file that is being written has the same record all the while."""
+    return codec.decode(data)
 
 
 def _may_be_frozen(store: Store, fd: Fd, found: Lockable | None) -> bool:

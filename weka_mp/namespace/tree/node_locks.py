@@ -2,8 +2,8 @@
 
 A locked current version is neither opened for writing nor changed, linked or renamed, nor does a directory
 with one in it move. Its name may go where that makes it a noncurrent version (`node_versions`), else not. A
-file whose retention is over is thawed by whoever comes to change it. Stores in which no bucket may have
-Object Lock pay nothing.
+file whose retention is over is thawed by whoever comes to change it. A store in which nothing was ever set of
+a bucket pays nothing; in others a write costs one more look at the file's record.
 """
 
 from __future__ import annotations
